@@ -1,0 +1,3 @@
+//! shakedown: a load tester and benchmark harness for mutual TLS.
+
+pub mod pki;

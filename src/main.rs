@@ -1,0 +1,3 @@
+//! The `shakedown` command: parse, dispatch, exit code.
+
+fn main() {}

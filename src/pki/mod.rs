@@ -1,0 +1,1 @@
+//! Certificate authorities, identities and how they are read from disk.
