@@ -1,3 +1,9 @@
 //! shakedown: a load tester and benchmark harness for mutual TLS.
 
+pub mod clock;
 pub mod pki;
+pub mod scenario;
+pub mod stats;
+pub mod text;
+pub mod tls;
+pub mod units;

@@ -1,0 +1,89 @@
+//! The clocks: monotonic time for latency, thread CPU time for cost, wall time for the record.
+//!
+//! Latency marks are plain [`Instant`]s; what is paced or recorded takes them as arguments, so tests
+//! of pacers and recorders pass the times they want and no clock has to be faked.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::time::{ClockId, clock_gettime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A thread whose CPU clock can be read from any thread of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadClock(ClockId);
+
+impl ThreadClock {
+    /// The CPU clock of the calling thread.
+    ///
+    /// On Linux the clock id of a thread is derived from its id (`pthread_getcpuclockid(3)`,
+    /// `CPUCLOCK_PERTHREAD` in the kernel's `posix-timers_types.h`), so that another thread can
+    /// read it later. Elsewhere the clock only answers on its own thread.
+    pub fn current() -> Self {
+        #[cfg(target_os = "linux")]
+        {
+            let tid = nix::unistd::gettid().as_raw();
+            const PER_THREAD_SCHED: i32 = 0b110;
+            Self(ClockId::from_raw((!tid << 3) | PER_THREAD_SCHED))
+        }
+        #[cfg(not(target_os = "linux"))]
+        Self(ClockId::CLOCK_THREAD_CPUTIME_ID)
+    }
+
+    /// CPU time (user and system) the thread has used, or `None` once it has ended.
+    pub fn cpu(self) -> Option<Duration> {
+        clock_gettime(self.0).ok().map(Duration::from)
+    }
+}
+
+/// CPU time (user and system) the calling thread has used.
+pub fn thread_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(Duration::from)
+        .unwrap_or_default()
+}
+
+/// Nanoseconds from `earlier` to `later`, zero if they are out of order, saturating at `u64::MAX`.
+pub fn ns_between(earlier: Instant, later: Instant) -> u64 {
+    let elapsed = later.saturating_duration_since(earlier).as_nanos();
+    u64::try_from(elapsed).unwrap_or(u64::MAX)
+}
+
+/// A wall clock time as RFC 3339 in UTC, to the second.
+pub fn rfc3339(at: SystemTime) -> String {
+    OffsetDateTime::from(at)
+        .replace_nanosecond(0)
+        .ok()
+        .and_then(|t| t.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_clock_can_be_read_from_elsewhere() {
+        let (send, receive) = std::sync::mpsc::channel();
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let busy = std::thread::spawn(move || {
+            let mut sum = 0u64;
+            while thread_cpu() < Duration::from_millis(5) {
+                sum = sum.wrapping_add(1);
+            }
+            send.send((ThreadClock::current(), sum)).unwrap();
+            stopped.recv().ok();
+        });
+        let (clock, _) = receive.recv().unwrap();
+        assert!(clock.cpu().unwrap() >= Duration::from_millis(5));
+        drop(stop);
+        busy.join().unwrap();
+    }
+
+    #[test]
+    fn reversed_instants_are_zero_apart() {
+        let now = Instant::now();
+        assert_eq!(ns_between(now + Duration::from_secs(1), now), 0);
+        assert_eq!(ns_between(now, now + Duration::from_nanos(7)), 7);
+    }
+}

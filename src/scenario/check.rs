@@ -1,0 +1,715 @@
+//! From the scenario as written to what it means: defaults filled, impossible combinations refused.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method, Uri};
+
+use super::error::Problem;
+use super::{
+    Arrivals, AuthMode, Cell, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
+    StageSection,
+};
+
+/// A scenario of which every part is known to fit the others.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The scenario as written, for the record.
+    pub scenario: Scenario,
+    /// What is put under load.
+    pub target: TargetPlan,
+    /// What happens on a session.
+    pub protocol: ProtocolPlan,
+    /// How sessions begin.
+    pub load: LoadModel,
+    /// When a trial ends.
+    pub stop: Stop,
+    /// How long a confirmed session is kept open.
+    pub hold: Duration,
+    /// The expanded matrix.
+    pub cells: Vec<Cell>,
+}
+
+/// What is put under load.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TargetPlan {
+    /// The server inside this process.
+    Embedded(EmbeddedTarget),
+    /// A server elsewhere.
+    Remote {
+        /// Name or address, as in the URL.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// Address given with `resolve`, instead of asking the resolver.
+        pinned: Option<IpAddr>,
+    },
+}
+
+/// What happens on a session once it is up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProtocolPlan {
+    /// Nothing.
+    Handshake,
+    /// Echo.
+    Echo {
+        /// Bytes per exchange.
+        payload: usize,
+        /// Exchanges per session.
+        exchanges: u32,
+    },
+    /// HTTP/1.1.
+    Http1 {
+        /// The request, ready to be sent.
+        request: Vec<u8>,
+        /// Whether responses have no body whatever their headers say (HEAD).
+        head: bool,
+        /// Accepted statuses; empty stands for 200 to 399.
+        expect_status: Vec<u16>,
+        /// Requests per session.
+        exchanges: u32,
+    },
+}
+
+/// How sessions begin.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LoadModel {
+    /// A number of concurrent sessions, each replaced when it ends.
+    Closed {
+        /// Concurrent sessions over time.
+        sessions: Profile,
+        /// Most session starts per second, if capped (public addresses).
+        start_cap: Option<f64>,
+    },
+    /// Arrivals on a schedule that does not wait for the server.
+    Open {
+        /// Arrivals per second over time.
+        rate: Profile,
+        /// How they are spaced.
+        arrivals: Arrivals,
+        /// Most sessions in flight.
+        max_in_flight: u64,
+    },
+}
+
+impl LoadModel {
+    /// Most sessions in flight at once.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "profiles of sessions are built from u64"
+    )]
+    pub fn max_in_flight(&self) -> u64 {
+        match self {
+            Self::Closed { sessions, .. } => sessions.peak() as u64,
+            Self::Open { max_in_flight, .. } => *max_in_flight,
+        }
+    }
+
+    /// The largest asked arrival rate per second of an open loop.
+    pub fn peak_rate(&self) -> Option<f64> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Open { rate, .. } => Some(rate.peak()),
+        }
+    }
+}
+
+/// When a trial ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// Load before the measured part.
+    pub warmup: Duration,
+    /// Length of the measured part.
+    pub duration: Duration,
+    /// Sessions after which no more are started, warm-up included.
+    pub total: Option<u64>,
+    /// How long sessions in flight may take to finish after the last arrival.
+    pub grace: Duration,
+}
+
+/// What bounds a trial that was given a total but no duration.
+const LONGEST_BY_TOTAL: Duration = Duration::from_secs(600);
+/// Most sessions per second to a public address unless the scenario raises it.
+const PUBLIC_RATE_CAP: f64 = 50.0;
+/// Echo payload in bytes unless set.
+const DEFAULT_PAYLOAD: u64 = 64;
+/// Largest echo payload or HTTP body.
+const LARGEST_PAYLOAD: u64 = 16 << 20;
+
+impl Scenario {
+    /// Finds what the scenario means. `name` and `text` are the file it came from (`text` empty for
+    /// flags alone), so that errors can point at it.
+    ///
+    /// # Errors
+    ///
+    /// Fails on an impossible combination, naming the key, its line, the cause and the remedy.
+    pub fn check(self, name: &str, text: &str) -> Result<Checked, ScenarioError> {
+        check(self).map_err(|problem| problem.locate(name, text))
+    }
+}
+
+fn check(scenario: Scenario) -> Result<Checked, Problem> {
+    let url = scenario.target.url.as_deref().map(parse_url).transpose()?;
+    let target = target(&scenario, url.as_ref())?;
+    let cells = cells(&scenario, url.as_ref())?;
+    let protocol = protocol(&scenario, url.as_ref(), &cells)?;
+    let load = load(&scenario)?;
+    let stop = stop(&scenario)?;
+    if scenario.trials.count == 0 {
+        return Err(Problem::new(
+            "trials.count",
+            "no trial would run",
+            "write at least 1",
+        ));
+    }
+    Ok(Checked {
+        target,
+        protocol,
+        load,
+        stop,
+        hold: scenario.load.hold.unwrap_or_default().0,
+        cells,
+        scenario,
+    })
+}
+
+/// The parts of a target URL.
+struct Url {
+    scheme: Scheme,
+    host: String,
+    port: u16,
+    authority: String,
+    path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Https,
+    Http,
+    Tls,
+    Tcp,
+}
+
+fn parse_url(text: &str) -> Result<Url, Problem> {
+    let problem = |cause: String| {
+        Problem::new(
+            "target.url",
+            cause,
+            "write https://host:port/path, tls://host:port, http://host:port/path or tcp://host:port",
+        )
+    };
+    let uri: Uri = text
+        .parse()
+        .map_err(|e| problem(format!("{text:?} is not a URL: {e}")))?;
+    let authority = uri
+        .authority()
+        .ok_or_else(|| problem(format!("{text:?} names no host")))?;
+    let (scheme, default_port) = match uri.scheme_str() {
+        Some("https") => (Scheme::Https, Some(443)),
+        Some("http") => (Scheme::Http, Some(80)),
+        Some("tls") | None => (Scheme::Tls, None),
+        Some("tcp") => (Scheme::Tcp, None),
+        Some(other) => return Err(problem(format!("scheme {other:?} is not known"))),
+    };
+    let port = authority.port_u16().or(default_port);
+    let port = port.ok_or_else(|| problem(format!("{text:?} names no port")))?;
+    if authority.as_str().contains('@') {
+        return Err(problem(
+            "user names and passwords do not belong in a URL".to_owned(),
+        ));
+    }
+    Ok(Url {
+        scheme,
+        host: authority.host().trim_matches(['[', ']']).to_owned(),
+        port,
+        authority: authority.as_str().to_owned(),
+        path: uri.path_and_query().map_or("/", |p| p.as_str()).to_owned(),
+    })
+}
+
+fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem> {
+    let section = &scenario.target;
+    let Some(url) = url else {
+        if !section.resolve.is_empty() {
+            return Err(Problem::new(
+                "target.resolve",
+                "there is no URL whose host it could resolve",
+                "give target.url, or drop it",
+            ));
+        }
+        if section.allow_public {
+            return Err(Problem::new(
+                "target.allow-public",
+                "the embedded target is never public",
+                "drop it, or give target.url",
+            ));
+        }
+        let embedded = section.embedded.clone().unwrap_or_default();
+        if embedded.threads == 0 {
+            return Err(Problem::new(
+                "target.embedded.threads",
+                "a server without threads answers nothing",
+                "write at least 1",
+            ));
+        }
+        return Ok(TargetPlan::Embedded(embedded));
+    };
+    if section.embedded.is_some() {
+        return Err(Problem::new(
+            "target.embedded",
+            "a run has one target, and target.url is given too",
+            "drop one of them",
+        ));
+    }
+    if section.public_rate_cap.is_some() && !section.allow_public {
+        return Err(Problem::new(
+            "target.public-rate-cap",
+            "it has no effect without allow-public",
+            "add allow-public = true, or drop it",
+        ));
+    }
+    let mut pinned = None;
+    for entry in &section.resolve {
+        let (host, port, address) = parse_resolve(entry)?;
+        if host.eq_ignore_ascii_case(&url.host) && port == url.port {
+            pinned = Some(address);
+        } else {
+            return Err(Problem::new(
+                "target.resolve",
+                format!("{entry:?} is not for {}:{}", url.host, url.port),
+                "name the URL's own host and port",
+            ));
+        }
+    }
+    Ok(TargetPlan::Remote {
+        host: url.host.clone(),
+        port: url.port,
+        pinned,
+    })
+}
+
+/// Reads `host:port:address` as curl does; the address may be in brackets.
+fn parse_resolve(entry: &str) -> Result<(&str, u16, IpAddr), Problem> {
+    let parts: Vec<&str> = entry.splitn(3, ':').collect();
+    if let [host, port, address] = parts[..]
+        && let Ok(port) = port.parse()
+        && let Ok(address) = address.trim_matches(['[', ']']).parse()
+    {
+        return Ok((host, port, address));
+    }
+    Err(Problem::new(
+        "target.resolve",
+        format!("{entry:?} is not host:port:address"),
+        "write it as curl's --resolve, e.g. staging.example:443:10.0.0.7",
+    ))
+}
+
+fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
+    let default_auth = match url.map(|u| u.scheme) {
+        Some(Scheme::Http | Scheme::Tcp) => AuthMode::None,
+        _ if url.is_none() || scenario.identity.is_some() => AuthMode::Mutual,
+        _ => AuthMode::Server,
+    };
+    let cells = scenario.matrix.cells(default_auth);
+    let mutual = cells.iter().any(|c| c.auth == AuthMode::Mutual);
+    let any_tls = cells.iter().any(|c| c.auth != AuthMode::None);
+    let tls = &scenario.tls;
+    if mutual && url.is_some() && scenario.identity.is_none() {
+        return Err(Problem::new(
+            "matrix.auth",
+            "mutual authentication needs a client certificate",
+            "give [identity] cert and key (--cert, --key), or auth = [\"server\"]",
+        ));
+    }
+    if url.is_none()
+        && (scenario.identity.is_some()
+            || tls.cacert.is_some()
+            || tls.sni.is_some()
+            || tls.insecure)
+    {
+        return Err(Problem::new(
+            "target",
+            "the embedded target brings its own certificates and name; identity, cacert, sni and insecure have no effect on it",
+            "drop them, or give target.url",
+        ));
+    }
+    if scenario.identity.is_some() && !mutual {
+        return Err(Problem::new(
+            "identity",
+            "no cell would present this certificate",
+            "drop it, or write auth = [\"mutual\"]",
+        ));
+    }
+    if tls.insecure && tls.cacert.is_some() {
+        return Err(Problem::new(
+            "tls.insecure",
+            "with it the server's chain is not verified and cacert has no effect",
+            "drop one of them",
+        ));
+    }
+    if !any_tls && *tls != super::TlsSection::default() {
+        return Err(Problem::new(
+            "tls",
+            "no cell uses TLS, so these settings have no effect",
+            "drop them, or add \"server\" or \"mutual\" to matrix.auth",
+        ));
+    }
+    if !any_tls && !scenario.matrix.tls.is_empty() {
+        return Err(Problem::new(
+            "matrix.tls",
+            "no cell uses TLS, so versions have no effect",
+            "drop them",
+        ));
+    }
+    if any_tls && url.is_some_and(|u| matches!(u.scheme, Scheme::Http | Scheme::Tcp)) {
+        return Err(Problem::new(
+            "matrix.auth",
+            "the URL's scheme is one without TLS",
+            "write https:// or tls://, or auth = [\"none\"]",
+        ));
+    }
+    Ok(cells)
+}
+
+fn protocol(
+    scenario: &Scenario,
+    url: Option<&Url>,
+    cells: &[Cell],
+) -> Result<ProtocolPlan, Problem> {
+    let section = &scenario.protocol;
+    let kind = section.kind.unwrap_or(match url.map(|u| u.scheme) {
+        None => ProtocolKind::Echo,
+        Some(Scheme::Https | Scheme::Http) => ProtocolKind::Http1,
+        Some(Scheme::Tls | Scheme::Tcp) => ProtocolKind::Handshake,
+    });
+    let http_only = section.method.is_some()
+        || section.path.is_some()
+        || section.body.is_some()
+        || !section.headers.is_empty()
+        || !section.expect_status.is_empty();
+    if http_only && kind != ProtocolKind::Http1 {
+        return Err(Problem::new(
+            "protocol",
+            "method, path, headers, body and expect-status are for http1",
+            "write kind = \"http1\", or drop them",
+        ));
+    }
+    if section.payload.is_some() && kind != ProtocolKind::Echo {
+        return Err(Problem::new(
+            "protocol.payload",
+            "a payload is for echo",
+            "write kind = \"echo\", or use body for http1",
+        ));
+    }
+    if section.exchanges.is_some() && kind == ProtocolKind::Handshake {
+        return Err(Problem::new(
+            "protocol.exchanges",
+            "the handshake protocol exchanges nothing",
+            "write kind = \"echo\" or \"http1\", or drop it",
+        ));
+    }
+    let exchanges = section.exchanges.unwrap_or(1);
+    if exchanges == 0 {
+        return Err(Problem::new(
+            "protocol.exchanges",
+            "without an exchange nothing would prove acceptance",
+            "write at least 1, or kind = \"handshake\"",
+        ));
+    }
+    match kind {
+        ProtocolKind::Handshake => Ok(ProtocolPlan::Handshake),
+        ProtocolKind::Echo => {
+            let payload = section.payload.map_or(DEFAULT_PAYLOAD, |p| p.0);
+            Ok(ProtocolPlan::Echo {
+                payload: payload_size("protocol.payload", payload, 1)?,
+                exchanges,
+            })
+        }
+        ProtocolKind::Http1 => {
+            if url.is_some_and(|u| u.scheme == Scheme::Https)
+                && cells.iter().any(|c| c.auth == AuthMode::None)
+            {
+                return Err(Problem::new(
+                    "matrix.auth",
+                    "plain HTTP to a TLS port answers nothing useful",
+                    "drop \"none\", or write kind = \"handshake\"",
+                ));
+            }
+            let (request, head) = http_request(scenario, url)?;
+            Ok(ProtocolPlan::Http1 {
+                request,
+                head,
+                expect_status: section.expect_status.clone(),
+                exchanges,
+            })
+        }
+    }
+}
+
+fn payload_size(key: &'static str, bytes: u64, least: u64) -> Result<usize, Problem> {
+    match usize::try_from(bytes) {
+        Ok(size) if (least..=LARGEST_PAYLOAD).contains(&bytes) => Ok(size),
+        _ => Err(Problem::new(
+            key,
+            format!("{bytes} bytes is out of range"),
+            format!("write {least} to 16MiB"),
+        )),
+    }
+}
+
+/// Composes the HTTP/1.1 request (RFC 9112 section 3), each part checked by the `http` crate.
+fn http_request(scenario: &Scenario, url: Option<&Url>) -> Result<(Vec<u8>, bool), Problem> {
+    let section = &scenario.protocol;
+    let method: Method = section
+        .method
+        .as_deref()
+        .unwrap_or("GET")
+        .parse()
+        .map_err(|_| {
+            Problem::new(
+                "protocol.method",
+                "that is not an HTTP method",
+                "write GET, POST, …",
+            )
+        })?;
+    let path = section
+        .path
+        .as_deref()
+        .or(url.map(|u| u.path.as_str()))
+        .unwrap_or("/");
+    let path_fits = path.starts_with('/') && path.parse::<Uri>().is_ok();
+    if !path_fits {
+        return Err(Problem::new(
+            "protocol.path",
+            format!("{path:?} is not a path"),
+            "begin it with / and percent-encode it",
+        ));
+    }
+    let host = url.map_or("localhost", |u| u.authority.as_str());
+    let mut request = format!("{method} {path} HTTP/1.1\r\n");
+    let given = |name: &str| {
+        section
+            .headers
+            .iter()
+            .any(|h| h.name.eq_ignore_ascii_case(name))
+    };
+    if !given("host") {
+        request.push_str(&format!("host: {host}\r\n"));
+    }
+    if !given("user-agent") {
+        request.push_str(concat!(
+            "user-agent: shakedown/",
+            env!("CARGO_PKG_VERSION"),
+            "\r\n"
+        ));
+    }
+    for header in &section.headers {
+        let problem = |what: &str| {
+            Problem::new(
+                "protocol.headers",
+                format!("{:?} is not a header {what}", header.name),
+                "see RFC 9110 section 5",
+            )
+        };
+        let name: HeaderName = header.name.parse().map_err(|_| problem("name"))?;
+        let value =
+            HeaderValue::from_str(&header.value).map_err(|_| problem("with a valid value"))?;
+        if matches!(name.as_str(), "content-length" | "transfer-encoding") {
+            return Err(Problem::new(
+                "protocol.headers",
+                format!("{name} is set from the body"),
+                "give protocol.body instead",
+            ));
+        }
+        request.push_str(&format!(
+            "{name}: {}\r\n",
+            value
+                .to_str()
+                .map_err(|_| problem("with a printable value"))?
+        ));
+    }
+    let body = payload_size("protocol.body", section.body.unwrap_or_default().0, 0)?;
+    if section.body.is_some() {
+        request.push_str(&format!("content-length: {body}\r\n"));
+    }
+    request.push_str("\r\n");
+    let mut request = request.into_bytes();
+    request.resize(request.len() + body, b'x');
+    Ok((request, method == Method::HEAD))
+}
+
+fn load(scenario: &Scenario) -> Result<LoadModel, Problem> {
+    let section = &scenario.load;
+    let stage_rates = section.stages.iter().any(|s| s.rate.is_some());
+    let stage_sessions = section.stages.iter().any(|s| s.sessions.is_some());
+    let open = section.rate.is_some() || stage_rates;
+    let closed = section.sessions.is_some() || stage_sessions;
+    if open && closed {
+        return Err(Problem::new(
+            "load",
+            "a rate is an open loop, a number of sessions a closed one; this has both",
+            "keep one; to bound an open loop write max-in-flight",
+        ));
+    }
+    let cap = scenario.target.allow_public.then(|| {
+        scenario
+            .target
+            .public_rate_cap
+            .map_or(PUBLIC_RATE_CAP, |r| r.as_per_second())
+    });
+    if open {
+        open_loop(scenario, cap)
+    } else {
+        closed_loop(scenario, cap)
+    }
+}
+
+fn open_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem> {
+    let section = &scenario.load;
+    if section.ramp_up.is_some() {
+        return Err(Problem::new(
+            "load.ramp-up",
+            "it is for a closed loop",
+            "write stages for an open one",
+        ));
+    }
+    let rate = match section.rate {
+        Some(rate) if section.stages.is_empty() => Profile::constant(rate.as_per_second()),
+        from => Profile::ramp(
+            from.map_or(0.0, |r| r.as_per_second()),
+            stage_values(&section.stages, |s| s.rate.map(|r| r.as_per_second()))?,
+        ),
+    };
+    if let Some(cap) = cap
+        && rate.peak() > cap
+    {
+        return Err(Problem::new(
+            "load.rate",
+            format!(
+                "{}/s is above the cap of {cap}/s for a public address",
+                rate.peak()
+            ),
+            "lower it, or raise target.public-rate-cap if the server's owner agrees",
+        ));
+    }
+    let max_in_flight = section.max_in_flight.unwrap_or(1_000);
+    if max_in_flight == 0 {
+        return Err(Problem::new(
+            "load.max-in-flight",
+            "nothing could ever start",
+            "write at least 1",
+        ));
+    }
+    Ok(LoadModel::Open {
+        rate,
+        arrivals: section.arrivals.unwrap_or_default(),
+        max_in_flight,
+    })
+}
+
+fn closed_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem> {
+    let section = &scenario.load;
+    if section.arrivals.is_some() || section.max_in_flight.is_some() {
+        return Err(Problem::new(
+            "load",
+            "arrivals and max-in-flight are for an open loop",
+            "write rate, or drop them",
+        ));
+    }
+    let sessions = section.sessions.map(|s| s as f64);
+    if sessions == Some(0.0) && section.stages.is_empty() {
+        return Err(Problem::new(
+            "load.sessions",
+            "no session would ever start",
+            "write at least 1",
+        ));
+    }
+    let profile = match (&section.stages[..], section.ramp_up) {
+        ([], None) => Profile::constant(sessions.unwrap_or(10.0)),
+        ([], Some(over)) => Profile::ramp(0.0, [(over.0.as_secs_f64(), sessions.unwrap_or(10.0))]),
+        (_, Some(_)) => {
+            return Err(Problem::new(
+                "load.ramp-up",
+                "stages are a ramp already",
+                "drop one of them",
+            ));
+        }
+        (stages, None) => Profile::ramp(
+            sessions.unwrap_or(0.0),
+            stage_values(stages, |s| s.sessions.map(|n| n as f64))?,
+        ),
+    };
+    Ok(LoadModel::Closed {
+        sessions: profile,
+        start_cap: cap,
+    })
+}
+
+fn stage_values(
+    stages: &[StageSection],
+    value: impl Fn(&StageSection) -> Option<f64>,
+) -> Result<Vec<(f64, f64)>, Problem> {
+    stages
+        .iter()
+        .map(|stage| {
+            let value = value(stage).ok_or_else(|| {
+                Problem::new(
+                    "load.stages",
+                    "a stage leaves out what the others set",
+                    "give every stage rate, or every stage sessions",
+                )
+            })?;
+            Ok((stage.over.0.as_secs_f64(), value))
+        })
+        .collect()
+}
+
+fn stop(scenario: &Scenario) -> Result<Stop, Problem> {
+    let section = &scenario.load;
+    let ramp: Duration = section.stages.iter().map(|s| s.over.0).sum();
+    if !section.stages.is_empty() && section.duration.is_some() {
+        return Err(Problem::new(
+            "load.duration",
+            "the stages already say how long the load lasts",
+            "drop it; for a plateau add a stage with the same value",
+        ));
+    }
+    if section.total == Some(0) {
+        return Err(Problem::new(
+            "load.total",
+            "no session would ever start",
+            "write at least 1",
+        ));
+    }
+    let duration = match (section.duration, section.total) {
+        (Some(duration), _) => duration.0,
+        (None, _) if !section.stages.is_empty() => ramp,
+        (None, Some(_)) => LONGEST_BY_TOTAL,
+        (None, None) => Duration::from_secs(10),
+    };
+    if duration.is_zero() {
+        return Err(Problem::new(
+            "load.duration",
+            "nothing would be measured",
+            "write at least 1ms",
+        ));
+    }
+    let no_warmup = section.total.is_some() || !section.stages.is_empty();
+    let warmup = section
+        .warmup
+        .map_or(Duration::from_secs(u64::from(!no_warmup)), |w| w.0);
+    if !section.stages.is_empty() && section.warmup.is_some() {
+        return Err(Problem::new(
+            "load.warmup",
+            "a ramp is measured from its beginning",
+            "drop it; the first stage can be the warm-up",
+        ));
+    }
+    Ok(Stop {
+        warmup,
+        duration,
+        total: section.total,
+        grace: section.grace.map_or(Duration::from_secs(5), |g| g.0),
+    })
+}

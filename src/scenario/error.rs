@@ -1,0 +1,167 @@
+//! Scenario errors: the place (file, line and key, or the flag), the cause, and what to do.
+
+use std::fmt;
+
+use toml::de::{DeTable, DeValue};
+
+use super::Scenario;
+
+/// A scenario that cannot run, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ScenarioError {
+    place: String,
+    cause: String,
+    remedy: String,
+}
+
+impl fmt::Display for ScenarioError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n  help: {}", self.place, self.cause, self.remedy)
+    }
+}
+
+/// What is wrong with one key of a scenario, before it is known where that key was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// Path of the key, e.g. `load.rate`.
+    pub key: &'static str,
+    pub cause: String,
+    pub remedy: String,
+}
+
+impl Problem {
+    pub fn new(key: &'static str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            key,
+            cause: cause.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// Says where the key is: in `text` under `name` if it was written there, else as a flag.
+    pub fn locate(self, name: &str, text: &str) -> ScenarioError {
+        let place = match line_of(text, self.key) {
+            Some(line) => format!("{name}:{line}: {}", self.key),
+            None if text.is_empty() => format!("command line: {}", self.key),
+            None => format!("{name}: {}", self.key),
+        };
+        ScenarioError {
+            place,
+            cause: self.cause,
+            remedy: self.remedy,
+        }
+    }
+}
+
+impl Scenario {
+    /// Reads a scenario from the text of a file called `name`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with file, line and cause for text that is not TOML, an unknown or missing key, or a
+    /// value that does not fit.
+    pub fn parse(name: &str, text: &str) -> Result<Self, ScenarioError> {
+        let scenario: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_at(text, span.start));
+            ScenarioError {
+                place: format!("{name}:{line}"),
+                cause: error.message().replace('\n', " "),
+                remedy: "docs/scenarios.md lists every key with its unit and default".to_owned(),
+            }
+        })?;
+        if scenario.version != 1 {
+            return Err(Problem::new(
+                "version",
+                format!(
+                    "scenario format {} is not known to this build",
+                    scenario.version
+                ),
+                "write version = 1, or use a newer shakedown",
+            )
+            .locate(name, text));
+        }
+        Ok(scenario)
+    }
+}
+
+/// The line (from 1) of a byte offset.
+fn line_at(text: &str, offset: usize) -> usize {
+    let end = offset.min(text.len());
+    1 + text.as_bytes()[..end]
+        .iter()
+        .filter(|b| **b == b'\n')
+        .count()
+}
+
+/// The line on which the key with this path, or else its nearest written parent, stands.
+fn line_of(text: &str, path: &str) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let mut current = table.get_ref();
+    let mut found = None;
+    for part in path.split('.') {
+        let Some((key, value)) = current.iter().find(|(key, _)| key.get_ref() == part) else {
+            break;
+        };
+        found = Some(line_at(text, key.span().start));
+        match value.get_ref() {
+            DeValue::Table(inner) => current = inner,
+            _ => break,
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "version = 1\nname = \"x\"\n";
+
+    fn error(body: &str) -> String {
+        Scenario::parse("s.toml", &format!("{HEAD}{body}"))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_with_their_line() {
+        let text = error("[load]\nsesions = 5\n");
+        assert!(
+            text.starts_with("s.toml:4: unknown field `sesions`"),
+            "{text}"
+        );
+        assert!(text.contains("sessions"), "{text}");
+    }
+
+    #[test]
+    fn bad_units_are_errors_with_their_line() {
+        let text = error("[load]\nduration = \"5\"\n");
+        assert!(text.starts_with("s.toml:4:"), "{text}");
+        assert!(text.contains("250ms"), "{text}");
+    }
+
+    #[test]
+    fn broken_toml_is_an_error_with_its_line() {
+        assert!(error("[load\n").starts_with("s.toml:3:"));
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let text = Scenario::parse("s.toml", "name = \"x\"\nversion = 9\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.starts_with("s.toml:2: version: scenario format 9"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn keys_are_found_where_they_stand() {
+        let text = "[a]\nb = 1\n[c.d]\ne = 2\n";
+        assert_eq!(line_of(text, "a.b"), Some(2));
+        assert_eq!(line_of(text, "c.d.e"), Some(4));
+        assert_eq!(line_of(text, "a.x"), Some(1));
+        assert_eq!(line_of(text, "z"), None);
+    }
+}

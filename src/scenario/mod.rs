@@ -1,0 +1,26 @@
+//! The scenario: a document that says what to load, with what, how hard and for how long.
+//!
+//! [`Scenario`] is the file as written (or as flags built it), [`Checked`] what it means once every
+//! combination was found possible. Nothing here touches the network or reads certificates.
+
+mod cells;
+mod check;
+mod error;
+mod model;
+mod profile;
+
+pub use cells::{Cell, trial_order};
+pub use check::{Checked, LoadModel, ProtocolPlan, Stop, TargetPlan};
+pub use error::ScenarioError;
+pub use model::{
+    Arrivals, AuthMode, EmbeddedTarget, Header, IdentityFiles, KeyName, LoadSection, Matrix,
+    ProtocolKind, ProtocolSection, Scenario, StageSection, TargetSection, TicketMode, Timeouts,
+    TlsSection, TlsVersion, TrialSection, WorkerSection,
+};
+pub use profile::Profile;
+
+/// The scenario that `shakedown run` takes without arguments, as shipped in `scenarios/`.
+pub const QUICK: &str = include_str!("../../scenarios/mtls-tax.toml");
+
+/// The name under which [`QUICK`] appears in errors and results.
+pub const QUICK_NAME: &str = "scenarios/mtls-tax.toml";

@@ -1,0 +1,407 @@
+//! The scenario file as written: strict (unknown keys are errors), versioned, every unit spelled out.
+//!
+//! `Option` means "not written". Flags of the command line fill the same fields, so a run from
+//! flags and a run from a file take the same way.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ByteSize, Rate, Span};
+
+/// A whole scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    /// Version of this format; 1.
+    pub version: u32,
+    /// A short name, used for result files.
+    pub name: String,
+    /// The question the scenario answers.
+    #[serde(default)]
+    pub question: String,
+    /// How to read the answer.
+    #[serde(default)]
+    pub reading: String,
+    /// What is put under load; the embedded target if left out.
+    #[serde(default)]
+    pub target: TargetSection,
+    /// TLS parameters of the client.
+    #[serde(default)]
+    pub tls: TlsSection,
+    /// The client's certificate and key; minted for the embedded target if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<IdentityFiles>,
+    /// What happens on a session once it is up.
+    #[serde(default)]
+    pub protocol: ProtocolSection,
+    /// How hard and for how long.
+    #[serde(default)]
+    pub load: LoadSection,
+    /// The generator's threads.
+    #[serde(default)]
+    pub workers: WorkerSection,
+    /// How long each stage may take.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// How often each cell is measured, and in which order.
+    #[serde(default)]
+    pub trials: TrialSection,
+    /// What is compared: one cell per combination.
+    #[serde(default)]
+    pub matrix: Matrix,
+}
+
+impl Default for Scenario {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            name: "run".to_owned(),
+            question: String::new(),
+            reading: String::new(),
+            target: TargetSection::default(),
+            tls: TlsSection::default(),
+            identity: None,
+            protocol: ProtocolSection::default(),
+            load: LoadSection::default(),
+            workers: WorkerSection::default(),
+            timeouts: Timeouts::default(),
+            trials: TrialSection::default(),
+            matrix: Matrix::default(),
+        }
+    }
+}
+
+/// What is put under load.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TargetSection {
+    /// `https://host:port/path` (HTTP/1.1), `tls://host:port` (handshake only, or echo) or
+    /// `tcp://host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Fixed addresses, `host:port:address`, as curl's `--resolve`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolve: Vec<String>,
+    /// The embedded target, if no `url` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<EmbeddedTarget>,
+    /// Allows a target with a public address, which must be yours to load.
+    #[serde(default)]
+    pub allow_public: bool,
+    /// Most sessions per second that a public address is given; 50/s unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_rate_cap: Option<Rate>,
+}
+
+/// The embedded target's settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct EmbeddedTarget {
+    /// Threads, each with its own listener.
+    pub threads: usize,
+    /// Cores to pin them to; chosen apart from the workers' if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<String>,
+    /// Key algorithm of the minted certificates: p256, p384, rsa2048, rsa3072 or ed25519.
+    pub key: KeyName,
+    /// Whether TLS 1.3 tickets are sent after the handshake.
+    pub tickets: TicketMode,
+}
+
+impl Default for EmbeddedTarget {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            cores: None,
+            key: KeyName("p256".to_owned()),
+            tickets: TicketMode::Off,
+        }
+    }
+}
+
+/// The name of a key algorithm, resolved where certificates are minted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct KeyName(pub String);
+
+/// What the embedded target offers for resumption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TicketMode {
+    /// No tickets and no session cache: every handshake is full.
+    Off,
+    /// Stateless tickets.
+    Stateless,
+}
+
+/// TLS parameters of the client.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TlsSection {
+    /// The CA bundle (PEM or DER) the server is verified against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cacert: Option<PathBuf>,
+    /// Skips the verification of the server's chain and name. Signatures are still checked. The
+    /// result is marked.
+    pub insecure: bool,
+    /// The name to send and to verify, if not the URL's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+    /// ALPN protocols to offer, in order.
+    pub alpn: Vec<String>,
+    /// Key exchange groups to offer, in order; X25519 alone if left out, so that runs compare.
+    pub groups: Vec<String>,
+    /// Cipher suites to offer, in order; the provider's if left out.
+    pub suites: Vec<String>,
+}
+
+/// The files of a client identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct IdentityFiles {
+    /// Certificate chain, leaf first (PEM or DER).
+    pub cert: PathBuf,
+    /// Private key; looked for in `cert` if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// What happens on a session once it is up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ProtocolSection {
+    /// The protocol; HTTP/1.1 for `https://`, echo for the embedded target, handshake otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ProtocolKind>,
+    /// Exchanges per session (echo and http1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchanges: Option<u32>,
+    /// Payload of an echo exchange; 64 bytes unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<ByteSize>,
+    /// HTTP method; GET unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// HTTP path, if not the URL's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Further HTTP headers.
+    pub headers: Vec<Header>,
+    /// Size of the HTTP request body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<ByteSize>,
+    /// HTTP statuses that count as accepted; 200 to 399 if left out.
+    pub expect_status: Vec<u16>,
+}
+
+/// One HTTP header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Field name.
+    pub name: String,
+    /// Field value.
+    pub value: String,
+}
+
+/// A protocol on top of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtocolKind {
+    /// Nothing: confirmed by a ticket, the TLS 1.2 Finished or an orderly close.
+    Handshake,
+    /// What is sent comes back.
+    Echo,
+    /// HTTP/1.1 requests.
+    Http1,
+}
+
+/// How hard and for how long.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct LoadSection {
+    /// Closed loop: so many concurrent sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u64>,
+    /// Open loop: so many arrivals per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// Open loop: how arrivals are spaced; fixed unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<Arrivals>,
+    /// A ramp: each stage moves linearly to its value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageSection>,
+    /// Open loop: most sessions in flight; arrivals beyond are counted as not started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_in_flight: Option<u64>,
+    /// How long a confirmed session is kept open before it is closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Span>,
+    /// Length of the measured part of a trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Span>,
+    /// Load before it, not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<Span>,
+    /// Ends a trial after so many sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Closed loop: time over which the first sessions are opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ramp_up: Option<Span>,
+    /// How long sessions in flight may take to finish after the last arrival; 5 s unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Span>,
+}
+
+/// One stage of a ramp: `rate` for an open loop, `sessions` for a closed one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StageSection {
+    /// How long the stage takes.
+    pub over: Span,
+    /// The rate at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// The sessions at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u64>,
+}
+
+/// How open-loop arrivals are spaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arrivals {
+    /// Evenly.
+    #[default]
+    Fixed,
+    /// As a Poisson process: independent users.
+    Poisson,
+}
+
+/// The generator's threads.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct WorkerSection {
+    /// How many; every core (beside an embedded target: the cores it leaves) if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<usize>,
+    /// Cores to pin them to, such as `0,2-5`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<String>,
+}
+
+/// How long each stage of a session may take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Timeouts {
+    /// TCP connection establishment.
+    pub connect: Span,
+    /// TLS until the client has finished.
+    pub handshake: Span,
+    /// Until the server proved its acceptance. Some servers delay a rejection by up to 30 s.
+    pub confirm: Span,
+    /// Each further exchange.
+    pub exchange: Span,
+    /// The server's close after ours; running out of it is no failure of a confirmed session.
+    pub close: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Span::secs(5),
+            handshake: Span::secs(10),
+            confirm: Span::secs(10),
+            exchange: Span::secs(10),
+            close: Span::secs(1),
+        }
+    }
+}
+
+/// How often each cell is measured, and in which order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct TrialSection {
+    /// Trials per cell.
+    pub count: usize,
+    /// Seed of the order of cells within each round and of Poisson arrivals.
+    pub seed: u64,
+}
+
+impl Default for TrialSection {
+    fn default() -> Self {
+        Self { count: 1, seed: 1 }
+    }
+}
+
+/// What is compared: one cell per combination.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Matrix {
+    /// Who is authenticated; `mutual` if an identity is given, else `server`.
+    pub auth: Vec<AuthMode>,
+    /// TLS versions, a cell each; if left out one cell offers both.
+    pub tls: Vec<TlsVersion>,
+}
+
+/// Who is authenticated.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuthMode {
+    /// No TLS: plain TCP.
+    None,
+    /// The server only.
+    Server,
+    /// Both ends.
+    Mutual,
+}
+
+impl AuthMode {
+    /// The short name used for cells.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::None => "tcp",
+            Self::Server => "tls",
+            Self::Mutual => "mtls",
+        }
+    }
+}
+
+/// A TLS protocol version.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum TlsVersion {
+    /// TLS 1.2 (RFC 5246).
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// TLS 1.3 (RFC 8446).
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+impl TlsVersion {
+    /// The code point on the wire.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::Tls12 => 0x0303,
+            Self::Tls13 => 0x0304,
+        }
+    }
+}
+
+impl fmt::Display for TlsVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tls12 => "1.2",
+            Self::Tls13 => "1.3",
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! A latency histogram that refuses to say what it does not know.
+//!
+//! Values are nanoseconds, kept to three significant digits up to [`LatencyHistogram::MAX_NS`].
+//! What is larger is counted as overflow, never clamped; a percentile is only given when at least
+//! ten samples lie beyond it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+
+/// A stored histogram that could not be read back.
+#[derive(Debug, thiserror::Error)]
+#[error("histogram is not valid HdrHistogram V2 deflate in base64: {0}")]
+pub struct HistogramError(String);
+
+/// A histogram of durations in nanoseconds.
+#[derive(Debug, Clone)]
+pub struct LatencyHistogram {
+    counts: Histogram<u64>,
+    overflow: u64,
+}
+
+impl LatencyHistogram {
+    /// The largest duration that is recorded; longer ones are counted as overflow.
+    pub const MAX_NS: u64 = 600_000_000_000;
+    /// Significant decimal digits kept of every value.
+    pub const SIGNIFICANT_DIGITS: u8 = 3;
+    /// Samples that must lie beyond a percentile before it is given, so that p99 takes 1,000
+    /// samples and p99.9 takes 10,000.
+    pub const SAMPLES_BEYOND: f64 = 10.0;
+
+    /// An empty histogram.
+    ///
+    /// # Panics
+    ///
+    /// Never: the bounds are constants that the histogram library accepts.
+    #[expect(clippy::expect_used, reason = "constant bounds, covered by every test")]
+    pub fn new() -> Self {
+        let counts = Histogram::new_with_bounds(1, Self::MAX_NS, Self::SIGNIFICANT_DIGITS)
+            .expect("constant bounds are valid");
+        Self {
+            counts,
+            overflow: 0,
+        }
+    }
+
+    /// Counts one duration.
+    pub fn record(&mut self, ns: u64) {
+        if ns > Self::MAX_NS || self.counts.record(ns.max(1)).is_err() {
+            self.overflow += 1;
+        }
+    }
+
+    /// Adds all of `other`'s samples; the order of merging does not matter.
+    pub fn merge(&mut self, other: &Self) {
+        self.overflow += other.overflow;
+        if self.counts.add(&other.counts).is_err() {
+            // Both sides have the same constant bounds; should that change, nothing may vanish.
+            self.overflow += other.counts.len();
+        }
+    }
+
+    /// Samples recorded, without those that overflowed.
+    pub fn count(&self) -> u64 {
+        self.counts.len()
+    }
+
+    /// Samples longer than [`Self::MAX_NS`].
+    pub fn overflow(&self) -> u64 {
+        self.overflow
+    }
+
+    /// The value at quantile `q` (0 to 1) in nanoseconds, if enough samples lie beyond it and none
+    /// that overflowed could have changed it.
+    pub fn quantile(&self, q: f64) -> Option<u64> {
+        let beyond = self.count() as f64 * (1.0 - q);
+        // A hair of tolerance: 1,000 samples must give p99 although 1 - 0.99 rounds below 0.01.
+        let enough = beyond + 1e-6 >= Self::SAMPLES_BEYOND;
+        (enough && self.overflow == 0).then(|| self.counts.value_at_quantile(q))
+    }
+
+    /// The largest value in nanoseconds, exact to the histogram's precision.
+    pub fn max(&self) -> Option<u64> {
+        (self.count() > 0 && self.overflow == 0).then(|| self.counts.max())
+    }
+
+    /// The median in nanoseconds whatever the sample count: for comparing trials, where the trial
+    /// is the unit and its median is a single observation.
+    pub fn median(&self) -> Option<u64> {
+        (self.count() > 0 && self.overflow == 0).then(|| self.counts.value_at_quantile(0.5))
+    }
+
+    /// The histogram as HdrHistogram V2 deflate in base64, which other tools can read.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if the compressor does.
+    pub fn encode(&self) -> Result<String, HistogramError> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&self.counts, &mut bytes)
+            .map_err(|e| HistogramError(format!("{e:?}")))?;
+        Ok(STANDARD.encode(bytes))
+    }
+
+    /// Reads back what [`Self::encode`] wrote, with the overflow kept beside it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the text is not base64 or not a V2 deflate histogram.
+    pub fn decode(text: &str, overflow: u64) -> Result<Self, HistogramError> {
+        let bytes = STANDARD
+            .decode(text)
+            .map_err(|e| HistogramError(e.to_string()))?;
+        let stored: Histogram<u64> = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|e| HistogramError(format!("{e:?}")))?;
+        let mut decoded = Self::new();
+        decoded.overflow = overflow;
+        decoded
+            .counts
+            .add(stored)
+            .map_err(|e| HistogramError(format!("{e:?}")))?;
+        Ok(decoded)
+    }
+}
+
+impl Default for LatencyHistogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl PartialEq for LatencyHistogram {
+    fn eq(&self, other: &Self) -> bool {
+        self.overflow == other.overflow && self.counts == other.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(values: &[u64]) -> LatencyHistogram {
+        let mut histogram = LatencyHistogram::new();
+        values.iter().for_each(|v| histogram.record(*v));
+        histogram
+    }
+
+    #[test]
+    fn percentiles_need_ten_samples_beyond() {
+        let values: Vec<u64> = (1..=999).collect();
+        assert_eq!(of(&values).quantile(0.99), None);
+        let values: Vec<u64> = (1..=1_000).collect();
+        assert!(of(&values).quantile(0.99).is_some());
+        assert_eq!(of(&values).quantile(0.999), None);
+        assert_eq!(LatencyHistogram::new().max(), None);
+    }
+
+    #[test]
+    fn overflow_is_counted_and_silences_what_it_could_change() {
+        let mut histogram = of(&vec![5; 2_000]);
+        histogram.record(u64::MAX);
+        assert_eq!(histogram.count(), 2_000);
+        assert_eq!(histogram.overflow(), 1);
+        assert_eq!(histogram.quantile(0.5), None);
+        assert_eq!(histogram.max(), None);
+    }
+
+    #[test]
+    fn garbage_is_an_error_not_a_panic() {
+        for bad in ["", "%%%", "AAAA", "HISTFAAAAA=="] {
+            assert!(LatencyHistogram::decode(bad, 0).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_order_free(a in prop::collection::vec(0u64..10_000_000_000, 0..50),
+                                 b in prop::collection::vec(0u64..u64::MAX, 0..50)) {
+            let (mut ab, mut ba) = (of(&a), of(&b));
+            ab.merge(&of(&b));
+            ba.merge(&of(&a));
+            prop_assert_eq!(ab.count() + ab.overflow(), (a.len() + b.len()) as u64);
+            prop_assert_eq!(ab, ba);
+        }
+
+        #[test]
+        fn encoding_round_trips(values in prop::collection::vec(1u64..600_000_000_000, 0..100)) {
+            let histogram = of(&values);
+            let back = LatencyHistogram::decode(&histogram.encode().unwrap(), 3).unwrap();
+            prop_assert_eq!(back.count(), histogram.count());
+            prop_assert_eq!(back.median(), None);
+            let back = LatencyHistogram::decode(&histogram.encode().unwrap(), 0).unwrap();
+            prop_assert_eq!(back, histogram);
+        }
+    }
+}

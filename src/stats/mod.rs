@@ -1,0 +1,21 @@
+//! What a run counts and how it is summed: histograms, outcomes, accounting, mergeable statistics.
+//!
+//! Everything here is pure data; it knows neither sockets nor TLS libraries. Durations are
+//! nanoseconds.
+
+mod accounting;
+mod histogram;
+mod observed;
+mod outcome;
+mod spread;
+mod trial;
+
+pub use accounting::{Accounting, FailureRecord};
+pub use histogram::{HistogramError, LatencyHistogram};
+pub use observed::{AlpnId, Observed, ObservedTally};
+pub use outcome::{
+    CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,
+    Stage, alert_name,
+};
+pub use spread::Spread;
+pub use trial::{CpuWindow, KindStats, Metric, Phase, Sample, TimelineRow, TrialStats};

@@ -1,0 +1,449 @@
+//! What can become of an attempt: the outcome classes and their stable labels.
+//!
+//! Labels go into result files and must never change their meaning. Alerts are named as in
+//! RFC 8446 section 6.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How a session that the server accepted was established.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum OkKind {
+    /// No TLS at all: plain TCP.
+    Tcp,
+    /// A full handshake.
+    Full,
+    /// A full handshake after a `HelloRetryRequest`, one round trip more.
+    FullWithHelloRetryRequest,
+    /// An abbreviated handshake from a session ticket or id.
+    Resumed,
+}
+
+impl OkKind {
+    /// Every kind, in the order of display.
+    pub const ALL: [Self; 4] = [
+        Self::Tcp,
+        Self::Full,
+        Self::FullWithHelloRetryRequest,
+        Self::Resumed,
+    ];
+
+    /// The stable label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Full => "full",
+            Self::FullWithHelloRetryRequest => "full_with_hello_retry_request",
+            Self::Resumed => "resumed",
+        }
+    }
+}
+
+/// A step of a session, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// TCP connection establishment.
+    Connect,
+    /// TLS until the client has finished.
+    Handshake,
+    /// Until the server proved that it accepted the client.
+    Confirm,
+    /// From a request to the end of its response.
+    FirstByte,
+    /// From our `close_notify` to the server's end of stream.
+    Close,
+}
+
+impl Stage {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Handshake => "handshake",
+            Self::Confirm => "confirm",
+            Self::FirstByte => "first_byte",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// What proved that the server accepted the session, strongest first.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Application data from the server.
+    ApplicationData,
+    /// The server's TLS 1.2 Finished, which comes after the client's certificate (RFC 5246 section
+    /// 7.3). Weaker: it shows that TLS went through, and some servers (nginx) reject a certificate
+    /// only later, in HTTP.
+    ServerFinished,
+    /// A TLS 1.3 `NewSessionTicket`. Weaker, for the same reason.
+    NewSessionTicket,
+    /// An orderly close in answer to ours. Weaker, for the same reason.
+    OrderlyClose,
+}
+
+impl Proof {
+    /// Every proof, strongest first.
+    pub const ALL: [Self; 4] = [
+        Self::ApplicationData,
+        Self::ServerFinished,
+        Self::NewSessionTicket,
+        Self::OrderlyClose,
+    ];
+
+    /// The stable label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::ApplicationData => "application_data",
+            Self::ServerFinished => "server_finished",
+            Self::NewSessionTicket => "new_session_ticket",
+            Self::OrderlyClose => "orderly_close",
+        }
+    }
+}
+
+/// Why an arrival never became an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotStarted {
+    /// As many sessions were in flight as the plan allows.
+    MaxInFlight,
+    /// The run's deadline or an interrupt came before the generator got to it.
+    Deadline,
+}
+
+impl NotStarted {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::MaxInFlight, Self::Deadline];
+
+    /// The stable label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::MaxInFlight => "max_in_flight",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
+/// When a session was cut off by the run itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CancelPhase {
+    /// Still in flight when the grace period after the last arrival ended.
+    Drain,
+    /// Still in flight when the run was aborted by a second interrupt.
+    Abort,
+}
+
+impl CancelPhase {
+    /// Every phase.
+    pub const ALL: [Self; 2] = [Self::Drain, Self::Abort];
+
+    /// The stable label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// A resource of the generator's own host that ran out: our failure, not the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LocalResource {
+    /// File descriptors.
+    Files,
+    /// Ephemeral ports.
+    Ports,
+    /// Memory or socket buffers.
+    Memory,
+}
+
+/// Why we rejected the server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ServerCertFault {
+    /// It does not name the server that was asked for (RFC 9525).
+    Name,
+    /// Its validity has ended.
+    Expired,
+    /// Its validity has not begun.
+    NotYetValid,
+    /// No trusted root signed its chain.
+    UnknownIssuer,
+    /// Its extended key usage does not allow server authentication.
+    Purpose,
+    /// A revocation list names it.
+    Revoked,
+    /// A signature in the chain or the handshake does not verify.
+    Signature,
+    /// Anything else that makes it unusable.
+    Other,
+}
+
+/// Why an attempt failed, by stage and cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureClass {
+    /// The server's host answered that nothing listens there.
+    ConnectRefused,
+    /// No route, or an ICMP unreachable.
+    ConnectUnreachable,
+    /// The connection was reset while it was being set up.
+    ConnectReset,
+    /// Any other error of the connect call.
+    ConnectOther,
+    /// The generator's host ran out of something.
+    Local(LocalResource),
+    /// A stage took longer than its timeout.
+    Timeout(Stage),
+    /// We rejected the server.
+    ServerCert(ServerCertFault),
+    /// The server sent a fatal alert (the code of RFC 8446 section 6).
+    Alert(u8),
+    /// The server ended the stream without an alert.
+    Eof(Stage),
+    /// The connection was reset.
+    Reset(Stage),
+    /// Any other transport error.
+    Transport(Stage),
+    /// The server broke the TLS protocol, or no common parameters were found by us.
+    TlsProtocol,
+    /// The server answered HTTP with a status outside the expected ones.
+    HttpStatus(u16),
+    /// The server's HTTP could not be parsed or exceeded a cap.
+    HttpProtocol,
+    /// The echo did not come back as it was sent.
+    EchoMismatch,
+    /// The session ended without any proof that the server accepted it.
+    Unconfirmed,
+}
+
+impl FailureClass {
+    /// One sentence on what is wrong and what to do, for reports.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::ConnectRefused => {
+                "nothing listens on that address and port; check that the server is up"
+            }
+            Self::ConnectUnreachable => "no route to the server; check the address and the network",
+            Self::ConnectReset => {
+                "the server's host resets new connections; its accept queue may be full or a firewall in between"
+            }
+            Self::ConnectOther => {
+                "the connect call failed locally; the example message has the system's reason"
+            }
+            Self::Local(LocalResource::Files) => {
+                "the generator ran out of file descriptors; raise `ulimit -n` or lower --sessions"
+            }
+            Self::Local(LocalResource::Ports) => {
+                "the generator ran out of ephemeral ports; lower the rate or widen net.ipv4.ip_local_port_range"
+            }
+            Self::Local(LocalResource::Memory) => {
+                "the generator ran out of memory or socket buffers; lower --sessions"
+            }
+            Self::Timeout(_) => {
+                "the server did not answer in time; raise the stage's timeout in [timeouts] if that is expected"
+            }
+            Self::ServerCert(ServerCertFault::Name) => {
+                "the server's certificate is for another name; set --sni to a name it holds"
+            }
+            Self::ServerCert(ServerCertFault::Expired) => {
+                "the server's certificate has expired; renew it"
+            }
+            Self::ServerCert(ServerCertFault::NotYetValid) => {
+                "the server's certificate is not valid yet; check both clocks"
+            }
+            Self::ServerCert(ServerCertFault::UnknownIssuer) => {
+                "no root in --cacert signed the server's chain; pass its CA, or have the server send its intermediate"
+            }
+            Self::ServerCert(ServerCertFault::Purpose) => {
+                "the server's certificate is not meant for servers (extended key usage)"
+            }
+            Self::ServerCert(ServerCertFault::Revoked) => "the server's certificate is revoked",
+            Self::ServerCert(ServerCertFault::Signature) => {
+                "a signature does not verify; the chain is damaged or made with an unsupported algorithm"
+            }
+            Self::ServerCert(ServerCertFault::Other) => {
+                "the server's certificate cannot be used; `shakedown probe` shows it"
+            }
+            Self::Alert(code) => alert_advice(code),
+            Self::Eof(Stage::Handshake) => {
+                "the server hung up in the handshake without an alert; its error log should say why"
+            }
+            Self::Eof(_) => {
+                "the server hung up without a word, as some do on a certificate they reject; see its error log"
+            }
+            Self::Reset(_) => "the server reset the connection; see its error log",
+            Self::Transport(_) => {
+                "the transport failed; the example message has the system's reason"
+            }
+            Self::TlsProtocol => {
+                "the TLS parameters do not fit or the server broke the protocol; `shakedown probe` shows what was offered"
+            }
+            Self::HttpStatus(400) => {
+                "HTTP 400: nginx answers so when it rejects the client certificate; see its error log"
+            }
+            Self::HttpStatus(_) => {
+                "the status is not an expected one; set --expect-status if it should be"
+            }
+            Self::HttpProtocol => "what came back is not HTTP/1.1; is the port right?",
+            Self::EchoMismatch => {
+                "the peer is not an echo server; use `shakedown serve`, or another --protocol"
+            }
+            Self::Unconfirmed => {
+                "the server proved nothing after the handshake; use --protocol http1 or echo to get an answer"
+            }
+        }
+    }
+}
+
+fn alert_advice(code: u8) -> &'static str {
+    match code {
+        40 => {
+            "the server found no acceptable parameters, or wants a client certificate (TLS 1.2 says so this way)"
+        }
+        42 | 43 => "the server could not use our certificate; check its key type and encoding",
+        44 => "the server says our certificate is revoked",
+        45 => "the server says our certificate has expired; renew it",
+        46 => "the server could not accept our certificate; its log says why",
+        48 => {
+            "the server does not know the CA that signed our certificate; pass the right --cert, with its intermediates"
+        }
+        49 => "our certificate is valid but not allowed in; check the server's access rules",
+        51 => "the server could not verify our signature; is the key the certificate's own?",
+        70 => "the server does not speak the TLS versions we offered",
+        112 => "the server does not know the name in --sni",
+        116 => "the server requires a client certificate; pass --cert and --key",
+        120 => "no common ALPN protocol; check --alpn",
+        _ => "the server rejected the handshake; its error log should say why",
+    }
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectRefused => f.write_str("connect.refused"),
+            Self::ConnectUnreachable => f.write_str("connect.unreachable"),
+            Self::ConnectReset => f.write_str("connect.reset"),
+            Self::ConnectOther => f.write_str("connect.other"),
+            Self::Local(LocalResource::Files) => f.write_str("local.files"),
+            Self::Local(LocalResource::Ports) => f.write_str("local.ports"),
+            Self::Local(LocalResource::Memory) => f.write_str("local.memory"),
+            Self::Timeout(stage) => write!(f, "timeout.{}", stage.label()),
+            Self::ServerCert(fault) => f.write_str(match fault {
+                ServerCertFault::Name => "server_cert.name",
+                ServerCertFault::Expired => "server_cert.expired",
+                ServerCertFault::NotYetValid => "server_cert.not_yet_valid",
+                ServerCertFault::UnknownIssuer => "server_cert.unknown_issuer",
+                ServerCertFault::Purpose => "server_cert.purpose",
+                ServerCertFault::Revoked => "server_cert.revoked",
+                ServerCertFault::Signature => "server_cert.signature",
+                ServerCertFault::Other => "server_cert.other",
+            }),
+            Self::Alert(code) => match alert_name(*code) {
+                Some(name) => write!(f, "alert.{name}"),
+                None => write!(f, "alert.{code}"),
+            },
+            Self::Eof(stage) => write!(f, "eof.{}", stage.label()),
+            Self::Reset(stage) => write!(f, "reset.{}", stage.label()),
+            Self::Transport(stage) => write!(f, "transport.{}", stage.label()),
+            Self::TlsProtocol => f.write_str("tls.protocol"),
+            Self::HttpStatus(status) => write!(f, "http.status.{status}"),
+            Self::HttpProtocol => f.write_str("http.protocol"),
+            Self::EchoMismatch => f.write_str("echo.mismatch"),
+            Self::Unconfirmed => f.write_str("unconfirmed"),
+        }
+    }
+}
+
+/// The name of an alert (RFC 8446 section 6, with the older ones of RFC 5246 section 7.2).
+pub fn alert_name(code: u8) -> Option<&'static str> {
+    Some(match code {
+        0 => "close_notify",
+        10 => "unexpected_message",
+        20 => "bad_record_mac",
+        21 => "decryption_failed",
+        22 => "record_overflow",
+        30 => "decompression_failure",
+        40 => "handshake_failure",
+        41 => "no_certificate",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        47 => "illegal_parameter",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        60 => "export_restriction",
+        70 => "protocol_version",
+        71 => "insufficient_security",
+        80 => "internal_error",
+        86 => "inappropriate_fallback",
+        90 => "user_canceled",
+        100 => "no_renegotiation",
+        109 => "missing_extension",
+        110 => "unsupported_extension",
+        111 => "certificate_unobtainable",
+        112 => "unrecognized_name",
+        113 => "bad_certificate_status_response",
+        114 => "bad_certificate_hash_value",
+        115 => "unknown_psk_identity",
+        116 => "certificate_required",
+        120 => "no_application_protocol",
+        121 => "ech_required",
+        _ => return None,
+    })
+}
+
+/// What became of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server accepted us, and this proves it.
+    Ok {
+        /// How the session was established.
+        kind: OkKind,
+        /// What proved the acceptance.
+        proof: Proof,
+    },
+    /// It failed.
+    Failed {
+        /// The class that is counted.
+        class: FailureClass,
+        /// An example for people, not yet escaped or capped.
+        message: String,
+    },
+    /// The run ended first.
+    Cancelled(CancelPhase),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_stable() {
+        let labels = [
+            (FailureClass::Alert(48), "alert.unknown_ca"),
+            (FailureClass::Alert(200), "alert.200"),
+            (FailureClass::Timeout(Stage::Confirm), "timeout.confirm"),
+            (FailureClass::HttpStatus(400), "http.status.400"),
+            (FailureClass::Local(LocalResource::Ports), "local.ports"),
+            (
+                FailureClass::ServerCert(ServerCertFault::Name),
+                "server_cert.name",
+            ),
+            (FailureClass::Eof(Stage::Confirm), "eof.confirm"),
+        ];
+        for (class, label) in labels {
+            assert_eq!(class.to_string(), label);
+            assert!(!class.advice().is_empty());
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! From what ended a session to the outcome class that is counted.
+
+use std::io;
+
+use nix::errno::Errno;
+use rustls::CertificateError;
+
+use super::Fault;
+use crate::stats::{FailureClass, LocalResource, ServerCertFault, Stage};
+
+/// Classifies an error of creating, binding or connecting a socket.
+pub fn classify_connect(error: &io::Error) -> FailureClass {
+    if let Some(resource) = exhausted(error) {
+        return FailureClass::Local(resource);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => FailureClass::ConnectRefused,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            FailureClass::ConnectUnreachable
+        }
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
+            FailureClass::ConnectReset
+        }
+        io::ErrorKind::TimedOut => FailureClass::Timeout(Stage::Connect),
+        _ => FailureClass::ConnectOther,
+    }
+}
+
+/// The resource of our own host that an error says has run out.
+fn exhausted(error: &io::Error) -> Option<LocalResource> {
+    match Errno::from_raw(error.raw_os_error()?) {
+        Errno::EMFILE | Errno::ENFILE => Some(LocalResource::Files),
+        Errno::EADDRNOTAVAIL | Errno::EADDRINUSE => Some(LocalResource::Ports),
+        Errno::ENOMEM | Errno::ENOBUFS => Some(LocalResource::Memory),
+        _ => None,
+    }
+}
+
+/// Classifies what ended an established connection in `stage`.
+pub fn classify_fault(fault: &Fault, stage: Stage) -> FailureClass {
+    match fault {
+        Fault::Tls(error) => classify_tls(error),
+        Fault::Eof => FailureClass::Eof(stage),
+        Fault::Io(error) => classify_io(error, stage),
+    }
+}
+
+fn classify_io(error: &io::Error, stage: Stage) -> FailureClass {
+    if let Some(resource) = exhausted(error) {
+        return FailureClass::Local(resource);
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => FailureClass::Reset(stage),
+        io::ErrorKind::UnexpectedEof => FailureClass::Eof(stage),
+        _ => FailureClass::Transport(stage),
+    }
+}
+
+fn classify_tls(error: &rustls::Error) -> FailureClass {
+    match error {
+        rustls::Error::AlertReceived(alert) => FailureClass::Alert((*alert).into()),
+        rustls::Error::InvalidCertificate(error) => FailureClass::ServerCert(cert_fault(error)),
+        _ => FailureClass::TlsProtocol,
+    }
+}
+
+fn cert_fault(error: &CertificateError) -> ServerCertFault {
+    match error {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            ServerCertFault::Name
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            ServerCertFault::Expired
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            ServerCertFault::NotYetValid
+        }
+        CertificateError::UnknownIssuer => ServerCertFault::UnknownIssuer,
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            ServerCertFault::Purpose
+        }
+        CertificateError::Revoked => ServerCertFault::Revoked,
+        CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            ServerCertFault::Signature
+        }
+        _ => ServerCertFault::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::AlertDescription;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_apart() {
+        let os = |errno: Errno| io::Error::from_raw_os_error(errno as i32);
+        for (errno, class) in [
+            (Errno::ECONNREFUSED, FailureClass::ConnectRefused),
+            (Errno::ENETUNREACH, FailureClass::ConnectUnreachable),
+            (Errno::ECONNRESET, FailureClass::ConnectReset),
+            (Errno::ETIMEDOUT, FailureClass::Timeout(Stage::Connect)),
+            (Errno::EMFILE, FailureClass::Local(LocalResource::Files)),
+            (
+                Errno::EADDRNOTAVAIL,
+                FailureClass::Local(LocalResource::Ports),
+            ),
+            (Errno::ENOBUFS, FailureClass::Local(LocalResource::Memory)),
+            (Errno::EACCES, FailureClass::ConnectOther),
+        ] {
+            assert_eq!(classify_connect(&os(errno)), class);
+        }
+        let alert = Fault::Tls(rustls::Error::AlertReceived(AlertDescription::UnknownCA));
+        assert_eq!(
+            classify_fault(&alert, Stage::Confirm),
+            FailureClass::Alert(48)
+        );
+        let name = Fault::Tls(CertificateError::NotValidForName.into());
+        assert_eq!(
+            classify_fault(&name, Stage::Handshake),
+            FailureClass::ServerCert(ServerCertFault::Name)
+        );
+        assert_eq!(
+            classify_fault(&Fault::Eof, Stage::Confirm),
+            FailureClass::Eof(Stage::Confirm)
+        );
+        let reset = Fault::Io(os(Errno::EPIPE));
+        assert_eq!(
+            classify_fault(&reset, Stage::Confirm),
+            FailureClass::Reset(Stage::Confirm)
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! The client's side of TLS for one cell: everything resolved once, shared by its sessions.
+
+use std::sync::Arc;
+
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+
+use super::names::{cipher_suite_name, group_name};
+use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
+use crate::pki::Identity;
+use crate::scenario::TlsVersion;
+
+/// TLS parameters that cannot work, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsConfigError {
+    /// A name that is neither a DNS name nor an address.
+    #[error("{0:?} is not a server name; give a DNS name or an IP address with --sni")]
+    ServerName(String),
+    /// A group the provider does not have.
+    #[error("key exchange group {name:?} is not offered by this provider; choose from {known}")]
+    UnknownGroup {
+        /// As written.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A cipher suite the provider does not have.
+    #[error("cipher suite {name:?} is not offered by this provider; choose from {known}")]
+    UnknownSuite {
+        /// As written.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// No suite or group is left for the versions asked for.
+    #[error(
+        "these TLS versions, suites and groups leave nothing to offer: {0}; widen one of them (post-quantum groups need TLS 1.3)"
+    )]
+    NothingLeft(rustls::Error),
+    /// No trusted root.
+    #[error(
+        "no root certificate to verify the server against; pass --cacert (or -k to skip verification)"
+    )]
+    NoRoots,
+    /// A root that cannot be used.
+    #[error("a certificate in the CA bundle cannot be used as a root: {0}")]
+    BadRoot(rustls::Error),
+    /// The verifier could not be built.
+    #[error("the server verifier cannot be built: {0}")]
+    Verifier(String),
+    /// The identity's key cannot be used.
+    #[error("the key of identity {name:?} cannot be used: {source}")]
+    BadKey {
+        /// The identity.
+        name: String,
+        /// Why.
+        source: rustls::Error,
+    },
+}
+
+/// What a cell asks of the client.
+#[derive(Debug)]
+pub struct ClientTlsSpec<'a> {
+    /// Versions to offer.
+    pub versions: &'a [TlsVersion],
+    /// Groups to offer by name; X25519 alone if empty.
+    pub groups: &'a [String],
+    /// Suites to offer by name; the provider's if empty.
+    pub suites: &'a [String],
+    /// ALPN protocols to offer.
+    pub alpn: &'a [String],
+    /// The name to send and verify.
+    pub server_name: &'a str,
+    /// Roots to verify against; `None` skips the verification of chain and name.
+    pub roots: Option<&'a [CertificateDer<'static>]>,
+    /// What to answer a `CertificateRequest` with.
+    pub identity: Option<&'a Identity>,
+}
+
+/// A client configuration with the name it connects to.
+#[derive(Debug, Clone)]
+pub struct ClientTls {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) server_name: ServerName<'static>,
+}
+
+impl ClientTls {
+    /// Builds the configuration. Resumption is off: every handshake is full.
+    ///
+    /// # Errors
+    ///
+    /// Fails where names are unknown, parameters leave nothing to offer, or key or roots are
+    /// unusable.
+    pub fn new(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
+        let provider = Arc::new(provider(spec.groups, spec.suites)?);
+        let server_name = ServerName::try_from(spec.server_name.to_owned())
+            .map_err(|_| TlsConfigError::ServerName(spec.server_name.to_owned()))?;
+        let verifier = verifier(spec.roots, &provider)?;
+        let key = spec
+            .identity
+            .map(|identity| certified(identity, &provider))
+            .transpose()?;
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&protocol_versions(spec.versions))
+            .map_err(TlsConfigError::NothingLeft)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(ObservingVerifier(verifier)))
+            .with_client_cert_resolver(Arc::new(ObservingResolver::new(key)));
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = spec.alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
+        Ok(Self {
+            config: Arc::new(config),
+            server_name,
+        })
+    }
+}
+
+/// Key exchange groups of the default provider, as accepted in scenarios.
+pub fn provider_group_names() -> Vec<String> {
+    let provider = aws_lc_rs::default_provider();
+    provider
+        .kx_groups
+        .iter()
+        .map(|g| group_name(g.name().into()))
+        .collect()
+}
+
+/// The default provider with groups and suites pinned as asked, in the order asked.
+pub(super) fn provider(
+    groups: &[String],
+    suites: &[String],
+) -> Result<CryptoProvider, TlsConfigError> {
+    let mut provider = aws_lc_rs::default_provider();
+    let known = aws_lc_rs::ALL_KX_GROUPS;
+    let x25519 = ["x25519".to_owned()];
+    let groups = if groups.is_empty() {
+        &x25519[..]
+    } else {
+        groups
+    };
+    provider.kx_groups = groups
+        .iter()
+        .map(|name| {
+            let wanted = canonical_group(name);
+            let found = known.iter().find(|g| group_name(g.name().into()) == wanted);
+            found.copied().ok_or_else(|| TlsConfigError::UnknownGroup {
+                name: name.clone(),
+                known: known
+                    .iter()
+                    .map(|g| group_name(g.name().into()))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    if !suites.is_empty() {
+        let known = provider.cipher_suites.clone();
+        provider.cipher_suites = suites
+            .iter()
+            .map(|name| {
+                let wanted = name.to_uppercase();
+                let found = known
+                    .iter()
+                    .find(|s| cipher_suite_name(s.suite().into()) == wanted);
+                found.copied().ok_or_else(|| TlsConfigError::UnknownSuite {
+                    name: name.clone(),
+                    known: known
+                        .iter()
+                        .map(|s| cipher_suite_name(s.suite().into()))
+                        .collect::<Vec<_>>()
+                        .join(", "),
+                })
+            })
+            .collect::<Result<_, _>>()?;
+    }
+    Ok(provider)
+}
+
+/// Accepts the names OpenSSL users know beside the registry's.
+fn canonical_group(name: &str) -> String {
+    match name.to_lowercase().as_str() {
+        "p256" | "p-256" | "prime256v1" => "secp256r1".to_owned(),
+        "p384" | "p-384" => "secp384r1".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// The versions for rustls's builder.
+pub(super) fn protocol_versions(versions: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
+    versions
+        .iter()
+        .map(|version| match version {
+            TlsVersion::Tls12 => &rustls::version::TLS12,
+            TlsVersion::Tls13 => &rustls::version::TLS13,
+        })
+        .collect()
+}
+
+/// Roots as rustls stores them.
+pub(super) fn root_store(
+    roots: &[CertificateDer<'static>],
+) -> Result<RootCertStore, TlsConfigError> {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(root.clone()).map_err(TlsConfigError::BadRoot)?;
+    }
+    if store.is_empty() {
+        Err(TlsConfigError::NoRoots)
+    } else {
+        Ok(store)
+    }
+}
+
+fn verifier(
+    roots: Option<&[CertificateDer<'static>]>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
+    let Some(roots) = roots else {
+        return Ok(Arc::new(ChainBlindVerifier(
+            provider.signature_verification_algorithms,
+        )));
+    };
+    let roots = Arc::new(root_store(roots)?);
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .build()
+        .map_err(|e| TlsConfigError::Verifier(e.to_string()))?;
+    Ok(verifier)
+}
+
+/// An identity's chain with its key loaded into the provider.
+pub(super) fn certified(
+    identity: &Identity,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, TlsConfigError> {
+    let certified =
+        CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider)
+            .map_err(|source| TlsConfigError::BadKey {
+                name: identity.name.clone(),
+                source,
+            })?;
+    Ok(Arc::new(certified))
+}

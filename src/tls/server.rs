@@ -1,0 +1,107 @@
+//! The server's side of TLS, for the embedded target and `shakedown serve`.
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
+use rustls::{ServerConfig, crypto::aws_lc_rs};
+use tokio::net::TcpStream;
+
+use super::config::{TlsConfigError, certified, protocol_versions, root_store};
+use super::{Fault, TlsStream};
+use crate::pki::Identity;
+use crate::scenario::{TicketMode, TlsVersion};
+
+/// Whether and how a server asks clients for a certificate.
+#[derive(Debug, Clone)]
+pub enum ServerAuth {
+    /// It does not ask.
+    Off,
+    /// It asks, and serves clients without one too.
+    Optional(Vec<CertificateDer<'static>>),
+    /// It asks, and rejects clients without one.
+    Required(Vec<CertificateDer<'static>>),
+}
+
+/// What a server offers.
+#[derive(Debug)]
+pub struct ServerTlsSpec<'a> {
+    /// Versions to accept.
+    pub versions: &'a [TlsVersion],
+    /// Chain and key.
+    pub identity: &'a Identity,
+    /// Client authentication.
+    pub auth: ServerAuth,
+    /// What is offered for resumption.
+    pub tickets: TicketMode,
+    /// ALPN protocols to accept.
+    pub alpn: &'a [String],
+}
+
+/// A server configuration, shared by its threads.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    config: Arc<ServerConfig>,
+}
+
+impl ServerTls {
+    /// Builds the configuration. Every group of the provider is accepted: the client pins them.
+    ///
+    /// # Errors
+    ///
+    /// Fails where key or roots are unusable.
+    pub fn new(spec: &ServerTlsSpec<'_>) -> Result<Self, TlsConfigError> {
+        let mut provider = aws_lc_rs::default_provider();
+        provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS.to_vec();
+        let provider = Arc::new(provider);
+        let key = certified(spec.identity, &provider)?;
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&protocol_versions(spec.versions))
+            .map_err(TlsConfigError::NothingLeft)?;
+        let verifier = |roots: &[CertificateDer<'static>]| {
+            let roots = Arc::new(root_store(roots)?);
+            Ok(WebPkiClientVerifier::builder_with_provider(
+                roots,
+                Arc::clone(&provider),
+            ))
+        };
+        let failed =
+            |e: rustls::server::VerifierBuilderError| TlsConfigError::Verifier(e.to_string());
+        let builder = match &spec.auth {
+            ServerAuth::Off => builder.with_no_client_auth(),
+            ServerAuth::Optional(roots) => builder.with_client_cert_verifier(
+                verifier(roots)?
+                    .allow_unauthenticated()
+                    .build()
+                    .map_err(failed)?,
+            ),
+            ServerAuth::Required(roots) => {
+                builder.with_client_cert_verifier(verifier(roots)?.build().map_err(failed)?)
+            }
+        };
+        let mut config =
+            builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.alpn_protocols = spec.alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
+        match spec.tickets {
+            TicketMode::Off => config.send_tls13_tickets = 0,
+            TicketMode::Stateless => {
+                config.ticketer =
+                    aws_lc_rs::Ticketer::new().map_err(TlsConfigError::NothingLeft)?;
+            }
+        }
+        Ok(Self {
+            config: Arc::new(config),
+        })
+    }
+
+    /// Starts a server session on an accepted socket.
+    ///
+    /// # Errors
+    ///
+    /// Fails if rustls cannot begin a handshake with this configuration.
+    pub fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
+        let conn = ServerConnection::new(Arc::clone(&self.config)).map_err(Fault::Tls)?;
+        Ok(TlsStream::new(io, conn))
+    }
+}

@@ -1,0 +1,67 @@
+//! The one interface under every cell: a byte stream with its marks, whether plain or TLS.
+
+use std::future::Future;
+use std::time::Instant;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Fault;
+use crate::stats::{Observed, OkKind};
+
+/// TCP payload bytes of a session so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bytes {
+    /// Sent by us.
+    pub sent: u64,
+    /// Received by us.
+    pub received: u64,
+}
+
+/// When the server first gave each kind of sign that it accepted the session.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Marks {
+    /// First application data.
+    pub data: Option<Instant>,
+    /// First TLS 1.3 `NewSessionTicket`.
+    pub ticket: Option<Instant>,
+    /// Orderly end of the server's stream: `close_notify`, or FIN on plain TCP.
+    pub closed: Option<Instant>,
+}
+
+/// A session's byte stream.
+pub trait SessionStream: AsyncRead + AsyncWrite + Unpin {
+    /// Completes the handshake until our last flight is handed to the kernel; at once for plain
+    /// TCP. After a write error it keeps reading until the server's alert or end of stream is seen.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what ended the handshake.
+    fn handshake(&mut self) -> impl Future<Output = Result<(), Fault>>;
+
+    /// Reads until the server ends the stream, discarding what comes; for the close, and to find
+    /// the alert behind a write error.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what ended the stream, unless it was an orderly close.
+    fn read_to_end(&mut self) -> impl Future<Output = Result<(), Fault>>;
+
+    /// How the session was established; `None` before the handshake is complete.
+    fn kind(&self) -> Option<OkKind>;
+
+    /// What was negotiated; `None` before the handshake is complete, and for plain TCP.
+    fn observed(&self) -> Option<Observed>;
+
+    /// Whether finishing the handshake proves that the server verified us: TLS 1.2, where the
+    /// server's Finished comes last in a full handshake (RFC 5246 section 7.3).
+    fn finish_proves_acceptance(&self) -> bool;
+
+    /// The server's signs of acceptance.
+    fn marks(&self) -> Marks;
+
+    /// Bytes so far.
+    fn bytes(&self) -> Bytes;
+
+    /// Takes what ended the stream, if it ended with more than an I/O error.
+    fn take_fault(&mut self) -> Option<Fault>;
+}

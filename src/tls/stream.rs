@@ -1,0 +1,382 @@
+//! The session driver: rustls on a non-blocking socket.
+//!
+//! It hands each flight to the kernel whole, counts bytes, marks the server's signs of acceptance,
+//! and after a write error goes on reading until it has the server's alert (invariant 3).
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice, Read, Write};
+use std::ops::DerefMut;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use rustls::client::ClientConnection;
+use rustls::{ConnectionCommon, HandshakeKind, ProtocolVersion, SideData};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::ClientTls;
+use super::observe::{Captured, attribute};
+use super::session::{Bytes, Marks, SessionStream};
+use crate::stats::{AlpnId, Observed, OkKind};
+
+/// What ended a session before it was done.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// TLS: an alert from the server, or what we refused.
+    #[error("{0}")]
+    Tls(rustls::Error),
+    /// The server closed the connection without `close_notify`.
+    #[error("the server closed the connection without a TLS alert")]
+    Eof,
+    /// The transport failed.
+    #[error("{0}")]
+    Io(io::Error),
+}
+
+/// A TLS session over TCP; `C` is rustls's connection of either side.
+#[derive(Debug)]
+pub struct TlsStream<C> {
+    io: TcpStream,
+    conn: C,
+    bytes: Bytes,
+    marks: Marks,
+    captured: Captured,
+    fault: Option<Fault>,
+    write_failed: Option<io::Error>,
+}
+
+impl TlsStream<ClientConnection> {
+    /// Starts a client session on a connected socket; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails if rustls cannot begin a handshake with this configuration.
+    pub fn client(io: TcpStream, tls: &ClientTls) -> Result<Self, Fault> {
+        let conn = ClientConnection::new(tls.config.clone(), tls.server_name.clone())
+            .map_err(Fault::Tls)?;
+        Ok(Self::new(io, conn))
+    }
+
+    fn note_tickets(&mut self) {
+        if self.marks.ticket.is_none() && self.conn.tls13_tickets_received() > 0 {
+            self.marks.ticket = Some(Instant::now());
+        }
+    }
+}
+
+impl<C, D> TlsStream<C>
+where
+    C: DerefMut<Target = ConnectionCommon<D>> + Unpin,
+    D: SideData,
+{
+    /// Wraps a connection of either side.
+    pub fn new(io: TcpStream, conn: C) -> Self {
+        Self {
+            io,
+            conn,
+            bytes: Bytes::default(),
+            marks: Marks::default(),
+            captured: Captured::default(),
+            fault: None,
+            write_failed: None,
+        }
+    }
+
+    /// rustls's side of the session.
+    pub fn connection(&self) -> &C {
+        &self.conn
+    }
+
+    /// Drives the handshake; see [`SessionStream::handshake`].
+    ///
+    /// # Errors
+    ///
+    /// Fails with what ended the handshake.
+    pub async fn complete_handshake(&mut self) -> Result<(), Fault> {
+        poll_fn(|cx| self.poll_handshake(cx)).await
+    }
+
+    fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        loop {
+            let flushed = self.poll_flush_tls(cx);
+            if !self.conn.is_handshaking() && self.write_failed.is_none() {
+                return flushed.map(|_| Ok(()));
+            }
+            if self.conn.wants_write() && flushed.is_pending() && !self.conn.wants_read() {
+                return Poll::Pending;
+            }
+            if let Err(fault) = ready!(self.poll_fill(cx)) {
+                return Poll::Ready(Err(fault));
+            }
+        }
+    }
+
+    /// Sends what rustls has to send. A transport error is remembered, not returned: what the
+    /// server said before it hung up is still to be read.
+    fn poll_flush_tls(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.conn.wants_write() && self.write_failed.is_none() {
+            let mut writer = Adapter {
+                io: &mut self.io,
+                cx,
+            };
+            match self.conn.write_tls(&mut writer) {
+                Ok(sent) => self.bytes.sent += sent as u64,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(e) => self.write_failed = Some(e),
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads once from the socket and lets rustls process it. An end of stream that is not an
+    /// orderly close is a fault.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let mut reader = Adapter {
+            io: &mut self.io,
+            cx,
+        };
+        match self.conn.read_tls(&mut reader) {
+            Ok(0) => return Poll::Ready(Err(self.end_of_stream())),
+            Ok(received) => self.bytes.received += received as u64,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+            Err(e) => return Poll::Ready(Err(Fault::Io(e))),
+        }
+        let conn = &mut self.conn;
+        let processed = if conn.is_handshaking() {
+            attribute(&mut self.captured, || conn.process_new_packets())
+        } else {
+            conn.process_new_packets()
+        };
+        match processed {
+            Ok(state) => {
+                if state.peer_has_closed() && self.marks.closed.is_none() {
+                    self.marks.closed = Some(Instant::now());
+                }
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                // Our own alert is sent as far as the socket takes it; the verdict stands.
+                let _ = self.poll_flush_tls(cx);
+                Poll::Ready(Err(Fault::Tls(error)))
+            }
+        }
+    }
+
+    fn end_of_stream(&mut self) -> Fault {
+        match self.write_failed.take() {
+            Some(error) => Fault::Io(error),
+            None => Fault::Eof,
+        }
+    }
+
+    fn poll_plaintext(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            match self.conn.reader().read(buf.initialize_unfilled()) {
+                Ok(n) => {
+                    if n > 0 && self.marks.data.is_none() {
+                        self.marks.data = Some(Instant::now());
+                    }
+                    buf.advance(n);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+            if let Err(fault) = ready!(self.poll_fill(cx)) {
+                return Poll::Ready(Err(self.fail(fault)));
+            }
+            // Keys are updated and alerts answered on the way.
+            let _ = self.poll_flush_tls(cx);
+        }
+    }
+
+    /// Remembers the fault for the driver and gives the protocol an I/O error in its place.
+    fn fail(&mut self, fault: Fault) -> io::Error {
+        let kind = match &fault {
+            Fault::Io(e) => e.kind(),
+            Fault::Eof => io::ErrorKind::UnexpectedEof,
+            Fault::Tls(_) => io::ErrorKind::InvalidData,
+        };
+        let error = io::Error::new(kind, fault.to_string());
+        self.fault = Some(fault);
+        error
+    }
+
+    fn poll_write_plaintext(
+        &mut self,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let pending = self.poll_flush_tls(cx).is_pending();
+            if let Some(error) = &self.write_failed {
+                return Poll::Ready(Err(error.kind().into()));
+            }
+            if pending {
+                return Poll::Pending;
+            }
+            let taken = self.conn.writer().write(data)?;
+            if taken > 0 {
+                let _ = self.poll_flush_tls(cx);
+                return Poll::Ready(Ok(taken));
+            }
+        }
+    }
+
+    fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush_tls(cx));
+        match &self.write_failed {
+            Some(error) => Poll::Ready(Err(error.kind().into())),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Reads and discards until the stream ends.
+    async fn discard(&mut self, mut after_read: impl FnMut(&mut Self)) -> Result<(), Fault> {
+        let mut scratch = [0u8; 1024];
+        loop {
+            let mut buf = ReadBuf::new(&mut scratch);
+            let read = poll_fn(|cx| self.poll_plaintext(cx, &mut buf)).await;
+            after_read(self);
+            match read {
+                Ok(()) if buf.filled().is_empty() => return Ok(()),
+                Ok(()) => {}
+                Err(error) => return Err(self.fault.take().unwrap_or(Fault::Io(error))),
+            }
+        }
+    }
+}
+
+impl SessionStream for TlsStream<ClientConnection> {
+    async fn handshake(&mut self) -> Result<(), Fault> {
+        let result = self.complete_handshake().await;
+        self.note_tickets();
+        result
+    }
+
+    async fn read_to_end(&mut self) -> Result<(), Fault> {
+        self.discard(Self::note_tickets).await
+    }
+
+    fn kind(&self) -> Option<OkKind> {
+        self.conn.handshake_kind().map(|kind| match kind {
+            HandshakeKind::Full => OkKind::Full,
+            HandshakeKind::FullWithHelloRetryRequest => OkKind::FullWithHelloRetryRequest,
+            HandshakeKind::Resumed => OkKind::Resumed,
+        })
+    }
+
+    fn observed(&self) -> Option<Observed> {
+        Some(Observed {
+            version: self.conn.protocol_version()?.into(),
+            suite: self.conn.negotiated_cipher_suite()?.suite().into(),
+            group: self
+                .conn
+                .negotiated_key_exchange_group()
+                .map_or(0, |g| g.name().into()),
+            server_scheme: self.captured.server_scheme,
+            client_scheme: self.captured.client_scheme,
+            certificate_requested: self.captured.requested,
+            certificate_sent: self.captured.client_scheme != 0,
+            alpn: self.conn.alpn_protocol().map(AlpnId::from),
+        })
+    }
+
+    fn finish_proves_acceptance(&self) -> bool {
+        let tls12 = self.conn.protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        tls12 && self.kind() == Some(OkKind::Full)
+    }
+
+    fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    fn bytes(&self) -> Bytes {
+        self.bytes
+    }
+
+    fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+}
+
+impl<C, D> AsyncRead for TlsStream<C>
+where
+    C: DerefMut<Target = ConnectionCommon<D>> + Unpin,
+    D: SideData,
+{
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().poll_plaintext(cx, buf)
+    }
+}
+
+impl<C, D> AsyncWrite for TlsStream<C>
+where
+    C: DerefMut<Target = ConnectionCommon<D>> + Unpin,
+    D: SideData,
+{
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_plaintext(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().poll_flush_all(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.conn.send_close_notify();
+        ready!(this.poll_flush_all(cx))?;
+        Pin::new(&mut this.io).poll_shutdown(cx)
+    }
+}
+
+/// Lets rustls's blocking interface speak to a non-blocking socket: not ready is `WouldBlock`.
+struct Adapter<'a, 'b> {
+    io: &'a mut TcpStream,
+    cx: &'a mut Context<'b>,
+}
+
+impl Read for Adapter<'_, '_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let mut buf = ReadBuf::new(buf);
+        match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
+            Poll::Ready(result) => result.map(|()| buf.filled().len()),
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Write for Adapter<'_, '_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        ready_or_would_block(Pin::new(&mut *self.io).poll_write(self.cx, data))
+    }
+
+    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        ready_or_would_block(Pin::new(&mut *self.io).poll_write_vectored(self.cx, data))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn ready_or_would_block(poll: Poll<io::Result<usize>>) -> io::Result<usize> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
