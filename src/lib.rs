@@ -1,7 +1,9 @@
 //! shakedown: a load tester and benchmark harness for mutual TLS.
 
+pub mod affinity;
 pub mod clock;
 pub mod pki;
+pub mod protocol;
 pub mod scenario;
 pub mod stats;
 pub mod text;

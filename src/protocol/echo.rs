@@ -1,0 +1,103 @@
+//! Echo: what is sent comes back. The smallest proof that a server accepted a session.
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::ProtocolError;
+use crate::stats::FailureClass;
+
+/// Size of one piece that is sent before its echo is read, so that neither side blocks on the other.
+const PIECE: usize = 16 * 1024;
+/// The byte that is sent.
+const FILL: u8 = b'e';
+
+pub(super) async fn exchange<S>(
+    payload: usize,
+    stream: &mut S,
+    scratch: &mut Vec<u8>,
+) -> Result<(), ProtocolError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut left = payload;
+    while left > 0 {
+        let piece = left.min(PIECE);
+        scratch.clear();
+        scratch.resize(piece, FILL);
+        stream.write_all(scratch).await?;
+        stream.flush().await?;
+        stream.read_exact(scratch).await?;
+        if scratch.iter().any(|byte| *byte != FILL) {
+            return Err(ProtocolError::Answer {
+                class: FailureClass::EchoMismatch,
+                message: format!(
+                    "sent {piece} bytes, got back {:?}",
+                    String::from_utf8_lossy(&scratch[..piece.min(32)])
+                ),
+            });
+        }
+        left -= piece;
+    }
+    Ok(())
+}
+
+pub(super) async fn serve<S>(stream: &mut S) -> Result<(), ProtocolError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut buffer = [0u8; 2048];
+    loop {
+        let received = stream.read(&mut buffer).await?;
+        if received == 0 {
+            stream.shutdown().await?;
+            return Ok(());
+        }
+        stream.write_all(&buffer[..received]).await?;
+        stream.flush().await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+
+    #[test]
+    fn large_payloads_do_not_block_either_side() {
+        run(async {
+            let (mut client, mut server) = tokio::io::duplex(1_000);
+            let both = async {
+                exchange(100_000, &mut client, &mut Vec::new())
+                    .await
+                    .unwrap();
+                drop(client);
+            };
+            let (served, ()) = tokio::join!(serve(&mut server), both);
+            served.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_wrong_answer_is_a_failure_class() {
+        run(async {
+            let (mut client, mut server) = tokio::io::duplex(1_000);
+            server.write_all(b"HTTP").await.unwrap();
+            let error = exchange(4, &mut client, &mut Vec::new()).await.unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    ProtocolError::Answer {
+                        class: FailureClass::EchoMismatch,
+                        ..
+                    }
+                ),
+                "{error}"
+            );
+        });
+    }
+}

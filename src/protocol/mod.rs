@@ -1,0 +1,78 @@
+//! What happens on a session once it is up, over any byte stream: echo and HTTP/1.1, both ends.
+//!
+//! Nothing here knows TLS, so plain TCP is a cell like any other.
+
+mod echo;
+mod http1;
+mod http1_server;
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::scenario::{ProtocolKind, ProtocolPlan};
+use crate::stats::FailureClass;
+
+/// Why an exchange failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// The stream failed; the session knows more.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The peer answered, but not as expected.
+    #[error("{message}")]
+    Answer {
+        /// The class that is counted.
+        class: FailureClass,
+        /// What came instead, not yet escaped.
+        message: String,
+    },
+}
+
+/// Makes one exchange: a request, and its response to the last byte. `scratch` is a buffer that
+/// exchanges of one session share.
+///
+/// # Errors
+///
+/// Fails if the stream does, or if the answer is not the expected one.
+pub async fn exchange<S>(
+    plan: &ProtocolPlan,
+    stream: &mut S,
+    scratch: &mut Vec<u8>,
+) -> Result<(), ProtocolError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match plan {
+        ProtocolPlan::Handshake => Ok(()),
+        ProtocolPlan::Echo { payload, .. } => echo::exchange(*payload, stream, scratch).await,
+        ProtocolPlan::Http1 {
+            request,
+            head,
+            expect_status,
+            ..
+        } => {
+            let expected = http1::Expected {
+                head: *head,
+                status: expect_status,
+            };
+            http1::exchange(request, &expected, stream, scratch).await
+        }
+    }
+}
+
+/// Serves one session until the client closes it. The handshake protocol needs nothing but that,
+/// which echo does too.
+///
+/// # Errors
+///
+/// Fails if the stream does, or if the client does not keep to the protocol.
+pub async fn serve<S>(kind: ProtocolKind, stream: &mut S) -> Result<(), ProtocolError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match kind {
+        ProtocolKind::Handshake | ProtocolKind::Echo => echo::serve(stream).await,
+        ProtocolKind::Http1 => http1_server::serve(stream).await,
+    }
+}
