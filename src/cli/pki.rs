@@ -1,0 +1,218 @@
+//! `shakedown pki`: mints certificates for a test and says how to use them.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
+use shakedown::text::shell_quote;
+
+/// Arguments of `shakedown pki`.
+#[derive(Args, Debug)]
+pub struct PkiArgs {
+    #[command(subcommand)]
+    command: PkiCommand,
+}
+
+#[derive(Subcommand, Debug)]
+enum PkiCommand {
+    /// Mint a root, an intermediate, a server and clients, and write them to a directory
+    New(NewArgs),
+}
+
+#[derive(Args, Debug)]
+struct NewArgs {
+    /// Where to write; made if it does not exist
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Key algorithm of all certificates [default: p256]
+    #[arg(long, value_name = "ALG", value_parser = key_algorithm())]
+    key: Option<KeyAlgorithm>,
+    /// Key algorithm of the root and the intermediate [default: that of --key]
+    #[arg(long, value_name = "ALG", value_parser = key_algorithm())]
+    ca_key: Option<KeyAlgorithm>,
+    /// Key algorithm of the server [default: that of --key]
+    #[arg(long, value_name = "ALG", value_parser = key_algorithm())]
+    server_key: Option<KeyAlgorithm>,
+    /// Key algorithm of the clients [default: that of --key]
+    #[arg(long, value_name = "ALG", value_parser = key_algorithm())]
+    client_key: Option<KeyAlgorithm>,
+    /// How many clients to mint
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    clients: usize,
+    /// A DNS name or IP address of the server; repeat for more [default: localhost and its addresses]
+    #[arg(long = "name", value_name = "SAN")]
+    names: Vec<String>,
+    /// How many days the certificates are valid
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    days: u32,
+    /// Overwrite files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs `shakedown pki` and reports on standard output.
+///
+/// # Errors
+///
+/// Fails if the certificates cannot be minted or written, or standard output cannot.
+pub fn run(args: &PkiArgs) -> anyhow::Result<()> {
+    match &args.command {
+        PkiCommand::New(new) => {
+            let spec = new.spec();
+            let written = Pki::mint(&spec)?.write(&new.dir, new.force)?;
+            report(&mut io::stdout().lock(), &new.dir, &spec, &written)?;
+            Ok(())
+        }
+    }
+}
+
+impl NewArgs {
+    fn spec(&self) -> PkiSpec {
+        let defaults = PkiSpec::default();
+        let or_key = |own: Option<KeyAlgorithm>, default| own.or(self.key).unwrap_or(default);
+        PkiSpec {
+            ca_key: or_key(self.ca_key, defaults.ca_key),
+            server_key: or_key(self.server_key, defaults.server_key),
+            client_key: or_key(self.client_key, defaults.client_key),
+            clients: self.clients,
+            server_names: if self.names.is_empty() {
+                defaults.server_names
+            } else {
+                self.names.clone()
+            },
+            valid_days: self.days,
+        }
+    }
+}
+
+fn key_algorithm() -> impl TypedValueParser<Value = KeyAlgorithm> {
+    PossibleValuesParser::new(KeyAlgorithm::ALL.map(KeyAlgorithm::as_str))
+        .try_map(|label| label.parse::<KeyAlgorithm>())
+}
+
+/// Says what was written, and the commands that use it.
+fn report(out: &mut impl Write, dir: &Path, spec: &PkiSpec, written: &[PathBuf]) -> io::Result<()> {
+    let at = |name: &str| shell_quote(&dir.join(name).to_string_lossy());
+    writeln!(out, "wrote {} files to {}:", written.len(), dir.display())?;
+    writeln!(
+        out,
+        "  ca.pem            what peers trust: the root ({})",
+        spec.ca_key
+    )?;
+    writeln!(out, "  root.*            the root and its key")?;
+    writeln!(
+        out,
+        "  intermediate.*    the issuer of all below, and its key"
+    )?;
+    let names = spec.server_names.join(", ");
+    writeln!(
+        out,
+        "  server.*          {} chain and key for {names}",
+        spec.server_key
+    )?;
+    let clients = match spec.clients {
+        0 => None,
+        1 => Some("client-0.*".to_owned()),
+        n => Some(format!("client-0..{}.*", n - 1)),
+    };
+    if let Some(clients) = &clients {
+        writeln!(
+            out,
+            "  {clients:<17} {} chain and key of each client",
+            spec.client_key
+        )?;
+    }
+    writeln!(
+        out,
+        "valid for {} days; the keys are for tests only",
+        spec.valid_days
+    )?;
+    writeln!(out, "\nuse it:")?;
+    let (cert, key, ca) = (at("server.pem"), at("server.key"), at("ca.pem"));
+    writeln!(
+        out,
+        "  shakedown serve --cert {cert} --key {key} --client-ca {ca}"
+    )?;
+    if clients.is_some() {
+        let url = shell_quote(&format!("https://{}:8443", host(&spec.server_names)));
+        let (cert, key) = (at("client-0.pem"), at("client-0.key"));
+        writeln!(
+            out,
+            "  shakedown run {url} --cert {cert} --key {key} --cacert {ca}"
+        )?;
+    }
+    Ok(())
+}
+
+/// The server's name for a URL: `localhost` where it has that name, otherwise its first one.
+fn host(names: &[String]) -> String {
+    let first = names
+        .iter()
+        .find(|name| *name == "localhost")
+        .or_else(|| names.first());
+    match first {
+        Some(name) if name.contains(':') => format!("[{name}]"),
+        Some(name) => name.replacen("*.", "any.", 1),
+        None => "localhost".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        pki: PkiArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<NewArgs, clap::Error> {
+        let PkiCommand::New(new) = Cli::try_parse_from([&["pki", "new"], args].concat())?
+            .pki
+            .command;
+        Ok(new)
+    }
+
+    fn shown(args: &[&str]) -> String {
+        let new = parse(args).unwrap();
+        let mut out = Vec::new();
+        report(&mut out, &new.dir, &new.spec(), &[]).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn flags_become_a_specification() {
+        assert_eq!(parse(&["d"]).unwrap().spec(), PkiSpec::default());
+        let spec = parse(&[
+            "d", "--key", "ed25519", "--ca-key", "p384", "--name", "a", "--name", "b",
+        ]);
+        let spec = spec.unwrap().spec();
+        assert_eq!(
+            (spec.ca_key, spec.server_key),
+            (KeyAlgorithm::EcdsaP384, KeyAlgorithm::Ed25519)
+        );
+        assert_eq!(spec.server_names, ["a", "b"]);
+        let error = parse(&["d", "--key", "dsa"]).unwrap_err().to_string();
+        assert!(
+            error.contains("p256, p384, rsa2048, rsa3072, ed25519"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_commands_are_ready_to_paste() {
+        let text = shown(&["pki"]);
+        assert!(text.contains(
+            "  shakedown serve --cert pki/server.pem --key pki/server.key --client-ca pki/ca.pem\n  shakedown run https://localhost:8443 --cert pki/client-0.pem --key pki/client-0.key --cacert pki/ca.pem\n"
+        ), "{text}");
+        assert!(shown(&["my pki"]).contains("--cert 'my pki/server.pem'"));
+        assert!(shown(&["d", "--name", "::1"]).contains("run 'https://[::1]:8443'"));
+        assert!(!shown(&["d", "--clients", "0"]).contains("shakedown run"));
+        assert!(shown(&["d", "--clients", "20"]).contains("client-0..19.*"));
+    }
+}

@@ -1,0 +1,191 @@
+//! What a certificate or key file is, told from its bytes: PEM, one DER object, or a container to convert.
+//! Reads at most [`MAX_FILE_BYTES`]; knows how things are wrapped, not what certificates say.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::PkiError;
+use super::error::{quoted, with_suffix};
+
+/// The most that is read of one file. A system's whole trust store is about a quarter of a megabyte.
+pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// The DER tags that tell the containers apart.
+const SEQUENCE: u8 = 0x30;
+const OCTET_STRING: u8 = 0x04;
+const OID: u8 = 0x06;
+const INTEGER: u8 = 0x02;
+/// The contents of OID 1.2.840.113549.1.7, the arc of PKCS#7.
+const PKCS7_ARC: [u8; 8] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07];
+
+/// What a file holds, by its outermost layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Text with at least one `-----BEGIN`.
+    Pem,
+    /// One complete DER object of unknown meaning: a certificate or a key.
+    Der,
+    /// A PKCS#8 key under a password, in DER.
+    EncryptedDer,
+}
+
+/// Reads a whole file.
+///
+/// Fails if the file cannot be read or is larger than [`MAX_FILE_BYTES`].
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|source| PkiError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(PkiError::TooLarge {
+            path: path.to_owned(),
+            limit: MAX_FILE_BYTES,
+        });
+    }
+    Ok(bytes)
+}
+
+/// Tells the shape of a file's bytes; `Ok(Err(found))` says what they are when they are none of the shapes.
+///
+/// Fails if the file is a container that has to be converted first.
+pub(super) fn shape(path: &Path, bytes: &[u8]) -> Result<Result<Shape, String>, PkiError> {
+    let container = |what, command| PkiError::Container {
+        path: path.to_owned(),
+        what,
+        command,
+    };
+    let pem = quoted(&with_suffix(path, ".pem"));
+    if bytes.windows(11).any(|w| w == b"-----BEGIN ") {
+        return Ok(Ok(Shape::Pem));
+    }
+    if bytes.is_empty() {
+        return Ok(Err("an empty file".into()));
+    }
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        let command = format!("iconv -f UTF-16 -t UTF-8 {} > {pem}", quoted(path));
+        return Err(container("UTF-16 text", command));
+    }
+    if bytes.starts_with(&[0xfe, 0xed, 0xfe, 0xed]) {
+        let p12 = quoted(&with_suffix(path, ".p12"));
+        let command = format!(
+            "keytool -importkeystore -srckeystore {} -destkeystore {p12} -deststoretype PKCS12",
+            quoted(path)
+        );
+        return Err(container("a Java key store", command));
+    }
+    let Some(outer) = Element::first(bytes).filter(|outer| outer.tag == SEQUENCE) else {
+        return Ok(Err("neither PEM text nor DER".into()));
+    };
+    if outer.is_short() {
+        let (have, total) = (outer.body.len(), outer.len);
+        return Ok(Err(format!(
+            "DER that ends after {have} of its {total} content bytes"
+        )));
+    }
+    let Some(inner) = Element::first(outer.body) else {
+        return Ok(Err("neither PEM text nor DER".into()));
+    };
+    match inner.tag {
+        // A PKCS#12 archive has version 3 and then a PKCS#7 sequence; RSA keys have version 0 or 1.
+        INTEGER if inner.body == [3] && inner.rest.first() == Some(&SEQUENCE) => {
+            Err(PkiError::Pkcs12 {
+                path: path.to_owned(),
+            })
+        }
+        OID if inner.body.starts_with(&PKCS7_ARC) => {
+            let command = format!(
+                "openssl pkcs7 -inform DER -in {} -print_certs -out {pem}",
+                quoted(path)
+            );
+            Err(container("a PKCS#7 bundle", command))
+        }
+        // AlgorithmIdentifier, then OCTET STRING. A public key has a BIT STRING there, and a certificate
+        // begins with another kind of sequence.
+        SEQUENCE
+            if inner.rest.first() == Some(&OCTET_STRING) && inner.body.first() == Some(&OID) =>
+        {
+            Ok(Ok(Shape::EncryptedDer))
+        }
+        _ => Ok(Ok(Shape::Der)),
+    }
+}
+
+/// One DER element at the start of some bytes.
+struct Element<'a> {
+    tag: u8,
+    /// The declared length of the contents, in bytes.
+    len: usize,
+    /// As much of the contents as is there.
+    body: &'a [u8],
+    /// What follows the element.
+    rest: &'a [u8],
+}
+
+impl<'a> Element<'a> {
+    fn first(bytes: &'a [u8]) -> Option<Self> {
+        let (tag, rest) = bytes.split_first()?;
+        let (first, rest) = rest.split_first()?;
+        let (len, rest) = if *first < 0x80 {
+            (usize::from(*first), rest)
+        } else {
+            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            if digits.is_empty() || digits.len() > 4 {
+                return None;
+            }
+            (
+                digits
+                    .iter()
+                    .fold(0, |len, digit| (len << 8) | usize::from(*digit)),
+                rest,
+            )
+        };
+        let (body, rest) = rest.split_at(len.min(rest.len()));
+        Some(Self {
+            tag: *tag,
+            len,
+            body,
+            rest,
+        })
+    }
+
+    fn is_short(&self) -> bool {
+        self.body.len() < self.len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::pki::pem;
+
+    /// Bytes that look like DER or PEM often enough to get past the first checks.
+    fn nearly_a_file() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"-----BEGIN CERTIFICATE-----\n".to_vec()),
+            Just(b"-----END CERTIFICATE-----\n".to_vec()),
+            Just(b"-----BEGIN -----".to_vec()),
+            Just(vec![SEQUENCE, 0x82, 0, 20, SEQUENCE, 3, OID]),
+            Just(vec![SEQUENCE, 0x84, 0xff, 0xff, 0xff, 0xff]),
+            Just(vec![SEQUENCE, 0x80]),
+            prop::collection::vec(any::<u8>(), 0..40),
+        ];
+        prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_readers_panic(bytes in nearly_a_file()) {
+            let _ = shape(Path::new("x"), &bytes);
+            for section in pem::split(&bytes).unwrap_or_default() {
+                let _ = (section.is_encrypted(), section.decode());
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! What one certificate says, as plain data for reports. Every string a stranger chose is escaped and capped.
+//! Facts are read, not judged: nothing here verifies a signature or trusts a name.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use rustls_pki_types::CertificateDer;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{ExtendedKeyUsage, GeneralName};
+use x509_parser::oid_registry::Oid;
+use x509_parser::public_key::PublicKey;
+use x509_parser::time::ASN1Time;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::PkiError;
+use super::identity;
+use crate::text::{UNTRUSTED_CAP, escape_untrusted};
+
+/// The most entries of one list that are kept; one more says how many were left out.
+const MAX_LISTED: usize = 64;
+
+/// The facts of one certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CertFacts {
+    /// The subject's distinguished name, escaped.
+    pub subject: String,
+    /// The issuer's distinguished name, escaped.
+    pub issuer: String,
+    /// The serial number in lower-case hexadecimal, without separators.
+    pub serial_hex: String,
+    /// The first second of validity, RFC 3339 in UTC.
+    pub not_before: String,
+    /// The last second of validity, RFC 3339 in UTC.
+    pub not_after: String,
+    /// The last second of validity, in seconds since 1970.
+    pub not_after_unix_s: i64,
+    /// The public key: `EC P-256`, `RSA 2048`, `Ed25519`, or its object identifier.
+    pub key: String,
+    /// The algorithm of the issuer's signature: `ecdsa-with-SHA256`, or its object identifier.
+    pub signature_algorithm: String,
+    /// The subject's alternative names as `DNS:…`, `IP:…`, `email:…`, `URI:…`, escaped.
+    pub san: Vec<String>,
+    /// Whether the certificate may sign others.
+    pub is_ca: bool,
+    /// The extended key usages: `serverAuth`, `clientAuth`, …, or object identifiers.
+    pub eku: Vec<String>,
+    /// The length of the certificate as sent, in bytes.
+    pub der_len: usize,
+}
+
+impl CertFacts {
+    /// Reads the facts of a certificate.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the certificate or one of the extensions read here is malformed or repeated.
+    pub fn parse(cert: &CertificateDer<'_>) -> Result<Self, PkiError> {
+        let malformed = |cause: String| PkiError::MalformedCertificate {
+            der_len: cert.len(),
+            cause,
+        };
+        let parsed = identity::parse(cert).map_err(malformed)?;
+        let extension = |error: x509_parser::error::X509Error| {
+            malformed(escape_untrusted(&error.to_string(), UNTRUSTED_CAP))
+        };
+        let validity = parsed.validity();
+        let is_ca = parsed.basic_constraints().map_err(extension)?;
+        let eku = parsed.extended_key_usage().map_err(extension)?;
+        Ok(Self {
+            subject: shown(&parsed.subject().to_string()),
+            issuer: shown(&parsed.issuer().to_string()),
+            serial_hex: shown(&hex(parsed.raw_serial())),
+            not_before: rfc3339(validity.not_before).map_err(malformed)?,
+            not_after: rfc3339(validity.not_after).map_err(malformed)?,
+            not_after_unix_s: validity.not_after.timestamp(),
+            key: key_name(parsed.public_key()),
+            signature_algorithm: signature_name(&parsed.signature_algorithm.algorithm),
+            san: alt_names(&parsed).map_err(extension)?,
+            is_ca: is_ca.is_some_and(|constraints| constraints.value.ca),
+            eku: eku.map_or_else(Vec::new, |eku| usages(eku.value)),
+            der_len: cert.len(),
+        })
+    }
+
+    /// Whole days from `now` until the certificate expires, rounded down; negative once it has.
+    pub fn days_left(&self, now: OffsetDateTime) -> i64 {
+        self.not_after_unix_s
+            .saturating_sub(now.unix_timestamp())
+            .div_euclid(86_400)
+    }
+}
+
+fn shown(text: &str) -> String {
+    escape_untrusted(text, UNTRUSTED_CAP)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
+fn rfc3339(at: ASN1Time) -> Result<String, String> {
+    at.to_datetime()
+        .format(&Rfc3339)
+        .map_err(|error| format!("a date cannot be shown: {error}"))
+}
+
+/// Names a public key by its family and size.
+fn key_name(spki: &SubjectPublicKeyInfo<'_>) -> String {
+    let oid = spki.algorithm.algorithm.to_id_string();
+    match oid.as_str() {
+        "1.2.840.113549.1.1.1" => match spki.parsed() {
+            Ok(PublicKey::RSA(rsa)) => format!("RSA {}", bit_len(rsa.modulus)),
+            _ => "RSA".into(),
+        },
+        "1.2.840.10045.2.1" => {
+            let curve = spki
+                .algorithm
+                .parameters
+                .as_ref()
+                .and_then(|any| any.as_oid().ok());
+            match curve.map(|curve| curve.to_id_string()).as_deref() {
+                Some("1.2.840.10045.3.1.7") => "EC P-256".into(),
+                Some("1.3.132.0.34") => "EC P-384".into(),
+                Some("1.3.132.0.35") => "EC P-521".into(),
+                Some("1.3.132.0.10") => "EC secp256k1".into(),
+                Some(other) => shown(&format!("EC {other}")),
+                None => "EC with explicit parameters".into(),
+            }
+        }
+        "1.3.101.112" => "Ed25519".into(),
+        "1.3.101.113" => "Ed448".into(),
+        "1.2.840.113549.1.1.10" => "RSA-PSS".into(),
+        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44".into(),
+        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65".into(),
+        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87".into(),
+        _ => shown(&oid),
+    }
+}
+
+/// The length of a big-endian number in bits, leading zeros not counted.
+fn bit_len(number: &[u8]) -> usize {
+    let first = number
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(number.len());
+    match number.get(first..) {
+        Some([top, rest @ ..]) => 8 * (rest.len() + 1) - top.leading_zeros() as usize,
+        _ => 0,
+    }
+}
+
+/// Names a signature algorithm as OpenSSL does.
+fn signature_name(oid: &Oid<'_>) -> String {
+    let oid = oid.to_id_string();
+    let name = match oid.as_str() {
+        "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
+        "1.2.840.10045.4.3.2" => "ecdsa-with-SHA256",
+        "1.2.840.10045.4.3.3" => "ecdsa-with-SHA384",
+        "1.2.840.10045.4.3.4" => "ecdsa-with-SHA512",
+        "1.2.840.113549.1.1.5" => "sha1WithRSAEncryption",
+        "1.2.840.113549.1.1.10" => "rsassaPss",
+        "1.2.840.113549.1.1.11" => "sha256WithRSAEncryption",
+        "1.2.840.113549.1.1.12" => "sha384WithRSAEncryption",
+        "1.2.840.113549.1.1.13" => "sha512WithRSAEncryption",
+        "1.3.101.112" => "Ed25519",
+        "1.3.101.113" => "Ed448",
+        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
+        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
+        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
+        other => return shown(other),
+    };
+    name.into()
+}
+
+fn alt_names(cert: &X509Certificate<'_>) -> Result<Vec<String>, x509_parser::error::X509Error> {
+    let Some(san) = cert.subject_alternative_name()? else {
+        return Ok(Vec::new());
+    };
+    Ok(capped(san.value.general_names.iter().map(
+        |name| match name {
+            GeneralName::DNSName(name) => format!("DNS:{name}"),
+            GeneralName::IPAddress(bytes) => format!("IP:{}", address(bytes)),
+            GeneralName::RFC822Name(name) => format!("email:{name}"),
+            GeneralName::URI(uri) => format!("URI:{uri}"),
+            GeneralName::DirectoryName(name) => format!("dirname:{name}"),
+            GeneralName::RegisteredID(oid) => format!("RID:{}", oid.to_id_string()),
+            GeneralName::OtherName(oid, _) => format!("othername:{}", oid.to_id_string()),
+            GeneralName::X400Address(_) => "x400".into(),
+            GeneralName::EDIPartyName(_) => "ediparty".into(),
+            GeneralName::Invalid(tag, bytes) => format!("invalid[{}]:{}", tag.0, hex(bytes)),
+        },
+    )))
+}
+
+/// An address of 4 or 16 bytes in its usual form, and anything else in hexadecimal.
+fn address(bytes: &[u8]) -> String {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let v6 = <[u8; 16]>::try_from(bytes).map(IpAddr::from);
+    v4.or(v6)
+        .map_or_else(|_| format!("0x{}", hex(bytes)), |ip| ip.to_string())
+}
+
+fn usages(eku: &ExtendedKeyUsage<'_>) -> Vec<String> {
+    let known = [
+        (eku.any, "anyExtendedKeyUsage"),
+        (eku.server_auth, "serverAuth"),
+        (eku.client_auth, "clientAuth"),
+        (eku.code_signing, "codeSigning"),
+        (eku.email_protection, "emailProtection"),
+        (eku.time_stamping, "timeStamping"),
+        (eku.ocsp_signing, "OCSPSigning"),
+    ];
+    let known = known
+        .into_iter()
+        .filter(|(present, _)| *present)
+        .map(|(_, name)| name.to_owned());
+    capped(known.chain(eku.other.iter().map(Oid::to_id_string)))
+}
+
+/// Escapes every entry, keeps the first [`MAX_LISTED`] and says how many more there were.
+fn capped(entries: impl Iterator<Item = String>) -> Vec<String> {
+    let mut entries = entries.peekable();
+    let mut kept: Vec<_> = entries
+        .by_ref()
+        .take(MAX_LISTED)
+        .map(|entry| shown(&entry))
+        .collect();
+    if entries.peek().is_some() {
+        kept.push(format!("… and {} more", entries.count()));
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bit_len;
+
+    #[test]
+    fn leading_zeros_are_not_counted() {
+        assert_eq!(bit_len(&[0, 0x7f, 0xff]), 15);
+        assert_eq!(bit_len(&[0x80, 0]), 16);
+        assert_eq!(bit_len(&[0, 0]), 0);
+        assert_eq!(bit_len(&[]), 0);
+    }
+}

@@ -1,0 +1,239 @@
+//! Identities (a chain and its key) and trust anchors, as loaded from files that users bring.
+//! A loaded identity is known to parse and to match; whether anyone trusts it is the peer's business.
+
+use std::fmt;
+use std::path::Path;
+
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::pem::SectionKind;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::PkiError;
+use super::container::{self, Shape};
+use super::pem::{self, PemFault, Section};
+use crate::text::{UNTRUSTED_CAP, escape_untrusted};
+
+/// What one side of a session presents: a certificate chain and the private key of its leaf.
+pub struct Identity {
+    /// A short name for reports: `server`, `client-7`, or the stem of the file it was loaded from.
+    pub name: String,
+    /// The certificates as they are sent, leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key of the leaf.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl Identity {
+    /// Loads a chain from `cert` and its key from `key`, or from `cert` too where `key` is `None`.
+    ///
+    /// Both files may be PEM or DER; the key may be PKCS#8, SEC1 or PKCS#1. Where a PEM file holds several
+    /// private keys the first one counts.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file cannot be read, holds something else, or is
+    /// damaged, if the key is encrypted or unusable, and if it is not the key of the first certificate.
+    pub fn load(cert: &Path, key: Option<&Path>) -> Result<Self, PkiError> {
+        let cert_bytes = container::read(cert)?;
+        let chain = certificates(cert, &cert_bytes)?;
+        let (key_path, key_der) = match key {
+            Some(path) => (path, private_key(path, &container::read(path)?, false)?),
+            None => (cert, private_key(cert, &cert_bytes, true)?),
+        };
+        check_pair(cert, &chain, key_path, &key_der)?;
+        let stem = cert.file_stem().unwrap_or_default().to_string_lossy();
+        Ok(Self {
+            name: escape_untrusted(&stem, UNTRUSTED_CAP),
+            chain,
+            key: key_der,
+        })
+    }
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            chain: self.chain.clone(),
+            key: self.key.clone_key(),
+        }
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lengths: Vec<_> = self.chain.iter().map(|cert| cert.len()).collect();
+        f.debug_struct("Identity")
+            .field("name", &self.name)
+            .field("chain_der_lens", &lengths)
+            .field("key", &"[secret key elided]")
+            .finish()
+    }
+}
+
+/// Loads trust anchors from a PEM bundle or from one DER certificate.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, holds no certificate, or holds one that does not parse.
+pub fn load_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    certificates(path, &container::read(path)?)
+}
+
+/// All certificates in a file, in its order; never empty.
+fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    let none = |found: String| PkiError::NoCertificate {
+        path: path.to_owned(),
+        found,
+    };
+    let certs = match container::shape(path, bytes)?.map_err(none)? {
+        Shape::EncryptedDer => return Err(none("an encrypted private key".into())),
+        Shape::Der if PrivateKeyDer::try_from(bytes).is_ok() => {
+            return Err(none("a private key".into()));
+        }
+        Shape::Der => vec![CertificateDer::from(bytes.to_vec())],
+        Shape::Pem => {
+            let sections = pem::split(bytes).map_err(|fault| bad_pem(path, fault))?;
+            let decoded: Result<Vec<_>, _> = sections
+                .iter()
+                .filter(|section| section.label == pem::CERTIFICATE)
+                .map(|section| section.decode().map(|(_, der)| CertificateDer::from(der)))
+                .collect();
+            let certs = decoded.map_err(|fault| bad_pem(path, fault))?;
+            if certs.is_empty() {
+                return Err(none(labels(&sections)));
+            }
+            certs
+        }
+    };
+    for (number, cert) in (1..).zip(&certs) {
+        parse(cert).map_err(|cause| PkiError::BadCertificate {
+            path: path.to_owned(),
+            number,
+            cause,
+        })?;
+    }
+    Ok(certs)
+}
+
+/// The first private key in a file; `shared` says that the file is the certificate's own.
+fn private_key(
+    path: &Path,
+    bytes: &[u8],
+    shared: bool,
+) -> Result<PrivateKeyDer<'static>, PkiError> {
+    let none = |found: String| PkiError::NoKey {
+        path: path.to_owned(),
+        found,
+        next: if shared {
+            "name the key's file with --key, or append the key to this one"
+        } else {
+            "give a PEM or DER file with an unencrypted private key"
+        },
+    };
+    match container::shape(path, bytes)?.map_err(none)? {
+        Shape::EncryptedDer => Err(PkiError::EncryptedKey {
+            path: path.to_owned(),
+        }),
+        Shape::Der => match PrivateKeyDer::try_from(bytes) {
+            Ok(key) => Ok(key.clone_key()),
+            Err(_) if parse(bytes).is_ok() => Err(none("a DER certificate".into())),
+            Err(_) => Err(none("DER of another kind".into())),
+        },
+        Shape::Pem => {
+            let sections = pem::split(bytes).map_err(|fault| bad_pem(path, fault))?;
+            let Some(section) = sections.iter().find(|section| section.is_private_key()) else {
+                return Err(none(labels(&sections)));
+            };
+            if section.is_encrypted() {
+                return Err(PkiError::EncryptedKey {
+                    path: path.to_owned(),
+                });
+            }
+            match section.decode().map_err(|fault| bad_pem(path, fault))? {
+                (SectionKind::PrivateKey, der) => Ok(PrivateKeyDer::Pkcs8(der.into())),
+                (SectionKind::RsaPrivateKey, der) => Ok(PrivateKeyDer::Pkcs1(der.into())),
+                (SectionKind::EcPrivateKey, der) => Ok(PrivateKeyDer::Sec1(der.into())),
+                _ => Err(none(labels(&sections))),
+            }
+        }
+    }
+}
+
+/// Checks that the key is usable and belongs to the first certificate, by their public keys.
+fn check_pair(
+    cert: &Path,
+    chain: &[CertificateDer<'static>],
+    key: &Path,
+    key_der: &PrivateKeyDer<'static>,
+) -> Result<(), PkiError> {
+    let signing_key = aws_lc_rs::default_provider()
+        .key_provider
+        .load_private_key(key_der.clone_key())
+        .map_err(|error| PkiError::BadKey {
+            path: key.to_owned(),
+            cause: error.to_string(),
+        })?;
+    let Some(public) = signing_key.public_key() else {
+        return Err(PkiError::BadKey {
+            path: key.to_owned(),
+            cause: "the crypto provider does not tell its public key".into(),
+        });
+    };
+    let owner = chain.iter().position(|cert| {
+        parse(cert).is_ok_and(|parsed| parsed.public_key().raw == public.as_ref())
+    });
+    let next = match owner {
+        Some(0) => return Ok(()),
+        Some(index) => format!(
+            "it belongs to certificate {} of {}: put that one first in the file",
+            index + 1,
+            chain.len()
+        ),
+        None => "give the pair that was issued together".into(),
+    };
+    Err(PkiError::KeyMismatch {
+        cert: cert.to_owned(),
+        key: key.to_owned(),
+        next,
+    })
+}
+
+/// Parses one certificate that must fill its bytes; the error is a clause, without text from the certificate.
+pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    match X509Certificate::from_der(der) {
+        Ok(([], cert)) => Ok(cert),
+        Ok((rest, _)) => Err(format!("{} bytes follow its end", rest.len())),
+        Err(x509_parser::nom::Err::Incomplete(_)) => Err("it is truncated".into()),
+        Err(x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error)) => {
+            Err(escape_untrusted(&error.to_string(), UNTRUSTED_CAP))
+        }
+    }
+}
+
+/// The labels of all sections, each once, for a message about what is missing.
+fn labels(sections: &[Section<'_>]) -> String {
+    let mut labels: Vec<&str> = Vec::new();
+    for section in sections {
+        if !labels.contains(&section.label) {
+            labels.push(section.label);
+        }
+    }
+    let more = labels.len().saturating_sub(8);
+    labels.truncate(8);
+    let list = labels.join(", ");
+    match (labels.is_empty(), more) {
+        (true, _) => "PEM text without a complete section".into(),
+        (_, 0) => format!("only {list}"),
+        _ => format!("only {list} and {more} other labels"),
+    }
+}
+
+fn bad_pem(path: &Path, fault: PemFault) -> PkiError {
+    PkiError::BadPem {
+        path: path.to_owned(),
+        line: fault.line,
+        cause: fault.cause,
+    }
+}

@@ -1,0 +1,122 @@
+//! Text that is safe to show: escaping for what strangers send, quoting for commands we print.
+//! Knows nothing of TLS or certificates. Lengths are in `char`s, not bytes.
+
+/// The length, in characters, that reports give one string sent by a peer.
+pub const UNTRUSTED_CAP: usize = 256;
+
+/// Stands for what was cut off; counted in the cap.
+const ELLIPSIS: char = '…';
+
+/// Makes a string that a stranger chose safe to print in a terminal, a log or a report.
+///
+/// Control characters (so also ESC sequences and newlines), bidirectional marks, zero-width and other
+/// invisible characters become `\u{..}`, and so does the backslash, which keeps the escaping unambiguous.
+/// The result has at most `cap` characters; when something was cut, the last of them is `…` and no
+/// escape is left in half. Markup is not escaped: HTML and CSV writers still do their own.
+pub fn escape_untrusted(text: &str, cap: usize) -> String {
+    let mut out = String::new();
+    let mut len = 0;
+    // Where to cut should the text turn out too long: the last place that leaves room for the ellipsis.
+    let mut cut = 0;
+    for c in text.chars() {
+        let before = out.len();
+        if needs_escape(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        len += out.get(before..).map_or(0, |added| added.chars().count());
+        if len > cap {
+            out.truncate(cut);
+            if cap > 0 {
+                out.push(ELLIPSIS);
+            }
+            return out;
+        }
+        if len < cap {
+            cut = out.len();
+        }
+    }
+    out
+}
+
+/// Quotes a word for a POSIX shell, so that a command we print can be pasted whatever the path is.
+pub fn shell_quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Says whether a character could change how the text around it is shown, or be invisible in it.
+fn needs_escape(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\\'
+            | '\u{ad}' // soft hyphen
+            | '\u{34f}' // combining grapheme joiner
+            | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' // bidi
+            | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' // hangul fillers
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
+            | '\u{2028}' | '\u{2029}' // line and paragraph separators
+            | '\u{fe00}'..='\u{fe0f}' // variation selectors
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}' // tags and more variation selectors
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_is_left_alone() {
+        for text in ["", "CN=client-0", "O=Žižkov, L=東京", "<b>&\"'"] {
+            assert_eq!(escape_untrusted(text, UNTRUSTED_CAP), text);
+        }
+    }
+
+    #[test]
+    fn terminal_sequences_are_defused() {
+        assert_eq!(
+            escape_untrusted("a\u{1b}[31mred\u{7}\r\nx\u{9b}0m", UNTRUSTED_CAP),
+            r"a\u{1b}[31mred\u{7}\u{d}\u{a}x\u{9b}0m"
+        );
+    }
+
+    #[test]
+    fn bidirectional_and_invisible_characters_are_shown() {
+        assert_eq!(
+            escape_untrusted("exe\u{202e}gpj\u{2066}.\u{200b}\u{feff}", UNTRUSTED_CAP),
+            r"exe\u{202e}gpj\u{2066}.\u{200b}\u{feff}"
+        );
+    }
+
+    #[test]
+    fn a_forged_escape_cannot_be_mistaken_for_ours() {
+        assert_eq!(escape_untrusted(r"\u{1b}", UNTRUSTED_CAP), r"\u{5c}u{1b}");
+    }
+
+    #[test]
+    fn the_cap_counts_what_is_shown_and_never_splits_an_escape() {
+        assert_eq!(escape_untrusted("abcd", 4), "abcd");
+        assert_eq!(escape_untrusted("abcde", 4), "abc…");
+        assert_eq!(escape_untrusted("ab\u{1b}", 8), r"ab\u{1b}");
+        assert_eq!(escape_untrusted("ab\u{1b}", 7), "ab…");
+        assert_eq!(escape_untrusted("ab\u{1b}c", 8), "ab…");
+        assert_eq!(escape_untrusted("abc", 0), "");
+        assert_eq!(escape_untrusted("abc", 1), "…");
+        let long = escape_untrusted(&"\u{202e}".repeat(10_000), UNTRUSTED_CAP);
+        assert!(long.chars().count() <= UNTRUSTED_CAP && long.ends_with("}…"));
+    }
+
+    #[test]
+    fn shell_words_are_quoted_only_when_they_must_be() {
+        assert_eq!(shell_quote("pki/client-0.pem"), "pki/client-0.pem");
+        assert_eq!(shell_quote("my keys/a.pem"), "'my keys/a.pem'");
+        assert_eq!(shell_quote("it's"), r"'it'\''s'");
+        assert_eq!(shell_quote(""), "''");
+    }
+}
