@@ -2,10 +2,12 @@
 
 pub mod affinity;
 pub mod clock;
+pub mod load;
 pub mod pki;
 pub mod protocol;
 pub mod scenario;
 pub mod stats;
+pub mod target;
 pub mod text;
 pub mod tls;
 pub mod units;

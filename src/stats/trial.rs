@@ -182,6 +182,8 @@ pub struct TrialStats {
     pub worker_cpu: CpuWindow,
     /// Σ over attempts of the time in flight within the CPU window, in session-nanoseconds.
     pub in_flight_area_ns: u64,
+    /// Confirmed sessions that the server closed while we held them open.
+    pub lost_while_held: u64,
     /// Seconds since the trial's start.
     pub timeline: Vec<TimelineRow>,
 }
@@ -266,6 +268,7 @@ impl TrialStats {
         self.observed.merge(&other.observed);
         self.worker_cpu.merge(&other.worker_cpu);
         self.in_flight_area_ns += other.in_flight_area_ns;
+        self.lost_while_held += other.lost_while_held;
         for (second, row) in other.timeline.iter().enumerate() {
             let mine = self.row_of_second(second);
             mine.started += row.started;

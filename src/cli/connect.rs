@@ -1,0 +1,117 @@
+//! The flags that say where to connect and with what: the names that curl users know, the same for
+//! every subcommand that is a TLS client.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use shakedown::scenario::{IdentityFiles, Scenario, TlsVersion};
+
+/// Where to connect, and the TLS parameters.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection (as in curl)")]
+pub struct ConnectArgs {
+    /// Client certificate chain, leaf first (PEM or DER)
+    #[arg(short = 'E', long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+
+    /// Private key of the client certificate; looked for in --cert if left out
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+
+    /// CA bundle the server is verified against
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+
+    /// Do not verify the server's chain and name; the result is marked
+    #[arg(short = 'k', long)]
+    pub insecure: bool,
+
+    /// Use this address for host:port instead of asking the resolver
+    #[arg(long, value_name = "HOST:PORT:ADDR")]
+    pub resolve: Vec<String>,
+
+    /// Name to send and verify, if not the URL's host
+    #[arg(long, value_name = "NAME")]
+    pub sni: Option<String>,
+
+    /// Offer TLS 1.2 and later
+    #[arg(long = "tlsv1.2", conflicts_with = "tlsv1_3")]
+    pub tlsv1_2: bool,
+
+    /// Offer TLS 1.3 and later
+    #[arg(long = "tlsv1.3")]
+    pub tlsv1_3: bool,
+
+    /// Offer no later version than this
+    #[arg(long, value_name = "VERSION")]
+    pub tls_max: Option<TlsMax>,
+
+    /// ALPN protocols to offer, in order
+    #[arg(long, value_name = "PROTO", value_delimiter = ',')]
+    pub alpn: Vec<String>,
+
+    /// Key exchange groups to offer, in order [default: x25519]
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    pub curves: Vec<String>,
+
+    /// Cipher suites to offer, in order, by their IANA names
+    #[arg(long, value_name = "SUITE", value_delimiter = ',')]
+    pub ciphers: Vec<String>,
+}
+
+/// The latest version to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TlsMax {
+    /// TLS 1.2
+    #[value(name = "1.2")]
+    Tls12,
+    /// TLS 1.3
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+impl ConnectArgs {
+    /// The only version to offer; `None` offers both.
+    fn only_version(&self) -> anyhow::Result<Option<TlsVersion>> {
+        match (self.tlsv1_3, self.tls_max) {
+            (true, Some(TlsMax::Tls12)) => {
+                anyhow::bail!("--tlsv1.3 and --tls-max 1.2 leave no version to offer; drop one of them")
+            }
+            (true, _) => Ok(Some(TlsVersion::Tls13)),
+            (false, Some(TlsMax::Tls12)) => Ok(Some(TlsVersion::Tls12)),
+            (false, _) => Ok(None),
+        }
+    }
+
+    /// Fills in what was given; what was not given stays as the scenario has it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no TLS version is left.
+    pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
+        if let Some(cert) = &self.cert {
+            scenario.identity = Some(IdentityFiles { cert: cert.clone(), key: self.key.clone() });
+        }
+        if let Some(version) = self.only_version()? {
+            scenario.matrix.tls = vec![version];
+        } else if self.tlsv1_2 {
+            scenario.matrix.tls.clear();
+        }
+        let tls = &mut scenario.tls;
+        tls.cacert = self.cacert.clone().or(tls.cacert.take());
+        tls.insecure |= self.insecure;
+        tls.sni = self.sni.clone().or(tls.sni.take());
+        replace(&mut tls.alpn, &self.alpn);
+        replace(&mut tls.groups, &self.curves);
+        replace(&mut tls.suites, &self.ciphers);
+        replace(&mut scenario.target.resolve, &self.resolve);
+        Ok(())
+    }
+}
+
+/// A list given as a flag replaces the scenario's.
+fn replace(list: &mut Vec<String>, given: &[String]) {
+    if !given.is_empty() {
+        *list = given.to_vec();
+    }
+}

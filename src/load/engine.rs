@@ -1,0 +1,407 @@
+//! The engine: starts the workers, runs the plan's trials one after another, merges what they
+//! counted. While a trial runs it only watches.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+
+use super::Plan;
+use super::pacer::sharpen_thread_timers;
+use super::preflight::resident_memory;
+use super::recorder::LiveCounters;
+use super::worker::{Job, run_trial};
+use crate::affinity::{Placement, pin_current};
+use crate::clock::ns_between;
+use crate::scenario::trial_order;
+use crate::stats::{CpuWindow, TrialStats};
+
+/// Time between giving out a trial and its start, so that all workers are ready.
+const LEAD: Duration = Duration::from_millis(20);
+/// How often a running trial is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How much longer than its deadline a trial may take before its workers count as stuck.
+const STUCK: Duration = Duration::from_secs(5);
+
+/// How a run is asked to end before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interrupt {
+    /// It is not.
+    None,
+    /// No new sessions; those in flight may finish within the grace period.
+    Drain,
+    /// At once.
+    Abort,
+}
+
+/// A run that could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A thread could not be started.
+    #[error("cannot start a worker thread: {0}")]
+    Thread(io::Error),
+    /// A worker could not run its trial.
+    #[error("a worker could not run its trial: {0}")]
+    Worker(io::Error),
+    /// A worker did not come back.
+    #[error("a worker did not finish its trial; this is a bug in shakedown, please report it")]
+    Stuck,
+}
+
+/// A look at the target from outside the load, where the target is ours.
+pub trait TargetView {
+    /// CPU time of the target's threads so far.
+    fn cpu(&self) -> Duration;
+}
+
+/// Counts of a running trial, summed over workers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LiveTotals {
+    /// Attempts begun.
+    pub started: u64,
+    /// Sessions confirmed.
+    pub ok: u64,
+    /// Attempts failed.
+    pub failed: u64,
+    /// Attempts and sessions in flight.
+    pub in_flight: u64,
+    /// Of these, confirmed sessions that are held open.
+    pub held: u64,
+}
+
+/// What the engine tells while it runs.
+#[derive(Debug, Clone, Copy)]
+pub enum Event {
+    /// A trial begins.
+    Begin {
+        /// Its number, from 0.
+        number: usize,
+        /// Of how many.
+        of: usize,
+        /// Index of its cell.
+        cell: usize,
+    },
+    /// A look at a running trial.
+    Tick {
+        /// Time since the load began, warm-up included.
+        elapsed: Duration,
+        /// Counts so far.
+        live: LiveTotals,
+    },
+    /// The trial has ended.
+    End,
+}
+
+/// One finished trial.
+#[derive(Debug, Clone)]
+pub struct TrialResult {
+    /// Index of its cell.
+    pub cell: usize,
+    /// Which round it belongs to, from 0.
+    pub round: usize,
+    /// When it began.
+    pub started_at: SystemTime,
+    /// From the first arrival until nothing was in flight any more, in nanoseconds.
+    pub length_ns: u64,
+    /// What was counted.
+    pub stats: TrialStats,
+    /// The target's CPU in the measure phase, where the target is ours.
+    pub target_cpu: Option<CpuWindow>,
+    /// Most sessions seen held open at once.
+    pub held_max: u64,
+    /// Most attempts and sessions seen in flight at once.
+    pub in_flight_max: u64,
+    /// Memory of this process before the trial, in bytes.
+    pub memory_before: Option<u64>,
+    /// Most memory of this process seen during it, in bytes.
+    pub memory_max: Option<u64>,
+    /// Whether the run was interrupted in this trial.
+    pub interrupted: bool,
+}
+
+struct Worker {
+    placement: Placement,
+    jobs: mpsc::Sender<Job>,
+    results: mpsc::Receiver<io::Result<TrialStats>>,
+    live: Arc<LiveCounters>,
+    handle: Option<JoinHandle<()>>,
+}
+
+/// The workers of a plan.
+pub struct Engine {
+    plan: Arc<Plan>,
+    workers: Vec<Worker>,
+}
+
+impl Engine {
+    /// Starts and pins the plan's workers.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a thread cannot be started.
+    pub fn start(plan: Arc<Plan>) -> Result<Self, EngineError> {
+        let workers = plan
+            .worker_cores
+            .iter()
+            .enumerate()
+            .map(|(index, core)| Worker::spawn(index, *core))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { plan, workers })
+    }
+
+    /// Where the workers run.
+    pub fn placements(&self) -> Vec<Placement> {
+        self.workers.iter().map(|w| w.placement.clone()).collect()
+    }
+
+    /// Runs every trial of the plan, or those before an interrupt, in the plan's order.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a worker cannot run or does not come back.
+    pub fn run(
+        &self,
+        control: &watch::Receiver<Interrupt>,
+        target: Option<&dyn TargetView>,
+        observe: &mut dyn FnMut(Event),
+    ) -> Result<Vec<TrialResult>, EngineError> {
+        let trials = &self.plan.checked.scenario.trials;
+        let rounds = trial_order(self.plan.cells.len(), trials.count, trials.seed);
+        let of = self.plan.cells.len() * trials.count;
+        let mut results = Vec::with_capacity(of);
+        for (round, cells) in rounds.into_iter().enumerate() {
+            for cell in cells {
+                if *control.borrow() != Interrupt::None {
+                    return Ok(results);
+                }
+                observe(Event::Begin {
+                    number: results.len(),
+                    of,
+                    cell,
+                });
+                results.push(self.trial(cell, round, control, target, observe)?);
+                observe(Event::End);
+            }
+        }
+        Ok(results)
+    }
+
+    fn trial(
+        &self,
+        cell: usize,
+        round: usize,
+        control: &watch::Receiver<Interrupt>,
+        target: Option<&dyn TargetView>,
+        observe: &mut dyn FnMut(Event),
+    ) -> Result<TrialResult, EngineError> {
+        let stop = self.plan.checked.stop;
+        let start = Instant::now() + LEAD;
+        let mut watched = Watched::new(start + stop.warmup, start + stop.warmup + stop.duration);
+        let started_at = SystemTime::now() + LEAD;
+        self.give_out(cell, round, start, control)?;
+        let mut stats = TrialStats::default();
+        for worker in &self.workers {
+            loop {
+                match worker.results.recv_timeout(watched.until_next()) {
+                    Ok(result) => {
+                        stats.merge(&result.map_err(EngineError::Worker)?);
+                        break;
+                    }
+                    Err(mpsc::RecvTimeoutError::Disconnected) => return Err(EngineError::Stuck),
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                }
+                watched.look(target, &self.live());
+                if watched.overdue(stop.grace) {
+                    return Err(EngineError::Stuck);
+                }
+                observe(Event::Tick {
+                    elapsed: start.elapsed(),
+                    live: watched.live,
+                });
+            }
+        }
+        watched.close_window(target);
+        if let Some(cpu) = &mut watched.target_cpu {
+            cpu.ended = stats.worker_cpu.ended;
+            cpu.confirmed = stats.worker_cpu.confirmed;
+        }
+        Ok(TrialResult {
+            cell,
+            round,
+            started_at,
+            length_ns: ns_between(start, Instant::now()),
+            stats,
+            target_cpu: watched.target_cpu,
+            held_max: watched.held_max,
+            in_flight_max: watched.in_flight_max,
+            memory_before: watched.memory_before,
+            memory_max: watched.memory_max,
+            interrupted: *control.borrow() != Interrupt::None,
+        })
+    }
+
+    fn give_out(
+        &self,
+        cell: usize,
+        round: usize,
+        start: Instant,
+        control: &watch::Receiver<Interrupt>,
+    ) -> Result<(), EngineError> {
+        let seed = self.plan.checked.scenario.trials.seed;
+        for (index, worker) in self.workers.iter().enumerate() {
+            let job = Job {
+                plan: Arc::clone(&self.plan),
+                cell,
+                share: (index, self.workers.len()),
+                // The same arrivals in every cell of a round, others in the next round.
+                seed: seed.wrapping_add(1_000 * (round as u64 + 1)),
+                start,
+                control: control.clone(),
+                live: Arc::clone(&worker.live),
+            };
+            worker.jobs.send(job).map_err(|_| EngineError::Stuck)?;
+        }
+        Ok(())
+    }
+
+    fn live(&self) -> LiveTotals {
+        let mut totals = LiveTotals::default();
+        for worker in &self.workers {
+            let live = &worker.live;
+            totals.started += live.started.load(Ordering::Relaxed);
+            totals.ok += live.ok.load(Ordering::Relaxed);
+            totals.failed += live.failed.load(Ordering::Relaxed);
+            totals.in_flight += live.in_flight.load(Ordering::Relaxed);
+            totals.held += live.held.load(Ordering::Relaxed);
+        }
+        totals
+    }
+}
+
+/// What the engine notices of one trial from outside.
+struct Watched {
+    open_at: Instant,
+    close_at: Instant,
+    next_tick: Instant,
+    opened: Option<(Instant, Duration)>,
+    target_cpu: Option<CpuWindow>,
+    live: LiveTotals,
+    held_max: u64,
+    in_flight_max: u64,
+    memory_before: Option<u64>,
+    memory_max: Option<u64>,
+}
+
+impl Watched {
+    fn new(open_at: Instant, close_at: Instant) -> Self {
+        let memory = resident_memory();
+        Self {
+            open_at,
+            close_at,
+            next_tick: Instant::now() + TICK,
+            opened: None,
+            target_cpu: None,
+            live: LiveTotals::default(),
+            held_max: 0,
+            in_flight_max: 0,
+            memory_before: memory,
+            memory_max: memory,
+        }
+    }
+
+    /// Time until there is something to look at: the next tick, or a bound of the measure phase.
+    fn until_next(&self) -> Duration {
+        let now = Instant::now();
+        let mut next = self.next_tick;
+        for bound in [self.open_at, self.close_at] {
+            if bound > now {
+                next = next.min(bound);
+            }
+        }
+        next.saturating_duration_since(now)
+    }
+
+    fn look(&mut self, target: Option<&dyn TargetView>, live: &LiveTotals) {
+        let now = Instant::now();
+        if self.opened.is_none() && self.target_cpu.is_none() && now >= self.open_at {
+            self.opened = target.map(|t| (now, t.cpu()));
+        }
+        if now >= self.close_at {
+            self.close_window(target);
+        }
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.memory_max = self.memory_max.max(resident_memory());
+        }
+        self.live = *live;
+        self.held_max = self.held_max.max(live.held);
+        self.in_flight_max = self.in_flight_max.max(live.in_flight);
+    }
+
+    fn close_window(&mut self, target: Option<&dyn TargetView>) {
+        let (Some((began, before)), Some(target)) = (self.opened.take(), target) else {
+            return;
+        };
+        let used = target.cpu().saturating_sub(before).as_nanos();
+        self.target_cpu = Some(CpuWindow {
+            cpu_ns: u64::try_from(used).unwrap_or(u64::MAX),
+            wall_ns: ns_between(began, Instant::now()),
+            ended: 0,
+            confirmed: 0,
+        });
+    }
+
+    fn overdue(&self, grace: Duration) -> bool {
+        Instant::now() > self.close_at + grace + STUCK
+    }
+}
+
+impl Worker {
+    fn spawn(index: usize, core: Option<usize>) -> Result<Self, EngineError> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let (outbox, results) = mpsc::channel();
+        let (started, has_started) = mpsc::sync_channel(1);
+        let name = format!("worker-{index}");
+        let handle = std::thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || {
+                let placement = pin_current(name, core);
+                sharpen_thread_timers();
+                if started.send(placement).is_err() {
+                    return;
+                }
+                for job in inbox {
+                    if outbox.send(run_trial(&job)).is_err() {
+                        return;
+                    }
+                }
+            })
+            .map_err(EngineError::Thread)?;
+        let placement = has_started.recv().map_err(|_| EngineError::Stuck)?;
+        Ok(Self {
+            placement,
+            jobs,
+            results,
+            live: Arc::default(),
+            handle: Some(handle),
+        })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            // Closing the inbox ends the thread's loop.
+            worker.jobs = mpsc::channel().0;
+        }
+        for worker in &mut self.workers {
+            if let Some(handle) = worker.handle.take() {
+                // A worker that panicked has already said so on stderr.
+                let _ = handle.join();
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The plan: a checked scenario with addresses pinned, TLS configured and cores chosen. Nothing is
+//! left to guess when the engine starts.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::scenario::{Cell, Checked};
+use crate::tls::ClientTls;
+
+/// One cell, ready to be run.
+#[derive(Debug)]
+pub struct CellPlan {
+    /// What it is.
+    pub cell: Cell,
+    /// Where it connects to.
+    pub addr: SocketAddr,
+    /// Its TLS; `None` for plain TCP.
+    pub tls: Option<ClientTls>,
+}
+
+/// Everything the engine needs.
+#[derive(Debug)]
+pub struct Plan {
+    /// The scenario.
+    pub checked: Checked,
+    /// Its cells.
+    pub cells: Vec<CellPlan>,
+    /// The core of each worker; `None` leaves it where the system puts it.
+    pub worker_cores: Vec<Option<usize>>,
+    /// Local addresses to connect from, in turn; empty leaves the choice to the system.
+    pub sources: Vec<Ipv4Addr>,
+}
+
+impl Plan {
+    /// Local addresses that give loopback connections enough ephemeral ports: `count` addresses of
+    /// 127.0.0.0/8, or none where one is enough or the targets are not on IPv4 loopback.
+    pub fn loopback_sources(targets: &[IpAddr], count: u8) -> Vec<Ipv4Addr> {
+        let spreads = targets
+            .iter()
+            .all(|ip| matches!(ip, IpAddr::V4(v4) if v4.is_loopback()));
+        if !spreads || count < 2 {
+            return Vec::new();
+        }
+        (1..=count)
+            .map(|last| Ipv4Addr::new(127, 0, 0, last))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ipv4_loopback_is_spread() {
+        let local = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(Plan::loopback_sources(&[local], 3).len(), 3);
+        assert!(Plan::loopback_sources(&[local], 1).is_empty());
+        assert!(Plan::loopback_sources(&[local, IpAddr::from([10, 0, 0, 1])], 3).is_empty());
+    }
+}

@@ -1,0 +1,400 @@
+//! One worker's record of one trial. Every attempt is a guard that cannot be lost: dropped without
+//! an outcome it counts as cancelled.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::clock::{ns_between, thread_cpu};
+use crate::stats::{
+    CancelPhase, CpuWindow, NotStarted, Observed, OkKind, Outcome, Phase, Sample, TrialStats,
+};
+use crate::tls::Bytes;
+
+/// Counts that the engine may read while a trial runs. Written by one worker with plain stores,
+/// alone on its cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct LiveCounters {
+    pub started: AtomicU64,
+    pub ok: AtomicU64,
+    pub failed: AtomicU64,
+    pub in_flight: AtomicU64,
+    pub held: AtomicU64,
+}
+
+impl LiveCounters {
+    /// Sets everything to zero for the next trial.
+    pub fn reset(&self) {
+        for counter in [
+            &self.started,
+            &self.ok,
+            &self.failed,
+            &self.in_flight,
+            &self.held,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Changes a counter that only this thread writes.
+fn add(counter: &AtomicU64, by: u64) {
+    counter.store(
+        counter.load(Ordering::Relaxed).wrapping_add(by),
+        Ordering::Relaxed,
+    );
+}
+
+fn sub(counter: &AtomicU64, by: u64) {
+    add(counter, by.wrapping_neg());
+}
+
+/// Sums up one trial on one worker.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    start: Instant,
+    measure_from: Instant,
+    state: RefCell<State>,
+    live: Arc<LiveCounters>,
+    cancel: Cell<CancelPhase>,
+    idle: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    stats: TrialStats,
+    in_flight: u64,
+    /// The open CPU window: when it began and what the CPU clock said.
+    window: Option<(Instant, u64)>,
+    /// When `in_flight` last changed, for its integral over the window.
+    changed: Instant,
+}
+
+impl Recorder {
+    pub fn new(start: Instant, measure_from: Instant, live: Arc<LiveCounters>) -> Self {
+        live.reset();
+        Self {
+            start,
+            measure_from,
+            state: RefCell::new(State {
+                stats: TrialStats::default(),
+                in_flight: 0,
+                window: None,
+                changed: start,
+            }),
+            live,
+            cancel: Cell::new(CancelPhase::Drain),
+            idle: Notify::new(),
+        }
+    }
+
+    fn phase(&self, scheduled: Instant) -> Phase {
+        if scheduled < self.measure_from {
+            Phase::Warmup
+        } else {
+            Phase::Measure
+        }
+    }
+
+    /// Attempts in flight.
+    pub fn in_flight(&self) -> u64 {
+        self.state.borrow().in_flight
+    }
+
+    /// Counts an arrival that does not become an attempt.
+    pub fn skip(&self, scheduled: Instant, reason: NotStarted) {
+        let at_ns = ns_between(self.start, scheduled);
+        self.state
+            .borrow_mut()
+            .stats
+            .skip(self.phase(scheduled), at_ns, reason);
+    }
+
+    /// Counts an arrival that becomes an attempt, from now on accounted for.
+    pub fn begin(self: &Rc<Self>, scheduled: Instant) -> Attempt {
+        let started = Instant::now();
+        let phase = self.phase(scheduled);
+        let mut state = self.state.borrow_mut();
+        state.integrate(started);
+        state.in_flight += 1;
+        let in_flight = state.in_flight;
+        state
+            .stats
+            .start(phase, ns_between(self.start, started), in_flight);
+        add(&self.live.started, 1);
+        add(&self.live.in_flight, 1);
+        Attempt {
+            recorder: Rc::clone(self),
+            scheduled,
+            started,
+            held: false,
+            recorded: false,
+            sample: Sample {
+                phase,
+                ended_ns: 0,
+                outcome: Outcome::Cancelled(CancelPhase::Drain),
+                observed: None,
+                lag_ns: 0,
+                connect_ns: None,
+                handshake_ns: None,
+                confirm_ns: None,
+                service_ns: None,
+                handshake_bytes_out: 0,
+                handshake_bytes_in: 0,
+            },
+        }
+    }
+
+    /// Begins the CPU window.
+    pub fn open_window(&self) {
+        let now = Instant::now();
+        let mut state = self.state.borrow_mut();
+        state.integrate(now);
+        state.window = Some((now, cpu_ns()));
+    }
+
+    /// Ends the CPU window, if it is open.
+    pub fn close_window(&self) {
+        let now = Instant::now();
+        let mut state = self.state.borrow_mut();
+        state.integrate(now);
+        if let Some((began, cpu)) = state.window.take() {
+            let window = &mut state.stats.worker_cpu;
+            window.wall_ns = ns_between(began, now);
+            window.cpu_ns = cpu_ns().saturating_sub(cpu);
+        }
+    }
+
+    /// Says how attempts that are dropped from now on were cancelled.
+    pub fn cancel_as(&self, phase: CancelPhase) {
+        self.cancel.set(phase);
+    }
+
+    /// Waits until nothing is in flight.
+    pub async fn idle(&self) {
+        while self.in_flight() > 0 {
+            self.idle.notified().await;
+        }
+    }
+
+    /// The statistics, taken out once every attempt is gone.
+    pub fn take(&self) -> TrialStats {
+        std::mem::take(&mut self.state.borrow_mut().stats)
+    }
+}
+
+impl State {
+    /// Adds the time since the last change to the integral of attempts in flight, if the window is
+    /// open.
+    fn integrate(&mut self, now: Instant) {
+        if let Some((began, _)) = self.window {
+            let since = ns_between(self.changed.max(began), now);
+            self.stats.in_flight_area_ns += self.in_flight * since;
+        }
+        self.changed = now;
+    }
+
+    fn in_window(&mut self) -> Option<&mut CpuWindow> {
+        self.window.is_some().then_some(&mut self.stats.worker_cpu)
+    }
+}
+
+fn cpu_ns() -> u64 {
+    u64::try_from(thread_cpu().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// One attempt in flight.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    recorder: Rc<Recorder>,
+    scheduled: Instant,
+    started: Instant,
+    held: bool,
+    recorded: bool,
+    sample: Sample,
+}
+
+impl Attempt {
+    /// Notes that work on it begins now; until then it was waiting for its turn on this thread,
+    /// which is the generator's own delay.
+    pub fn launch(&mut self) {
+        self.started = Instant::now();
+        self.sample.lag_ns = ns_between(self.scheduled, self.started);
+    }
+
+    /// When it began.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Notes the established connection.
+    pub fn connected(&mut self, at: Instant) {
+        self.sample.connect_ns = Some(ns_between(self.started, at));
+    }
+
+    /// Notes the client's finished handshake.
+    pub fn handshaken(
+        &mut self,
+        connected: Instant,
+        at: Instant,
+        bytes: Bytes,
+        observed: Option<Observed>,
+    ) {
+        self.sample.handshake_ns = Some(ns_between(connected, at));
+        self.sample.handshake_bytes_out = bytes.sent;
+        self.sample.handshake_bytes_in = bytes.received;
+        self.sample.observed = observed;
+    }
+
+    /// Notes one exchange.
+    pub fn exchanged(&self, kind: OkKind, from: Instant, to: Instant) {
+        if self.sample.phase == Phase::Measure {
+            self.recorder
+                .state
+                .borrow_mut()
+                .stats
+                .exchange(kind, ns_between(from, to));
+        }
+    }
+
+    /// Notes the proof that the server accepted us.
+    pub fn confirmed(&mut self, connected: Instant, at: Instant) {
+        self.sample.confirm_ns = Some(ns_between(connected, at));
+        self.sample.service_ns = Some(ns_between(self.started, at));
+    }
+
+    /// Counts the session as open and idle until it is dropped.
+    pub fn hold(&mut self) {
+        self.held = true;
+        add(&self.recorder.live.held, 1);
+    }
+
+    /// Counts a held session as no longer open.
+    pub fn release(&mut self) {
+        if std::mem::take(&mut self.held) {
+            sub(&self.recorder.live.held, 1);
+        }
+    }
+
+    /// Counts a held session that the server closed before its time.
+    pub fn lost(&mut self) {
+        self.release();
+        self.recorder.state.borrow_mut().stats.lost_while_held += 1;
+    }
+
+    /// Records the outcome; the attempt stays in flight until it is dropped.
+    pub fn record(&mut self, outcome: Outcome) {
+        let now = Instant::now();
+        let live = &self.recorder.live;
+        let mut state = self.recorder.state.borrow_mut();
+        if let Some(window) = state.in_window() {
+            window.ended += 1;
+            window.confirmed += u64::from(matches!(outcome, Outcome::Ok { .. }));
+        }
+        match &outcome {
+            Outcome::Ok { .. } => add(&live.ok, 1),
+            Outcome::Failed { .. } => add(&live.failed, 1),
+            Outcome::Cancelled(_) => {}
+        }
+        self.sample.outcome = outcome;
+        self.sample.ended_ns = ns_between(self.recorder.start, now);
+        state.stats.finish(&self.sample);
+        self.recorded = true;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.recorded {
+            self.record(Outcome::Cancelled(self.recorder.cancel.get()));
+        }
+        self.release();
+        sub(&self.recorder.live.in_flight, 1);
+        let mut state = self.recorder.state.borrow_mut();
+        state.integrate(Instant::now());
+        state.in_flight -= 1;
+        if state.in_flight == 0 {
+            self.recorder.idle.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::stats::{FailureClass, Proof};
+
+    fn recorder() -> Rc<Recorder> {
+        let now = Instant::now();
+        Rc::new(Recorder::new(now, now, Arc::default()))
+    }
+
+    #[test]
+    fn a_dropped_attempt_is_cancelled_not_lost() {
+        let recorder = recorder();
+        let attempt = recorder.begin(Instant::now());
+        assert_eq!(recorder.in_flight(), 1);
+        recorder.cancel_as(CancelPhase::Abort);
+        drop(attempt);
+        let stats = recorder.take();
+        stats.total.check().unwrap();
+        assert_eq!(stats.total.cancelled["abort"], 1);
+        assert_eq!(recorder.in_flight(), 0);
+    }
+
+    #[test]
+    fn outcomes_and_lag_are_recorded_once() {
+        let recorder = recorder();
+        let scheduled = Instant::now()
+            .checked_sub(Duration::from_millis(3))
+            .unwrap();
+        let recorder_early = Rc::new(Recorder::new(scheduled, scheduled, Arc::default()));
+        let mut attempt = recorder_early.begin(scheduled);
+        attempt.launch();
+        attempt.confirmed(attempt.started(), attempt.started());
+        attempt.record(Outcome::Ok {
+            kind: OkKind::Full,
+            proof: Proof::ApplicationData,
+        });
+        drop(attempt);
+        let stats = recorder_early.take();
+        assert_eq!(stats.total.ok_total(), 1);
+        let lag = stats.kinds[&OkKind::Full]
+            .histogram(crate::stats::Metric::Lag)
+            .max()
+            .unwrap();
+        assert!(lag >= 3_000_000, "{lag}");
+        let mut attempt = recorder.begin(Instant::now());
+        attempt.record(Outcome::Failed {
+            class: FailureClass::Unconfirmed,
+            message: String::new(),
+        });
+        drop(attempt);
+        let stats = recorder.take();
+        assert_eq!(stats.total.failed["unconfirmed"].count, 1);
+        stats.total.check().unwrap();
+    }
+
+    #[test]
+    fn the_window_counts_what_ends_in_it() {
+        let recorder = recorder();
+        drop(recorder.begin(Instant::now()));
+        recorder.open_window();
+        let held = recorder.begin(Instant::now());
+        std::thread::sleep(Duration::from_millis(2));
+        drop(held);
+        recorder.close_window();
+        drop(recorder.begin(Instant::now()));
+        let stats = recorder.take();
+        assert_eq!(stats.worker_cpu.ended, 1);
+        assert!(stats.in_flight_area_ns >= 2_000_000);
+        assert!(stats.worker_cpu.wall_ns >= 2_000_000);
+    }
+}

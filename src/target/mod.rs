@@ -1,0 +1,209 @@
+//! The embedded target: a small server of known behaviour that counts what it served.
+//!
+//! Every thread has its own single-threaded runtime and its own listening sockets (`SO_REUSEPORT`),
+//! so threads share nothing but the counters' sums. It knows nothing of the load.
+
+mod counters;
+mod serve;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::sync::watch;
+
+use counters::ListenerCounters;
+pub use counters::TargetCounts;
+
+use crate::affinity::{Placement, pin_current};
+use crate::clock::ThreadClock;
+use crate::scenario::ProtocolKind;
+use crate::tls::ServerTls;
+
+/// Length of the accept queue that is asked for; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4_096;
+
+/// A target that could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// A listening socket failed.
+    #[error("cannot listen on {addr}: {source}; choose another port or stop what uses it")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread failed.
+    #[error("cannot start a server thread: {0}")]
+    Thread(io::Error),
+}
+
+/// One listening port of the target.
+#[derive(Debug, Clone)]
+pub struct ListenerSpec {
+    /// TLS, or plain TCP without it.
+    pub tls: Option<ServerTls>,
+    /// What is spoken on a session.
+    pub protocol: ProtocolKind,
+    /// The port; 0 picks a free one.
+    pub port: u16,
+}
+
+/// What a target consists of.
+#[derive(Debug, Clone)]
+pub struct TargetSpec {
+    /// The address to listen on.
+    pub ip: IpAddr,
+    /// The ports, all served by every thread.
+    pub listeners: Vec<ListenerSpec>,
+    /// The core of each thread; `None` leaves the thread where the system puts it.
+    pub cores: Vec<Option<usize>>,
+}
+
+/// A running target; it stops when dropped.
+#[derive(Debug)]
+pub struct Target {
+    addrs: Vec<SocketAddr>,
+    counters: Vec<Vec<Arc<ListenerCounters>>>,
+    threads: Vec<(Placement, ThreadClock)>,
+    stop: watch::Sender<bool>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Target {
+    /// Starts the threads and returns once all listen.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an address cannot be listened on or a thread cannot be started.
+    pub fn start(spec: &TargetSpec) -> Result<Self, TargetError> {
+        let mut addrs: Vec<SocketAddr> = spec
+            .listeners
+            .iter()
+            .map(|l| SocketAddr::new(spec.ip, l.port))
+            .collect();
+        let (stop, stopped) = watch::channel(false);
+        let mut target = Self {
+            addrs: Vec::new(),
+            counters: Vec::new(),
+            threads: Vec::new(),
+            stop,
+            handles: Vec::new(),
+        };
+        for (index, core) in spec.cores.iter().enumerate() {
+            let mut ports = Vec::new();
+            let mut counters = Vec::new();
+            for (addr, listener) in addrs.iter_mut().zip(&spec.listeners) {
+                let socket = listen(*addr).map_err(|source| TargetError::Listen {
+                    addr: *addr,
+                    source,
+                })?;
+                // The first thread learns the ports that were picked, the others share them.
+                *addr = socket.local_addr().map_err(TargetError::Thread)?;
+                let counts = Arc::new(ListenerCounters::default());
+                counters.push(Arc::clone(&counts));
+                ports.push(serve::Port {
+                    socket,
+                    tls: listener.tls.clone(),
+                    protocol: listener.protocol,
+                    counts,
+                });
+            }
+            target.counters.push(counters);
+            target.spawn(index, *core, ports, stopped.clone())?;
+        }
+        target.addrs = addrs;
+        Ok(target)
+    }
+
+    fn spawn(
+        &mut self,
+        index: usize,
+        core: Option<usize>,
+        ports: Vec<serve::Port>,
+        stopped: watch::Receiver<bool>,
+    ) -> Result<(), TargetError> {
+        let (started, has_started) = mpsc::sync_channel(1);
+        let name = format!("target-{index}");
+        let handle = std::thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || {
+                let placement = pin_current(name, core);
+                let runtime = match serve::runtime() {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(started.send(Err(error))),
+                };
+                if started
+                    .send(Ok((placement, ThreadClock::current())))
+                    .is_ok()
+                {
+                    runtime.block_on(serve::all(ports, stopped));
+                }
+            })
+            .map_err(TargetError::Thread)?;
+        self.handles.push(handle);
+        let failed = || TargetError::Thread(io::Error::other("the thread ended at once"));
+        let thread = has_started
+            .recv()
+            .map_err(|_| failed())?
+            .map_err(TargetError::Thread)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    /// The address of each listener, in the order of the specification.
+    pub fn addrs(&self) -> &[SocketAddr] {
+        &self.addrs
+    }
+
+    /// What each listener has counted so far, summed over threads.
+    pub fn counts(&self, listener: usize) -> TargetCounts {
+        self.counters
+            .iter()
+            .map(|thread| thread[listener].read())
+            .sum()
+    }
+
+    /// CPU time of all its threads so far.
+    pub fn cpu(&self) -> Duration {
+        self.threads
+            .iter()
+            .filter_map(|(_, clock)| clock.cpu())
+            .sum()
+    }
+
+    /// Where its threads run.
+    pub fn placements(&self) -> Vec<Placement> {
+        self.threads
+            .iter()
+            .map(|(placement, _)| placement.clone())
+            .collect()
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        for handle in self.handles.drain(..) {
+            // A thread that panicked has already said so on stderr.
+            let _ = handle.join();
+        }
+    }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    #[cfg(unix)]
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    // Inherited by accepted sockets on Linux; a delayed small segment would cost 40 ms (Nagle).
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
