@@ -5,6 +5,8 @@ pub mod clock;
 pub mod load;
 pub mod pki;
 pub mod protocol;
+pub mod record;
+pub mod runner;
 pub mod scenario;
 pub mod stats;
 pub mod target;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
-use super::Plan;
+use super::LoadPlan;
 use super::pacer::sharpen_thread_timers;
 use super::preflight::resident_memory;
 use super::recorder::LiveCounters;
@@ -132,7 +132,7 @@ struct Worker {
 
 /// The workers of a plan.
 pub struct Engine {
-    plan: Arc<Plan>,
+    plan: Arc<LoadPlan>,
     workers: Vec<Worker>,
 }
 
@@ -142,7 +142,7 @@ impl Engine {
     /// # Errors
     ///
     /// Fails if a thread cannot be started.
-    pub fn start(plan: Arc<Plan>) -> Result<Self, EngineError> {
+    pub fn start(plan: Arc<LoadPlan>) -> Result<Self, EngineError> {
         let workers = plan
             .worker_cores
             .iter()

@@ -16,6 +16,6 @@ mod worker;
 
 pub use engine::{Engine, EngineError, Event, Interrupt, LiveTotals, TargetView, TrialResult};
 pub use pacer::Pacer;
-pub use plan::{CellPlan, Plan};
+pub use plan::{CellPlan, LoadPlan};
 pub use preflight::{Preflight, PreflightError, Resources};
 pub use schedule::Schedule;

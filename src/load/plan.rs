@@ -19,7 +19,7 @@ pub struct CellPlan {
 
 /// Everything the engine needs.
 #[derive(Debug)]
-pub struct Plan {
+pub struct LoadPlan {
     /// The scenario.
     pub checked: Checked,
     /// Its cells.
@@ -30,7 +30,7 @@ pub struct Plan {
     pub sources: Vec<Ipv4Addr>,
 }
 
-impl Plan {
+impl LoadPlan {
     /// Local addresses that give loopback connections enough ephemeral ports: `count` addresses of
     /// 127.0.0.0/8, or none where one is enough or the targets are not on IPv4 loopback.
     pub fn loopback_sources(targets: &[IpAddr], count: u8) -> Vec<Ipv4Addr> {
@@ -53,8 +53,8 @@ mod tests {
     #[test]
     fn only_ipv4_loopback_is_spread() {
         let local = IpAddr::from([127, 0, 0, 1]);
-        assert_eq!(Plan::loopback_sources(&[local], 3).len(), 3);
-        assert!(Plan::loopback_sources(&[local], 1).is_empty());
-        assert!(Plan::loopback_sources(&[local, IpAddr::from([10, 0, 0, 1])], 3).is_empty());
+        assert_eq!(LoadPlan::loopback_sources(&[local], 3).len(), 3);
+        assert!(LoadPlan::loopback_sources(&[local], 1).is_empty());
+        assert!(LoadPlan::loopback_sources(&[local, IpAddr::from([10, 0, 0, 1])], 3).is_empty());
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::{sleep, sleep_until};
 
-use super::Plan;
+use super::LoadPlan;
 use super::connect::Connector;
 use super::engine::Interrupt;
 use super::pacer::Pacer;
@@ -30,7 +30,7 @@ const BURST: u32 = 16;
 /// One trial as given to a worker.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
-    pub plan: Arc<Plan>,
+    pub plan: Arc<LoadPlan>,
     pub cell: usize,
     /// Which worker of how many.
     pub share: (usize, usize),
@@ -45,7 +45,7 @@ pub(super) struct Job {
 /// What the sessions of one worker share during a trial.
 #[derive(Debug)]
 pub(super) struct Env {
-    pub plan: Arc<Plan>,
+    pub plan: Arc<LoadPlan>,
     cell: usize,
     pub connector: Connector,
     pub recorder: Rc<Recorder>,

@@ -1,0 +1,29 @@
+//! The result of a run as it is kept: everything measured, what was asked, and on what machine.
+//!
+//! The file is versioned JSON. Reports and comparisons are made from it alone.
+
+mod build;
+mod environment;
+mod model;
+mod store;
+mod summary;
+mod validity;
+
+pub use build::BuildInfo;
+pub use environment::Environment;
+pub use model::{
+    CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
+    RunRecord, SCHEMA_VERSION, TargetCountsRecord, TimelineRecord, TrialRecord, Validity,
+    WindowRecord,
+};
+pub use store::{StoreError, check_writable, load, result_path, save};
+pub use summary::{CellSummary, Quantiles, Tax, TaxRow, summarise, taxes};
+pub use validity::judge;
+
+/// The JSON Schema of a result file, as kept in `docs/result.schema.json`.
+pub fn json_schema() -> String {
+    let schema = schemars::schema_for!(RunRecord);
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}

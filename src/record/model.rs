@@ -1,0 +1,331 @@
+//! The shape of a result file. Field names are a promise: a change needs a new schema version and a
+//! fixture of the old one.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildInfo, Environment};
+use crate::affinity::Placement;
+use crate::scenario::{AuthMode, Cell, Scenario};
+use crate::stats::{Accounting, HistogramError, LatencyHistogram, Metric, OkKind, Proof};
+use crate::target::TargetCounts;
+
+/// Version of the result file's shape.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunRecord {
+    /// Version of this shape.
+    pub schema: u32,
+    /// What made it.
+    pub build: BuildInfo,
+    /// When the first trial began, RFC 3339, UTC.
+    pub started_at: String,
+    /// When the last trial ended, RFC 3339, UTC.
+    pub ended_at: String,
+    /// The command line, without secrets: keys are only ever given as files.
+    pub command: Vec<String>,
+    /// What was asked, as resolved.
+    pub plan: PlanRecord,
+    /// On what.
+    pub environment: Environment,
+    /// What was measured.
+    pub cells: Vec<CellRecord>,
+    /// What a reader should know.
+    pub warnings: Vec<Note>,
+    /// Whether the run did what was asked.
+    pub validity: Validity,
+}
+
+/// The plan as resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanRecord {
+    /// The scenario as written or built from flags.
+    pub scenario: Scenario,
+    /// `closed` or `open`.
+    pub load_model: String,
+    /// Asked arrivals per second in the measure phase, of an open loop.
+    pub asked_rate: Option<f64>,
+    /// Asked concurrent sessions on average over the measure phase, of a closed loop.
+    pub asked_sessions: Option<f64>,
+    /// Length of the warm-up in seconds.
+    pub warmup_s: f64,
+    /// Length of the measure phase in seconds.
+    pub duration_s: f64,
+    /// Seconds that sessions in flight may take to finish.
+    pub grace_s: f64,
+    /// The provider of the client's cryptography.
+    pub provider: String,
+    /// The client's identity: subject of its certificate, if one was used.
+    pub identity: Option<String>,
+    /// Whether the server's chain and name were verified.
+    pub server_verified: bool,
+    /// Local addresses connections were made from; empty leaves it to the system.
+    pub sources: Vec<String>,
+    /// Where the threads ran.
+    pub placements: Vec<Placement>,
+    /// What the preflight found.
+    pub preflight: PreflightRecord,
+}
+
+/// What the preflight computed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreflightRecord {
+    /// File descriptors needed.
+    pub files_needed: u64,
+    /// File descriptors allowed.
+    pub files_limit: u64,
+    /// Memory needed, in bytes.
+    pub memory_needed: u64,
+    /// Memory available, in bytes.
+    pub memory_available: Option<u64>,
+}
+
+/// One cell and its trials.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CellRecord {
+    /// What it was.
+    pub cell: Cell,
+    /// The address it connected to.
+    pub address: String,
+    /// Its trials, in the order they ran.
+    pub trials: Vec<TrialRecord>,
+}
+
+impl CellRecord {
+    /// The accounting of every phase, over all trials.
+    pub fn total(&self) -> Accounting {
+        self.sum(|trial| &trial.total)
+    }
+
+    /// The accounting of the measure phase, over all trials.
+    pub fn measured(&self) -> Accounting {
+        self.sum(|trial| &trial.measured)
+    }
+
+    fn sum(&self, of: impl Fn(&TrialRecord) -> &Accounting) -> Accounting {
+        let mut sum = Accounting::default();
+        self.trials.iter().for_each(|trial| sum.merge(of(trial)));
+        sum
+    }
+
+    /// Whether it used mutual authentication.
+    pub fn is_mutual(&self) -> bool {
+        self.cell.auth == AuthMode::Mutual
+    }
+}
+
+/// One trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrialRecord {
+    /// The round it belongs to; trials of one round ran next to each other.
+    pub round: usize,
+    /// When it began, RFC 3339, UTC.
+    pub started_at: String,
+    /// From the first arrival until nothing was in flight any more.
+    pub length_ns: u64,
+    /// Every attempt, warm-up included.
+    pub total: Accounting,
+    /// Attempts whose scheduled start lay in the measure phase.
+    pub measured: Accounting,
+    /// Confirmed sessions of the measure phase, by kind.
+    pub kinds: BTreeMap<OkKind, KindRecord>,
+    /// What proved acceptance, over the confirmed sessions of the measure phase.
+    pub proofs: BTreeMap<Proof, u64>,
+    /// What was negotiated, over the handshakes of the measure phase.
+    pub observed: Vec<ObservedRecord>,
+    /// CPU of the workers in the measure phase.
+    pub worker_cpu: WindowRecord,
+    /// CPU of the embedded target in the measure phase.
+    pub target_cpu: Option<WindowRecord>,
+    /// The embedded target's own counts over the whole trial.
+    pub target_counts: Option<TargetCountsRecord>,
+    /// Attempts in flight on average over the measure phase.
+    pub in_flight_mean: f64,
+    /// Most attempts seen in flight at once.
+    pub in_flight_max: u64,
+    /// Most confirmed sessions seen held open at once.
+    pub held_max: u64,
+    /// Confirmed sessions that the server closed while they were held.
+    pub lost_while_held: u64,
+    /// Memory of the process before the trial, in bytes.
+    pub memory_before: Option<u64>,
+    /// Most memory of the process during the trial, in bytes.
+    pub memory_max: Option<u64>,
+    /// One row per second since the trial's start.
+    pub timeline: Vec<TimelineRecord>,
+    /// Whether the run was interrupted in it.
+    pub interrupted: bool,
+}
+
+/// Histograms and sums of the confirmed sessions of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KindRecord {
+    /// By metric: connect, handshake, confirm, exchange, latency, service, lag. Empty ones are left
+    /// out.
+    pub histograms: BTreeMap<String, HistogramRecord>,
+    /// TCP payload bytes sent until the client's handshakes were finished, summed.
+    pub handshake_bytes_out: u64,
+    /// TCP payload bytes received until then, summed.
+    pub handshake_bytes_in: u64,
+}
+
+/// A histogram of nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HistogramRecord {
+    /// Samples in it.
+    pub count: u64,
+    /// Samples too long for it.
+    pub overflow: u64,
+    /// HdrHistogram V2, deflated, in base64.
+    pub hdr_v2_deflate: String,
+}
+
+impl HistogramRecord {
+    /// Encodes a histogram.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if the compressor does.
+    pub fn of(histogram: &LatencyHistogram) -> Result<Self, HistogramError> {
+        Ok(Self {
+            count: histogram.count(),
+            overflow: histogram.overflow(),
+            hdr_v2_deflate: histogram.encode()?,
+        })
+    }
+
+    /// Decodes it again.
+    ///
+    /// # Errors
+    ///
+    /// Fails on anything that is not such a histogram.
+    pub fn decode(&self) -> Result<LatencyHistogram, HistogramError> {
+        LatencyHistogram::decode(&self.hdr_v2_deflate, self.overflow)
+    }
+}
+
+impl KindRecord {
+    /// One metric's histogram; an empty one if nothing was recorded.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the stored histogram is damaged.
+    pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
+        match self.histograms.get(metric.label()) {
+            Some(stored) => stored.decode(),
+            None => Ok(LatencyHistogram::new()),
+        }
+    }
+}
+
+/// One combination of negotiated parameters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObservedRecord {
+    /// How many handshakes negotiated it.
+    pub count: u64,
+    /// Protocol version.
+    pub version: String,
+    /// Cipher suite.
+    pub cipher_suite: String,
+    /// Key exchange group.
+    pub group: String,
+    /// Scheme of the server's handshake signature.
+    pub server_signature: String,
+    /// Scheme of the client's.
+    pub client_signature: String,
+    /// Whether the server asked for a certificate.
+    pub certificate_requested: bool,
+    /// Whether the client sent one.
+    pub certificate_sent: bool,
+    /// The protocol chosen by ALPN.
+    pub alpn: Option<String>,
+}
+
+/// CPU of a set of threads over a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowRecord {
+    /// CPU time, user and system, of all threads.
+    pub cpu_ns: u64,
+    /// Wall time.
+    pub wall_ns: u64,
+    /// Attempts that ended in it.
+    pub ended: u64,
+    /// Sessions that were confirmed in it.
+    pub confirmed: u64,
+}
+
+impl WindowRecord {
+    /// CPU microseconds per attempt that ended in the window.
+    pub fn us_per_session(&self) -> Option<f64> {
+        (self.ended > 0).then(|| self.cpu_ns as f64 / 1e3 / self.ended as f64)
+    }
+}
+
+/// The embedded target's own counts; see [`TargetCounts`].
+pub type TargetCountsRecord = TargetCounts;
+
+/// One second of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimelineRecord {
+    /// Seconds since the trial's start.
+    pub second: u64,
+    /// Attempts begun.
+    pub started: u64,
+    /// Arrivals that did not become attempts.
+    pub not_started: u64,
+    /// Sessions confirmed.
+    pub ok: u64,
+    /// Attempts failed.
+    pub failed: u64,
+    /// Most attempts in flight, summed over workers.
+    pub in_flight_max: u64,
+}
+
+/// Something a reader should know, with a stable code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// Stable, for machines.
+    pub code: String,
+    /// What happened, with its numbers.
+    pub message: String,
+    /// What to do.
+    pub advice: String,
+}
+
+impl Note {
+    /// Builds a note.
+    pub fn new(code: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+/// Whether the run did what was asked (invariant 4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Validity {
+    /// Whether every planned trial ran to its end.
+    pub complete: bool,
+    /// Whether the numbers answer the question that was asked.
+    pub valid: bool,
+    /// Why not.
+    pub reasons: Vec<Note>,
+}

@@ -1,0 +1,235 @@
+//! Did the run do what was asked? What was asked is checked against what happened (invariant 4),
+//! and the generator against itself (invariant 5).
+
+use super::summary::{CellSummary, busy};
+use super::{CellRecord, Note, PlanRecord, RunRecord, TrialRecord, Validity};
+use crate::stats::{Metric, OkKind, Proof};
+
+/// Least part of the asked load that must be achieved.
+const LEAST_ACHIEVED: f64 = 0.99;
+/// Workers busier than this part of the time make latency their own.
+const MOST_BUSY: f64 = 0.95;
+/// A median lag above this part of the median service time makes latency the generator's own.
+const MOST_LAG: f64 = 0.10;
+
+/// Judges a record from its cells and their summaries: why it is invalid, and what else a reader
+/// should know.
+pub fn judge(
+    record: &RunRecord,
+    summaries: &[CellSummary],
+    planned: usize,
+) -> (Validity, Vec<Note>) {
+    let ran: usize = record.cells.iter().map(|c| c.trials.len()).sum();
+    let interrupted = record
+        .cells
+        .iter()
+        .flat_map(|c| &c.trials)
+        .any(|t| t.interrupted);
+    let mut reasons = Vec::new();
+    let mut warnings = Vec::new();
+    for (cell, summary) in record.cells.iter().zip(summaries) {
+        if cell.trials.is_empty() {
+            continue;
+        }
+        reasons.extend(nothing_confirmed(cell));
+        reasons.extend(load_not_achieved(cell, &record.plan));
+        reasons.extend(generator_limited(cell, summary, &record.plan));
+        reasons.extend(observed_otherwise(cell));
+        warnings.extend(weak_proof(cell));
+        warnings.extend(lost_sessions(cell));
+    }
+    warnings.extend(plan_warnings(&record.plan));
+    let complete = ran == planned && !interrupted;
+    let valid = reasons.is_empty();
+    (
+        Validity {
+            complete,
+            valid,
+            reasons,
+        },
+        warnings,
+    )
+}
+
+fn nothing_confirmed(cell: &CellRecord) -> Option<Note> {
+    let total = cell.total();
+    (total.ok_total() == 0).then(|| {
+        Note::new(
+            "nothing-confirmed",
+            format!(
+                "{}: none of {} attempts was confirmed",
+                cell.cell.name, total.started
+            ),
+            "look at the failures below; `shakedown probe` tells one handshake step by step",
+        )
+    })
+}
+
+fn load_not_achieved(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
+    let measured = cell.measured();
+    let (achieved, what) = if let Some(asked) = plan.asked_sessions {
+        // With a total the last sessions run out one by one, so the mean says nothing.
+        if plan.scenario.load.total.is_some() {
+            return None;
+        }
+        let mean =
+            cell.trials.iter().map(|t| t.in_flight_mean).sum::<f64>() / cell.trials.len() as f64;
+        (
+            mean / asked,
+            format!("{mean:.1} of {asked:.1} sessions were in flight on average"),
+        )
+    } else {
+        if measured.scheduled == 0 {
+            return None;
+        }
+        let share = measured.started as f64 / measured.scheduled as f64;
+        (
+            share,
+            format!(
+                "{} of {} arrivals were started",
+                measured.started, measured.scheduled
+            ),
+        )
+    };
+    (achieved < LEAST_ACHIEVED).then(|| {
+        Note::new(
+            "load-not-achieved",
+            format!("{}: {what}", cell.cell.name),
+            "raise max-in-flight if the server is only slow; else ask for less, or add workers",
+        )
+    })
+}
+
+fn generator_limited(cell: &CellRecord, summary: &CellSummary, plan: &PlanRecord) -> Option<Note> {
+    let workers = plan
+        .placements
+        .iter()
+        .filter(|p| p.thread.starts_with("worker"))
+        .count();
+    let busiest = cell
+        .trials
+        .iter()
+        .filter_map(|t| busy(t, workers))
+        .fold(0.0, f64::max);
+    let median = |metric| summary.metrics.get(&metric).and_then(|q| q.p50);
+    let lag = match (median(Metric::Lag), median(Metric::Service)) {
+        (Some(lag), Some(service)) if service > 0 => lag as f64 / service as f64,
+        _ => 0.0,
+    };
+    let what = if busiest > MOST_BUSY {
+        format!(
+            "the workers were on the CPU {:.0} % of the time",
+            busiest * 100.0
+        )
+    } else if lag > MOST_LAG {
+        format!(
+            "the median schedule lag is {:.0} % of the median service time",
+            lag * 100.0
+        )
+    } else {
+        return None;
+    };
+    Some(Note::new(
+        "generator-limited",
+        format!(
+            "{}: {what}, so latency and rate are the generator's own",
+            cell.cell.name
+        ),
+        "ask for less, add workers and cores, or read only the CPU figures",
+    ))
+}
+
+fn observed_otherwise(cell: &CellRecord) -> Vec<Note> {
+    let mut notes = Vec::new();
+    let name = &cell.cell.name;
+    let all = |test: &dyn Fn(&super::ObservedRecord) -> bool| -> (u64, u64) {
+        let observed = || cell.trials.iter().flat_map(|t| &t.observed);
+        let matching = observed().filter(|o| test(o)).map(|o| o.count).sum();
+        (matching, observed().map(|o| o.count).sum())
+    };
+    if cell.is_mutual() {
+        let (unasked, total) = all(&|o| !o.certificate_requested);
+        if unasked > 0 {
+            notes.push(Note::new(
+                "certificate-not-requested",
+                format!("{name}: in {unasked} of {total} handshakes the server sent no CertificateRequest, so they were not mutual"),
+                "switch client verification on at the server (nginx: ssl_verify_client on)",
+            ));
+        }
+        let (unsent, total) = all(&|o| o.certificate_requested && !o.certificate_sent);
+        if unsent > 0 {
+            notes.push(Note::new(
+                "certificate-not-sent",
+                format!("{name}: in {unsent} of {total} handshakes our key fitted none of the server's signature schemes"),
+                "use a key type the server accepts",
+            ));
+        }
+    }
+    let resumed = cell.measured().ok_of(OkKind::Resumed);
+    if resumed > 0 {
+        notes.push(Note::new(
+            "resumed-unasked",
+            format!("{name}: {resumed} sessions were resumed though resumption is off"),
+            "this is a bug in shakedown, please report it",
+        ));
+    }
+    notes
+}
+
+fn weak_proof(cell: &CellRecord) -> Option<Note> {
+    let weak = |trial: &TrialRecord| -> u64 {
+        trial
+            .proofs
+            .iter()
+            .filter(|(p, _)| **p != Proof::ApplicationData)
+            .map(|(_, n)| n)
+            .sum()
+    };
+    let count: u64 = cell.trials.iter().map(weak).sum();
+    (count > 0 && cell.is_mutual()).then(|| {
+        Note::new(
+            "weak-proof",
+            format!("{}: {count} sessions were confirmed by TLS alone, without application data", cell.cell.name),
+            "some servers (nginx) accept any certificate in TLS and reject it in HTTP; use --protocol http1 to be sure",
+        )
+    })
+}
+
+fn lost_sessions(cell: &CellRecord) -> Option<Note> {
+    let lost: u64 = cell.trials.iter().map(|t| t.lost_while_held).sum();
+    (lost > 0).then(|| {
+        Note::new(
+            "lost-while-held",
+            format!(
+                "{}: the server closed {lost} sessions while they were held open",
+                cell.cell.name
+            ),
+            "raise the server's idle timeout, or lower --hold",
+        )
+    })
+}
+
+fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if !plan.server_verified {
+        notes.push(Note::new(
+            "insecure",
+            "the server's chain and name were NOT verified, so their cost is missing from every figure",
+            "pass --cacert instead of --insecure",
+        ));
+    }
+    let loose: Vec<&str> = plan
+        .placements
+        .iter()
+        .filter(|p| !p.pinned)
+        .map(|p| p.thread.as_str())
+        .collect();
+    if !loose.is_empty() {
+        notes.push(Note::new(
+            "not-pinned",
+            format!("not pinned to a core: {}", loose.join(", ")),
+            "the system does not allow it (cgroup, container, macOS); expect more spread",
+        ));
+    }
+    notes
+}

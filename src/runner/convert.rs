@@ -1,0 +1,105 @@
+//! From what the engine counted to what is kept: names for code points, histograms encoded.
+
+use std::collections::BTreeMap;
+
+use crate::clock::rfc3339;
+use crate::load::TrialResult;
+use crate::record::{
+    HistogramRecord, KindRecord, ObservedRecord, TimelineRecord, TrialRecord, WindowRecord,
+};
+use crate::stats::{CpuWindow, HistogramError, KindStats, Metric, Observed};
+use crate::target::TargetCounts;
+use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
+
+pub(super) fn trial(
+    result: &TrialResult,
+    target_counts: Option<TargetCounts>,
+) -> Result<TrialRecord, HistogramError> {
+    let stats = &result.stats;
+    let wall_ns = stats.worker_cpu.wall_ns;
+    let kinds = stats
+        .kinds
+        .iter()
+        .map(|(kind, stats)| Ok((*kind, kind_record(stats)?)))
+        .collect::<Result<_, HistogramError>>()?;
+    Ok(TrialRecord {
+        round: result.round,
+        started_at: rfc3339(result.started_at),
+        length_ns: result.length_ns,
+        total: stats.total.clone(),
+        measured: stats.measured.clone(),
+        kinds,
+        proofs: stats.proofs.clone(),
+        observed: stats
+            .observed
+            .sorted()
+            .iter()
+            .map(|(o, n)| observed(o, *n))
+            .collect(),
+        worker_cpu: window(&stats.worker_cpu),
+        target_cpu: result.target_cpu.as_ref().map(window),
+        target_counts,
+        in_flight_mean: if wall_ns > 0 {
+            stats.in_flight_area_ns as f64 / wall_ns as f64
+        } else {
+            0.0
+        },
+        in_flight_max: result.in_flight_max,
+        held_max: result.held_max,
+        lost_while_held: stats.lost_while_held,
+        memory_before: result.memory_before,
+        memory_max: result.memory_max,
+        timeline: stats
+            .timeline
+            .iter()
+            .zip(0..)
+            .map(|(row, second)| TimelineRecord {
+                second,
+                started: row.started,
+                not_started: row.not_started,
+                ok: row.ok,
+                failed: row.failed,
+                in_flight_max: row.in_flight_max,
+            })
+            .collect(),
+        interrupted: result.interrupted,
+    })
+}
+
+fn kind_record(stats: &KindStats) -> Result<KindRecord, HistogramError> {
+    let mut histograms = BTreeMap::new();
+    for metric in Metric::ALL {
+        let histogram = stats.histogram(metric);
+        if histogram.count() + histogram.overflow() > 0 {
+            histograms.insert(metric.label().to_owned(), HistogramRecord::of(histogram)?);
+        }
+    }
+    Ok(KindRecord {
+        histograms,
+        handshake_bytes_out: stats.handshake_bytes_out,
+        handshake_bytes_in: stats.handshake_bytes_in,
+    })
+}
+
+fn observed(observed: &Observed, count: u64) -> ObservedRecord {
+    ObservedRecord {
+        count,
+        version: version_name(observed.version),
+        cipher_suite: cipher_suite_name(observed.suite),
+        group: group_name(observed.group),
+        server_signature: scheme_name(observed.server_scheme),
+        client_signature: scheme_name(observed.client_scheme),
+        certificate_requested: observed.certificate_requested,
+        certificate_sent: observed.certificate_sent,
+        alpn: observed.alpn.map(|id| id.to_string()),
+    }
+}
+
+fn window(window: &CpuWindow) -> WindowRecord {
+    WindowRecord {
+        cpu_ns: window.cpu_ns,
+        wall_ns: window.wall_ns,
+        ended: window.ended,
+        confirmed: window.confirmed,
+    }
+}
