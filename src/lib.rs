@@ -6,6 +6,7 @@ pub mod load;
 pub mod pki;
 pub mod protocol;
 pub mod record;
+pub mod report;
 pub mod runner;
 pub mod scenario;
 pub mod stats;

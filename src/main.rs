@@ -1,3 +1,9 @@
 //! The `shakedown` command: parse, dispatch, exit code.
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

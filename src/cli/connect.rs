@@ -75,7 +75,9 @@ impl ConnectArgs {
     fn only_version(&self) -> anyhow::Result<Option<TlsVersion>> {
         match (self.tlsv1_3, self.tls_max) {
             (true, Some(TlsMax::Tls12)) => {
-                anyhow::bail!("--tlsv1.3 and --tls-max 1.2 leave no version to offer; drop one of them")
+                anyhow::bail!(
+                    "--tlsv1.3 and --tls-max 1.2 leave no version to offer; drop one of them"
+                )
             }
             (true, _) => Ok(Some(TlsVersion::Tls13)),
             (false, Some(TlsMax::Tls12)) => Ok(Some(TlsVersion::Tls12)),
@@ -90,7 +92,10 @@ impl ConnectArgs {
     /// Fails if no TLS version is left.
     pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         if let Some(cert) = &self.cert {
-            scenario.identity = Some(IdentityFiles { cert: cert.clone(), key: self.key.clone() });
+            scenario.identity = Some(IdentityFiles {
+                cert: cert.clone(),
+                key: self.key.clone(),
+            });
         }
         if let Some(version) = self.only_version()? {
             scenario.matrix.tls = vec![version];

@@ -237,18 +237,18 @@ impl Attempt {
         self.sample.connect_ns = Some(ns_between(self.started, at));
     }
 
-    /// Notes the client's finished handshake.
+    /// Notes the client's finished TLS handshake.
     pub fn handshaken(
         &mut self,
         connected: Instant,
         at: Instant,
         bytes: Bytes,
-        observed: Option<Observed>,
+        observed: Observed,
     ) {
         self.sample.handshake_ns = Some(ns_between(connected, at));
         self.sample.handshake_bytes_out = bytes.sent;
         self.sample.handshake_bytes_in = bytes.received;
-        self.sample.observed = observed;
+        self.sample.observed = Some(observed);
     }
 
     /// Notes one exchange.

@@ -65,7 +65,9 @@ async fn drive<S: SessionStream>(
     let limit = env.timeouts().handshake.0;
     within(Stage::Handshake, limit, stream.handshake()).await?;
     let finished = Instant::now();
-    attempt.handshaken(connected, finished, stream.bytes(), stream.observed());
+    if let Some(observed) = stream.observed() {
+        attempt.handshaken(connected, finished, stream.bytes(), observed);
+    }
     let Some(kind) = stream.kind() else {
         return Err((
             FailureClass::TlsProtocol,

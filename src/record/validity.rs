@@ -9,8 +9,10 @@ use crate::stats::{Metric, OkKind, Proof};
 const LEAST_ACHIEVED: f64 = 0.99;
 /// Workers busier than this part of the time make latency their own.
 const MOST_BUSY: f64 = 0.95;
-/// A median lag above this part of the median service time makes latency the generator's own.
+/// A median lag above this part of the median service time makes latency the generator's own, ...
 const MOST_LAG: f64 = 0.10;
+/// ... unless it is below this, in nanoseconds: waking a thread takes tens of microseconds.
+const LEAST_LAG_NS: u64 = 250_000;
 
 /// Judges a record from its cells and their summaries: why it is invalid, and what else a reader
 /// should know.
@@ -113,7 +115,7 @@ fn generator_limited(cell: &CellRecord, summary: &CellSummary, plan: &PlanRecord
         .fold(0.0, f64::max);
     let median = |metric| summary.metrics.get(&metric).and_then(|q| q.p50);
     let lag = match (median(Metric::Lag), median(Metric::Service)) {
-        (Some(lag), Some(service)) if service > 0 => lag as f64 / service as f64,
+        (Some(lag), Some(service)) if lag > LEAST_LAG_NS => lag as f64 / service.max(1) as f64,
         _ => 0.0,
     };
     let what = if busiest > MOST_BUSY {

@@ -317,7 +317,7 @@ impl Prepared {
         let mut placements = engine.placements();
         placements.extend(self.embedded.iter().flat_map(|e| e.target.placements()));
         PlanRecord {
-            scenario: checked.scenario.clone(),
+            scenario: checked.scenario.without_secrets(),
             load_model: load_model.to_owned(),
             asked_rate,
             asked_sessions,

@@ -74,6 +74,17 @@ impl Default for Scenario {
     }
 }
 
+impl Scenario {
+    /// A copy for the record: header values, which may be tokens, are left out.
+    pub fn without_secrets(&self) -> Self {
+        let mut copy = self.clone();
+        for header in &mut copy.protocol.headers {
+            "(redacted)".clone_into(&mut header.value);
+        }
+        copy
+    }
+}
+
 /// What is put under load.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -1,0 +1,52 @@
+//! Exit codes, as promised in the documentation.
+
+use std::process::ExitCode;
+
+use shakedown::pki::PkiError;
+use shakedown::record::StoreError;
+use shakedown::runner::RunError;
+use shakedown::scenario::ScenarioError;
+
+/// How the process ends. Usage errors (2) are clap's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// What was asked was done.
+    Success = 0,
+    /// Something failed while running.
+    Failure = 1,
+    /// A scenario, certificate, key or result file is bad.
+    BadInput = 104,
+    /// Interrupted; what was measured until then is written.
+    Interrupted = 105,
+    /// The run did not do what was asked, so its figures do not answer the question.
+    Invalid = 106,
+}
+
+impl Exit {
+    /// The code for an error.
+    pub fn of(error: &anyhow::Error) -> Self {
+        let bad_run = |e: &RunError| {
+            matches!(
+                e,
+                RunError::Pki(_) | RunError::Tls { .. } | RunError::Cores { .. }
+            )
+        };
+        let bad_input = error.is::<ScenarioError>()
+            || error.is::<PkiError>()
+            || error
+                .downcast_ref::<StoreError>()
+                .is_some_and(|e| !matches!(e, StoreError::Unwritable { .. }))
+            || error.downcast_ref::<RunError>().is_some_and(bad_run);
+        if bad_input {
+            Self::BadInput
+        } else {
+            Self::Failure
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

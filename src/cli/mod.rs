@@ -1,0 +1,64 @@
+//! The command line: arguments, one file per subcommand, progress, exit codes.
+
+mod connect;
+mod exit;
+mod load_args;
+mod pki;
+mod progress;
+mod report;
+mod run;
+mod serve;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+
+/// Load tester and benchmark harness for mutual TLS.
+#[derive(Debug, Parser)]
+#[command(
+    name = "shakedown",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Exit codes: 0 success, 1 runtime failure, 2 usage, 104 bad scenario or file, \
+    105 interrupted (results written), 106 invalid run."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a scenario: the built-in one, a file, or one against a URL
+    Run(Box<run::RunArgs>),
+    /// Run the embedded target alone
+    Serve(serve::ServeArgs),
+    /// Mint certificates for tests
+    Pki(pki::PkiArgs),
+    /// Print the table of a result file again
+    Report(report::ReportArgs),
+}
+
+/// Parses the arguments and runs what they ask for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
+        Command::Report(args) => report::run(args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::of(&error).into()
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What is shown while a run goes on: a bar on a terminal, plain lines elsewhere, always on stderr.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use shakedown::load::{Event, LiveTotals};
+use shakedown::units::format_count;
+
+/// Shows the events of an engine.
+pub struct Progress {
+    shown: Shown,
+    cells: Vec<String>,
+    trial: Duration,
+    current: (usize, usize, usize),
+    last: LiveTotals,
+}
+
+enum Shown {
+    Nothing,
+    Lines,
+    Bar(ProgressBar),
+}
+
+impl Progress {
+    /// A display for trials of the given length; `quiet` shows nothing.
+    pub fn new(cells: Vec<String>, trial: Duration, quiet: bool) -> Self {
+        let shown = if quiet {
+            Shown::Nothing
+        } else if std::io::stderr().is_terminal() {
+            Shown::Bar(bar())
+        } else {
+            Shown::Lines
+        };
+        Self {
+            shown,
+            cells,
+            trial,
+            current: (0, 0, 0),
+            last: LiveTotals::default(),
+        }
+    }
+
+    /// Takes one event in.
+    pub fn on(&mut self, event: Event) {
+        match event {
+            Event::Begin { number, of, cell } => self.current = (number + 1, of, cell),
+            Event::Tick { elapsed, live } => {
+                self.last = live;
+                self.tick(elapsed);
+            }
+            Event::End => self.end(),
+        }
+    }
+
+    fn label(&self) -> String {
+        let (number, of, cell) = self.current;
+        format!("trial {number}/{of} {}", self.cells[cell])
+    }
+
+    fn tick(&self, elapsed: Duration) {
+        let Shown::Bar(bar) = &self.shown else { return };
+        let (number, of, _) = self.current;
+        let trial_ms = self.trial.as_millis().max(1);
+        let done_ms = trial_ms * (number as u128 - 1) + elapsed.as_millis().min(trial_ms);
+        bar.set_length(u64::try_from(trial_ms * of as u128).unwrap_or(u64::MAX));
+        bar.set_position(u64::try_from(done_ms).unwrap_or(u64::MAX));
+        bar.set_message(format!("{}  {}", self.label(), self.counts()));
+    }
+
+    fn counts(&self) -> String {
+        let live = &self.last;
+        let held = if live.held > 0 {
+            format!(", {} held", format_count(live.held))
+        } else {
+            String::new()
+        };
+        format!(
+            "{} confirmed, {} failed, {} in flight{held}",
+            format_count(live.ok),
+            format_count(live.failed),
+            format_count(live.in_flight),
+        )
+    }
+
+    fn end(&self) {
+        if matches!(self.shown, Shown::Lines) {
+            let live = &self.last;
+            eprintln!(
+                "{}: {} confirmed, {} failed",
+                self.label(),
+                format_count(live.ok),
+                format_count(live.failed)
+            );
+        }
+    }
+
+    /// Removes the display.
+    pub fn finish(self) {
+        if let Shown::Bar(bar) = self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
+    let color = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let template = if color {
+        "{bar:30.cyan/blue} {percent:>3} % {msg}"
+    } else {
+        "{bar:30} {percent:>3} % {msg}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}

@@ -1,0 +1,338 @@
+//! `shakedown run`: from arguments to a scenario, from a scenario to a result.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use shakedown::record::{self, RunRecord};
+use shakedown::report::{self, Style};
+use shakedown::runner::{Prepared, prepare};
+use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
+use shakedown::units::Rate;
+
+use super::connect::ConnectArgs;
+use super::exit::Exit;
+use super::load_args::{LoadArgs, ProtocolArgs, TimeoutArgs};
+use super::progress::Progress;
+use super::signals;
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    shakedown run                                    what does mTLS cost on this machine?\n  \
+    shakedown run scenarios/mtls-tax.toml            the same, from its file\n  \
+    shakedown run --auth mutual --trials 1 --sessions 5000 --hold 10s --ramp-up 10s --duration 15s\n  \
+    shakedown run https://staging:8443 --cert c.pem --key c.key --cacert ca.pem --rate 200/s")]
+pub struct RunArgs {
+    /// Scenario file, or URL: https://host:port/path, tls://host:port, tcp://host:port. Without it
+    /// the built-in scenario runs against the embedded target
+    #[arg(value_name = "SCENARIO|URL")]
+    target: Option<String>,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+
+    #[command(flatten)]
+    load: LoadArgs,
+
+    #[command(flatten)]
+    protocol: ProtocolArgs,
+
+    #[command(flatten)]
+    timeouts: TimeoutArgs,
+
+    #[command(flatten)]
+    threads: ThreadArgs,
+
+    /// Allow a target with a public address (only with its owner's consent); caps the rate
+    #[arg(long)]
+    allow_public: bool,
+
+    /// Most sessions per second to a public address [default: 50/s]
+    #[arg(long, value_name = "RATE", requires = "allow_public")]
+    public_rate_cap: Option<Rate>,
+
+    /// Where to write the result [default: results/NAME-TIME.json]
+    #[arg(long, short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Print the result as JSON instead of the table
+    #[arg(long)]
+    json: bool,
+
+    /// Show no progress
+    #[arg(long, short = 'q')]
+    quiet: bool,
+}
+
+/// Threads and cores.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Threads")]
+struct ThreadArgs {
+    /// Worker threads, each pinned to a core
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+
+    /// Cores for the workers, e.g. 0,2-5
+    #[arg(long, value_name = "LIST")]
+    cores: Option<String>,
+
+    /// Threads of the embedded target
+    #[arg(long, value_name = "N")]
+    target_threads: Option<usize>,
+
+    /// Cores for the embedded target's threads
+    #[arg(long, value_name = "LIST")]
+    target_cores: Option<String>,
+
+    /// Tickets of the embedded target
+    #[arg(long, value_name = "MODE")]
+    target_tickets: Option<super::serve::TicketArg>,
+
+    /// Key algorithm of the embedded target's certificates: p256, p384, rsa2048, rsa3072, ed25519
+    #[arg(long, value_name = "ALG")]
+    target_key: Option<String>,
+}
+
+/// A scenario with where it came from.
+struct Source {
+    name: String,
+    text: String,
+    scenario: Scenario,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Fails with what is wrong with the arguments, the scenario, the target or this host.
+pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let Source {
+        name,
+        text,
+        mut scenario,
+    } = source(args)?;
+    args.apply(&mut scenario)?;
+    let checked = scenario.check(&name, &text)?;
+    let directory = match &args.output {
+        Some(file) => file
+            .parent()
+            .filter(|p| *p != Path::new(""))
+            .unwrap_or(Path::new("."))
+            .to_owned(),
+        None => PathBuf::from("results"),
+    };
+    record::check_writable(&directory)?;
+    let control = signals::control().context("cannot listen for signals")?;
+    let prepared = prepare(checked)?;
+    let mut progress = progress(&prepared, args.quiet);
+    let record = prepared.run(command_line(), &control, &mut |event| progress.on(event))?;
+    progress.finish();
+    let path = args.output.clone().unwrap_or_else(|| {
+        record::result_path(&directory, &record.plan.scenario.name, &record.started_at)
+    });
+    // The summary goes out even if the file cannot be written.
+    let saved = record::save(&path, &record);
+    print(&record, args.json)?;
+    saved?;
+    eprintln!("saved to {}", path.display());
+    Ok(exit(&record))
+}
+
+fn source(args: &RunArgs) -> anyhow::Result<Source> {
+    let Some(target) = &args.target else {
+        let scenario = Scenario::parse(QUICK_NAME, QUICK)?;
+        return Ok(Source {
+            name: QUICK_NAME.to_owned(),
+            text: QUICK.to_owned(),
+            scenario,
+        });
+    };
+    let is_file = Path::new(target)
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    if is_file && !target.contains("://") {
+        let text = std::fs::read_to_string(target).map_err(|e| {
+            anyhow::anyhow!(
+                "cannot read scenario {target}: {e}; give a file ending in .toml, or a URL"
+            )
+        })?;
+        let scenario = Scenario::parse(target, &text)?;
+        return Ok(Source {
+            name: target.clone(),
+            text,
+            scenario,
+        });
+    }
+    let mut scenario = Scenario::default();
+    scenario.target.url = Some(target.clone());
+    Ok(Source {
+        name: "command line".to_owned(),
+        text: String::new(),
+        scenario,
+    })
+}
+
+impl RunArgs {
+    /// Fills the scenario with what was given as flags.
+    fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
+        self.connect.apply(scenario)?;
+        self.load.apply(scenario);
+        self.protocol.apply(scenario);
+        self.timeouts.apply(scenario);
+        self.threads.apply(scenario)?;
+        scenario.target.allow_public |= self.allow_public;
+        scenario.target.public_rate_cap = self.public_rate_cap.or(scenario.target.public_rate_cap);
+        Ok(())
+    }
+}
+
+impl ThreadArgs {
+    fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
+        if self.workers == Some(0) {
+            anyhow::bail!("--workers 0 would offer no load; give at least 1");
+        }
+        scenario.workers.count = self.workers.or(scenario.workers.count);
+        scenario.workers.cores = self.cores.clone().or(scenario.workers.cores.take());
+        let wants_target = self.target_threads.is_some()
+            || self.target_cores.is_some()
+            || self.target_tickets.is_some()
+            || self.target_key.is_some();
+        if wants_target {
+            let embedded = scenario
+                .target
+                .embedded
+                .get_or_insert_with(EmbeddedTarget::default);
+            embedded.threads = self.target_threads.unwrap_or(embedded.threads);
+            embedded.cores = self.target_cores.clone().or(embedded.cores.take());
+            embedded.tickets = self
+                .target_tickets
+                .map_or(embedded.tickets, TicketMode::from);
+            if let Some(key) = &self.target_key {
+                embedded.key.0.clone_from(key);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn progress(prepared: &Prepared, quiet: bool) -> Progress {
+    let plan = prepared.plan();
+    let stop = plan.checked.stop;
+    let cells = plan
+        .cells
+        .iter()
+        .map(|site| site.cell.name.clone())
+        .collect();
+    if !quiet {
+        announce(&plan.checked);
+    }
+    Progress::new(cells, stop.warmup + stop.duration, quiet)
+}
+
+fn announce(checked: &Checked) {
+    let stop = checked.stop;
+    let trials = checked.cells.len() * checked.scenario.trials.count;
+    let seconds = (stop.warmup + stop.duration).as_secs_f64() * trials as f64;
+    if stop.total.is_none() {
+        eprintln!(
+            "{}: {trials} trials, about {seconds:.0} s",
+            checked.scenario.name
+        );
+    } else {
+        eprintln!("{}: {trials} trials", checked.scenario.name);
+    }
+}
+
+fn print(record: &RunRecord, json: bool) -> anyhow::Result<()> {
+    let text = if json {
+        let mut text = serde_json::to_string_pretty(record)?;
+        text.push('\n');
+        text
+    } else {
+        report::render(
+            record,
+            Style {
+                color: wants_color(),
+            },
+        )?
+    };
+    write_stdout(&text)
+}
+
+/// Whether stdout is a terminal and colours are not refused (no-color.org).
+pub fn wants_color() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// Writes to stdout; a reader that has gone away (`| head`) is no error.
+///
+/// # Errors
+///
+/// Fails on any other error of stdout.
+pub fn write_stdout(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn exit(record: &RunRecord) -> Exit {
+    match (&record.validity.complete, &record.validity.valid) {
+        (false, _) => Exit::Interrupted,
+        (true, false) => Exit::Invalid,
+        (true, true) => Exit::Success,
+    }
+}
+
+/// The arguments as given, without the values of headers, which may be secrets (invariant 8).
+fn command_line() -> Vec<String> {
+    redacted(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()))
+}
+
+fn redacted(args: impl Iterator<Item = String>) -> Vec<String> {
+    let hide = |header: &str| match header.split_once(':') {
+        Some((name, _)) => format!("{name}: (redacted)"),
+        None => "(redacted)".to_owned(),
+    };
+    let mut next_is_header = false;
+    args.map(|arg| {
+        if std::mem::take(&mut next_is_header) {
+            return hide(&arg);
+        }
+        if arg == "-H" || arg == "--header" {
+            next_is_header = true;
+        } else if let Some(header) = arg.strip_prefix("--header=") {
+            return format!("--header={}", hide(header));
+        } else if let Some(header) = arg.strip_prefix("-H") {
+            return format!("-H{}", hide(header));
+        }
+        arg
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_values_stay_out_of_results() {
+        let args = [
+            "x",
+            "-H",
+            "Authorization: Bearer s3cret",
+            "--header=Cookie: s3cret",
+            "-HX-Key:s3cret",
+            "-n",
+            "5",
+        ];
+        let kept = redacted(args.iter().map(ToString::to_string));
+        assert_eq!(kept[2], "Authorization: (redacted)");
+        assert!(!kept.concat().contains("s3cret"), "{kept:?}");
+        assert_eq!(kept[5..], ["-n", "5"]);
+    }
+}

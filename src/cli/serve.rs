@@ -1,0 +1,240 @@
+//! `shakedown serve`: the embedded target alone, for other clients and other machines.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use shakedown::affinity::{available_cores, parse_cores};
+use shakedown::load::Interrupt;
+use shakedown::pki::{Identity, load_roots};
+use shakedown::scenario::{ProtocolKind, TicketMode, TlsVersion};
+use shakedown::target::{ListenerSpec, Target, TargetSpec};
+use shakedown::tls::{ServerAuth, ServerTls, ServerTlsSpec};
+use shakedown::units::format_count;
+
+use super::exit::Exit;
+use super::signals;
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+
+    /// Folder made by `shakedown pki new`: stands for --cert, --key and --client-ca
+    #[arg(long, value_name = "DIR", required_unless_present = "cert", conflicts_with_all = ["cert", "key", "client_ca"])]
+    pki: Option<PathBuf>,
+
+    /// Server certificate chain, leaf first
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// Private key of the server certificate; looked for in --cert if left out
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// CA bundle that clients are verified against
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+
+    /// Whether clients must present a certificate
+    #[arg(long, value_name = "MODE", default_value = "required")]
+    client_auth: ClientAuthArg,
+
+    /// TLS versions to accept
+    #[arg(
+        long,
+        value_name = "VERSIONS",
+        value_delimiter = ',',
+        default_value = "1.2,1.3"
+    )]
+    tls: Vec<VersionArg>,
+
+    /// What is offered for resumption
+    #[arg(long, value_name = "MODE", default_value = "off")]
+    tickets: TicketArg,
+
+    /// What is spoken on a session
+    #[arg(long, value_name = "PROTOCOL", default_value = "http1")]
+    protocol: ServeProtocol,
+
+    /// ALPN protocols to accept
+    #[arg(long, value_name = "PROTO", value_delimiter = ',')]
+    alpn: Vec<String>,
+
+    /// Threads, each with its own listener
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    threads: u16,
+
+    /// Cores to pin the threads to, e.g. 0,2-5
+    #[arg(long, value_name = "LIST")]
+    cores: Option<String>,
+}
+
+/// Client authentication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClientAuthArg {
+    /// Reject clients without a certificate
+    Required,
+    /// Ask, and serve clients without one too
+    Optional,
+    /// Do not ask
+    Off,
+}
+
+/// A TLS version.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum VersionArg {
+    /// TLS 1.2
+    #[value(name = "1.2")]
+    Tls12,
+    /// TLS 1.3
+    #[value(name = "1.3")]
+    Tls13,
+}
+
+/// Resumption.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum TicketArg {
+    /// Every handshake is full
+    Off,
+    /// Stateless tickets
+    Stateless,
+}
+
+impl From<TicketArg> for TicketMode {
+    fn from(arg: TicketArg) -> Self {
+        match arg {
+            TicketArg::Off => Self::Off,
+            TicketArg::Stateless => Self::Stateless,
+        }
+    }
+}
+
+/// What a server can speak.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ServeProtocol {
+    /// What is sent comes back
+    Echo,
+    /// HTTP/1.1: 200 for every request
+    Http1,
+}
+
+/// Runs the command until a signal ends it.
+///
+/// # Errors
+///
+/// Fails with what is wrong with the arguments or files, or if it cannot listen.
+pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
+    let tls = tls(args)?;
+    let protocol = match args.protocol {
+        ServeProtocol::Echo => ProtocolKind::Echo,
+        ServeProtocol::Http1 => ProtocolKind::Http1,
+    };
+    let listener = ListenerSpec {
+        tls: Some(tls),
+        protocol,
+        port: args.listen.port(),
+    };
+    let spec = TargetSpec {
+        ip: args.listen.ip(),
+        listeners: vec![listener],
+        cores: cores(args)?,
+    };
+    let mut control = signals::control().context("cannot listen for signals")?;
+    let target = Target::start(&spec)?;
+    for addr in target.addrs() {
+        let host = if addr.ip().is_loopback() {
+            "localhost".to_owned()
+        } else {
+            host(addr.ip())
+        };
+        println!(
+            "listening on https://{host}:{} ({} threads)",
+            addr.port(),
+            args.threads
+        );
+    }
+    for placement in target
+        .placements()
+        .iter()
+        .filter(|p| p.core.is_some() && !p.pinned)
+    {
+        eprintln!(
+            "{} could not be pinned to its core; going on without",
+            placement.thread
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    // An error means that the signal thread is gone, which ends the server just as well.
+    let _ = runtime.block_on(control.wait_for(|i| *i != Interrupt::None));
+    let counts = target.counts(0);
+    println!(
+        "accepted {}, handshakes {} full and {} resumed, {} authenticated, {} failed",
+        format_count(counts.accepted),
+        format_count(counts.full),
+        format_count(counts.resumed),
+        format_count(counts.authenticated),
+        format_count(counts.handshake_failed),
+    );
+    Ok(Exit::Success)
+}
+
+fn host(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
+    }
+}
+
+fn tls(args: &ServeArgs) -> anyhow::Result<ServerTls> {
+    let in_pki = |name: &str| args.pki.as_ref().map(|dir| dir.join(name));
+    let cert = in_pki("server.pem").or_else(|| args.cert.clone());
+    let cert =
+        cert.context("no server certificate; give --pki DIR, or --cert FILE and --key FILE")?;
+    let key = in_pki("server.key").or_else(|| args.key.clone());
+    let identity = Identity::load(&cert, key.as_deref())?;
+    let client_ca = in_pki("ca.pem").or_else(|| args.client_ca.clone());
+    let roots = || -> anyhow::Result<_> {
+        let path = client_ca.as_ref().context(
+            "client authentication needs the CA of the clients; give --client-ca FILE, or --client-auth off",
+        )?;
+        Ok(load_roots(path)?)
+    };
+    let auth = match args.client_auth {
+        ClientAuthArg::Off if args.client_ca.is_some() => {
+            anyhow::bail!("--client-ca has no effect with --client-auth off; drop one of them")
+        }
+        ClientAuthArg::Off => ServerAuth::Off,
+        ClientAuthArg::Optional => ServerAuth::Optional(roots()?),
+        ClientAuthArg::Required => ServerAuth::Required(roots()?),
+    };
+    let versions: Vec<TlsVersion> = args
+        .tls
+        .iter()
+        .map(|v| match v {
+            VersionArg::Tls12 => TlsVersion::Tls12,
+            VersionArg::Tls13 => TlsVersion::Tls13,
+        })
+        .collect();
+    let spec = ServerTlsSpec {
+        versions: &versions,
+        identity: &identity,
+        auth,
+        tickets: args.tickets.into(),
+        alpn: &args.alpn,
+    };
+    Ok(ServerTls::new(&spec)?)
+}
+
+fn cores(args: &ServeArgs) -> anyhow::Result<Vec<Option<usize>>> {
+    let threads = usize::from(args.threads);
+    let Some(list) = &args.cores else {
+        return Ok(vec![None; threads]);
+    };
+    let cores =
+        parse_cores(list, &available_cores()).map_err(|e| anyhow::anyhow!("--cores: {e}"))?;
+    Ok((0..threads).map(|i| Some(cores[i % cores.len()])).collect())
+}

@@ -1,0 +1,35 @@
+//! Ctrl-C and SIGTERM: the first ends the run in order, the second at once (invariant 7).
+
+use std::io;
+
+use shakedown::load::Interrupt;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::sync::watch;
+
+/// Listens for signals from now on; each moves the control one step towards the end.
+///
+/// # Errors
+///
+/// Fails if the handlers cannot be installed.
+pub fn control() -> io::Result<watch::Receiver<Interrupt>> {
+    let (sender, receiver) = watch::channel(Interrupt::None);
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                let next = match *sender.borrow() {
+                    Interrupt::None => {
+                        eprintln!(
+                            "interrupted: finishing what is in flight; once more to stop at once"
+                        );
+                        Interrupt::Drain
+                    }
+                    Interrupt::Drain | Interrupt::Abort => Interrupt::Abort,
+                };
+                sender.send_replace(next);
+            }
+        })?;
+    Ok(receiver)
+}

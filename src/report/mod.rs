@@ -1,0 +1,6 @@
+//! Reports: pure functions of a record, so that any of them can be made again from an old file.
+
+mod tables;
+mod text;
+
+pub use text::{Style, render};

@@ -1,0 +1,181 @@
+//! The tables of the text report.
+
+use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
+
+use crate::record::{CellSummary, PlanRecord, Quantiles, Tax, TaxRow};
+use crate::stats::{Metric, Spread};
+use crate::units::{format_count, format_ns, three_digits};
+
+/// What stands where a figure was not measured, or has too few samples.
+const NOTHING: &str = "–";
+/// Cells side by side before a new table begins.
+const COLUMNS: usize = 5;
+
+/// The cells side by side, a row per figure.
+pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> String {
+    summaries
+        .chunks(COLUMNS)
+        .map(|chunk| one_table(chunk, plan))
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
+    let mut table = bare();
+    let names = summaries.iter().map(|s| s.name.clone());
+    table.set_header(std::iter::once(String::new()).chain(names));
+    let mut row = |label: &str, value: &dyn Fn(&CellSummary) -> String| {
+        let values = summaries.iter().map(value);
+        table.add_row(Row::from(
+            std::iter::once(label.to_owned())
+                .chain(values)
+                .collect::<Vec<_>>(),
+        ));
+    };
+    row("sessions attempted", &|s| format_count(s.measured.started));
+    row("  confirmed", &|s| format_count(s.measured.ok_total()));
+    row("  failed", &|s| format_count(s.measured.failed_total()));
+    if summaries.iter().any(|s| s.measured.cancelled_total() > 0) {
+        row("  cancelled", &|s| {
+            format_count(s.measured.cancelled_total())
+        });
+    }
+    if summaries.iter().any(|s| s.measured.not_started_total() > 0) {
+        row("  not started", &|s| {
+            format_count(s.measured.not_started_total())
+        });
+    }
+    match (plan.asked_rate, plan.asked_sessions) {
+        (Some(rate), _) => row("asked /s", &|_| three_digits(rate)),
+        (None, Some(sessions)) => row("asked concurrent", &|_| three_digits(sessions)),
+        (None, None) => {}
+    }
+    row("confirmed /s", &|s| plain(s.confirmed_rate));
+    for metric in [
+        Metric::Connect,
+        Metric::Handshake,
+        Metric::Confirm,
+        Metric::Latency,
+    ] {
+        quantile_rows(&mut row, metric);
+    }
+    if summaries
+        .iter()
+        .any(|s| s.metrics.get(&Metric::Lag).is_some_and(|q| q.p99.is_some()))
+    {
+        row("schedule lag p50 / p99", &|s| {
+            let lag = quantiles(s, Metric::Lag);
+            format!("{} / {}", time(lag.p50), time(lag.p99))
+        });
+    }
+    row("client CPU µs/session", &|s| spread(s.client_cpu_us));
+    row("target CPU µs/session", &|s| spread(s.target_cpu_us));
+    row(
+        "handshake bytes out / in",
+        &|s| match (s.bytes_out, s.bytes_in) {
+            (Some(out), Some(received)) => format!("{out:.0} / {received:.0}"),
+            _ => NOTHING.to_owned(),
+        },
+    );
+    if summaries.iter().any(|s| s.held_max > 0) {
+        row("held open at once", &|s| format_count(s.held_max));
+        row("memory KiB/held session", &|s| {
+            s.memory_per_session
+                .map_or(NOTHING.to_owned(), |b| three_digits(b / 1024.0))
+        });
+    }
+    align(&mut table, summaries.len() + 1);
+    table.to_string()
+}
+
+fn quantile_rows(row: &mut dyn FnMut(&str, &dyn Fn(&CellSummary) -> String), metric: Metric) {
+    let label = metric.label();
+    row(&format!("{label} p50"), &|s| time(quantiles(s, metric).p50));
+    row("  p90", &|s| time(quantiles(s, metric).p90));
+    row("  p99", &|s| time(quantiles(s, metric).p99));
+    row("  max", &|s| {
+        let all = quantiles(s, metric);
+        if all.overflow > 0 {
+            format!("{} too long", all.overflow)
+        } else {
+            time(all.max)
+        }
+    });
+}
+
+/// One cell against another, a row per figure.
+pub(super) fn tax(tax: &Tax) -> String {
+    let mut table = bare();
+    table.set_header(vec!["", &tax.base, &tax.cell, "difference", "ratio"]);
+    for row in &tax.rows {
+        table.add_row(tax_row(row));
+    }
+    align(&mut table, 5);
+    table.to_string()
+}
+
+fn tax_row(row: &TaxRow) -> Vec<String> {
+    let signed = |v: f64| {
+        format!(
+            "{}{}",
+            if v >= 0.0 { "+" } else { "−" },
+            three_digits(v.abs())
+        )
+    };
+    let difference = &row.difference;
+    vec![
+        format!("{} ({})", row.metric, row.unit),
+        three_digits(row.base.median),
+        three_digits(row.cell.median),
+        format!(
+            "{} [{} … {}]",
+            signed(difference.median),
+            signed(difference.min),
+            signed(difference.max)
+        ),
+        row.ratio.map_or(NOTHING.to_owned(), |r| {
+            format!("{:.2} [{:.2} … {:.2}]", r.median, r.min, r.max)
+        }),
+    ]
+}
+
+fn bare() -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
+fn align(table: &mut Table, columns: usize) {
+    for index in 1..columns {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn quantiles(summary: &CellSummary, metric: Metric) -> Quantiles {
+    summary.metrics.get(&metric).copied().unwrap_or_default()
+}
+
+fn time(ns: Option<u64>) -> String {
+    ns.map_or(NOTHING.to_owned(), format_ns)
+}
+
+fn plain(spread: Option<Spread>) -> String {
+    spread.map_or(NOTHING.to_owned(), |s| three_digits(s.median))
+}
+
+fn spread(spread: Option<Spread>) -> String {
+    match spread {
+        None => NOTHING.to_owned(),
+        Some(s) if s.trials < 2 => three_digits(s.median),
+        Some(s) => format!(
+            "{} [{} … {}]",
+            three_digits(s.median),
+            three_digits(s.min),
+            three_digits(s.max)
+        ),
+    }
+}

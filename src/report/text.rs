@@ -1,0 +1,263 @@
+//! The report for people at a terminal.
+
+use std::fmt::Write;
+
+use super::tables;
+use crate::record::{CellRecord, ObservedRecord, PlanRecord, RunRecord, summarise, taxes};
+use crate::stats::HistogramError;
+use crate::units::{Span, format_count, three_digits};
+
+/// How a report looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    /// Whether ANSI colours are used.
+    pub color: bool,
+}
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.color {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    fn bad(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    fn good(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+}
+
+/// Renders a record. Everything in it comes from the record; strings that a server sent were
+/// escaped when they were recorded.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError> {
+    let summaries = summarise(record)?;
+    let mut out = String::new();
+    header(&mut out, record, style);
+    insecure_mark(&mut out, record, style);
+    line(&mut out, &tables::cells(&summaries, &record.plan));
+    for tax in taxes(record)? {
+        let rounds = tax.rows.first().map_or(0, |row| row.difference.trials);
+        let title = format!("mTLS tax: {} against {}", tax.cell, tax.base);
+        let how = format!("round by round, median [min … max] of {rounds}");
+        line(&mut out, &format!("\n{} ({how})", style.bold(&title)));
+        line(&mut out, &tables::tax(&tax));
+    }
+    negotiated(&mut out, record, style);
+    failures(&mut out, record, style);
+    verdict(&mut out, record, style);
+    if !record.plan.scenario.reading.is_empty() {
+        line(&mut out, &format!("\n{}", style.bold("how to read this")));
+        wrap(&mut out, record.plan.scenario.reading.trim(), 2, 96);
+    }
+    Ok(out)
+}
+
+fn line(out: &mut String, text: &str) {
+    for row in text.split('\n') {
+        out.push_str(row.trim_end());
+        out.push('\n');
+    }
+}
+
+fn header(out: &mut String, record: &RunRecord, style: Style) {
+    let plan = &record.plan;
+    let scenario = &plan.scenario;
+    let question = if scenario.question.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", scenario.question)
+    };
+    line(out, &format!("{}{question}", style.bold(&scenario.name)));
+    let trials = scenario.trials.count;
+    let repeats = if trials == 1 {
+        "1 trial".to_owned()
+    } else {
+        format!("{trials} interleaved trials")
+    };
+    line(
+        out,
+        &format!(
+            "{}, {repeats} of {} per cell",
+            load(plan),
+            seconds(plan.duration_s)
+        ),
+    );
+    let target = match (&scenario.target.url, record.cells.first()) {
+        (Some(url), Some(cell)) => format!("{url} ({})", cell.address),
+        _ => "the embedded target".to_owned(),
+    };
+    let threads = |prefix: &str| -> Vec<String> {
+        let of_prefix = plan
+            .placements
+            .iter()
+            .filter(|p| p.thread.starts_with(prefix));
+        of_prefix
+            .map(|p| p.core.map_or("any".to_owned(), |core| core.to_string()))
+            .collect()
+    };
+    let mut places = format!("workers on cores {}", threads("worker").join(","));
+    if scenario.target.url.is_none() {
+        let _ = write!(places, ", target on {}", threads("target").join(","));
+    }
+    line(
+        out,
+        &format!("against {target}, {places}, provider {}", plan.provider),
+    );
+    line(out, "");
+}
+
+fn load(plan: &PlanRecord) -> String {
+    match (plan.asked_rate, plan.asked_sessions) {
+        (Some(rate), _) => format!("open loop, {}/s", three_digits(rate)),
+        (None, Some(sessions)) => format!("closed loop, {} sessions", three_digits(sessions)),
+        (None, None) => plan.load_model.clone(),
+    }
+}
+
+fn seconds(s: f64) -> String {
+    std::time::Duration::try_from_secs_f64(s)
+        .map_or_else(|_| "?".to_owned(), |d| Span(d).to_string())
+}
+
+/// The loud mark of an unverified server.
+fn insecure_mark(out: &mut String, record: &RunRecord, style: Style) {
+    if !record.plan.server_verified {
+        let text = "INSECURE: the server's chain and name were not verified (-k), nor is their cost in these figures";
+        line(out, &format!("{}\n", style.bad(text)));
+    }
+}
+
+fn negotiated(out: &mut String, record: &RunRecord, style: Style) {
+    let described = |cell: &CellRecord| -> Vec<(String, u64)> {
+        let mut sums: Vec<(String, u64)> = Vec::new();
+        for observed in cell.trials.iter().flat_map(|t| &t.observed) {
+            let text = describe(observed);
+            match sums.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, count)) => *count += observed.count,
+                None => sums.push((text, observed.count)),
+            }
+        }
+        sums
+    };
+    let cells: Vec<_> = record
+        .cells
+        .iter()
+        .map(|c| (&c.cell.name, described(c)))
+        .collect();
+    if cells.iter().all(|(_, sums)| sums.is_empty()) {
+        return;
+    }
+    line(out, &format!("\n{}", style.bold("negotiated, as observed")));
+    for (name, sums) in cells {
+        for (text, count) in sums {
+            line(out, &format!("  {name}: {} × {text}", format_count(count)));
+        }
+    }
+}
+
+fn describe(observed: &ObservedRecord) -> String {
+    let client = match (observed.certificate_requested, observed.certificate_sent) {
+        (false, _) => "no client certificate requested".to_owned(),
+        (true, false) => "client certificate requested, none sent".to_owned(),
+        (true, true) => format!("client certificate sent, {}", observed.client_signature),
+    };
+    let alpn = observed
+        .alpn
+        .as_ref()
+        .map(|a| format!(", ALPN {a}"))
+        .unwrap_or_default();
+    format!(
+        "{} {} {}, server {}, {client}{alpn}",
+        observed.version, observed.cipher_suite, observed.group, observed.server_signature
+    )
+}
+
+fn failures(out: &mut String, record: &RunRecord, style: Style) {
+    for cell in &record.cells {
+        let total = cell.total();
+        if total.failed.is_empty() {
+            continue;
+        }
+        line(
+            out,
+            &format!(
+                "\n{}",
+                style.bold(&format!(
+                    "failures of {} (warm-up included)",
+                    cell.cell.name
+                ))
+            ),
+        );
+        for (class, failure) in &total.failed {
+            line(
+                out,
+                &format!(
+                    "  {} × {}: {}",
+                    format_count(failure.count),
+                    style.bad(class),
+                    failure.example
+                ),
+            );
+            line(out, &format!("    help: {}", failure.advice));
+        }
+    }
+}
+
+fn verdict(out: &mut String, record: &RunRecord, style: Style) {
+    let validity = &record.validity;
+    line(out, "");
+    if !validity.complete {
+        line(out, &style.bad("INCOMPLETE: the run ended before its plan; every attempt until then is accounted for"));
+    }
+    if validity.valid {
+        line(out, &style.good("valid: the run did what was asked"));
+    } else {
+        line(
+            out,
+            &style.bad("INVALID: the run did not do what was asked"),
+        );
+    }
+    let notes = validity.reasons.iter().map(|note| (note, true));
+    for (note, bad) in notes.chain(record.warnings.iter().map(|note| (note, false))) {
+        let code = if bad {
+            style.bad(&note.code)
+        } else {
+            style.bold(&format!("note {}", note.code))
+        };
+        line(out, &format!("  {code}: {}", note.message));
+        line(out, &format!("    help: {}", note.advice));
+    }
+}
+
+/// Breaks a paragraph into lines of at most `width` characters.
+fn wrap(out: &mut String, text: &str, indent: usize, width: usize) {
+    let mut current = String::new();
+    for word in text.split_whitespace() {
+        if !current.is_empty()
+            && current.chars().count() + 1 + word.chars().count() > width - indent
+        {
+            let _ = writeln!(out, "{:indent$}{current}", "");
+            current.clear();
+        }
+        if !current.is_empty() {
+            current.push(' ');
+        }
+        current.push_str(word);
+    }
+    if !current.is_empty() {
+        let _ = writeln!(out, "{:indent$}{current}", "");
+    }
+}
