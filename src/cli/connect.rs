@@ -50,7 +50,7 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "PROTO", value_delimiter = ',')]
     pub alpn: Vec<String>,
 
-    /// Key exchange groups to offer, in order [default: x25519]
+    /// Key exchange groups to offer, in order [default: x25519,secp256r1,secp384r1]
     #[arg(long, value_name = "GROUP", value_delimiter = ',')]
     pub curves: Vec<String>,
 

@@ -225,6 +225,8 @@ async fn closed_loop(
     let (worker, workers) = (job.share.0 as u64, job.share.1 as u64);
     let most = job.plan.checked.load.max_in_flight();
     let count = share(most, worker, workers);
+    // Workers without a session of their own take no part in a total either.
+    let busy_workers = workers.min(most);
     let gap = start_cap.map_or(Duration::ZERO, |cap| {
         Duration::from_secs_f64(workers as f64 / cap)
     });
@@ -232,7 +234,7 @@ async fn closed_loop(
         sessions: sessions.clone(),
         start: job.start,
         end,
-        left: Cell::new(total.map_or(u64::MAX, |total| share(total, worker, workers))),
+        left: Cell::new(total.map_or(u64::MAX, |total| share(total, worker, busy_workers))),
         alive: Cell::new(count),
         all_done: Notify::new(),
         gap,

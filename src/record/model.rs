@@ -53,6 +53,8 @@ pub struct PlanRecord {
     pub asked_rate: Option<f64>,
     /// Asked concurrent sessions on average over the measure phase, of a closed loop.
     pub asked_sessions: Option<f64>,
+    /// Most concurrent sessions asked for, of a closed loop.
+    pub asked_sessions_max: Option<u64>,
     /// Length of the warm-up in seconds.
     pub warmup_s: f64,
     /// Length of the measure phase in seconds.

@@ -47,7 +47,7 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
     }
     match (plan.asked_rate, plan.asked_sessions) {
         (Some(rate), _) => row("asked /s", &|_| three_digits(rate)),
-        (None, Some(sessions)) => row("asked concurrent", &|_| three_digits(sessions)),
+        (None, Some(sessions)) => row("asked concurrent (mean)", &|_| three_digits(sessions)),
         (None, None) => {}
     }
     row("confirmed /s", &|s| plain(s.confirmed_rate));

@@ -87,13 +87,13 @@ fn header(out: &mut String, record: &RunRecord, style: Style) {
     } else {
         format!("{trials} interleaved trials")
     };
+    let length = match scenario.load.total {
+        Some(total) => format!("up to {} sessions", format_count(total)),
+        None => seconds(plan.duration_s),
+    };
     line(
         out,
-        &format!(
-            "{}, {repeats} of {} per cell",
-            load(plan),
-            seconds(plan.duration_s)
-        ),
+        &format!("{}, {repeats} of {length} per cell", load(plan)),
     );
     let target = match (&scenario.target.url, record.cells.first()) {
         (Some(url), Some(cell)) => format!("{url} ({})", cell.address),
@@ -120,9 +120,9 @@ fn header(out: &mut String, record: &RunRecord, style: Style) {
 }
 
 fn load(plan: &PlanRecord) -> String {
-    match (plan.asked_rate, plan.asked_sessions) {
+    match (plan.asked_rate, plan.asked_sessions_max) {
         (Some(rate), _) => format!("open loop, {}/s", three_digits(rate)),
-        (None, Some(sessions)) => format!("closed loop, {} sessions", three_digits(sessions)),
+        (None, Some(sessions)) => format!("closed loop, {} sessions", format_count(sessions)),
         (None, None) => plan.load_model.clone(),
     }
 }

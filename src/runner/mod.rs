@@ -321,6 +321,7 @@ impl Prepared {
             load_model: load_model.to_owned(),
             asked_rate,
             asked_sessions,
+            asked_sessions_max: asked_sessions.map(|_| checked.load.max_in_flight()),
             warmup_s: warmup,
             duration_s: duration,
             grace_s: stop.grace.as_secs_f64(),

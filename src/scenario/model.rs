@@ -163,7 +163,8 @@ pub struct TlsSection {
     pub sni: Option<String>,
     /// ALPN protocols to offer, in order.
     pub alpn: Vec<String>,
-    /// Key exchange groups to offer, in order; X25519 alone if left out, so that runs compare.
+    /// Key exchange groups to offer, in order; `x25519`, `secp256r1`, `secp384r1` if left out, so
+    /// that runs compare.
     pub groups: Vec<String>,
     /// Cipher suites to offer, in order; the provider's if left out.
     pub suites: Vec<String>,

@@ -14,6 +14,11 @@ use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
 use crate::pki::Identity;
 use crate::scenario::TlsVersion;
 
+/// Groups offered unless others are asked for: X25519 first, so that every provider and server
+/// compares on the same one. The curves of ECDSA certificates follow, since a TLS 1.2 server may
+/// present a certificate only on a curve that was offered (RFC 8422 section 5.1).
+pub const DEFAULT_GROUPS: [&str; 3] = ["x25519", "secp256r1", "secp384r1"];
+
 /// TLS parameters that cannot work, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsConfigError {
@@ -67,7 +72,7 @@ pub enum TlsConfigError {
 pub struct ClientTlsSpec<'a> {
     /// Versions to offer.
     pub versions: &'a [TlsVersion],
-    /// Groups to offer by name; X25519 alone if empty.
+    /// Groups to offer by name; [`DEFAULT_GROUPS`] if empty.
     pub groups: &'a [String],
     /// Suites to offer by name; the provider's if empty.
     pub suites: &'a [String],
@@ -119,16 +124,6 @@ impl ClientTls {
     }
 }
 
-/// Key exchange groups of the default provider, as accepted in scenarios.
-pub fn provider_group_names() -> Vec<String> {
-    let provider = aws_lc_rs::default_provider();
-    provider
-        .kx_groups
-        .iter()
-        .map(|g| group_name(g.name().into()))
-        .collect()
-}
-
 /// The default provider with groups and suites pinned as asked, in the order asked.
 pub(super) fn provider(
     groups: &[String],
@@ -136,9 +131,9 @@ pub(super) fn provider(
 ) -> Result<CryptoProvider, TlsConfigError> {
     let mut provider = aws_lc_rs::default_provider();
     let known = aws_lc_rs::ALL_KX_GROUPS;
-    let x25519 = ["x25519".to_owned()];
+    let default = DEFAULT_GROUPS.map(str::to_owned);
     let groups = if groups.is_empty() {
-        &x25519[..]
+        &default[..]
     } else {
         groups
     };

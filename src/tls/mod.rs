@@ -13,7 +13,7 @@ mod session;
 mod stream;
 
 pub use classify::{classify_connect, classify_fault};
-pub use config::{ClientTls, ClientTlsSpec, TlsConfigError, provider_group_names};
+pub use config::{ClientTls, ClientTlsSpec, DEFAULT_GROUPS, TlsConfigError};
 pub use names::{cipher_suite_name, group_name, scheme_name, version_name};
 pub use plain::PlainStream;
 pub use server::{ServerAuth, ServerTls, ServerTlsSpec};
