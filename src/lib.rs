@@ -4,6 +4,7 @@ pub mod affinity;
 pub mod clock;
 pub mod load;
 pub mod pki;
+pub mod probe;
 pub mod protocol;
 pub mod record;
 pub mod report;

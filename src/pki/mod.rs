@@ -11,6 +11,7 @@ mod facts;
 mod identity;
 mod mint;
 mod pem;
+mod relate;
 mod write;
 
 #[cfg(test)]
@@ -25,3 +26,5 @@ pub use error::PkiError;
 pub use facts::CertFacts;
 pub use identity::{Identity, load_roots};
 pub use mint::{Pki, PkiSpec};
+pub use relate::{CertLinks, name_text};
+pub use rustls_pki_types::CertificateDer;

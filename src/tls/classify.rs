@@ -64,7 +64,7 @@ fn classify_tls(error: &rustls::Error) -> FailureClass {
     }
 }
 
-fn cert_fault(error: &CertificateError) -> ServerCertFault {
+pub(super) fn cert_fault(error: &CertificateError) -> ServerCertFault {
     match error {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             ServerCertFault::Name

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
@@ -102,19 +102,32 @@ impl ClientTls {
     /// unusable.
     pub fn new(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
         let provider = Arc::new(provider(spec.groups, spec.suites)?);
-        let server_name = ServerName::try_from(spec.server_name.to_owned())
-            .map_err(|_| TlsConfigError::ServerName(spec.server_name.to_owned()))?;
         let verifier = verifier(spec.roots, &provider)?;
         let key = spec
             .identity
             .map(|identity| certified(identity, &provider))
             .transpose()?;
+        let verifier = Arc::new(ObservingVerifier(verifier));
+        let resolver = Arc::new(ObservingResolver::new(key));
+        Self::assemble(spec, provider, verifier, resolver)
+    }
+
+    /// Puts a configuration together from its parts. What the callbacks are wrapped in is the
+    /// caller's choice; everything else is the same for all.
+    pub(super) fn assemble(
+        spec: &ClientTlsSpec<'_>,
+        provider: Arc<CryptoProvider>,
+        verifier: Arc<dyn ServerCertVerifier>,
+        resolver: Arc<dyn ResolvesClientCert>,
+    ) -> Result<Self, TlsConfigError> {
+        let server_name = ServerName::try_from(spec.server_name.to_owned())
+            .map_err(|_| TlsConfigError::ServerName(spec.server_name.to_owned()))?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&protocol_versions(spec.versions))
             .map_err(TlsConfigError::NothingLeft)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(ObservingVerifier(verifier)))
-            .with_client_cert_resolver(Arc::new(ObservingResolver::new(key)));
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(resolver);
         config.resumption = Resumption::disabled();
         config.alpn_protocols = spec.alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
         Ok(Self {
@@ -210,7 +223,7 @@ pub(super) fn root_store(
     }
 }
 
-fn verifier(
+pub(super) fn verifier(
     roots: Option<&[CertificateDer<'static>]>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {

@@ -3,6 +3,7 @@
 //! rustls is driven directly on the non-blocking socket, so that every byte, mark and alert is seen
 //! here. What goes on inside a session is the business of `protocol`.
 
+mod capture;
 mod classify;
 mod config;
 mod names;
@@ -12,10 +13,11 @@ mod server;
 mod session;
 mod stream;
 
+pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::{classify_connect, classify_fault};
 pub use config::{ClientTls, ClientTlsSpec, DEFAULT_GROUPS, TlsConfigError};
 pub use names::{cipher_suite_name, group_name, scheme_name, version_name};
 pub use plain::PlainStream;
 pub use server::{ServerAuth, ServerTls, ServerTlsSpec};
 pub use session::{Bytes, Marks, SessionStream};
-pub use stream::{Fault, TlsStream};
+pub use stream::{ClientStream, Fault, TlsStream};

@@ -45,6 +45,12 @@ pub fn scheme_name(code: u16) -> String {
         0x0806 => "rsa_pss_rsae_sha512",
         0x0807 => "ed25519",
         0x0808 => "ed448",
+        0x0809 => "rsa_pss_pss_sha256",
+        0x080a => "rsa_pss_pss_sha384",
+        0x080b => "rsa_pss_pss_sha512",
+        0x081a => "ecdsa_brainpoolP256r1tls13_sha256",
+        0x081b => "ecdsa_brainpoolP384r1tls13_sha384",
+        0x081c => "ecdsa_brainpoolP512r1tls13_sha512",
         _ => {
             return match SignatureScheme::from(code).as_str() {
                 Some(name) => name.to_lowercase(),

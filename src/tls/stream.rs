@@ -46,6 +46,9 @@ pub struct TlsStream<C> {
     write_failed: Option<io::Error>,
 }
 
+/// A client's session.
+pub type ClientStream = TlsStream<ClientConnection>;
+
 impl TlsStream<ClientConnection> {
     /// Starts a client session on a connected socket; nothing is sent yet.
     ///
@@ -56,6 +59,18 @@ impl TlsStream<ClientConnection> {
         let conn = ClientConnection::new(tls.config.clone(), tls.server_name.clone())
             .map_err(Fault::Tls)?;
         Ok(Self::new(io, conn))
+    }
+
+    /// Sends the `ClientHello` ahead of [`SessionStream::handshake`] and returns its bytes, record
+    /// header included. A transport error is left for the handshake to report.
+    pub async fn send_hello(&mut self) -> u64 {
+        poll_fn(|cx| self.poll_flush_tls(cx)).await;
+        self.bytes.sent
+    }
+
+    /// TLS 1.3 `NewSessionTicket` messages received so far.
+    pub fn tickets_received(&self) -> u32 {
+        self.conn.tls13_tickets_received()
     }
 
     fn note_tickets(&mut self) {

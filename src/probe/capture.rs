@@ -1,0 +1,133 @@
+//! A byte stream that keeps the beginning of what the peer says, for a reader. What it keeps is not
+//! trusted: whoever shows it escapes it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Most bytes of the answer that are kept.
+const KEPT: usize = 8 * 1024;
+/// Most characters of a status line that are shown.
+const LINE_CAP: usize = 80;
+
+/// What nginx writes into the page of a refused client certificate, and what it means.
+const NGINX_REFUSALS: [(&str, &str); 2] = [
+    (
+        "No required SSL certificate was sent",
+        "nginx requires a client certificate and got none",
+    ),
+    (
+        "The SSL certificate error",
+        "nginx could not verify our client certificate",
+    ),
+];
+
+/// Passes everything through and keeps the first bytes read.
+pub(super) struct Tap<'a, S> {
+    inner: &'a mut S,
+    kept: Vec<u8>,
+}
+
+impl<'a, S> Tap<'a, S> {
+    /// Taps a stream.
+    pub fn new(inner: &'a mut S) -> Self {
+        Self {
+            inner,
+            kept: Vec::new(),
+        }
+    }
+
+    /// What was read first.
+    pub fn into_kept(self) -> Vec<u8> {
+        self.kept
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tap<'_, S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut *this.inner).poll_read(cx, buf))?;
+        let new = &buf.filled()[before..];
+        let room = KEPT.saturating_sub(this.kept.len());
+        this.kept.extend_from_slice(&new[..new.len().min(room)]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<'_, S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.get_mut().inner).poll_write(cx, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.get_mut().inner).poll_shutdown(cx)
+    }
+}
+
+/// The status line of an HTTP answer with its status, escaped and capped.
+pub(super) fn status_line(answer: &[u8]) -> Option<(String, u16)> {
+    let line = answer.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim_end_matches('\r');
+    let rest = line.strip_prefix("HTTP/1.")?;
+    let status = rest.split(' ').nth(1)?.parse().ok()?;
+    Some((crate::text::escape_untrusted(line, LINE_CAP), status))
+}
+
+/// What an HTTP answer says about a client certificate it refuses, where we know the wording.
+pub(super) fn refusal(answer: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(answer);
+    NGINX_REFUSALS
+        .into_iter()
+        .find(|(wording, _)| text.contains(wording))
+        .map(|(_, meaning)| meaning)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[test]
+    fn the_beginning_is_kept_and_everything_passes() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let data = vec![7u8; 3 * KEPT];
+        let mut source = &data[..];
+        let mut passed = Vec::new();
+        let mut tap = Tap::new(&mut source);
+        runtime.block_on(tap.read_to_end(&mut passed)).unwrap();
+        assert_eq!(tap.into_kept(), data[..KEPT]);
+        assert_eq!(passed, data);
+    }
+
+    #[test]
+    fn status_lines_are_read_and_escaped() {
+        let answer = b"HTTP/1.1 400 Bad\x1b[31m Request\r\nx: y\r\n\r\n<title>400 No required SSL certificate was sent</title>";
+        let (line, status) = status_line(answer).unwrap();
+        assert_eq!(line, r"HTTP/1.1 400 Bad\u{1b}[31m Request");
+        assert_eq!(status, 400);
+        assert!(refusal(answer).unwrap().contains("got none"));
+        for other in [&b""[..], b"SSH-2.0-x", b"HTTP/1.1", b"HTTP/1.1 abc"] {
+            assert_eq!(status_line(other), None);
+            assert_eq!(refusal(other), None);
+        }
+    }
+}

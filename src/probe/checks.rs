@@ -1,0 +1,275 @@
+//! Why each check of the server's certificate passed or failed, and what to do: dates, issuer, name.
+
+use super::chain::{ChainView, certificates, count_days, listing};
+use super::report::{Check, Status, Verification};
+use crate::pki::CertFacts;
+use crate::stats::{FailureClass, ServerCertFault};
+use crate::text::{UNTRUSTED_CAP, escape_untrusted, shell_quote};
+use crate::tls::{Finding, Judgement};
+
+/// With fewer days left than this a certificate deserves a warning.
+const SOON_DAYS: i64 = 14;
+
+impl ChainView<'_> {
+    pub fn verification(&self, judgement: &Judgement, alert: Option<String>) -> Verification {
+        let verdict_fault = fault(&judgement.verdict);
+        let explained = [fault(&judgement.issuer), fault(&judgement.name)].contains(&verdict_fault)
+            || matches!(
+                verdict_fault,
+                Some(ServerCertFault::Expired | ServerCertFault::NotYetValid)
+            );
+        let other = match &judgement.verdict {
+            Finding::Failed { fault, message } if !explained => Some(Check {
+                status: Status::Failed,
+                detail: shown(message),
+                remedy: Some(advice(*fault)),
+            }),
+            _ => None,
+        };
+        Verification {
+            accepted: !matches!(judgement.verdict, Finding::Failed { .. }),
+            insecure: self.roots.is_none(),
+            dates: self.dates(verdict_fault),
+            issuer: self.issuer(judgement),
+            name: self.name(&judgement.name),
+            other,
+            alert_sent: alert,
+        }
+    }
+
+    /// Whether every certificate is valid today. One that is not need not matter, if there is another
+    /// way to a root: the verifier's decision tells.
+    fn dates(&self, verdict: Option<ServerCertFault>) -> Check {
+        let now_s = self.now.unix_timestamp();
+        let certs = certificates(self.chain, self.now);
+        let numbered = (1..).zip(certs.iter().zip(&self.links));
+        let mut first_to_end: Option<(i64, String)> = None;
+        for (number, (cert, links)) in numbered {
+            let (Some(facts), Some(links)) = (&cert.facts, links) else {
+                continue;
+            };
+            let days = facts.days_left(self.now);
+            let who = format!("certificate {number} ({})", facts.subject);
+            let problem = if now_s > links.not_after_unix_s {
+                Some((
+                    format!(
+                        "{who} expired on {}, {} ago",
+                        facts.not_after,
+                        count_days(-days - 1)
+                    ),
+                    "have the server's operator renew it, or check this machine's clock",
+                ))
+            } else if now_s < links.not_before_unix_s {
+                Some((
+                    format!("{who} is not valid before {}", facts.not_before),
+                    "check the clock of this machine and of the one that issued the certificate",
+                ))
+            } else {
+                None
+            };
+            if let Some((detail, remedy)) = problem {
+                let matters = number == 1
+                    || matches!(
+                        verdict,
+                        Some(ServerCertFault::Expired | ServerCertFault::NotYetValid)
+                    );
+                return Check {
+                    status: if matters {
+                        Status::Failed
+                    } else {
+                        Status::Warning
+                    },
+                    detail,
+                    remedy: Some(remedy.to_owned()),
+                };
+            }
+            if first_to_end.as_ref().is_none_or(|(least, _)| days < *least) {
+                let until = format!("until {} ({} left)", facts.not_after, count_days(days));
+                first_to_end = Some((days, until));
+            }
+        }
+        match first_to_end {
+            Some((days, until)) if days < SOON_DAYS => Check {
+                status: Status::Warning,
+                detail: format!("all valid today, but only {until}"),
+                remedy: Some("have it renewed soon".to_owned()),
+            },
+            Some((_, until)) => passed(format!("all valid today and {until}")),
+            None => Check {
+                status: Status::NotChecked,
+                detail: "no certificate could be read".to_owned(),
+                remedy: None,
+            },
+        }
+    }
+
+    fn issuer(&self, judgement: &Judgement) -> Check {
+        let top = self.top_issuer();
+        match &judgement.issuer {
+            Finding::Passed => passed(format!("the chain leads to a trusted root: {top}")),
+            Finding::NotChecked => Check {
+                status: Status::NotChecked,
+                detail: "not checked (--insecure): anyone could have signed this chain".to_owned(),
+                remedy: None,
+            },
+            Finding::Failed {
+                fault: ServerCertFault::UnknownIssuer,
+                ..
+            } => self.unknown_issuer(judgement, &top),
+            Finding::Failed { fault, message } => Check {
+                status: Status::Failed,
+                detail: shown(message),
+                remedy: Some(advice(*fault)),
+            },
+        }
+    }
+
+    fn unknown_issuer(&self, judgement: &Judgement, top: &str) -> Check {
+        let trusted = self.roots.unwrap_or_default();
+        let (detail, remedy) = if trusted.is_empty() {
+            (
+                format!("no --cacert was given, so no issuer is trusted; this chain ends at {top}"),
+                "pass --cacert with the CA you trust for this server (for a public server the \
+                 system's bundle, often /etc/ssl/certs/ca-certificates.crt)"
+                    .to_owned(),
+            )
+        } else if self.intermediate_missing(judgement) {
+            (
+                format!(
+                    "the server sent its own certificate alone; it was issued by {top}, which \
+                     --cacert does not hold ({})",
+                    self.root_names()
+                ),
+                format!(
+                    "if --cacert is this server's CA, the server has to send its intermediate {top} \
+                     as well; else pass the right CA"
+                ),
+            )
+        } else if self.trusts_top_by_name() {
+            (
+                format!(
+                    "--cacert holds a root named {top}, but this chain is not signed with its key"
+                ),
+                "the CA was probably made anew under the same name: pass its current certificate \
+                 with --cacert, or have the server's certificate issued again"
+                    .to_owned(),
+            )
+        } else if self.ends_in_root() {
+            (
+                format!(
+                    "the chain ends at its own root {top}, which --cacert does not hold ({})",
+                    self.root_names()
+                ),
+                "pass that root with --cacert if you trust it".to_owned(),
+            )
+        } else {
+            (
+                format!(
+                    "the chain leads to {top}, which --cacert does not hold ({})",
+                    self.root_names()
+                ),
+                format!(
+                    "pass the CA certificate of {top} with --cacert if you trust it; if that is an \
+                     intermediate, the server should send it as well"
+                ),
+            )
+        };
+        Check {
+            status: Status::Failed,
+            detail,
+            remedy: Some(remedy),
+        }
+    }
+
+    fn name(&self, finding: &Finding) -> Check {
+        let wanted = self.server_name;
+        let names = match self.chain.first().map(CertFacts::parse) {
+            Some(Ok(facts)) => facts.san,
+            _ => Vec::new(),
+        };
+        let listed = listing(names.iter().map(String::as_str));
+        match finding {
+            Finding::Passed if self.roots.is_none() => passed(format!(
+                "the certificate names {wanted} (not required: --insecure)"
+            )),
+            Finding::Passed => passed(format!("the certificate names {wanted}")),
+            Finding::NotChecked => Check {
+                status: Status::NotChecked,
+                detail: "not checked".to_owned(),
+                remedy: None,
+            },
+            Finding::Failed { .. } if names.is_empty() => Check {
+                status: self.unless_insecure(Status::Failed),
+                detail: format!(
+                    "the certificate has no subjectAltName, so it names nobody, not {wanted} either \
+                     (the common name does not count, RFC 9525)"
+                ),
+                remedy: Some("have it issued again with a subjectAltName".to_owned()),
+            },
+            Finding::Failed { fault, message } if *fault != ServerCertFault::Name => Check {
+                status: self.unless_insecure(Status::Failed),
+                detail: shown(message),
+                remedy: Some(advice(*fault)),
+            },
+            Finding::Failed { .. } => Check {
+                status: self.unless_insecure(Status::Failed),
+                detail: format!("the certificate is for {listed}, not for {wanted}"),
+                remedy: Some(match suggested_name(&names) {
+                    Some(name) => format!(
+                        "if this is the server you want, connect by its name or pass --sni {}",
+                        shell_quote(name)
+                    ),
+                    None => "connect by a name it holds, or pass one with --sni".to_owned(),
+                }),
+            },
+        }
+    }
+
+    /// A failed check weighs less when we were told to accept anything.
+    fn unless_insecure(&self, status: Status) -> Status {
+        if self.roots.is_none() {
+            Status::Warning
+        } else {
+            status
+        }
+    }
+}
+
+/// Why a check failed, if it did.
+pub(super) fn fault(finding: &Finding) -> Option<ServerCertFault> {
+    match finding {
+        Finding::Failed { fault, .. } => Some(*fault),
+        _ => None,
+    }
+}
+
+fn passed(detail: String) -> Check {
+    Check {
+        status: Status::Passed,
+        detail,
+        remedy: None,
+    }
+}
+
+fn shown(message: &str) -> String {
+    escape_untrusted(message, UNTRUSTED_CAP)
+}
+
+/// The advice for a fault, without pointing back at the probe.
+pub(super) fn advice(fault: ServerCertFault) -> String {
+    match fault {
+        ServerCertFault::Other => {
+            "have the server's certificate issued again; `openssl x509 -text` shows its extensions"
+                .to_owned()
+        }
+        known => FailureClass::ServerCert(known).advice().to_owned(),
+    }
+}
+
+/// The first DNS name or address that can be connected by.
+fn suggested_name(names: &[String]) -> Option<&str> {
+    names
+        .iter()
+        .filter_map(|name| name.strip_prefix("DNS:").or(name.strip_prefix("IP:")))
+        .find(|name| !name.contains(['*', '\\', '…']))
+}

@@ -1,0 +1,143 @@
+//! One connection, one handshake, told step by step: why does mutual TLS to this server work, or not?
+//!
+//! [`probe`] makes the connection and always returns a [`ProbeReport`], which [`story`] tells as text.
+//! It knows nothing of load, results or the command line.
+
+mod capture;
+mod chain;
+mod checks;
+mod explain;
+mod report;
+mod session;
+mod step;
+mod steps;
+mod story;
+mod verdict;
+
+#[cfg(test)]
+mod story_tests;
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+pub use report::{
+    Answer, CertificateRequest, ChainCert, Check, ClientCertificate, ClientHello, FORMAT, Finished,
+    KeyExchange, MAX_CA_NAMES, MAX_CHAIN, Network, ProbeReport, ServerChain, ServerHello,
+    ServerVerifies, Status, Verdict, Verification,
+};
+pub use story::story;
+
+use crate::pki::{CertificateDer, Identity, PkiError, load_roots};
+use crate::scenario::{AuthMode, Checked, ProtocolPlan, TargetPlan, TlsVersion};
+use crate::tls::{ClientTls, ClientTlsSpec, TlsConfigError};
+
+/// Why there is nothing to probe.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// No URL was given.
+    #[error("a probe needs a server to connect to; give host:port or https://host:port/path")]
+    NoTarget,
+    /// The URL's scheme is one without TLS.
+    #[error("a probe tells a TLS handshake, and this URL has none; write https:// or tls://")]
+    NoTls,
+    /// Certificates or keys could not be loaded.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The TLS parameters cannot work.
+    #[error(transparent)]
+    Tls(#[from] TlsConfigError),
+}
+
+/// Everything a probe needs.
+#[derive(Debug, Clone)]
+pub struct ProbePlan {
+    /// Name or address to connect to.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Address to use for `host`, instead of asking the resolver.
+    pub pinned: Option<IpAddr>,
+    /// What is spoken after the handshake.
+    pub protocol: ProtocolPlan,
+    /// Versions to offer.
+    pub versions: Vec<TlsVersion>,
+    /// Groups to offer by name; X25519 alone if empty.
+    pub groups: Vec<String>,
+    /// Suites to offer by name; the provider's if empty.
+    pub suites: Vec<String>,
+    /// ALPN protocols to offer.
+    pub alpn: Vec<String>,
+    /// The name to send and verify.
+    pub server_name: String,
+    /// Roots to verify against. If empty, every server is rejected once it has shown its chain; with
+    /// `None` none is.
+    pub roots: Option<Vec<CertificateDer<'static>>>,
+    /// What to answer a `CertificateRequest` with.
+    pub identity: Option<Identity>,
+    /// How long each of connecting, the handshake and the answer may take.
+    pub timeout: Duration,
+}
+
+impl ProbePlan {
+    /// Takes target, protocol and TLS parameters from a checked scenario, and loads its files.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the scenario has no remote target or no TLS, and if a file cannot be used.
+    pub fn new(checked: &Checked, timeout: Duration) -> Result<Self, ProbeError> {
+        let TargetPlan::Remote { host, port, pinned } = &checked.target else {
+            return Err(ProbeError::NoTarget);
+        };
+        let cell = checked
+            .cells
+            .iter()
+            .find(|cell| cell.auth != AuthMode::None)
+            .ok_or(ProbeError::NoTls)?;
+        let tls = &checked.scenario.tls;
+        let identity = match &checked.scenario.identity {
+            Some(files) => Some(Identity::load(&files.cert, files.key.as_deref())?),
+            None => None,
+        };
+        let roots = match &tls.cacert {
+            _ if tls.insecure => None,
+            Some(path) => Some(load_roots(path)?),
+            None => Some(Vec::new()),
+        };
+        Ok(Self {
+            host: host.clone(),
+            port: *port,
+            pinned: *pinned,
+            protocol: checked.protocol.clone(),
+            versions: cell.versions.clone(),
+            groups: tls.groups.clone(),
+            suites: tls.suites.clone(),
+            alpn: tls.alpn.clone(),
+            server_name: tls.sni.clone().unwrap_or_else(|| host.clone()),
+            roots,
+            identity,
+            timeout,
+        })
+    }
+}
+
+/// Makes the connection and tells what happened. A server that cannot be reached or is rejected is a
+/// report, too.
+///
+/// # Errors
+///
+/// Fails only if the plan's TLS parameters cannot work.
+pub async fn probe(plan: &ProbePlan) -> Result<ProbeReport, ProbeError> {
+    let (tls, capture) = ClientTls::capturing(&ClientTlsSpec {
+        versions: &plan.versions,
+        groups: &plan.groups,
+        suites: &plan.suites,
+        alpn: &plan.alpn,
+        server_name: &plan.server_name,
+        roots: plan.roots.as_deref(),
+        identity: plan.identity.as_ref(),
+    })?;
+    let facts = session::run(plan, &tls, &capture).await;
+    Ok(explain::report(plan, &facts, OffsetDateTime::now_utc()))
+}

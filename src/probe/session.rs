@@ -1,0 +1,260 @@
+//! The probe's one connection: resolve, connect, handshake, ask, close. Facts only; what they mean is
+//! told elsewhere. Confirmation follows the same rules as a session under load.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::ProbePlan;
+use super::capture::Tap;
+use crate::protocol::{self, ProtocolError};
+use crate::scenario::ProtocolPlan;
+use crate::stats::{FailureClass, Observed, OkKind, Proof, Stage};
+use crate::tls::{
+    Bytes, ClientStream, ClientTls, Fault, HandshakeCapture, Offer, Seen, SessionStream, TlsStream,
+    alert_sent_for, classify_connect, classify_fault,
+};
+
+/// How long the server may take to close after us; only its tickets are still of interest.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// Most addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The server answered as the protocol wants.
+    Answered,
+    /// The server answered, but not so.
+    Odd(FailureClass),
+    /// Nothing was asked, and this proves acceptance.
+    Proved(Proof),
+    /// It failed.
+    Failed(FailureClass, String),
+}
+
+/// What one connection has shown.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub offer: Offer,
+    pub seen: Seen,
+    pub peer: Option<SocketAddr>,
+    pub failed_addresses: Vec<String>,
+    pub hello_bytes: u64,
+    pub kind: Option<OkKind>,
+    pub observed: Option<Observed>,
+    /// Bytes when our side of the handshake was done; `None` if it never was.
+    pub finished: Option<Bytes>,
+    pub our_alert: Option<u8>,
+    /// The beginning of the server's application data.
+    pub answer: Vec<u8>,
+    pub tickets: u32,
+    pub closed: bool,
+    pub end: End,
+    pub elapsed: Duration,
+}
+
+/// Makes the connection. It ends whatever the server does: every wait has the plan's limit.
+pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCapture) -> Facts {
+    let start = Instant::now();
+    let mut facts = Facts {
+        offer: capture.offer().clone(),
+        seen: Seen::default(),
+        peer: None,
+        failed_addresses: Vec::new(),
+        hello_bytes: 0,
+        kind: None,
+        observed: None,
+        finished: None,
+        our_alert: None,
+        answer: Vec::new(),
+        tickets: 0,
+        closed: false,
+        end: End::Answered,
+        elapsed: Duration::ZERO,
+    };
+    facts.end = match connect(plan, &mut facts).await {
+        Ok(io) => match TlsStream::client(io, tls) {
+            Ok(mut stream) => {
+                let end = drive(plan, &mut stream, &mut facts).await;
+                facts.elapsed = start.elapsed();
+                facts.kind = stream.kind();
+                facts.observed = stream.observed();
+                close(&mut stream, &end).await;
+                facts.tickets = stream.tickets_received();
+                facts.closed = stream.marks().closed.is_some();
+                end
+            }
+            Err(fault) => failed(&fault, Stage::Handshake),
+        },
+        Err((class, message)) => End::Failed(class, message),
+    };
+    if facts.elapsed.is_zero() {
+        facts.elapsed = start.elapsed();
+    }
+    facts.seen = capture.seen();
+    facts
+}
+
+/// Connects to the first address that answers.
+async fn connect(plan: &ProbePlan, facts: &mut Facts) -> Result<TcpStream, (FailureClass, String)> {
+    let mut last = (
+        FailureClass::ConnectOther,
+        "the name has no address".to_owned(),
+    );
+    for address in addresses(plan).await? {
+        let opening = async {
+            let stream = TcpStream::connect(address).await?;
+            // A small segment would otherwise wait for the peer's acknowledgement.
+            stream.set_nodelay(true)?;
+            Ok::<_, io::Error>(stream)
+        };
+        last = match timeout(plan.timeout, opening).await {
+            Ok(Ok(stream)) => {
+                facts.peer = Some(address);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => (classify_connect(&error), error.to_string()),
+            Err(_) => timed_out(Stage::Connect, plan.timeout),
+        };
+        facts
+            .failed_addresses
+            .push(format!("{address}: {}", last.1));
+    }
+    Err(last)
+}
+
+async fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, (FailureClass, String)> {
+    if let Some(ip) = plan.pinned {
+        return Ok(vec![SocketAddr::new(ip, plan.port)]);
+    }
+    match timeout(plan.timeout, lookup_host((plan.host.as_str(), plan.port))).await {
+        Ok(Ok(found)) => Ok(found.take(MAX_ADDRESSES).collect()),
+        Ok(Err(error)) => Err((
+            FailureClass::ConnectOther,
+            format!("{:?} does not resolve: {error}", plan.host),
+        )),
+        Err(_) => Err((
+            FailureClass::ConnectOther,
+            format!(
+                "{:?} did not resolve in {} ms",
+                plan.host,
+                plan.timeout.as_millis()
+            ),
+        )),
+    }
+}
+
+async fn drive(plan: &ProbePlan, stream: &mut ClientStream, facts: &mut Facts) -> End {
+    facts.hello_bytes = match timeout(plan.timeout, stream.send_hello()).await {
+        Ok(bytes) => bytes,
+        Err(_) => stream.bytes().sent,
+    };
+    match timeout(plan.timeout, stream.handshake()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => {
+            facts.our_alert = alert_sent_for(&fault);
+            return failed(&fault, Stage::Handshake);
+        }
+        Err(_) => return late(Stage::Handshake, plan.timeout),
+    }
+    facts.finished = Some(stream.bytes());
+    match plan.protocol {
+        ProtocolPlan::Handshake if stream.finish_proves_acceptance() => {
+            End::Proved(Proof::ServerFinished)
+        }
+        ProtocolPlan::Handshake => confirm_by_close(stream, plan.timeout).await,
+        ProtocolPlan::Echo { .. } | ProtocolPlan::Http1 { .. } => {
+            let mut tap = Tap::new(stream);
+            let mut scratch = Vec::new();
+            let exchange = protocol::exchange(&plan.protocol, &mut tap, &mut scratch);
+            let exchanged = timeout(plan.timeout, exchange).await;
+            facts.answer = tap.into_kept();
+            match exchanged {
+                Ok(Ok(())) => End::Answered,
+                Ok(Err(ProtocolError::Answer { class, .. })) => End::Odd(class),
+                Ok(Err(ProtocolError::Io(error))) => explain(stream, error, plan.timeout).await,
+                Err(_) => late(Stage::Confirm, plan.timeout),
+            }
+        }
+    }
+}
+
+/// Finds what is behind an I/O error: the fault the stream remembers, or, after a failed write, the
+/// server's alert that is still to be read.
+async fn explain(stream: &mut ClientStream, error: io::Error, limit: Duration) -> End {
+    if let Some(fault) = stream.take_fault() {
+        return failed(&fault, Stage::Confirm);
+    }
+    let write_failed = matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    );
+    if write_failed
+        && let Ok(Err(fault @ Fault::Tls(_))) = timeout(limit, stream.read_to_end()).await
+    {
+        return failed(&fault, Stage::Confirm);
+    }
+    failed(&Fault::Io(error), Stage::Confirm)
+}
+
+/// Ends the session in order and takes data, a ticket or the server's orderly close for the proof.
+async fn confirm_by_close(stream: &mut ClientStream, limit: Duration) -> End {
+    let closing = async {
+        // A failed write is followed by reading all the same: the reason is in what the server sent.
+        let _ = stream.shutdown().await;
+        stream.read_to_end().await
+    };
+    let ended = timeout(limit, closing).await;
+    if let Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_)))) = &ended {
+        return failed(fault, Stage::Confirm);
+    }
+    let marks = stream.marks();
+    if marks.data.is_some() {
+        End::Proved(Proof::ApplicationData)
+    } else if marks.ticket.is_some() {
+        End::Proved(Proof::NewSessionTicket)
+    } else if marks.closed.is_some() {
+        End::Proved(Proof::OrderlyClose)
+    } else if ended.is_err() {
+        late(Stage::Confirm, limit)
+    } else {
+        End::Failed(
+            FailureClass::Unconfirmed,
+            "the server ended the connection without close_notify, ticket or alert".to_owned(),
+        )
+    }
+}
+
+/// Closes in order after an answer. The verdict stands already.
+async fn close(stream: &mut ClientStream, end: &End) {
+    if matches!(end, End::Failed(..)) {
+        return;
+    }
+    let closing = async {
+        if stream.shutdown().await.is_ok() {
+            let _ = stream.read_to_end().await;
+        }
+    };
+    let _ = timeout(CLOSE_LIMIT, closing).await;
+}
+
+fn failed(fault: &Fault, stage: Stage) -> End {
+    End::Failed(classify_fault(fault, stage), fault.to_string())
+}
+
+fn late(stage: Stage, limit: Duration) -> End {
+    let (class, message) = timed_out(stage, limit);
+    End::Failed(class, message)
+}
+
+fn timed_out(stage: Stage, limit: Duration) -> (FailureClass, String) {
+    (
+        FailureClass::Timeout(stage),
+        format!("no end after {} ms", limit.as_millis()),
+    )
+}

@@ -1,0 +1,150 @@
+//! A report as text for a terminal: steps, marks in words, wrapped lines. Readable without colour.
+
+use std::fmt::Write;
+
+use super::report::{ProbeReport, Verdict};
+use super::step::{Mark, Step};
+use super::steps::steps;
+
+/// Longest line in characters, where words allow it.
+const WIDTH: usize = 100;
+/// Where a step's text begins.
+const INDENT: usize = 9;
+/// Width of a line's label.
+const LABEL: usize = 14;
+
+const BOLD: &str = "\x1b[1m";
+const RED: &str = "\x1b[1;31m";
+const GREEN: &str = "\x1b[1;32m";
+const YELLOW: &str = "\x1b[1;33m";
+const RESET: &str = "\x1b[0m";
+
+/// Tells the report as text that ends with a newline. With `color`, ANSI sequences mark what matters;
+/// the words are the same without.
+pub fn story(report: &ProbeReport, color: bool) -> String {
+    let paint = Paint(color);
+    let mut out = String::new();
+    let title = paint.with(BOLD, &format!("probe {}", report.target));
+    let (name, protocol) = (&report.server_name, report.protocol);
+    // Writing to a String cannot fail, here and below.
+    let _ = writeln!(out, "{title} (server name {name}, protocol {protocol})");
+    for failed in &report.network.failed {
+        let _ = writeln!(out, "no connection to {failed}");
+    }
+    if let Some(address) = &report.network.address {
+        let _ = writeln!(out, "connected to {address} (TCP)");
+    }
+    let mut reached = true;
+    for (number, step) in (1..).zip(steps(report)) {
+        // What was not reached is one block.
+        if reached || step.mark != Mark::NotReached {
+            out.push('\n');
+        }
+        reached = step.mark != Mark::NotReached;
+        write_step(&mut out, number, &step, paint);
+    }
+    let style = match report.verdict {
+        Verdict::Accepted { .. } => GREEN,
+        _ => RED,
+    };
+    out.push('\n');
+    write_wrapped(&mut out, "verdict: ", INDENT, &report.summary, &|text| {
+        paint.with(style, text)
+    });
+    for (index, advice) in report.advice.iter().enumerate() {
+        let head = if index == 0 { "to do:   " } else { "         " };
+        write_wrapped(&mut out, head, INDENT, advice, &str::to_owned);
+    }
+    let _ = writeln!(out, "total:   {} ms", report.total_ms);
+    out
+}
+
+#[derive(Clone, Copy)]
+struct Paint(bool);
+
+impl Paint {
+    fn with(self, style: &str, text: &str) -> String {
+        if self.0 && !style.is_empty() {
+            format!("{style}{text}{RESET}")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn mark(self, mark: Mark) -> String {
+        let (style, word) = match mark {
+            Mark::Ok => (GREEN, "ok"),
+            Mark::Warn => (YELLOW, "warn"),
+            Mark::Fail => (RED, "FAIL"),
+            Mark::Info => ("", "--"),
+            Mark::NotReached => ("", ""),
+        };
+        self.with(style, word)
+    }
+}
+
+fn write_step(out: &mut String, number: usize, step: &Step, paint: Paint) {
+    let not_reached = step.mark == Mark::NotReached;
+    let padding = " ".repeat(6 - word_len(step.mark));
+    let title = if not_reached {
+        format!("{} (not reached)", step.title)
+    } else {
+        paint.with(BOLD, step.title)
+    };
+    let mark = paint.mark(step.mark);
+    let _ = writeln!(out, "{number}  {mark}{padding}{title}");
+    for line in &step.lines {
+        let indent = if line.label.is_empty() && step.lines.iter().all(|l| l.label.is_empty()) {
+            INDENT
+        } else {
+            INDENT + LABEL
+        };
+        let head = format!("{:INDENT$}{:<LABEL$}", "", line.label);
+        let head = head.chars().take(indent).collect::<String>();
+        match line.mark {
+            Some(mark) => {
+                let mark_width = word_len(mark) + 2;
+                let head = format!("{head}{}  ", paint.mark(mark));
+                write_wrapped(out, &head, indent + mark_width, &line.text, &str::to_owned);
+            }
+            None => write_wrapped(out, &head, indent, &line.text, &str::to_owned),
+        }
+    }
+}
+
+fn word_len(mark: Mark) -> usize {
+    Paint(false).mark(mark).len()
+}
+
+/// Writes `head` and then `text`, broken between words, with `indent` before every further line.
+fn write_wrapped(
+    out: &mut String,
+    head: &str,
+    indent: usize,
+    text: &str,
+    style: &dyn Fn(&str) -> String,
+) {
+    let mut lines: Vec<String> = vec![String::new()];
+    let room = WIDTH - indent;
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else { break };
+        let length = line.chars().count() + usize::from(!line.is_empty()) + word.chars().count();
+        if length > room && !line.is_empty() {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    for (index, line) in lines.iter().enumerate() {
+        if index == 0 {
+            out.push_str(head);
+        } else {
+            out.push_str(&" ".repeat(indent));
+        }
+        out.push_str(&style(line));
+        out.push('\n');
+    }
+}

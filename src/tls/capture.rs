@@ -1,0 +1,357 @@
+//! What one handshake shows, kept for a reader: the server's chain and its verification piece by
+//! piece, its `CertificateRequest`, and what we offered. For a single connection, not for load: it
+//! locks, copies and verifies more than once. The result knows no type of rustls.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{
+    ResolvesClientCert, verify_server_cert_signed_by_trust_anchor, verify_server_name,
+};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
+use rustls::{
+    AlertDescription, CertificateError, DigitallySignedStruct, ProtocolVersion, RootCertStore,
+    SignatureScheme,
+};
+
+use super::classify::cert_fault;
+use super::config::{certified, provider, root_store, verifier};
+use super::observe::{ObservingResolver, ObservingVerifier};
+use super::{ClientTls, ClientTlsSpec, Fault, TlsConfigError};
+use crate::pki::CertLinks;
+use crate::stats::ServerCertFault;
+
+/// What the `ClientHello` offers, as code points of the TLS registries, in the order offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Protocol versions, latest first.
+    pub versions: Vec<u16>,
+    /// Cipher suites.
+    pub suites: Vec<u16>,
+    /// Key exchange groups.
+    pub groups: Vec<u16>,
+    /// Signature schemes that we verify.
+    pub schemes: Vec<u16>,
+    /// The server name indication; an address is never sent as one (RFC 6066 section 3).
+    pub sni: Option<String>,
+    /// ALPN protocols.
+    pub alpn: Vec<String>,
+}
+
+/// The outcome of one check of the server's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// It holds.
+    Passed,
+    /// It does not.
+    Failed {
+        /// The class that is counted.
+        fault: ServerCertFault,
+        /// In words, not yet escaped.
+        message: String,
+    },
+    /// There was nothing to check it with.
+    NotChecked,
+}
+
+/// How we judged the server's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether a trusted root signed the chain, dates left aside.
+    pub issuer: Finding,
+    /// Whether the leaf is for the name we asked for.
+    pub name: Finding,
+    /// The verifier's own decision, the one that counts.
+    pub verdict: Finding,
+}
+
+/// A server's `CertificateRequest`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requested {
+    /// Names of the authorities it accepts, in DER; none means any.
+    pub ca_names: Vec<Vec<u8>>,
+    /// Signature schemes it accepts.
+    pub schemes: Vec<u16>,
+}
+
+/// What the handshake has shown so far.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The server's certificates as sent, leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// What we made of them.
+    pub judgement: Option<Judgement>,
+    /// Whether the server's handshake signature verifies, once it was checked.
+    pub signature: Option<Finding>,
+    /// Its request for our certificate.
+    pub requested: Option<Requested>,
+}
+
+/// A window into the handshake of the one session made with its configuration.
+#[derive(Debug, Clone)]
+pub struct HandshakeCapture {
+    offer: Offer,
+    seen: Shared,
+}
+
+impl HandshakeCapture {
+    /// What the configuration offers.
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// What has been seen so far.
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().clone()
+    }
+}
+
+impl ClientTls {
+    /// Builds a configuration that keeps what its handshake shows. Beside [`ClientTls::new`] it
+    /// allows an empty list of roots: the server is then rejected, but only after it has shown its
+    /// chain.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`ClientTls::new`].
+    pub fn capturing(spec: &ClientTlsSpec<'_>) -> Result<(Self, HandshakeCapture), TlsConfigError> {
+        let provider = Arc::new(provider(spec.groups, spec.suites)?);
+        let roots = match spec.roots {
+            Some(roots) if !roots.is_empty() => Some(root_store(roots)?),
+            _ => None,
+        };
+        // Signatures are checked as without verification of the chain if there are no roots.
+        let inner = verifier(spec.roots.filter(|roots| !roots.is_empty()), &provider)?;
+        let key = spec
+            .identity
+            .map(|identity| certified(identity, &provider))
+            .transpose()?;
+        let seen = Shared::default();
+        let verifier = CapturingVerifier {
+            inner: ObservingVerifier(inner),
+            trusts_none: spec.roots.is_some() && roots.is_none(),
+            roots,
+            provider: Arc::clone(&provider),
+            seen: seen.clone(),
+        };
+        let schemes = verifier.supported_verify_schemes();
+        let resolver = CapturingResolver {
+            inner: ObservingResolver::new(key),
+            seen: seen.clone(),
+        };
+        let offer = offer(spec, &provider, &schemes);
+        let tls = Self::assemble(spec, provider, Arc::new(verifier), Arc::new(resolver))?;
+        Ok((tls, HandshakeCapture { offer, seen }))
+    }
+}
+
+fn offer(
+    spec: &ClientTlsSpec<'_>,
+    provider: &CryptoProvider,
+    schemes: &[SignatureScheme],
+) -> Offer {
+    let mut versions: Vec<u16> = spec.versions.iter().map(|v| v.code()).collect();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    let usable = |group: &&'static dyn rustls::crypto::SupportedKxGroup| {
+        let mut offered = versions.iter();
+        offered.any(|v| group.usable_for_version(ProtocolVersion::from(*v)))
+    };
+    let is_address = matches!(
+        ServerName::try_from(spec.server_name),
+        Ok(ServerName::IpAddress(_))
+    );
+    Offer {
+        suites: provider
+            .cipher_suites
+            .iter()
+            .map(|s| s.suite().into())
+            .collect(),
+        groups: provider
+            .kx_groups
+            .iter()
+            .filter(|group| usable(group))
+            .map(|g| g.name().into())
+            .collect(),
+        schemes: schemes.iter().map(|s| (*s).into()).collect(),
+        sni: (!is_address).then(|| spec.server_name.to_owned()),
+        alpn: spec.alpn.to_vec(),
+        versions,
+    }
+}
+
+/// The alert that we send when we end a handshake with this fault; `None` where that is not for a
+/// certificate.
+pub fn alert_sent_for(fault: &Fault) -> Option<u8> {
+    match fault {
+        Fault::Tls(rustls::Error::InvalidCertificate(error)) => {
+            Some(AlertDescription::from(error.clone()).into())
+        }
+        _ => None,
+    }
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Seen>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        // Nothing is left half done under this lock, so a poisoned one is as good.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lock().fmt(f)
+    }
+}
+
+/// Keeps the chain and every verdict on it, and decides as the verifier inside does.
+#[derive(Debug)]
+struct CapturingVerifier {
+    inner: ObservingVerifier,
+    /// Chain verification is wanted, and there is no root to do it with.
+    trusts_none: bool,
+    roots: Option<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+    seen: Shared,
+}
+
+impl CapturingVerifier {
+    fn issuer(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Finding {
+        if self.trusts_none {
+            return found::<()>(&Err(CertificateError::UnknownIssuer.into()));
+        }
+        let Some(roots) = &self.roots else {
+            return Finding::NotChecked;
+        };
+        let verify = |at| {
+            let leaf = ParsedCertificate::try_from(leaf)?;
+            let algorithms = self.provider.signature_verification_algorithms.all;
+            verify_server_cert_signed_by_trust_anchor(&leaf, roots, rest, at, algorithms)
+        };
+        match found(&verify(now)) {
+            // The dates have their own check: judge the issuer at a time when all were valid.
+            Finding::Failed {
+                fault: ServerCertFault::Expired | ServerCertFault::NotYetValid,
+                ..
+            } => found(&verify(common_validity(leaf, rest).unwrap_or(now))),
+            finding => finding,
+        }
+    }
+}
+
+/// The first second at which every certificate had begun to be valid.
+fn common_validity(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Option<UnixTime> {
+    let begins = std::iter::once(leaf)
+        .chain(rest)
+        .filter_map(|cert| CertLinks::parse(cert).map(|links| links.not_before_unix_s))
+        .max()?;
+    let since_1970 = u64::try_from(begins).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(since_1970)))
+}
+
+fn found<T>(result: &Result<T, rustls::Error>) -> Finding {
+    match result {
+        Ok(_) => Finding::Passed,
+        Err(rustls::Error::InvalidCertificate(error)) => Finding::Failed {
+            fault: cert_fault(error),
+            message: error.to_string(),
+        },
+        Err(error) => Finding::Failed {
+            fault: ServerCertFault::Other,
+            message: error.to_string(),
+        },
+    }
+}
+
+impl ServerCertVerifier for CapturingVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let result = if self.trusts_none {
+            Err(CertificateError::UnknownIssuer.into())
+        } else {
+            let inner = &self.inner;
+            inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        };
+        let name = ParsedCertificate::try_from(end_entity)
+            .and_then(|leaf| verify_server_name(&leaf, server_name));
+        let judgement = Judgement {
+            issuer: self.issuer(end_entity, intermediates, now),
+            name: found(&name),
+            verdict: found(&result),
+        };
+        let mut seen = self.seen.lock();
+        let all = std::iter::once(end_entity).chain(intermediates);
+        seen.chain = all.map(|cert| cert.clone().into_owned()).collect();
+        seen.judgement = Some(judgement);
+        result
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let result = self.inner.verify_tls12_signature(message, cert, dss);
+        self.seen.lock().signature = Some(found(&result));
+        result
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let result = self.inner.verify_tls13_signature(message, cert, dss);
+        self.seen.lock().signature = Some(found(&result));
+        result
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Keeps what the server asks for, and answers as the resolver inside does.
+#[derive(Debug)]
+struct CapturingResolver {
+    inner: ObservingResolver,
+    seen: Shared,
+}
+
+impl ResolvesClientCert for CapturingResolver {
+    fn resolve(
+        &self,
+        root_hint_subjects: &[&[u8]],
+        sigschemes: &[SignatureScheme],
+    ) -> Option<Arc<CertifiedKey>> {
+        self.seen.lock().requested = Some(Requested {
+            ca_names: root_hint_subjects.iter().map(|der| der.to_vec()).collect(),
+            schemes: sigschemes.iter().map(|s| (*s).into()).collect(),
+        });
+        self.inner.resolve(root_hint_subjects, sigschemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.inner.has_certs()
+    }
+}
