@@ -1,6 +1,12 @@
 //! The main job against the embedded target: counts that must agree, loads that must be met,
 //! rejections that must not count, runs that must end.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may panic; helpers outside #[test] are not recognised as such"
+)]
+
 mod common;
 
 use std::io::Read;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use shakedown::pki::PkiError;
+use shakedown::probe::ProbeError;
 use shakedown::record::StoreError;
 use shakedown::runner::RunError;
 use shakedown::scenario::ScenarioError;
@@ -23,6 +24,15 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The code of a probe: success if the server accepted us.
+    pub fn from_acceptance(accepted: bool) -> Self {
+        if accepted {
+            Self::Success
+        } else {
+            Self::Failure
+        }
+    }
+
     /// The code for an error.
     pub fn of(error: &anyhow::Error) -> Self {
         let bad_run = |e: &RunError| {
@@ -33,6 +43,7 @@ impl Exit {
         };
         let bad_input = error.is::<ScenarioError>()
             || error.is::<PkiError>()
+            || error.is::<ProbeError>()
             || error
                 .downcast_ref::<StoreError>()
                 .is_some_and(|e| !matches!(e, StoreError::Unwritable { .. }))

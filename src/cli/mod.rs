@@ -3,7 +3,9 @@
 mod connect;
 mod exit;
 mod load_args;
+mod output;
 mod pki;
+mod probe;
 mod progress;
 mod report;
 mod run;
@@ -37,6 +39,8 @@ struct Cli {
 enum Command {
     /// Run a scenario: the built-in one, a file, or one against a URL
     Run(Box<run::RunArgs>),
+    /// Make one handshake and tell it step by step
+    Probe(probe::ProbeArgs),
     /// Run the embedded target alone
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
@@ -50,6 +54,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Probe(args) => probe::run(args).map(Exit::from_acceptance),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
         Command::Report(args) => report::run(args),

@@ -1,7 +1,5 @@
 //! `shakedown probe`: one handshake with a server, told step by step, or as JSON.
 
-use std::io::{self, IsTerminal, Write};
-
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use shakedown::probe::{ProbePlan, ProbeReport, probe, story};
@@ -9,6 +7,7 @@ use shakedown::scenario::{ProtocolKind, Scenario};
 use shakedown::units::Span;
 
 use super::connect::ConnectArgs;
+use super::output::{wants_color, write_stdout};
 
 /// Arguments of `shakedown probe`.
 #[derive(Debug, Args)]
@@ -78,23 +77,15 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<bool> {
     let report = runtime.block_on(probe(&plan))?;
     // A resolver that is still at work must not hold the command back.
     runtime.shutdown_background();
-    print(&report, args.json).context("cannot write to standard output")?;
+    print(&report, args.json)?;
     Ok(report.accepted)
 }
 
-fn print(report: &ProbeReport, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+fn print(report: &ProbeReport, json: bool) -> anyhow::Result<()> {
     if json {
-        serde_json::to_writer_pretty(&mut out, report)?;
-        writeln!(out)?;
-    } else {
-        out.write_all(story(report, wants_color(&out)).as_bytes())?;
+        let mut text = serde_json::to_string_pretty(report)?;
+        text.push('\n');
+        return write_stdout(&text);
     }
-    out.flush()
-}
-
-/// Colour on a terminal, unless `NO_COLOR` is set to something (no-color.org).
-fn wants_color(out: &impl IsTerminal) -> bool {
-    let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    out.is_terminal() && !forbidden
+    write_stdout(&story(report, wants_color()))
 }

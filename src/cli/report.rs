@@ -7,7 +7,7 @@ use shakedown::record;
 use shakedown::report::{self, Style};
 
 use super::exit::Exit;
-use super::run::{wants_color, write_stdout};
+use super::output::{wants_color, write_stdout};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]

@@ -1,6 +1,5 @@
 //! `shakedown run`: from arguments to a scenario, from a scenario to a result.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -14,6 +13,7 @@ use shakedown::units::Rate;
 use super::connect::ConnectArgs;
 use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, TimeoutArgs};
+use super::output::{wants_color, write_stdout};
 use super::progress::Progress;
 use super::signals;
 
@@ -153,12 +153,7 @@ fn source(args: &RunArgs) -> anyhow::Result<Source> {
         .extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("toml"));
     if is_file && !target.contains("://") {
-        let text = std::fs::read_to_string(target).map_err(|e| {
-            anyhow::anyhow!(
-                "cannot read scenario {target}: {e}; give a file ending in .toml, or a URL"
-            )
-        })?;
-        let scenario = Scenario::parse(target, &text)?;
+        let (scenario, text) = Scenario::read(Path::new(target))?;
         return Ok(Source {
             name: target.clone(),
             text,
@@ -259,25 +254,6 @@ fn print(record: &RunRecord, json: bool) -> anyhow::Result<()> {
         )?
     };
     write_stdout(&text)
-}
-
-/// Whether stdout is a terminal and colours are not refused (no-color.org).
-pub fn wants_color() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-}
-
-/// Writes to stdout; a reader that has gone away (`| head`) is no error.
-///
-/// # Errors
-///
-/// Fails on any other error of stdout.
-pub fn write_stdout(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to stdout")
-        }
-        _ => Ok(()),
-    }
 }
 
 fn exit(record: &RunRecord) -> Exit {

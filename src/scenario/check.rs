@@ -322,16 +322,19 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
             "give [identity] cert and key (--cert, --key), or auth = [\"server\"]",
         ));
     }
+    let without_effect = [
+        ("identity", scenario.identity.is_some()),
+        ("tls.cacert", tls.cacert.is_some()),
+        ("tls.sni", tls.sni.is_some()),
+        ("tls.insecure", tls.insecure),
+    ];
     if url.is_none()
-        && (scenario.identity.is_some()
-            || tls.cacert.is_some()
-            || tls.sni.is_some()
-            || tls.insecure)
+        && let Some((key, _)) = without_effect.into_iter().find(|(_, given)| *given)
     {
         return Err(Problem::new(
-            "target",
-            "the embedded target brings its own certificates and name; identity, cacert, sni and insecure have no effect on it",
-            "drop them, or give target.url",
+            key,
+            "the embedded target brings its own certificates and name, so this has no effect",
+            "drop it, or give target.url",
         ));
     }
     if scenario.identity.is_some() && !mutual {

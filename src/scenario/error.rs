@@ -1,6 +1,7 @@
 //! Scenario errors: the place (file, line and key, or the flag), the cause, and what to do.
 
-use std::fmt;
+use std::path::Path;
+use std::{fmt, fs};
 
 use toml::de::{DeTable, DeValue};
 
@@ -54,6 +55,21 @@ impl Problem {
 }
 
 impl Scenario {
+    /// Reads a scenario file; also returns its text, to which later errors can point.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read, and as [`Self::parse`] does.
+    pub fn read(path: &Path) -> Result<(Self, String), ScenarioError> {
+        let name = path.display().to_string();
+        let text = fs::read_to_string(path).map_err(|error| ScenarioError {
+            place: name.clone(),
+            cause: format!("cannot read this scenario: {error}"),
+            remedy: "give a file ending in .toml, or a URL".to_owned(),
+        })?;
+        Ok((Self::parse(&name, &text)?, text))
+    }
+
     /// Reads a scenario from the text of a file called `name`.
     ///
     /// # Errors

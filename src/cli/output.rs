@@ -1,0 +1,24 @@
+//! What every subcommand that prints does the same way: colours, and a stdout that may go away.
+
+use std::io::{IsTerminal, Write};
+
+use anyhow::Context;
+
+/// Whether stdout is a terminal and colours are not refused (no-color.org).
+pub fn wants_color() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// Writes to stdout; a reader that has gone away (`| head`) is no error.
+///
+/// # Errors
+///
+/// Fails on any other error of stdout.
+pub fn write_stdout(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        _ => Ok(()),
+    }
+}
