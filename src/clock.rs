@@ -9,6 +9,10 @@ use nix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// `CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED`: the low bits of a thread's CPU clock id.
+#[cfg(target_os = "linux")]
+const PER_THREAD_SCHED: i32 = 0b110;
+
 /// A thread whose CPU clock can be read from any thread of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThreadClock(ClockId);
@@ -23,7 +27,6 @@ impl ThreadClock {
         #[cfg(target_os = "linux")]
         {
             let tid = nix::unistd::gettid().as_raw();
-            const PER_THREAD_SCHED: i32 = 0b110;
             Self(ClockId::from_raw((!tid << 3) | PER_THREAD_SCHED))
         }
         #[cfg(not(target_os = "linux"))]

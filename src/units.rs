@@ -275,6 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::float_cmp, reason = "these values are exact in binary")]
     fn reads_what_people_write() {
         assert_eq!("500/s".parse::<Rate>().unwrap().as_per_second(), 500.0);
         assert_eq!("30/m".parse::<Rate>().unwrap().as_per_second(), 0.5);

@@ -187,7 +187,7 @@ fn bad_scenarios_name_file_line_cause_and_remedy() {
         fs::write(dir.path().join("s.toml"), format!("{head}{body}")).unwrap();
         let error = failure(dir.path(), "run s.toml", 104);
         assert!(error.starts_with("error: s.toml:"), "{name}: {error}");
-        all.push_str(&format!("{name}\n{error}\n"));
+        all.extend([name, "\n", &error, "\n"]);
     }
     insta::assert_snapshot!("scenario_errors", all);
 }
@@ -367,7 +367,12 @@ fn serve_and_run_agree_on_what_happened() {
         .to_owned();
     let flags = "--cert pki/client-1.pem --key pki/client-1.key --cacert pki/ca.pem -o out.json -q --total 60 --sessions 4";
     let output = run(here, &format!("run {url}/path {flags} -H X-Token:s3cret"));
-    assert!([0, 106].contains(&code(&output)), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(
+        [0, 106].contains(&code(&output)),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     let record = record::load(&here.join("out.json")).unwrap();
     assert_eq!(record.cells[0].total().ok_total(), 60);
     assert_eq!(record.plan.identity.as_deref(), Some("CN=client-1"));
@@ -382,7 +387,12 @@ fn serve_and_run_agree_on_what_happened() {
     fs::write(here.join("s.toml"), scenario).unwrap();
     let output = run(here, "run s.toml -q -o file.json");
     // On a machine as busy as a test run it may be invalid, but every session counts.
-    assert!([0, 106].contains(&code(&output)), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(
+        [0, 106].contains(&code(&output)),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     server.signal("TERM");
     let (code, stdout) = server.wait();
     assert_eq!(code, 0);

@@ -99,10 +99,11 @@ pub struct ProtocolArgs {
 /// How long each stage may take.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Timeouts")]
+#[expect(clippy::struct_field_names, reason = "the fields are the flags' names")]
 pub struct TimeoutArgs {
     /// TCP connection establishment
     #[arg(long, value_name = "TIME")]
-    pub connect_timeout: Option<Span>,
+    connect_timeout: Option<Span>,
 
     /// TLS until the client has finished
     #[arg(long, value_name = "TIME")]

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 use super::LoadPlan;
-use super::pacer::sharpen_thread_timers;
 use super::preflight::resident_memory;
 use super::recorder::LiveCounters;
 use super::worker::{Job, run_trial};
@@ -369,7 +368,6 @@ impl Worker {
             .name(name.clone())
             .spawn(move || {
                 let placement = pin_current(name, core);
-                sharpen_thread_timers();
                 if started.send(placement).is_err() {
                     return;
                 }

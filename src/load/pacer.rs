@@ -12,13 +12,6 @@ pub use linux::Pacer;
 #[cfg(not(target_os = "linux"))]
 pub use portable::Pacer;
 
-/// Asks the kernel not to round this thread's timeouts (the default slack is 50 µs).
-pub(super) fn sharpen_thread_timers() {
-    // Without it waits are a little late, which the lag shows; so a refusal is no error.
-    #[cfg(target_os = "linux")]
-    let _ = nix::sys::prctl::set_timerslack(1);
-}
-
 #[cfg(target_os = "linux")]
 mod linux {
     use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -45,7 +38,8 @@ mod linux {
     }
 
     impl Pacer {
-        /// Creates the timer; needs a tokio runtime with I/O.
+        /// Creates the timer, and asks the kernel not to round this thread's timeouts (the default
+        /// slack is 50 µs). Needs a tokio runtime with I/O.
         ///
         /// # Errors
         ///
@@ -56,6 +50,8 @@ mod linux {
                       cannot happen to a timer that owns its own"
         )]
         pub fn new() -> io::Result<Self> {
+            // Without it waits are a little late, which the lag shows; so a refusal is no error.
+            let _ = nix::sys::prctl::set_timerslack(1);
             let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
             let timer = Timer(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?);
             Ok(Self {

@@ -77,8 +77,8 @@ mod tests {
                     .unwrap();
                 drop(client);
             };
-            let (served, ()) = tokio::join!(serve(&mut server), both);
-            served.unwrap();
+            let (result, ()) = tokio::join!(serve(&mut server), both);
+            result.unwrap();
         });
     }
 

@@ -19,7 +19,7 @@ const HEAD_CAP: usize = 64 * 1024;
 struct Head {
     length: usize,
     body: u64,
-    is_head: bool,
+    without_body: bool,
     close: bool,
 }
 
@@ -43,7 +43,7 @@ where
         };
         drop_body(head.body, head.length, stream, &mut buffer).await?;
         stream
-            .write_all(if head.is_head {
+            .write_all(if head.without_body {
                 HEAD_RESPONSE
             } else {
                 RESPONSE
@@ -93,7 +93,7 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
     Ok(Some(Head {
         length,
         body,
-        is_head: request.method == Some("HEAD"),
+        without_body: request.method == Some("HEAD"),
         close: find("connection").is_some_and(|v| v.eq_ignore_ascii_case(b"close")),
     }))
 }

@@ -189,7 +189,7 @@ pub struct HistogramRecord {
     pub count: u64,
     /// Samples too long for it.
     pub overflow: u64,
-    /// HdrHistogram V2, deflated, in base64.
+    /// `HdrHistogram` V2, deflated, in base64.
     pub hdr_v2_deflate: String,
 }
 

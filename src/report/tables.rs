@@ -88,7 +88,10 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
     table.to_string()
 }
 
-fn quantile_rows(row: &mut dyn FnMut(&str, &dyn Fn(&CellSummary) -> String), metric: Metric) {
+/// Adds a row: its label, and what it says of a cell.
+type AddRow<'a> = dyn FnMut(&str, &dyn Fn(&CellSummary) -> String) + 'a;
+
+fn quantile_rows(row: &mut AddRow<'_>, metric: Metric) {
     let label = metric.label();
     row(&format!("{label} p50"), &|s| time(quantiles(s, metric).p50));
     row("  p90", &|s| time(quantiles(s, metric).p90));

@@ -53,18 +53,17 @@ pub(super) fn resolve(checked: &Checked) -> Result<Resolved, AddressError> {
         port: *port,
         source,
     };
-    let addr = match pinned {
-        Some(ip) => SocketAddr::new(*ip, *port),
-        None => {
-            // IPv4 first: on loopback it is what most servers listen on.
-            let mut found: Vec<SocketAddr> = (host.as_str(), *port)
-                .to_socket_addrs()
-                .map_err(unresolved)?
-                .collect();
-            found.sort_by_key(SocketAddr::is_ipv6);
-            let first = found.first().copied();
-            first.ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))?
-        }
+    let addr = if let Some(ip) = pinned {
+        SocketAddr::new(*ip, *port)
+    } else {
+        // IPv4 first: on loopback it is what most servers listen on.
+        let mut found: Vec<SocketAddr> = (host.as_str(), *port)
+            .to_socket_addrs()
+            .map_err(unresolved)?
+            .collect();
+        found.sort_by_key(SocketAddr::is_ipv6);
+        let first = found.first().copied();
+        first.ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))?
     };
     if is_public(addr.ip()) && !checked.scenario.target.allow_public {
         return Err(AddressError::Public {

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method, Uri};
-
 use super::error::Problem;
+use super::request::http_request;
+use super::url::{Scheme, Url, parse_resolve, parse_url};
 use super::{
     Arrivals, AuthMode, Cell, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
     StageSection,
@@ -174,60 +174,6 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     })
 }
 
-/// The parts of a target URL.
-struct Url {
-    scheme: Scheme,
-    host: String,
-    port: u16,
-    authority: String,
-    path: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scheme {
-    Https,
-    Http,
-    Tls,
-    Tcp,
-}
-
-fn parse_url(text: &str) -> Result<Url, Problem> {
-    let problem = |cause: String| {
-        Problem::new(
-            "target.url",
-            cause,
-            "write https://host:port/path, tls://host:port, http://host:port/path or tcp://host:port",
-        )
-    };
-    let uri: Uri = text
-        .parse()
-        .map_err(|e| problem(format!("{text:?} is not a URL: {e}")))?;
-    let authority = uri
-        .authority()
-        .ok_or_else(|| problem(format!("{text:?} names no host")))?;
-    let (scheme, default_port) = match uri.scheme_str() {
-        Some("https") => (Scheme::Https, Some(443)),
-        Some("http") => (Scheme::Http, Some(80)),
-        Some("tls") | None => (Scheme::Tls, None),
-        Some("tcp") => (Scheme::Tcp, None),
-        Some(other) => return Err(problem(format!("scheme {other:?} is not known"))),
-    };
-    let port = authority.port_u16().or(default_port);
-    let port = port.ok_or_else(|| problem(format!("{text:?} names no port")))?;
-    if authority.as_str().contains('@') {
-        return Err(problem(
-            "user names and passwords do not belong in a URL".to_owned(),
-        ));
-    }
-    Ok(Url {
-        scheme,
-        host: authority.host().trim_matches(['[', ']']).to_owned(),
-        port,
-        authority: authority.as_str().to_owned(),
-        path: uri.path_and_query().map_or("/", |p| p.as_str()).to_owned(),
-    })
-}
-
 fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem> {
     let section = &scenario.target;
     let Some(url) = url else {
@@ -287,22 +233,6 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
         port: url.port,
         pinned,
     })
-}
-
-/// Reads `host:port:address` as curl does; the address may be in brackets.
-fn parse_resolve(entry: &str) -> Result<(&str, u16, IpAddr), Problem> {
-    let parts: Vec<&str> = entry.splitn(3, ':').collect();
-    if let [host, port, address] = parts[..]
-        && let Ok(port) = port.parse()
-        && let Ok(address) = address.trim_matches(['[', ']']).parse()
-    {
-        return Ok((host, port, address));
-    }
-    Err(Problem::new(
-        "target.resolve",
-        format!("{entry:?} is not host:port:address"),
-        "write it as curl's --resolve, e.g. staging.example:443:10.0.0.7",
-    ))
 }
 
 fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
@@ -439,7 +369,8 @@ fn protocol(
                     "drop \"none\", or write kind = \"handshake\"",
                 ));
             }
-            let (request, head) = http_request(scenario, url)?;
+            let body = payload_size("protocol.body", section.body.unwrap_or_default().0, 0)?;
+            let (request, head) = http_request(section, url, body)?;
             Ok(ProtocolPlan::Http1 {
                 request,
                 head,
@@ -461,87 +392,6 @@ fn payload_size(key: &'static str, bytes: u64, least: u64) -> Result<usize, Prob
     }
 }
 
-/// Composes the HTTP/1.1 request (RFC 9112 section 3), each part checked by the `http` crate.
-fn http_request(scenario: &Scenario, url: Option<&Url>) -> Result<(Vec<u8>, bool), Problem> {
-    let section = &scenario.protocol;
-    let method: Method = section
-        .method
-        .as_deref()
-        .unwrap_or("GET")
-        .parse()
-        .map_err(|_| {
-            Problem::new(
-                "protocol.method",
-                "that is not an HTTP method",
-                "write GET, POST, …",
-            )
-        })?;
-    let path = section
-        .path
-        .as_deref()
-        .or(url.map(|u| u.path.as_str()))
-        .unwrap_or("/");
-    let path_fits = path.starts_with('/') && path.parse::<Uri>().is_ok();
-    if !path_fits {
-        return Err(Problem::new(
-            "protocol.path",
-            format!("{path:?} is not a path"),
-            "begin it with / and percent-encode it",
-        ));
-    }
-    let host = url.map_or("localhost", |u| u.authority.as_str());
-    let mut request = format!("{method} {path} HTTP/1.1\r\n");
-    let given = |name: &str| {
-        section
-            .headers
-            .iter()
-            .any(|h| h.name.eq_ignore_ascii_case(name))
-    };
-    if !given("host") {
-        request.push_str(&format!("host: {host}\r\n"));
-    }
-    if !given("user-agent") {
-        request.push_str(concat!(
-            "user-agent: shakedown/",
-            env!("CARGO_PKG_VERSION"),
-            "\r\n"
-        ));
-    }
-    for header in &section.headers {
-        let problem = |what: &str| {
-            Problem::new(
-                "protocol.headers",
-                format!("{:?} is not a header {what}", header.name),
-                "see RFC 9110 section 5",
-            )
-        };
-        let name: HeaderName = header.name.parse().map_err(|_| problem("name"))?;
-        let value =
-            HeaderValue::from_str(&header.value).map_err(|_| problem("with a valid value"))?;
-        if matches!(name.as_str(), "content-length" | "transfer-encoding") {
-            return Err(Problem::new(
-                "protocol.headers",
-                format!("{name} is set from the body"),
-                "give protocol.body instead",
-            ));
-        }
-        request.push_str(&format!(
-            "{name}: {}\r\n",
-            value
-                .to_str()
-                .map_err(|_| problem("with a printable value"))?
-        ));
-    }
-    let body = payload_size("protocol.body", section.body.unwrap_or_default().0, 0)?;
-    if section.body.is_some() {
-        request.push_str(&format!("content-length: {body}\r\n"));
-    }
-    request.push_str("\r\n");
-    let mut request = request.into_bytes();
-    request.resize(request.len() + body, b'x');
-    Ok((request, method == Method::HEAD))
-}
-
 fn load(scenario: &Scenario) -> Result<LoadModel, Problem> {
     let section = &scenario.load;
     let stage_rates = section.stages.iter().any(|s| s.rate.is_some());
@@ -559,7 +409,7 @@ fn load(scenario: &Scenario) -> Result<LoadModel, Problem> {
         scenario
             .target
             .public_rate_cap
-            .map_or(PUBLIC_RATE_CAP, |r| r.as_per_second())
+            .map_or(PUBLIC_RATE_CAP, super::super::units::Rate::as_per_second)
     });
     if open {
         open_loop(scenario, cap)
@@ -580,8 +430,10 @@ fn open_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem
     let rate = match section.rate {
         Some(rate) if section.stages.is_empty() => Profile::constant(rate.as_per_second()),
         from => Profile::ramp(
-            from.map_or(0.0, |r| r.as_per_second()),
-            stage_values(&section.stages, |s| s.rate.map(|r| r.as_per_second()))?,
+            from.map_or(0.0, super::super::units::Rate::as_per_second),
+            stage_values(&section.stages, |s| {
+                s.rate.map(super::super::units::Rate::as_per_second)
+            })?,
         ),
     };
     if let Some(cap) = cap

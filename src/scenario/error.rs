@@ -102,11 +102,7 @@ impl Scenario {
 
 /// The line (from 1) of a byte offset.
 fn line_at(text: &str, offset: usize) -> usize {
-    let end = offset.min(text.len());
-    1 + text.as_bytes()[..end]
-        .iter()
-        .filter(|b| **b == b'\n')
-        .count()
+    1 + text.get(..offset).unwrap_or(text).matches('\n').count()
 }
 
 /// The line on which the key with this path, or else its nearest written parent, stands.

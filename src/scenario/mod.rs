@@ -8,6 +8,8 @@ mod check;
 mod error;
 mod model;
 mod profile;
+mod request;
+mod url;
 
 pub use cells::{Cell, trial_order};
 pub use check::{Checked, LoadModel, ProtocolPlan, Stop, TargetPlan};

@@ -76,6 +76,7 @@ impl Default for Scenario {
 
 impl Scenario {
     /// A copy for the record: header values, which may be tokens, are left out.
+    #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mut copy = self.clone();
         for header in &mut copy.protocol.headers {

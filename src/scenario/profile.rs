@@ -118,6 +118,7 @@ fn solve_ramp(v: f64, slope: f64, area: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these values are exact in binary")]
 mod tests {
     use proptest::prelude::*;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CancelPhase, FailureClass, NotStarted, OkKind, Outcome};
+use super::{FailureClass, NotStarted, OkKind, Outcome};
 use crate::text::escape_untrusted;
 
 /// The longest example message kept of a failure class, in characters.
@@ -170,19 +170,12 @@ fn bump(counts: &mut BTreeMap<String, u64>, label: &str, by: u64) {
     }
 }
 
-/// Labels a cancelled session for a guard that is dropped without an outcome.
-impl From<CancelPhase> for Outcome {
-    fn from(phase: CancelPhase) -> Self {
-        Self::Cancelled(phase)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stats::{Proof, Stage};
+    use crate::stats::{CancelPhase, Proof, Stage};
 
     /// Applies one of the things that can happen to an arrival.
     fn apply(accounting: &mut Accounting, event: u8, at_ns: u64) {
@@ -208,9 +201,9 @@ mod tests {
 
     fn of(events: &[(u8, u64)]) -> Accounting {
         let mut accounting = Accounting::default();
-        events
-            .iter()
-            .for_each(|(event, at)| apply(&mut accounting, *event, *at));
+        for (event, at) in events {
+            apply(&mut accounting, *event, *at);
+        }
         accounting
     }
 

@@ -91,7 +91,7 @@ impl LatencyHistogram {
         (self.count() > 0 && self.overflow == 0).then(|| self.counts.value_at_quantile(0.5))
     }
 
-    /// The histogram as HdrHistogram V2 deflate in base64, which other tools can read.
+    /// The histogram as `HdrHistogram` V2 deflate in base64, which other tools can read.
     ///
     /// # Errors
     ///
@@ -146,7 +146,9 @@ mod tests {
 
     fn of(values: &[u64]) -> LatencyHistogram {
         let mut histogram = LatencyHistogram::new();
-        values.iter().for_each(|v| histogram.record(*v));
+        for value in values {
+            histogram.record(*value);
+        }
         histogram
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
+use rustls::client::{ClientConnection, ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
+use super::Fault;
 use super::names::{cipher_suite_name, group_name};
 use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
 use crate::pki::Identity;
@@ -110,6 +111,16 @@ impl ClientTls {
         let verifier = Arc::new(ObservingVerifier(verifier));
         let resolver = Arc::new(ObservingResolver::new(key));
         Self::assemble(spec, provider, verifier, resolver)
+    }
+
+    /// Begins a session that the caller drives in memory, without a socket.
+    ///
+    /// # Errors
+    ///
+    /// Fails if rustls cannot begin a handshake with this configuration.
+    pub fn connection(&self) -> Result<ClientConnection, Fault> {
+        ClientConnection::new(Arc::clone(&self.config), self.server_name.clone())
+            .map_err(Fault::Tls)
     }
 
     /// Puts a configuration together from its parts. What the callbacks are wrapped in is the

@@ -26,7 +26,7 @@ pub fn group_name(code: u16) -> String {
         NamedGroup::Unknown(0) => "none".to_owned(),
         known => known
             .as_str()
-            .map_or_else(|| format!("0x{code:04x}"), |name| name.to_lowercase()),
+            .map_or_else(|| format!("0x{code:04x}"), str::to_lowercase),
     }
 }
 

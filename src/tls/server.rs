@@ -95,13 +95,21 @@ impl ServerTls {
         })
     }
 
-    /// Starts a server session on an accepted socket.
+    /// Begins a session that the caller drives in memory, without a socket.
     ///
     /// # Errors
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
+    pub fn connection(&self) -> Result<ServerConnection, Fault> {
+        ServerConnection::new(Arc::clone(&self.config)).map_err(Fault::Tls)
+    }
+
+    /// Starts a server session on an accepted socket.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::connection`] does.
     pub fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
-        let conn = ServerConnection::new(Arc::clone(&self.config)).map_err(Fault::Tls)?;
-        Ok(TlsStream::new(io, conn))
+        Ok(TlsStream::new(io, self.connection()?))
     }
 }

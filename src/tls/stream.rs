@@ -56,9 +56,7 @@ impl TlsStream<ClientConnection> {
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
     pub fn client(io: TcpStream, tls: &ClientTls) -> Result<Self, Fault> {
-        let conn = ClientConnection::new(tls.config.clone(), tls.server_name.clone())
-            .map_err(Fault::Tls)?;
-        Ok(Self::new(io, conn))
+        Ok(Self::new(io, tls.connection()?))
     }
 
     /// Sends the `ClientHello` ahead of [`SessionStream::handshake`] and returns its bytes, record
@@ -116,7 +114,7 @@ where
         loop {
             let flushed = self.poll_flush_tls(cx);
             if !self.conn.is_handshaking() && self.write_failed.is_none() {
-                return flushed.map(|_| Ok(()));
+                return flushed.map(|()| Ok(()));
             }
             if self.conn.wants_write() && flushed.is_pending() && !self.conn.wants_read() {
                 return Poll::Pending;

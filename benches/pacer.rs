@@ -1,0 +1,73 @@
+//! How late the open-loop pacer is: the lag of each arrival behind its due time, at several rates.
+//!
+//! Criterion reports the mean lag as the time of one iteration; the distribution is printed below
+//! it. An idle machine is a condition: the lag of a busy one is that of its scheduler.
+
+#![allow(
+    missing_docs,
+    reason = "criterion's macros make undocumented functions"
+)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a benchmark that cannot run must stop at once"
+)]
+
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use shakedown::clock::ns_between;
+use shakedown::load::{Pacer, Schedule};
+use shakedown::scenario::{Arrivals, Profile};
+use shakedown::stats::LatencyHistogram;
+use shakedown::units::format_ns;
+
+/// Waits for `count` arrivals and sums up how late each was.
+async fn lags(rate: f64, count: u64, lags: &mut LatencyHistogram) -> Duration {
+    let pacer = Pacer::new().unwrap();
+    let schedule = Schedule::new(
+        &Profile::constant(rate),
+        Arrivals::Fixed,
+        (0, 1),
+        Some(count),
+        1,
+    );
+    let start = Instant::now() + Duration::from_millis(1);
+    let mut sum = 0;
+    for offset in schedule {
+        let due = start + offset;
+        pacer.wait_until(due).await.unwrap();
+        let lag_ns = ns_between(due, Instant::now());
+        lags.record(lag_ns);
+        sum += lag_ns;
+    }
+    Duration::from_nanos(sum)
+}
+
+fn pacer_lag(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut group = criterion.benchmark_group("pacer_lag");
+    group.sample_size(10);
+    for rate in [100.0, 500.0, 2_000.0] {
+        let mut seen = LatencyHistogram::new();
+        group.bench_function(format!("{rate}_per_s"), |b| {
+            b.iter_custom(|n| runtime.block_on(lags(rate, n, &mut seen)));
+        });
+        let quantile = |q| seen.quantile(q).map_or("–".to_owned(), format_ns);
+        eprintln!(
+            "lag at {rate}/s over {} arrivals: p50 {}, p90 {}, p99 {}, max {}",
+            seen.count(),
+            quantile(0.5),
+            quantile(0.9),
+            quantile(0.99),
+            seen.max().map_or("–".to_owned(), format_ns),
+        );
+    }
+    group.finish();
+}
+
+criterion_group!(benches, pacer_lag);
+criterion_main!(benches);
