@@ -152,8 +152,14 @@ fn through_the_worker(criterion: &mut Criterion) {
 }
 
 fn worker_cpu(auth: &str, sessions: u64) -> Duration {
+    let versions = if auth == "none" {
+        ""
+    } else {
+        "tls = [\"1.3\"]"
+    };
     let text = format!(
-        "version = 1\nname = \"bench\"\n[load]\nsessions = 1\ntotal = {sessions}\n[workers]\ncount = 1\n[matrix]\nauth = [\"{auth}\"]\ntls = [\"1.3\"]\n",
+        "version = 1\nname = \"bench\"\n[load]\nsessions = 1\ntotal = {sessions}\n\
+         [workers]\ncount = 1\n[matrix]\nauth = [\"{auth}\"]\n{versions}\n",
     );
     let checked = Scenario::parse("bench", &text)
         .unwrap()
