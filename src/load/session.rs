@@ -1,7 +1,6 @@
 //! One attempt: connect, handshake, confirm, hold, close, and what became of it.
 
 use std::future::Future;
-use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,10 +13,10 @@ use super::worker::Env;
 use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage};
-use crate::tls::{Fault, PlainStream, SessionStream, TlsStream, classify_connect, classify_fault};
-
-/// A failed attempt: what is counted, and an example for people.
-type Failure = (FailureClass, String);
+use crate::tls::{
+    Failure, Fault, PlainStream, SessionStream, TlsStream, classify_connect, confirm_by_close,
+    explain, failure, timed_out,
+};
 
 /// Makes one attempt. Returns whether it succeeded.
 pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
@@ -87,7 +86,11 @@ async fn drive<S: SessionStream>(
         }
         ProtocolPlan::Handshake => {
             hold(env, attempt, &mut stream).await;
-            confirm_by_close(env, attempt, &mut stream, connected, kind).await
+            let limit = env.timeouts().confirm.0;
+            let (proof, at) = confirm_by_close(&mut stream, limit).await?;
+            attempt.confirmed(connected, at);
+            attempt.record(Outcome::Ok { kind, proof });
+            Ok(())
         }
         ProtocolPlan::Echo { exchanges, .. } | ProtocolPlan::Http1 { exchanges, .. } => {
             exchange_all(env, attempt, &mut stream, (connected, kind), exchanges).await?;
@@ -137,29 +140,6 @@ async fn exchange_all<S: SessionStream>(
     Ok(())
 }
 
-/// Finds what is behind an I/O error: the fault the stream remembers, or, after a failed write, the
-/// server's alert that is still to be read (invariant 3).
-async fn explain<S: SessionStream>(
-    stream: &mut S,
-    error: io::Error,
-    stage: Stage,
-    limit: Duration,
-) -> Failure {
-    if let Some(fault) = stream.take_fault() {
-        return failure(&fault, stage);
-    }
-    let write_failed = matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-    );
-    if write_failed
-        && let Ok(Err(fault @ Fault::Tls(_))) = timeout(limit, stream.read_to_end()).await
-    {
-        return failure(&fault, stage);
-    }
-    failure(&Fault::Io(error), stage)
-}
-
 /// Keeps a session open for as long as the plan says, or until the load ends. Reads meanwhile, so
 /// that tickets are taken in and a close by the server is noticed.
 async fn hold<S: SessionStream>(env: &Env, attempt: &mut Attempt, stream: &mut S) {
@@ -189,45 +169,6 @@ async fn close<S: SessionStream>(env: &Env, stream: &mut S) {
     let _ = timeout(env.timeouts().close.0, closing).await;
 }
 
-/// Ends a session of the handshake protocol and takes a ticket or the server's orderly close for
-/// the proof. An end of stream without either proves nothing.
-async fn confirm_by_close<S: SessionStream>(
-    env: &Env,
-    attempt: &mut Attempt,
-    stream: &mut S,
-    connected: Instant,
-    kind: OkKind,
-) -> Result<(), Failure> {
-    let limit = env.timeouts().confirm.0;
-    let closing = async {
-        // A failed write is followed by reading all the same: the reason is in what the server sent.
-        let _ = stream.shutdown().await;
-        stream.read_to_end().await
-    };
-    let ended = timeout(limit, closing).await;
-    if let Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_)))) = &ended {
-        return Err(failure(fault, Stage::Confirm));
-    }
-    let marks = stream.marks();
-    let proof = match (marks.ticket, marks.closed) {
-        (Some(at), _) => Some((Proof::NewSessionTicket, at)),
-        (None, Some(at)) => Some((Proof::OrderlyClose, at)),
-        (None, None) => None,
-    };
-    match (proof, ended) {
-        (Some((proof, at)), _) => {
-            attempt.confirmed(connected, at);
-            attempt.record(Outcome::Ok { kind, proof });
-            Ok(())
-        }
-        (None, Err(_)) => Err(timed_out(Stage::Confirm, limit)),
-        (None, Ok(_)) => Err((
-            FailureClass::Unconfirmed,
-            "the server ended the connection without close_notify, ticket or alert".to_owned(),
-        )),
-    }
-}
-
 /// Runs one stage with its timeout.
 async fn within(
     stage: Stage,
@@ -239,15 +180,4 @@ async fn within(
         Ok(Err(fault)) => Err(failure(&fault, stage)),
         Err(_) => Err(timed_out(stage, limit)),
     }
-}
-
-fn failure(fault: &Fault, stage: Stage) -> Failure {
-    (classify_fault(fault, stage), fault.to_string())
-}
-
-fn timed_out(stage: Stage, limit: Duration) -> Failure {
-    (
-        FailureClass::Timeout(stage),
-        format!("no end after {} ms", limit.as_millis()),
-    )
 }

@@ -15,8 +15,8 @@ use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, Observed, OkKind, Proof, Stage};
 use crate::tls::{
-    Bytes, ClientStream, ClientTls, Fault, HandshakeCapture, Offer, Seen, SessionStream, TlsStream,
-    alert_sent_for, classify_connect, classify_fault,
+    Bytes, ClientStream, ClientTls, Failure, HandshakeCapture, Offer, Seen, SessionStream,
+    TlsStream, alert_sent_for, classify_connect, confirm_by_close, explain, failure, timed_out,
 };
 
 /// How long the server may take to close after us; only its tickets are still of interest.
@@ -89,9 +89,9 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
                 facts.closed = stream.marks().closed.is_some();
                 end
             }
-            Err(fault) => failed(&fault, Stage::Handshake),
+            Err(fault) => failure(&fault, Stage::Handshake).into(),
         },
-        Err((class, message)) => End::Failed(class, message),
+        Err(failure) => failure.into(),
     };
     if facts.elapsed.is_zero() {
         facts.elapsed = start.elapsed();
@@ -101,7 +101,7 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
 }
 
 /// Connects to the first address that answers.
-async fn connect(plan: &ProbePlan, facts: &mut Facts) -> Result<TcpStream, (FailureClass, String)> {
+async fn connect(plan: &ProbePlan, facts: &mut Facts) -> Result<TcpStream, Failure> {
     let mut last = (
         FailureClass::ConnectOther,
         "the name has no address".to_owned(),
@@ -128,7 +128,7 @@ async fn connect(plan: &ProbePlan, facts: &mut Facts) -> Result<TcpStream, (Fail
     Err(last)
 }
 
-async fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, (FailureClass, String)> {
+async fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, Failure> {
     if let Some(ip) = plan.pinned {
         return Ok(vec![SocketAddr::new(ip, plan.port)]);
     }
@@ -158,16 +158,19 @@ async fn drive(plan: &ProbePlan, stream: &mut ClientStream, facts: &mut Facts) -
         Ok(Ok(())) => {}
         Ok(Err(fault)) => {
             facts.our_alert = alert_sent_for(&fault);
-            return failed(&fault, Stage::Handshake);
+            return failure(&fault, Stage::Handshake).into();
         }
-        Err(_) => return late(Stage::Handshake, plan.timeout),
+        Err(_) => return timed_out(Stage::Handshake, plan.timeout).into(),
     }
     facts.finished = Some(stream.bytes());
     match plan.protocol {
         ProtocolPlan::Handshake if stream.finish_proves_acceptance() => {
             End::Proved(Proof::ServerFinished)
         }
-        ProtocolPlan::Handshake => confirm_by_close(stream, plan.timeout).await,
+        ProtocolPlan::Handshake => match confirm_by_close(stream, plan.timeout).await {
+            Ok((proof, _)) => End::Proved(proof),
+            Err(failure) => failure.into(),
+        },
         ProtocolPlan::Echo { .. } | ProtocolPlan::Http1 { .. } => {
             let mut tap = Tap::new(stream);
             let mut scratch = Vec::new();
@@ -177,56 +180,14 @@ async fn drive(plan: &ProbePlan, stream: &mut ClientStream, facts: &mut Facts) -
             match exchanged {
                 Ok(Ok(())) => End::Answered,
                 Ok(Err(ProtocolError::Answer { class, .. })) => End::Odd(class),
-                Ok(Err(ProtocolError::Io(error))) => explain(stream, error, plan.timeout).await,
-                Err(_) => late(Stage::Confirm, plan.timeout),
+                Ok(Err(ProtocolError::Io(error))) => {
+                    explain(stream, error, Stage::Confirm, plan.timeout)
+                        .await
+                        .into()
+                }
+                Err(_) => timed_out(Stage::Confirm, plan.timeout).into(),
             }
         }
-    }
-}
-
-/// Finds what is behind an I/O error: the fault the stream remembers, or, after a failed write, the
-/// server's alert that is still to be read.
-async fn explain(stream: &mut ClientStream, error: io::Error, limit: Duration) -> End {
-    if let Some(fault) = stream.take_fault() {
-        return failed(&fault, Stage::Confirm);
-    }
-    let write_failed = matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
-    );
-    if write_failed
-        && let Ok(Err(fault @ Fault::Tls(_))) = timeout(limit, stream.read_to_end()).await
-    {
-        return failed(&fault, Stage::Confirm);
-    }
-    failed(&Fault::Io(error), Stage::Confirm)
-}
-
-/// Ends the session in order and takes data, a ticket or the server's orderly close for the proof.
-async fn confirm_by_close(stream: &mut ClientStream, limit: Duration) -> End {
-    let closing = async {
-        // A failed write is followed by reading all the same: the reason is in what the server sent.
-        let _ = stream.shutdown().await;
-        stream.read_to_end().await
-    };
-    let ended = timeout(limit, closing).await;
-    if let Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_)))) = &ended {
-        return failed(fault, Stage::Confirm);
-    }
-    let marks = stream.marks();
-    if marks.data.is_some() {
-        End::Proved(Proof::ApplicationData)
-    } else if marks.ticket.is_some() {
-        End::Proved(Proof::NewSessionTicket)
-    } else if marks.closed.is_some() {
-        End::Proved(Proof::OrderlyClose)
-    } else if ended.is_err() {
-        late(Stage::Confirm, limit)
-    } else {
-        End::Failed(
-            FailureClass::Unconfirmed,
-            "the server ended the connection without close_notify, ticket or alert".to_owned(),
-        )
     }
 }
 
@@ -243,18 +204,8 @@ async fn close(stream: &mut ClientStream, end: &End) {
     let _ = timeout(CLOSE_LIMIT, closing).await;
 }
 
-fn failed(fault: &Fault, stage: Stage) -> End {
-    End::Failed(classify_fault(fault, stage), fault.to_string())
-}
-
-fn late(stage: Stage, limit: Duration) -> End {
-    let (class, message) = timed_out(stage, limit);
-    End::Failed(class, message)
-}
-
-fn timed_out(stage: Stage, limit: Duration) -> (FailureClass, String) {
-    (
-        FailureClass::Timeout(stage),
-        format!("no end after {} ms", limit.as_millis()),
-    )
+impl From<Failure> for End {
+    fn from((class, message): Failure) -> Self {
+        Self::Failed(class, message)
+    }
 }

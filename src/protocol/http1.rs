@@ -195,7 +195,7 @@ fn body_of(headers: &[httparse::Header<'_>]) -> Result<Body, ProtocolError> {
 }
 
 /// Drops `length` bytes of body, those already in the buffer first.
-async fn read_sized<S: AsyncRead + Unpin>(
+pub(super) async fn read_sized<S: AsyncRead + Unpin>(
     length: u64,
     stream: &mut S,
     buffer: &mut Vec<u8>,

@@ -1,11 +1,10 @@
 //! A minimal HTTP/1.1 responder for the embedded target: every request gets 200 and two bytes.
 
-use std::io;
-
 use httparse::{EMPTY_HEADER, Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::ProtocolError;
+use super::http1::read_sized;
 use crate::stats::FailureClass;
 
 const RESPONSE: &[u8] =
@@ -41,7 +40,8 @@ where
                 return Ok(());
             }
         };
-        drop_body(head.body, head.length, stream, &mut buffer).await?;
+        buffer.drain(..head.length);
+        read_sized(head.body, stream, &mut buffer).await?;
         stream
             .write_all(if head.without_body {
                 HEAD_RESPONSE
@@ -96,28 +96,4 @@ fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
         without_body: request.method == Some("HEAD"),
         close: find("connection").is_some_and(|v| v.eq_ignore_ascii_case(b"close")),
     }))
-}
-
-/// Drops the head and the body that follows it.
-async fn drop_body<S: AsyncRead + Unpin>(
-    body: u64,
-    head: usize,
-    stream: &mut S,
-    buffer: &mut Vec<u8>,
-) -> Result<(), ProtocolError> {
-    buffer.drain(..head);
-    let mut left = body;
-    loop {
-        let here = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        buffer.drain(..here);
-        left -= here as u64;
-        if left == 0 {
-            return Ok(());
-        }
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-        }
-    }
 }

@@ -6,6 +6,7 @@
 mod capture;
 mod classify;
 mod config;
+mod confirm;
 mod names;
 mod observe;
 mod plain;
@@ -16,6 +17,7 @@ mod stream;
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::{classify_connect, classify_fault};
 pub use config::{ClientTls, ClientTlsSpec, DEFAULT_GROUPS, TlsConfigError};
+pub use confirm::{Failure, confirm_by_close, explain, failure, timed_out};
 pub use names::{cipher_suite_name, group_name, scheme_name, version_name};
 pub use plain::PlainStream;
 pub use server::{ServerAuth, ServerTls, ServerTlsSpec};
