@@ -76,7 +76,10 @@ pub fn parse_cores(text: &str, available: &[usize]) -> Result<Vec<usize>, CoreLi
 
 /// Pins the calling thread to a core and says whether that worked.
 pub fn pin_current(thread: String, core: Option<usize>) -> Placement {
-    let pinned = core.is_some_and(|id| core_affinity::set_for_current(CoreId { id }));
+    // The library panics on a core beyond the system's set, so only known ones are tried.
+    let pinned = core.is_some_and(|id| {
+        available_cores().contains(&id) && core_affinity::set_for_current(CoreId { id })
+    });
     Placement {
         thread,
         core,

@@ -73,7 +73,6 @@ fn the_built_in_scenario_prints_a_table_and_saves_a_result_that_prints_the_same(
         "target CPU",
         "handshake bytes out / in",
         "mTLS tax: mtls against tls",
-        "how to read this",
     ] {
         assert!(stdout.contains(part), "{part} is missing:\n{stdout}");
     }
@@ -91,6 +90,22 @@ fn the_built_in_scenario_prints_a_table_and_saves_a_result_that_prints_the_same(
     assert_eq!(record.cells.len(), 3);
     assert_eq!(record.plan.scenario.name, "mtls-tax");
     assert!(record.environment.kernel.is_some());
+}
+
+#[test]
+fn flags_change_the_built_in_scenario_and_what_is_said_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(dir.path(), &format!("run --auth none {SHORT} -q"));
+    let stdout = text(&output.stdout);
+    assert!(
+        [0, 106].contains(&code(&output)),
+        "{stdout}{}",
+        text(&output.stderr)
+    );
+    assert!(
+        !stdout.contains("how to read this") && !stdout.contains("mtls "),
+        "{stdout}"
+    );
 }
 
 #[test]
@@ -218,6 +233,9 @@ fn bad_flags_and_files_are_told_apart() {
     );
     let public = failure(here, "run https://192.0.2.1/ -k", 1);
     assert!(public.contains("--allow-public"), "{public}");
+    assert!(failure(here, "run --workers 0", 2).contains("from 1"));
+    let versions = failure(here, "run https://localhost:1/ --tlsv1.3 --tls-max 1.2", 2);
+    assert!(versions.contains("no version"), "{versions}");
     let loose = failure(here, "run https://localhost:1/", 104);
     assert!(loose.contains("--cacert"), "{loose}");
 }
@@ -365,8 +383,11 @@ fn serve_and_run_agree_on_what_happened() {
         .find(|w| w.starts_with("https://"))
         .unwrap()
         .to_owned();
-    let flags = "--cert pki/client-1.pem --key pki/client-1.key --cacert pki/ca.pem -o out.json -q --total 60 --sessions 4";
-    let output = run(here, &format!("run {url}/path {flags} -H X-Token:s3cret"));
+    let flags = "--cert pki/client-1.pem --key pki/client-1.key --cacert pki/ca.pem -o out.json --total 60 --sessions 4";
+    let output = run(
+        here,
+        &format!("run {url}/path?s3cret {flags} -H X-Token:s3cret -qHX-Other:s3cret"),
+    );
     assert!(
         [0, 106].contains(&code(&output)),
         "{}{}",

@@ -227,6 +227,32 @@ fn a_client_of_another_authority_is_never_ok() {
 }
 
 #[test]
+fn an_alert_is_not_lost_while_a_session_is_held() {
+    let (here, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let pki = pki_in(here.path());
+    pki_in(elsewhere.path());
+    let required = ServerAuth::Required(pki.roots().to_vec());
+    let (_target, addr) = target(&pki, required, ProtocolKind::Handshake);
+    let url = format!("tls://localhost:{}", addr.port());
+    let mut held = short("[protocol]\nkind = \"handshake\"\n");
+    held.load.hold = Some(shakedown::units::Span::secs(5));
+    let record = run(against(held, &url, here.path(), Some(elsewhere.path())));
+    assert_eq!(total(&record).failed["alert.unknown_ca"].count, 20);
+    let trial = &only(&record).trials[0];
+    assert_eq!((trial.held_max, trial.lost_while_held), (0, 0));
+}
+
+#[test]
+fn one_session_in_flight_starves_no_arrival_of_a_second_worker() {
+    let record = run(scenario(
+        "[load]\nrate = \"50/s\"\nmax-in-flight = 1\ntotal = 20\n[workers]\ncount = 2\n",
+    ));
+    let counts = total(&record);
+    assert_eq!(counts.scheduled, 20);
+    assert!(counts.started > 10, "{counts:?}");
+}
+
+#[test]
 fn a_client_without_a_certificate_learns_why() {
     let dir = tempfile::tempdir().unwrap();
     let pki = pki_in(dir.path());

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use shakedown::scenario::{IdentityFiles, Scenario, TlsVersion};
 
+use super::exit::UsageError;
+
 /// Where to connect, and the TLS parameters.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection (as in curl)")]
@@ -74,11 +76,10 @@ impl ConnectArgs {
     /// The only version to offer; `None` offers both.
     fn only_version(&self) -> anyhow::Result<Option<TlsVersion>> {
         match (self.tlsv1_3, self.tls_max) {
-            (true, Some(TlsMax::Tls12)) => {
-                anyhow::bail!(
-                    "--tlsv1.3 and --tls-max 1.2 leave no version to offer; drop one of them"
-                )
-            }
+            (true, Some(TlsMax::Tls12)) => Err(UsageError(
+                "--tlsv1.3 and --tls-max 1.2 leave no version to offer; drop one of them",
+            )
+            .into()),
             (true, _) => Ok(Some(TlsVersion::Tls13)),
             (false, Some(TlsMax::Tls12)) => Ok(Some(TlsVersion::Tls12)),
             (false, _) => Ok(None),

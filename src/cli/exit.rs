@@ -8,13 +8,20 @@ use shakedown::record::StoreError;
 use shakedown::runner::RunError;
 use shakedown::scenario::ScenarioError;
 
-/// How the process ends. Usage errors (2) are clap's.
+/// Flags that do not fit together, beyond what the parser can tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub &'static str);
+
+/// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// What was asked was done.
     Success = 0,
     /// Something failed while running.
     Failure = 1,
+    /// The arguments do not fit; most of these errors are the parser's own.
+    Usage = 2,
     /// A scenario, certificate, key or result file is bad.
     BadInput = 104,
     /// Interrupted; what was measured until then is written.
@@ -48,6 +55,9 @@ impl Exit {
                 .downcast_ref::<StoreError>()
                 .is_some_and(|e| !matches!(e, StoreError::Unwritable { .. }))
             || error.downcast_ref::<RunError>().is_some_and(bad_run);
+        if error.is::<UsageError>() {
+            return Self::Usage;
+        }
         if bad_input {
             Self::BadInput
         } else {

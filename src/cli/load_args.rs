@@ -205,6 +205,10 @@ impl LoadArgs {
         scenario.trials.count = self.trials.unwrap_or(scenario.trials.count);
         if !self.auth.is_empty() {
             scenario.matrix.auth = self.auth.iter().map(|a| (*a).into()).collect();
+            if scenario.matrix.auth.iter().all(|a| *a == AuthMode::None) {
+                // Versions written for cells that are now gone.
+                scenario.matrix.tls.clear();
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use shakedown::scenario::{ProtocolKind, Scenario};
 use shakedown::units::Span;
 
 use super::connect::ConnectArgs;
+use super::exit::UsageError;
 use super::output::{wants_color, write_stdout};
 
 /// Arguments of `shakedown probe`.
@@ -53,10 +54,11 @@ impl ProbeArgs {
             ProbeProtocol::Echo => ProtocolKind::Echo,
         });
         self.connect.apply(&mut scenario)?;
-        anyhow::ensure!(
-            !self.timeout.0.is_zero(),
-            "--timeout 0 leaves no time to connect; write for example 10s"
-        );
+        if self.timeout.0.is_zero() {
+            return Err(
+                UsageError("--timeout 0 leaves no time to connect; write for example 10s").into(),
+            );
+        }
         let checked = scenario.check("probe", "")?;
         Ok(ProbePlan::new(&checked, self.timeout.0)?)
     }

@@ -71,7 +71,7 @@ pub struct RunArgs {
 #[command(next_help_heading = "Threads")]
 struct ThreadArgs {
     /// Worker threads, each pinned to a core
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     workers: Option<usize>,
 
     /// Cores for the workers, e.g. 0,2-5
@@ -79,7 +79,7 @@ struct ThreadArgs {
     cores: Option<String>,
 
     /// Threads of the embedded target
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     target_threads: Option<usize>,
 
     /// Cores for the embedded target's threads
@@ -93,6 +93,13 @@ struct ThreadArgs {
     /// Key algorithm of the embedded target's certificates: p256, p384, rsa2048, rsa3072, ed25519
     #[arg(long, value_name = "ALG")]
     target_key: Option<String>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("give a whole number from 1".to_owned()),
+    }
 }
 
 /// A scenario with where it came from.
@@ -124,10 +131,12 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         None => PathBuf::from("results"),
     };
     record::check_writable(&directory)?;
-    let control = signals::control().context("cannot listen for signals")?;
     let prepared = prepare(checked)?;
+    let control = signals::control().context("cannot listen for signals")?;
     let mut progress = progress(&prepared, args.quiet);
-    let record = prepared.run(command_line(), &control, &mut |event| progress.on(event))?;
+    let record = prepared.run(command_line(args), &control, &mut |event| {
+        progress.on(event);
+    })?;
     progress.finish();
     let path = args.output.clone().unwrap_or_else(|| {
         record::result_path(&directory, &record.plan.scenario.name, &record.started_at)
@@ -172,11 +181,19 @@ fn source(args: &RunArgs) -> anyhow::Result<Source> {
 impl RunArgs {
     /// Fills the scenario with what was given as flags.
     fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
+        let as_written = scenario.clone();
         self.connect.apply(scenario)?;
         self.load.apply(scenario);
         self.protocol.apply(scenario);
+        let changed = (&scenario.load, &scenario.matrix, &scenario.protocol)
+            != (&as_written.load, &as_written.matrix, &as_written.protocol);
+        if changed {
+            // The text that came with the scenario explains another load than this one.
+            scenario.question.clear();
+            scenario.reading.clear();
+        }
         self.timeouts.apply(scenario);
-        self.threads.apply(scenario)?;
+        self.threads.apply(scenario);
         scenario.target.allow_public |= self.allow_public;
         scenario.target.public_rate_cap = self.public_rate_cap.or(scenario.target.public_rate_cap);
         Ok(())
@@ -184,10 +201,7 @@ impl RunArgs {
 }
 
 impl ThreadArgs {
-    fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
-        if self.workers == Some(0) {
-            anyhow::bail!("--workers 0 would offer no load; give at least 1");
-        }
+    fn apply(&self, scenario: &mut Scenario) {
         scenario.workers.count = self.workers.or(scenario.workers.count);
         scenario.workers.cores = self.cores.clone().or(scenario.workers.cores.take());
         let wants_target = self.target_threads.is_some()
@@ -208,7 +222,6 @@ impl ThreadArgs {
                 embedded.key.0.clone_from(key);
             }
         }
-        Ok(())
     }
 }
 
@@ -264,29 +277,36 @@ fn exit(record: &RunRecord) -> Exit {
     }
 }
 
-/// The arguments as given, without the values of headers, which may be secrets (invariant 8).
-fn command_line() -> Vec<String> {
-    redacted(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()))
+/// The arguments as given, without what may be a secret: the values of headers, in whatever form
+/// they were given, and the query of the URL (invariant 8).
+fn command_line(args: &RunArgs) -> Vec<String> {
+    let query = args
+        .target
+        .as_deref()
+        .and_then(|t| Some(t.split_once('?')?.1.to_owned()));
+    let headers = args.protocol.headers.iter().map(|h| h.value.clone());
+    let secrets: Vec<String> = headers.chain(query).collect();
+    redacted(
+        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()),
+        &secrets,
+    )
 }
 
-fn redacted(args: impl Iterator<Item = String>) -> Vec<String> {
-    let hide = |header: &str| match header.split_once(':') {
-        Some((name, _)) => format!("{name}: (redacted)"),
-        None => "(redacted)".to_owned(),
+fn redacted(args: impl Iterator<Item = String>, secrets: &[String]) -> Vec<String> {
+    let hide = |arg: String| {
+        let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+        secrets.fold(arg, |arg, secret| match arg.strip_suffix(secret.as_str()) {
+            Some(rest) => format!("{rest}(redacted)"),
+            None => arg,
+        })
     };
-    let mut next_is_header = false;
     args.map(|arg| {
-        if std::mem::take(&mut next_is_header) {
-            return hide(&arg);
+        let trimmed = arg.trim_end();
+        if trimmed.len() == arg.len() {
+            hide(arg)
+        } else {
+            hide(trimmed.to_owned())
         }
-        if arg == "-H" || arg == "--header" {
-            next_is_header = true;
-        } else if let Some(header) = arg.strip_prefix("--header=") {
-            return format!("--header={}", hide(header));
-        } else if let Some(header) = arg.strip_prefix("-H") {
-            return format!("-H{}", hide(header));
-        }
-        arg
     })
     .collect()
 }
@@ -296,19 +316,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn header_values_stay_out_of_results() {
+    fn what_may_be_a_secret_stays_out_of_results() {
         let args = [
             "x",
+            "https://h/p?token=s3cret1",
             "-H",
-            "Authorization: Bearer s3cret",
-            "--header=Cookie: s3cret",
-            "-HX-Key:s3cret",
+            "Authorization: Bearer s3cret2 ",
+            "--header=Cookie: s3cret3",
+            "-qHX-Key:s3cret4",
             "-n",
             "5",
         ];
-        let kept = redacted(args.iter().map(ToString::to_string));
-        assert_eq!(kept[2], "Authorization: (redacted)");
+        let secrets =
+            ["Bearer s3cret2", "s3cret3", "s3cret4", "token=s3cret1", ""].map(str::to_owned);
+        let kept = redacted(args.iter().map(ToString::to_string), &secrets);
+        assert_eq!(kept[1], "https://h/p?(redacted)");
+        assert_eq!(kept[3], "Authorization: (redacted)");
         assert!(!kept.concat().contains("s3cret"), "{kept:?}");
-        assert_eq!(kept[5..], ["-n", "5"]);
+        assert_eq!(kept[6..], ["-n", "5"]);
     }
 }

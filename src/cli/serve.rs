@@ -13,7 +13,7 @@ use shakedown::target::{ListenerSpec, Target, TargetSpec};
 use shakedown::tls::{ServerAuth, ServerTls, ServerTlsSpec};
 use shakedown::units::format_count;
 
-use super::exit::Exit;
+use super::exit::{Exit, UsageError};
 use super::signals;
 
 /// Arguments of `serve`.
@@ -205,7 +205,10 @@ fn tls(args: &ServeArgs) -> anyhow::Result<ServerTls> {
     };
     let auth = match args.client_auth {
         ClientAuthArg::Off if args.client_ca.is_some() => {
-            anyhow::bail!("--client-ca has no effect with --client-auth off; drop one of them")
+            return Err(UsageError(
+                "--client-ca has no effect with --client-auth off; drop one of them",
+            )
+            .into());
         }
         ClientAuthArg::Off => ServerAuth::Off,
         ClientAuthArg::Optional => ServerAuth::Optional(roots()?),

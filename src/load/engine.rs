@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 use super::LoadPlan;
+use super::control::Interrupt;
 use super::preflight::resident_memory;
 use super::recorder::LiveCounters;
 use super::worker::{Job, run_trial};
@@ -24,17 +25,6 @@ const LEAD: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_millis(100);
 /// How much longer than its deadline a trial may take before its workers count as stuck.
 const STUCK: Duration = Duration::from_secs(5);
-
-/// How a run is asked to end before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Interrupt {
-    /// It is not.
-    None,
-    /// No new sessions; those in flight may finish within the grace period.
-    Drain,
-    /// At once.
-    Abort,
-}
 
 /// A run that could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -156,17 +146,15 @@ impl Engine {
         self.workers.iter().map(|w| w.placement.clone()).collect()
     }
 
-    /// Runs every trial of the plan, or those before an interrupt, in the plan's order.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a worker cannot run or does not come back.
+    /// Runs every trial of the plan, or those before an interrupt, in the plan's order. If a worker
+    /// cannot run or does not come back, the error is returned beside the trials before it: what
+    /// was measured is not lost.
     pub fn run(
         &self,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
         observe: &mut dyn FnMut(Event),
-    ) -> Result<Vec<TrialResult>, EngineError> {
+    ) -> (Vec<TrialResult>, Option<EngineError>) {
         let trials = &self.plan.checked.scenario.trials;
         let rounds = trial_order(self.plan.cells.len(), trials.count, trials.seed);
         let of = self.plan.cells.len() * trials.count;
@@ -174,18 +162,21 @@ impl Engine {
         for (round, cells) in rounds.into_iter().enumerate() {
             for cell in cells {
                 if *control.borrow() != Interrupt::None {
-                    return Ok(results);
+                    return (results, None);
                 }
                 observe(Event::Begin {
                     number: results.len(),
                     of,
                     cell,
                 });
-                results.push(self.trial(cell, round, control, target, observe)?);
+                match self.trial(cell, round, control, target, observe) {
+                    Ok(result) => results.push(result),
+                    Err(error) => return (results, Some(error)),
+                }
                 observe(Event::End);
             }
         }
-        Ok(results)
+        (results, None)
     }
 
     fn trial(
@@ -202,7 +193,7 @@ impl Engine {
         let started_at = SystemTime::now() + LEAD;
         self.give_out(cell, round, start, control)?;
         let mut stats = TrialStats::default();
-        for worker in &self.workers {
+        for worker in self.active() {
             loop {
                 match worker.results.recv_timeout(watched.until_next()) {
                     Ok(result) => {
@@ -250,11 +241,12 @@ impl Engine {
         control: &watch::Receiver<Interrupt>,
     ) -> Result<(), EngineError> {
         let seed = self.plan.checked.scenario.trials.seed;
-        for (index, worker) in self.workers.iter().enumerate() {
+        let active = self.active();
+        for (index, worker) in active.iter().enumerate() {
             let job = Job {
                 plan: Arc::clone(&self.plan),
                 cell,
-                share: (index, self.workers.len()),
+                share: (index, active.len()),
                 // The same arrivals in every cell of a round, others in the next round.
                 seed: seed.wrapping_add(1_000 * (round as u64 + 1)),
                 start,
@@ -266,9 +258,19 @@ impl Engine {
         Ok(())
     }
 
+    /// The workers that take part: with fewer sessions than workers some would have none, and their
+    /// share of a total or of the arrivals would never start.
+    fn active(&self) -> &[Worker] {
+        let most = self.plan.checked.load.max_in_flight();
+        let count = usize::try_from(most)
+            .unwrap_or(usize::MAX)
+            .clamp(1, self.workers.len());
+        &self.workers[..count]
+    }
+
     fn live(&self) -> LiveTotals {
         let mut totals = LiveTotals::default();
-        for worker in &self.workers {
+        for worker in self.active() {
             let live = &worker.live;
             totals.started += live.started.load(Ordering::Relaxed);
             totals.ok += live.ok.load(Ordering::Relaxed);

@@ -1,11 +1,15 @@
 //! The load: pinned workers that open sessions as the plan says and sum up what came of them.
 //!
-//! Pacing, stop condition, protocol and TLS are parts of their own: [`schedule`] says when arrivals
-//! are due, [`pacer`] waits for them, `session` makes one attempt, [`recorder`] counts it, and
-//! nothing is shared between workers while a trial runs.
+//! Pacing, stop condition, protocol and TLS are parts of their own: [`Schedule`] says when arrivals
+//! are due, [`Pacer`] waits for them, `open_loop` and `closed_loop` decide which begin, `session`
+//! makes one attempt, `recorder` counts it, and nothing is shared between workers meanwhile.
 
+mod closed_loop;
 mod connect;
+mod control;
 mod engine;
+mod env;
+mod open_loop;
 mod pacer;
 mod plan;
 mod preflight;
@@ -14,7 +18,8 @@ mod schedule;
 mod session;
 mod worker;
 
-pub use engine::{Engine, EngineError, Event, Interrupt, LiveTotals, TargetView, TrialResult};
+pub use control::Interrupt;
+pub use engine::{Engine, EngineError, Event, LiveTotals, TargetView, TrialResult};
 pub use pacer::Pacer;
 pub use plan::{CellPlan, LoadPlan};
 pub use preflight::{Preflight, PreflightError, Resources};

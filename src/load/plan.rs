@@ -13,8 +13,8 @@ pub struct CellPlan {
     pub cell: Cell,
     /// Where it connects to.
     pub addr: SocketAddr,
-    /// Its TLS; `None` for plain TCP.
-    pub tls: Option<ClientTls>,
+    /// Its TLS, one configuration per worker so that they share nothing; none for plain TCP.
+    pub tls: Vec<ClientTls>,
 }
 
 /// Everything the engine needs.

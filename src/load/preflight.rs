@@ -27,8 +27,8 @@ pub struct Resources {
     pub sessions: u64,
     /// Asked arrivals per second, of an open loop.
     pub rate: Option<f64>,
-    /// Length of one trial in seconds.
-    pub trial_s: f64,
+    /// Length of the whole run in seconds.
+    pub run_s: f64,
     /// Workers.
     pub workers: usize,
     /// Whether the target is in this process and needs its end of every session too.
@@ -149,10 +149,15 @@ impl Resources {
         reason = "the value is clamped to the range of the type first"
     )]
     fn sources(&self, ports: u64) -> Result<u8, PreflightError> {
-        let churn = self.rate.unwrap_or(CHURN_PER_WORKER * self.workers as f64);
-        let waiting = churn * self.trial_s.min(TIME_WAIT_S);
-        let needed =
-            self.sessions.min(1_000_000_000) as f64 + if self.spreads { waiting } else { 0.0 };
+        // Elsewhere than on loopback nothing is known of a closed loop's churn; should ports run
+        // out after all, it is counted as `local.ports`.
+        let unknown = if self.spreads {
+            CHURN_PER_WORKER * self.workers as f64
+        } else {
+            0.0
+        };
+        let waiting = self.rate.unwrap_or(unknown) * self.run_s.min(TIME_WAIT_S);
+        let needed = self.sessions.min(1_000_000_000) as f64 + waiting;
         let per_source = (ports as f64 * USABLE_PORTS).max(1.0);
         let most = if self.spreads { MOST_SOURCES } else { 1 };
         if needed > per_source * f64::from(most) {
@@ -224,7 +229,7 @@ mod tests {
     const SMALL: Resources = Resources {
         sessions: 10,
         rate: Some(100.0),
-        trial_s: 2.0,
+        run_s: 2.0,
         workers: 1,
         embedded: true,
         spreads: true,
@@ -241,19 +246,18 @@ mod tests {
     fn churn_is_spread_over_sources() {
         let busy = Resources {
             rate: Some(2_000.0),
-            trial_s: 60.0,
+            run_s: 60.0,
             ..SMALL
         };
         // 120,000 connections in TIME_WAIT, 16,939 planned per source.
         assert_eq!(busy.sources(28_232).unwrap(), 8);
         let fixed = Resources {
             spreads: false,
-            sessions: 20_000,
             ..busy
         };
         let error = fixed.sources(28_232).unwrap_err().to_string();
         assert!(
-            error.contains("20,000") && error.contains("16,939"),
+            error.contains("120,010") && error.contains("16,939"),
             "{error}"
         );
     }

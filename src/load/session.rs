@@ -8,8 +8,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
+use super::env::Env;
 use super::recorder::Attempt;
-use super::worker::Env;
 use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage};
@@ -23,11 +23,13 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
     attempt.launch();
     let result = match connect(&env, &attempt).await {
         Ok(io) => {
-            attempt.connected(Instant::now());
-            match &env.cell().tls {
-                None => drive(&env, &mut attempt, PlainStream::new(io)).await,
+            // From here the handshake counts, the making of the key share included.
+            let connected = Instant::now();
+            attempt.connected(connected);
+            match &env.tls {
+                None => drive(&env, &mut attempt, PlainStream::new(io), connected).await,
                 Some(tls) => match TlsStream::client(io, tls) {
-                    Ok(stream) => drive(&env, &mut attempt, stream).await,
+                    Ok(stream) => drive(&env, &mut attempt, stream, connected).await,
                     Err(fault) => Err(failure(&fault, Stage::Handshake)),
                 },
             }
@@ -46,7 +48,7 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
 async fn connect(env: &Env, attempt: &Attempt) -> Result<TcpStream, Failure> {
     let limit = env.timeouts().connect.0;
     let deadline = attempt.started() + limit;
-    match timeout_at(deadline.into(), env.connector.connect(env.cell().addr)).await {
+    match timeout_at(deadline.into(), env.connector.connect(env.addr)).await {
         Ok(Ok(io)) => Ok(io),
         Ok(Err(error)) => Err((classify_connect(&error), error.to_string())),
         Err(_) => Err(timed_out(Stage::Connect, limit)),
@@ -59,8 +61,8 @@ async fn drive<S: SessionStream>(
     env: &Env,
     attempt: &mut Attempt,
     mut stream: S,
+    connected: Instant,
 ) -> Result<(), Failure> {
-    let connected = Instant::now();
     let limit = env.timeouts().handshake.0;
     within(Stage::Handshake, limit, stream.handshake()).await?;
     let finished = Instant::now();
@@ -73,7 +75,7 @@ async fn drive<S: SessionStream>(
             "the handshake ended without a kind".to_owned(),
         ));
     };
-    match env.plan.checked.protocol {
+    match *env.protocol() {
         ProtocolPlan::Handshake if stream.finish_proves_acceptance() => {
             attempt.confirmed(connected, finished);
             attempt.record(Outcome::Ok {
@@ -85,7 +87,7 @@ async fn drive<S: SessionStream>(
             Ok(())
         }
         ProtocolPlan::Handshake => {
-            hold(env, attempt, &mut stream).await;
+            linger(env, &mut stream).await?;
             let limit = env.timeouts().confirm.0;
             let (proof, at) = confirm_by_close(&mut stream, limit).await?;
             attempt.confirmed(connected, at);
@@ -122,7 +124,7 @@ async fn exchange_all<S: SessionStream>(
             (Stage::FirstByte, timeouts.exchange.0)
         };
         let from = Instant::now();
-        let exchange = protocol::exchange(&env.plan.checked.protocol, stream, &mut scratch);
+        let exchange = protocol::exchange(env.protocol(), stream, &mut scratch);
         match timeout(limit, exchange).await {
             Ok(Ok(())) => attempt.exchanged(kind, from, Instant::now()),
             Ok(Err(ProtocolError::Answer { class, message })) => return Err((class, message)),
@@ -140,20 +142,35 @@ async fn exchange_all<S: SessionStream>(
     Ok(())
 }
 
-/// Keeps a session open for as long as the plan says, or until the load ends. Reads meanwhile, so
-/// that tickets are taken in and a close by the server is noticed.
+/// Keeps a confirmed session open for as long as the plan says, or until the load ends. Reads
+/// meanwhile, so that tickets are taken in and a close by the server is noticed.
 async fn hold<S: SessionStream>(env: &Env, attempt: &mut Attempt, stream: &mut S) {
-    let hold = env.plan.checked.hold;
+    let hold = env.hold();
     if hold.is_zero() {
         return;
     }
     attempt.hold();
-    let mut stop = env.stop.subscribe();
     tokio::select! {
-        _ = stop.wait_for(|stopped| *stopped) => attempt.release(),
+        () = env.until_stopped() => attempt.release(),
         ended = timeout(hold, stream.read_to_end()) => match ended {
             Ok(_) => attempt.lost(),
             Err(_) => attempt.release(),
+        },
+    }
+}
+
+/// Keeps a session open that is still to be confirmed by its close. What the server says meanwhile
+/// is its answer: an alert ends it.
+async fn linger<S: SessionStream>(env: &Env, stream: &mut S) -> Result<(), Failure> {
+    let hold = env.hold();
+    if hold.is_zero() {
+        return Ok(());
+    }
+    tokio::select! {
+        () = env.until_stopped() => Ok(()),
+        ended = timeout(hold, stream.read_to_end()) => match ended {
+            Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_)))) => Err(failure(&fault, Stage::Confirm)),
+            Ok(Ok(()) | Err(Fault::Eof)) | Err(_) => Ok(()),
         },
     }
 }

@@ -2,7 +2,6 @@
 
 use time::OffsetDateTime;
 
-use super::checks::fault;
 use super::report::{ChainCert, MAX_CHAIN, ServerChain};
 use crate::pki::{CertFacts, CertLinks, CertificateDer, name_text};
 use crate::stats::ServerCertFault;
@@ -99,7 +98,7 @@ impl<'a> ChainView<'a> {
     /// Whether the server sent its leaf alone and nothing we trust issued that: the usual sign of a
     /// forgotten intermediate. A longer chain ends, as it should, below its root.
     pub fn intermediate_missing(&self, judgement: &Judgement) -> bool {
-        let unknown = fault(&judgement.issuer) == Some(ServerCertFault::UnknownIssuer);
+        let unknown = judgement.issuer.fault() == Some(ServerCertFault::UnknownIssuer);
         let has_roots = self.roots.is_some_and(|roots| !roots.is_empty());
         let alone = matches!(&self.links[..], [Some(leaf)] if !leaf.is_self_issued());
         unknown && has_roots && alone && !self.trusts_top_by_name()

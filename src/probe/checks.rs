@@ -12,8 +12,8 @@ const SOON_DAYS: i64 = 14;
 
 impl ChainView<'_> {
     pub fn verification(&self, judgement: &Judgement, alert: Option<String>) -> Verification {
-        let verdict_fault = fault(&judgement.verdict);
-        let explained = [fault(&judgement.issuer), fault(&judgement.name)].contains(&verdict_fault)
+        let verdict_fault = judgement.verdict.fault();
+        let explained = [judgement.issuer.fault(), judgement.name.fault()].contains(&verdict_fault)
             || matches!(
                 verdict_fault,
                 Some(ServerCertFault::Expired | ServerCertFault::NotYetValid)
@@ -232,14 +232,6 @@ impl ChainView<'_> {
         } else {
             status
         }
-    }
-}
-
-/// Why a check failed, if it did.
-pub(super) fn fault(finding: &Finding) -> Option<ServerCertFault> {
-    match finding {
-        Finding::Failed { fault, .. } => Some(*fault),
-        _ => None,
     }
 }
 

@@ -13,7 +13,7 @@ use super::session::{End, Facts};
 use super::verdict;
 use crate::pki::{CertLinks, name_text};
 use crate::scenario::ProtocolPlan;
-use crate::stats::{FailureClass, OkKind, Proof, Stage, alert_name};
+use crate::stats::{FailureClass, OkKind, Proof, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::{Finding, cipher_suite_name, group_name, scheme_name, version_name};
 
@@ -76,11 +76,6 @@ fn protocol_label(plan: &ProtocolPlan) -> &'static str {
         ProtocolPlan::Echo { .. } => "echo",
         ProtocolPlan::Http1 { .. } => "http1",
     }
-}
-
-/// An alert by its name in RFC 8446 section 6, or by its number.
-pub(super) fn alert_text(code: u8) -> String {
-    alert_name(code).map_or_else(|| code.to_string(), str::to_owned)
 }
 
 /// Whether we refused the server's certificate or signature, which ends everything after step 3.

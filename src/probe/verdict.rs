@@ -2,12 +2,11 @@
 
 use super::ProbePlan;
 use super::capture::{refusal, status_line};
-use super::explain::alert_text;
 use super::report::{Check, Status, Verdict, Verification};
 use super::session::{End, Facts};
 use crate::pki::{CertLinks, name_text};
 use crate::scenario::ProtocolPlan;
-use crate::stats::{FailureClass, Proof, ServerCertFault, Stage};
+use crate::stats::{FailureClass, Proof, ServerCertFault, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
 /// The code point of TLS 1.2.

@@ -5,8 +5,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use super::ProtocolError;
 use crate::stats::FailureClass;
 
-/// Size of one piece that is sent before its echo is read, so that neither side blocks on the other.
-const PIECE: usize = 16 * 1024;
+/// Size of one piece that is sent before its echo is read. It fits into any socket's buffers, so
+/// that neither side waits for the other to read (the kernel's smallest default is 4 KiB).
+const PIECE: usize = 4 * 1024;
 /// The byte that is sent.
 const FILL: u8 = b'e';
 
@@ -70,7 +71,7 @@ mod tests {
     #[test]
     fn large_payloads_do_not_block_either_side() {
         run(async {
-            let (mut client, mut server) = tokio::io::duplex(1_000);
+            let (mut client, mut server) = tokio::io::duplex(4_096);
             let both = async {
                 exchange(100_000, &mut client, &mut Vec::new())
                     .await

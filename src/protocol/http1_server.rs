@@ -1,4 +1,4 @@
-//! A minimal HTTP/1.1 responder for the embedded target: every request gets 200 and two bytes.
+//! A minimal HTTP/1.1 responder for the embedded target: every request gets 200 and three bytes.
 
 use httparse::{EMPTY_HEADER, Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

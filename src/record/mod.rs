@@ -13,8 +13,7 @@ pub use build::BuildInfo;
 pub use environment::Environment;
 pub use model::{
     CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
-    RunRecord, SCHEMA_VERSION, TargetCountsRecord, TimelineRecord, TrialRecord, Validity,
-    WindowRecord,
+    RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
 pub use store::{StoreError, check_writable, load, result_path, save};
 pub use summary::{CellSummary, Quantiles, Tax, TaxRow, summarise, taxes};

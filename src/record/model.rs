@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{BuildInfo, Environment};
 use crate::affinity::Placement;
 use crate::scenario::{AuthMode, Cell, Scenario};
+use crate::stats::TargetCounts;
 use crate::stats::{Accounting, HistogramError, LatencyHistogram, Metric, OkKind, Proof};
-use crate::target::TargetCounts;
 
 /// Version of the result file's shape.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -149,7 +149,7 @@ pub struct TrialRecord {
     /// CPU of the embedded target in the measure phase.
     pub target_cpu: Option<WindowRecord>,
     /// The embedded target's own counts over the whole trial.
-    pub target_counts: Option<TargetCountsRecord>,
+    pub target_counts: Option<TargetCounts>,
     /// Attempts in flight on average over the measure phase.
     pub in_flight_mean: f64,
     /// Most attempts seen in flight at once.
@@ -275,9 +275,6 @@ impl WindowRecord {
         (self.ended > 0).then(|| self.cpu_ns as f64 / 1e3 / self.ended as f64)
     }
 }
-
-/// The embedded target's own counts; see [`TargetCounts`].
-pub type TargetCountsRecord = TargetCounts;
 
 /// One second of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

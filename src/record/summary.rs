@@ -82,14 +82,21 @@ pub fn summarise(record: &RunRecord) -> Result<Vec<CellSummary>, HistogramError>
         .iter()
         .filter(|p| p.thread.starts_with("worker"))
         .count();
+    // Memory that earlier trials left behind must not count as there before the first session.
+    let trials = || record.cells.iter().flat_map(|c| &c.trials);
+    let baseline = trials().filter_map(|t| t.memory_before).min();
     record
         .cells
         .iter()
-        .map(|cell| summarise_cell(cell, workers))
+        .map(|cell| summarise_cell(cell, workers, baseline))
         .collect()
 }
 
-fn summarise_cell(cell: &CellRecord, workers: usize) -> Result<CellSummary, HistogramError> {
+fn summarise_cell(
+    cell: &CellRecord,
+    workers: usize,
+    baseline: Option<u64>,
+) -> Result<CellSummary, HistogramError> {
     let mut metrics = BTreeMap::new();
     for metric in Metric::ALL {
         let mut merged = LatencyHistogram::new();
@@ -127,7 +134,7 @@ fn summarise_cell(cell: &CellRecord, workers: usize) -> Result<CellSummary, Hist
         memory_per_session: cell
             .trials
             .iter()
-            .filter_map(memory_per_session)
+            .filter_map(|t| memory_per_session(t, baseline?))
             .reduce(f64::max),
         measured,
     })
@@ -147,8 +154,8 @@ pub(super) fn busy(trial: &TrialRecord, workers: usize) -> Option<f64> {
 /// Fewer held sessions than this drown in the noise of the process's own memory.
 const LEAST_HELD: u64 = 100;
 
-fn memory_per_session(trial: &TrialRecord) -> Option<f64> {
-    let growth = trial.memory_max?.checked_sub(trial.memory_before?)?;
+fn memory_per_session(trial: &TrialRecord, baseline: u64) -> Option<f64> {
+    let growth = trial.memory_max?.checked_sub(baseline)?;
     (trial.held_max >= LEAST_HELD).then(|| growth as f64 / trial.held_max as f64)
 }
 

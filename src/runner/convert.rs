@@ -7,8 +7,8 @@ use crate::load::TrialResult;
 use crate::record::{
     HistogramRecord, KindRecord, ObservedRecord, TimelineRecord, TrialRecord, WindowRecord,
 };
+use crate::stats::TargetCounts;
 use crate::stats::{CpuWindow, HistogramError, KindStats, Metric, Observed};
-use crate::target::TargetCounts;
 use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
 pub(super) fn trial(

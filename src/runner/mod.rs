@@ -5,6 +5,7 @@
 mod address;
 mod convert;
 mod cores;
+mod sites;
 mod target;
 
 use std::sync::Arc;
@@ -15,19 +16,20 @@ use tokio::sync::watch;
 use crate::affinity::CoreListError;
 use crate::clock::rfc3339;
 use crate::load::{
-    CellPlan, Engine, EngineError, Event, Interrupt, LoadPlan, Preflight, PreflightError, Resources,
+    Engine, EngineError, Event, Interrupt, LoadPlan, Preflight, PreflightError, Resources,
 };
-use crate::pki::{CertFacts, Identity, PkiError, load_roots};
+use crate::pki::PkiError;
 use crate::record::{
-    BuildInfo, CellRecord, Environment, PlanRecord, PreflightRecord, RunRecord, SCHEMA_VERSION,
-    Validity, judge, summarise,
+    BuildInfo, CellRecord, Environment, Note, PlanRecord, PreflightRecord, RunRecord,
+    SCHEMA_VERSION, Validity, judge, summarise,
 };
-use crate::scenario::{AuthMode, Cell, Checked, LoadModel, TargetPlan};
+use crate::scenario::{Checked, LoadModel, TargetPlan};
 use crate::stats::HistogramError;
-use crate::target::{TargetCounts, TargetError};
-use crate::tls::{ClientTls, ClientTlsSpec, TlsConfigError};
-use address::Resolved;
+use crate::stats::TargetCounts;
+use crate::target::TargetError;
+use crate::tls::TlsConfigError;
 use cores::CorePlan;
+use sites::Sites;
 use target::Embedded;
 
 pub use address::AddressError;
@@ -91,131 +93,36 @@ pub struct Prepared {
 /// Fails with what cannot be resolved, before any load.
 pub fn prepare(checked: Checked) -> Result<Prepared, RunError> {
     let cores = CorePlan::of(&checked)?;
-    let (sites, embedded, identity) = match &checked.target {
-        TargetPlan::Embedded(settings) => embedded_sites(&checked, settings, cores.target)?,
-        TargetPlan::Remote { .. } => remote_sites(&checked)?,
+    let workers = cores.workers.len();
+    let sites = match &checked.target {
+        TargetPlan::Embedded(settings) => {
+            Sites::embedded(&checked, settings, cores.target, workers)?
+        }
+        TargetPlan::Remote { .. } => Sites::remote(&checked, workers)?,
     };
-    let targets: Vec<_> = sites.iter().map(|site| site.addr.ip()).collect();
+    let targets: Vec<_> = sites.cells.iter().map(|site| site.addr.ip()).collect();
+    let trials = (checked.cells.len() * checked.scenario.trials.count) as f64;
     let preflight = Resources {
         sessions: checked.load.max_in_flight(),
         rate: checked.load.peak_rate(),
-        trial_s: (checked.stop.warmup + checked.stop.duration).as_secs_f64(),
-        workers: cores.workers.len(),
-        embedded: embedded.is_some(),
+        run_s: (checked.stop.warmup + checked.stop.duration).as_secs_f64() * trials,
+        workers,
+        embedded: sites.embedded.is_some(),
         spreads: targets.iter().all(|ip| ip.is_ipv4() && ip.is_loopback()),
     }
     .check()?;
     let plan = LoadPlan {
-        cells: sites,
+        cells: sites.cells,
         worker_cores: cores.workers,
         sources: LoadPlan::loopback_sources(&targets, preflight.sources),
         checked,
     };
     Ok(Prepared {
         plan: Arc::new(plan),
-        embedded,
+        embedded: sites.embedded,
         preflight,
-        identity,
+        identity: sites.identity,
     })
-}
-
-type Sites = (Vec<CellPlan>, Option<Embedded>, Option<String>);
-
-fn embedded_sites(
-    checked: &Checked,
-    settings: &crate::scenario::EmbeddedTarget,
-    cores: Vec<Option<usize>>,
-) -> Result<Sites, RunError> {
-    let embedded = Embedded::start(checked, settings, cores)?;
-    let roots = embedded.pki.roots().to_vec();
-    let client = embedded.pki.clients().first();
-    let sites = checked
-        .cells
-        .iter()
-        .zip(embedded.target.addrs())
-        .map(|(cell, addr)| {
-            let identity = client.filter(|_| cell.auth == AuthMode::Mutual);
-            let tls = client_tls(checked, cell, "localhost", Some(&roots), identity)?;
-            Ok(CellPlan {
-                cell: cell.clone(),
-                addr: *addr,
-                tls,
-            })
-        })
-        .collect::<Result<_, RunError>>()?;
-    let subject = subject(client.filter(|_| any_mutual(checked)))?;
-    Ok((sites, Some(embedded), subject))
-}
-
-fn remote_sites(checked: &Checked) -> Result<Sites, RunError> {
-    let scenario = &checked.scenario;
-    let Resolved { host, addr } = address::resolve(checked)?;
-    let identity = scenario
-        .identity
-        .as_ref()
-        .map(|files| Identity::load(&files.cert, files.key.as_deref()))
-        .transpose()?;
-    let roots = match (&scenario.tls.cacert, scenario.tls.insecure) {
-        (_, true) => None,
-        (Some(path), false) => Some(load_roots(path)?),
-        (None, false) => Some(Vec::new()),
-    };
-    let name = scenario.tls.sni.as_deref().unwrap_or(&host);
-    let sites = checked
-        .cells
-        .iter()
-        .map(|cell| {
-            let identity = identity.as_ref().filter(|_| cell.auth == AuthMode::Mutual);
-            let tls = client_tls(checked, cell, name, roots.as_deref(), identity)?;
-            Ok(CellPlan {
-                cell: cell.clone(),
-                addr,
-                tls,
-            })
-        })
-        .collect::<Result<_, RunError>>()?;
-    Ok((sites, None, subject(identity.as_ref())?))
-}
-
-fn client_tls(
-    checked: &Checked,
-    cell: &Cell,
-    server_name: &str,
-    roots: Option<&[rustls_pki_types::CertificateDer<'static>]>,
-    identity: Option<&Identity>,
-) -> Result<Option<ClientTls>, RunError> {
-    if cell.auth == AuthMode::None {
-        return Ok(None);
-    }
-    let tls = &checked.scenario.tls;
-    let spec = ClientTlsSpec {
-        versions: &cell.versions,
-        groups: &tls.groups,
-        suites: &tls.suites,
-        alpn: &tls.alpn,
-        server_name,
-        roots,
-        identity,
-    };
-    ClientTls::new(&spec)
-        .map(Some)
-        .map_err(|source| RunError::Tls {
-            cell: cell.name.clone(),
-            source,
-        })
-}
-
-fn any_mutual(checked: &Checked) -> bool {
-    checked
-        .cells
-        .iter()
-        .any(|cell| cell.auth == AuthMode::Mutual)
-}
-
-fn subject(identity: Option<&Identity>) -> Result<Option<String>, PkiError> {
-    let leaf = identity.and_then(|identity| identity.chain.first());
-    leaf.map(|leaf| Ok(CertFacts::parse(leaf)?.subject))
-        .transpose()
 }
 
 impl Prepared {
@@ -238,7 +145,8 @@ impl Prepared {
     ///
     /// # Errors
     ///
-    /// Fails if the engine cannot go on.
+    /// Fails if the engine cannot start or cannot finish even one trial; if it fails later, the
+    /// trials before are in the record, which says why it is not complete.
     pub fn run(
         &self,
         command: Vec<String>,
@@ -248,39 +156,7 @@ impl Prepared {
         let environment = Environment::gather();
         let engine = Engine::start(Arc::clone(&self.plan))?;
         let started_at = rfc3339(SystemTime::now());
-        let mut counts = Vec::new();
-        let mut current = (0, None);
-        let results = engine.run(
-            control,
-            self.embedded.as_ref().map(|e| e as _),
-            &mut |event| {
-                match event {
-                    Event::Begin { cell, .. } => current = (cell, self.target_counts(cell)),
-                    Event::End => {
-                        let (cell, before) = current;
-                        let after = self.target_counts(cell);
-                        counts.push(before.zip(after).map(|(b, a)| a.since(&b)));
-                    }
-                    Event::Tick { .. } => {}
-                }
-                observe(event);
-            },
-        )?;
-        let mut cells: Vec<CellRecord> = self
-            .plan
-            .cells
-            .iter()
-            .map(|site| CellRecord {
-                cell: site.cell.clone(),
-                address: site.addr.to_string(),
-                trials: Vec::new(),
-            })
-            .collect();
-        for (result, counts) in results.iter().zip(counts) {
-            cells[result.cell]
-                .trials
-                .push(convert::trial(result, counts)?);
-        }
+        let (cells, failed) = self.measure(&engine, control, observe)?;
         let mut record = RunRecord {
             schema: SCHEMA_VERSION,
             build: BuildInfo::current(),
@@ -300,7 +176,55 @@ impl Prepared {
         let planned = self.plan.cells.len() * self.plan.checked.scenario.trials.count;
         let summaries = summarise(&record)?;
         (record.validity, record.warnings) = judge(&record, &summaries, planned);
+        if let Some(error) = failed {
+            record.validity.valid = false;
+            record.validity.reasons.push(Note::new(
+                "engine-failed",
+                error.to_string(),
+                "the trials before it are complete; run the rest again",
+            ));
+        }
         Ok(record)
+    }
+
+    /// Runs the trials and sorts them by cell, each with what the embedded target counted meanwhile.
+    fn measure(
+        &self,
+        engine: &Engine,
+        control: &watch::Receiver<Interrupt>,
+        observe: &mut dyn FnMut(Event),
+    ) -> Result<(Vec<CellRecord>, Option<EngineError>), RunError> {
+        let mut counts = Vec::new();
+        let mut current = (0, None);
+        let target = self.embedded.as_ref().map(|e| e as _);
+        let (results, failed) = engine.run(control, target, &mut |event| {
+            match event {
+                Event::Begin { cell, .. } => current = (cell, self.target_counts(cell)),
+                Event::End => {
+                    let (cell, before) = current;
+                    let after = self.target_counts(cell);
+                    counts.push(before.zip(after).map(|(b, a)| a.since(&b)));
+                }
+                Event::Tick { .. } => {}
+            }
+            observe(event);
+        });
+        let failed = match failed {
+            Some(error) if results.is_empty() => return Err(error.into()),
+            other => other,
+        };
+        let mut cells: Vec<CellRecord> = (self.plan.cells.iter())
+            .map(|site| CellRecord {
+                cell: site.cell.clone(),
+                address: site.addr.to_string(),
+                trials: Vec::new(),
+            })
+            .collect();
+        for (result, counts) in results.iter().zip(counts) {
+            let trial = convert::trial(result, counts)?;
+            cells[result.cell].trials.push(trial);
+        }
+        Ok((cells, failed))
     }
 
     fn plan_record(&self, engine: &Engine) -> PlanRecord {

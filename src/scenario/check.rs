@@ -8,8 +8,9 @@ use super::request::http_request;
 use super::url::{Scheme, Url, parse_resolve, parse_url};
 use super::{
     Arrivals, AuthMode, Cell, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
-    StageSection,
+    StageSection, Timeouts,
 };
+use crate::units::Rate;
 
 /// A scenario of which every part is known to fit the others.
 #[derive(Debug, Clone)]
@@ -156,6 +157,14 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
     let load = load(&scenario)?;
     let stop = stop(&scenario)?;
+    timeouts(&scenario.timeouts)?;
+    if scenario.workers.count == Some(0) {
+        return Err(Problem::new(
+            "workers.count",
+            "without a worker there is no load",
+            "write at least 1, or leave it out",
+        ));
+    }
     if scenario.trials.count == 0 {
         return Err(Problem::new(
             "trials.count",
@@ -184,7 +193,7 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
                 "give target.url, or drop it",
             ));
         }
-        if section.allow_public {
+        if section.allow_public || section.public_rate_cap.is_some() {
             return Err(Problem::new(
                 "target.allow-public",
                 "the embedded target is never public",
@@ -409,7 +418,7 @@ fn load(scenario: &Scenario) -> Result<LoadModel, Problem> {
         scenario
             .target
             .public_rate_cap
-            .map_or(PUBLIC_RATE_CAP, super::super::units::Rate::as_per_second)
+            .map_or(PUBLIC_RATE_CAP, Rate::as_per_second)
     });
     if open {
         open_loop(scenario, cap)
@@ -430,10 +439,8 @@ fn open_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem
     let rate = match section.rate {
         Some(rate) if section.stages.is_empty() => Profile::constant(rate.as_per_second()),
         from => Profile::ramp(
-            from.map_or(0.0, super::super::units::Rate::as_per_second),
-            stage_values(&section.stages, |s| {
-                s.rate.map(super::super::units::Rate::as_per_second)
-            })?,
+            from.map_or(0.0, Rate::as_per_second),
+            stage_values(&section.stages, |s| s.rate.map(Rate::as_per_second))?,
         ),
     };
     if let Some(cap) = cap
@@ -567,4 +574,22 @@ fn stop(scenario: &Scenario) -> Result<Stop, Problem> {
         total: section.total,
         grace: section.grace.map_or(Duration::from_secs(5), |g| g.0),
     })
+}
+
+fn timeouts(timeouts: &Timeouts) -> Result<(), Problem> {
+    let all = [
+        ("timeouts.connect", timeouts.connect),
+        ("timeouts.handshake", timeouts.handshake),
+        ("timeouts.confirm", timeouts.confirm),
+        ("timeouts.exchange", timeouts.exchange),
+        ("timeouts.close", timeouts.close),
+    ];
+    match all.into_iter().find(|(_, span)| span.0.is_zero()) {
+        Some((key, _)) => Err(Problem::new(
+            key,
+            "no time is left to do it in",
+            "write at least 1ms",
+        )),
+        None => Ok(()),
+    }
 }

@@ -75,12 +75,20 @@ impl Default for Scenario {
 }
 
 impl Scenario {
-    /// A copy for the record: header values, which may be tokens, are left out.
+    /// A copy for the record: header values and URL queries, which may be tokens, are left out.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mut copy = self.clone();
         for header in &mut copy.protocol.headers {
             "(redacted)".clone_into(&mut header.value);
+        }
+        for text in [&mut copy.target.url, &mut copy.protocol.path]
+            .into_iter()
+            .flatten()
+        {
+            if let Some((path, _)) = text.split_once('?') {
+                *text = format!("{path}?(redacted)");
+            }
         }
         copy
     }

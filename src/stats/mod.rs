@@ -8,6 +8,7 @@ mod histogram;
 mod observed;
 mod outcome;
 mod spread;
+mod target_counts;
 mod trial;
 
 pub use accounting::{Accounting, FailureRecord};
@@ -15,7 +16,8 @@ pub use histogram::{HistogramError, LatencyHistogram};
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
     CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,
-    Stage, alert_name,
+    Stage, alert_name, alert_text,
 };
 pub use spread::Spread;
+pub use target_counts::TargetCounts;
 pub use trial::{CpuWindow, KindStats, Metric, Phase, Sample, TimelineRow, TrialStats};

@@ -55,8 +55,6 @@ pub enum Stage {
     Confirm,
     /// From a request to the end of its response.
     FirstByte,
-    /// From our `close_notify` to the server's end of stream.
-    Close,
 }
 
 impl Stage {
@@ -66,7 +64,6 @@ impl Stage {
             Self::Handshake => "handshake",
             Self::Confirm => "confirm",
             Self::FirstByte => "first_byte",
-            Self::Close => "close",
         }
     }
 }
@@ -344,10 +341,7 @@ impl fmt::Display for FailureClass {
                 ServerCertFault::Signature => "server_cert.signature",
                 ServerCertFault::Other => "server_cert.other",
             }),
-            Self::Alert(code) => match alert_name(*code) {
-                Some(name) => write!(f, "alert.{name}"),
-                None => write!(f, "alert.{code}"),
-            },
+            Self::Alert(code) => write!(f, "alert.{}", alert_text(*code)),
             Self::Eof(stage) => write!(f, "eof.{}", stage.label()),
             Self::Reset(stage) => write!(f, "reset.{}", stage.label()),
             Self::Transport(stage) => write!(f, "transport.{}", stage.label()),
@@ -421,6 +415,11 @@ pub enum Outcome {
     },
     /// The run ended first.
     Cancelled(CancelPhase),
+}
+
+/// The name of an alert, or its number if the registry has none.
+pub fn alert_text(code: u8) -> String {
+    alert_name(code).map_or_else(|| code.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

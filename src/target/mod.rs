@@ -16,11 +16,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::watch;
 
 use counters::ListenerCounters;
-pub use counters::TargetCounts;
 
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ThreadClock;
 use crate::scenario::ProtocolKind;
+use crate::stats::TargetCounts;
 use crate::tls::ServerTls;
 
 /// Length of the accept queue that is asked for; the kernel caps it at `net.core.somaxconn`.

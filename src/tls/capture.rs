@@ -59,6 +59,16 @@ pub enum Finding {
     NotChecked,
 }
 
+impl Finding {
+    /// Why the check failed, if it did.
+    pub fn fault(&self) -> Option<ServerCertFault> {
+        match self {
+            Self::Failed { fault, .. } => Some(*fault),
+            _ => None,
+        }
+    }
+}
+
 /// How we judged the server's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {

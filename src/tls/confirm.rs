@@ -48,8 +48,9 @@ pub async fn explain<S: SessionStream>(
     failure(&Fault::Io(error), stage)
 }
 
-/// Ends a session on which nothing was asked, and takes unasked data, a ticket or the server's
-/// orderly close for the proof, with the time it came.
+/// Ends a session on which nothing was asked, and takes a ticket, unasked data or the server's
+/// orderly close for the proof, with the time it came. Data comes second, since it may be no more
+/// than a complaint that nothing was asked (haproxy sends HTTP 400 to a bare close).
 ///
 /// # Errors
 ///
@@ -69,14 +70,14 @@ pub async fn confirm_by_close<S: SessionStream>(
     }
     let marks = stream.marks();
     let proofs = [
-        (Proof::ApplicationData, marks.data),
         (Proof::NewSessionTicket, marks.ticket),
+        (Proof::ApplicationData, marks.data),
         (Proof::OrderlyClose, marks.closed),
     ];
-    let strongest = proofs
+    let first = proofs
         .into_iter()
         .find_map(|(proof, at)| Some((proof, at?)));
-    match (strongest, ended) {
+    match (first, ended) {
         (Some(proof), _) => Ok(proof),
         (None, Err(_)) => Err(timed_out(Stage::Confirm, limit)),
         (None, Ok(_)) => Err((

@@ -1,0 +1,66 @@
+//! What the sessions of one worker share during one trial. Nothing in it is shared with another
+//! worker's hot path.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::sleep_until;
+
+use super::LoadPlan;
+use super::connect::Connector;
+use super::recorder::Recorder;
+use crate::scenario::{ProtocolPlan, Timeouts};
+use crate::tls::ClientTls;
+
+/// The surroundings of a session.
+#[derive(Debug)]
+pub(super) struct Env {
+    pub plan: Arc<LoadPlan>,
+    /// Where sessions connect to.
+    pub addr: SocketAddr,
+    /// This worker's own TLS configuration; `None` for plain TCP.
+    pub tls: Option<ClientTls>,
+    pub connector: Connector,
+    pub recorder: Rc<Recorder>,
+    /// Set once the load has ended: no new sessions, held ones are let go.
+    pub stop: watch::Sender<bool>,
+}
+
+impl Env {
+    /// How long each stage may take.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.plan.checked.scenario.timeouts
+    }
+
+    /// What is spoken on a session.
+    pub fn protocol(&self) -> &ProtocolPlan {
+        &self.plan.checked.protocol
+    }
+
+    /// How long a confirmed session is kept open.
+    pub fn hold(&self) -> Duration {
+        self.plan.checked.hold
+    }
+
+    /// Whether the load has ended.
+    pub fn stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Waits until the load has ended.
+    pub async fn until_stopped(&self) {
+        // An error would mean that the sender is gone, and it is ours.
+        let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Waits until `at`, or until the load has ended if that comes first.
+    pub async fn sleep_until(&self, at: Instant) {
+        tokio::select! {
+            () = sleep_until(at.into()) => {}
+            () = self.until_stopped() => {}
+        }
+    }
+}
