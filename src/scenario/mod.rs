@@ -5,6 +5,7 @@
 
 mod cells;
 mod check;
+mod check_load;
 mod error;
 mod model;
 mod profile;

@@ -1,0 +1,205 @@
+//! How hard and for how long: from the keys of `[load]` and `[timeouts]` to what they mean.
+
+use std::time::Duration;
+
+use super::error::Problem;
+use super::{LoadModel, Profile, Scenario, StageSection, Stop, Timeouts};
+use crate::units::Rate;
+
+/// What bounds a trial that was given a total but no duration.
+const LONGEST_BY_TOTAL: Duration = Duration::from_secs(600);
+/// Most sessions per second to a public address unless the scenario raises it.
+const PUBLIC_RATE_CAP: f64 = 50.0;
+
+pub(super) fn load(scenario: &Scenario) -> Result<LoadModel, Problem> {
+    let section = &scenario.load;
+    let stage_rates = section.stages.iter().any(|s| s.rate.is_some());
+    let stage_sessions = section.stages.iter().any(|s| s.sessions.is_some());
+    let open = section.rate.is_some() || stage_rates;
+    let closed = section.sessions.is_some() || stage_sessions;
+    if open && closed {
+        return Err(Problem::new(
+            "load",
+            "a rate is an open loop, a number of sessions a closed one; this has both",
+            "keep one; to bound an open loop write max-in-flight",
+        ));
+    }
+    let cap = scenario.target.allow_public.then(|| {
+        scenario
+            .target
+            .public_rate_cap
+            .map_or(PUBLIC_RATE_CAP, Rate::as_per_second)
+    });
+    if open {
+        open_loop(scenario, cap)
+    } else {
+        closed_loop(scenario, cap)
+    }
+}
+
+fn open_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem> {
+    let section = &scenario.load;
+    if section.ramp_up.is_some() {
+        return Err(Problem::new(
+            "load.ramp-up",
+            "it is for a closed loop",
+            "write stages for an open one",
+        ));
+    }
+    let rate = match section.rate {
+        Some(rate) if section.stages.is_empty() => Profile::constant(rate.as_per_second()),
+        from => Profile::ramp(
+            from.map_or(0.0, Rate::as_per_second),
+            stage_values(&section.stages, |s| s.rate.map(Rate::as_per_second))?,
+        ),
+    };
+    if let Some(cap) = cap
+        && rate.peak() > cap
+    {
+        return Err(Problem::new(
+            "load.rate",
+            format!(
+                "{}/s is above the cap of {cap}/s for a public address",
+                rate.peak()
+            ),
+            "lower it, or raise target.public-rate-cap if the server's owner agrees",
+        ));
+    }
+    let max_in_flight = section.max_in_flight.unwrap_or(1_000);
+    if max_in_flight == 0 {
+        return Err(Problem::new(
+            "load.max-in-flight",
+            "nothing could ever start",
+            "write at least 1",
+        ));
+    }
+    Ok(LoadModel::Open {
+        rate,
+        arrivals: section.arrivals.unwrap_or_default(),
+        max_in_flight,
+    })
+}
+
+fn closed_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem> {
+    let section = &scenario.load;
+    if section.arrivals.is_some() || section.max_in_flight.is_some() {
+        return Err(Problem::new(
+            "load",
+            "arrivals and max-in-flight are for an open loop",
+            "write rate, or drop them",
+        ));
+    }
+    let sessions = section.sessions.map(|s| s as f64);
+    if sessions == Some(0.0) && section.stages.is_empty() {
+        return Err(Problem::new(
+            "load.sessions",
+            "no session would ever start",
+            "write at least 1",
+        ));
+    }
+    let profile = match (&section.stages[..], section.ramp_up) {
+        ([], None) => Profile::constant(sessions.unwrap_or(10.0)),
+        ([], Some(over)) => Profile::ramp(0.0, [(over.0.as_secs_f64(), sessions.unwrap_or(10.0))]),
+        (_, Some(_)) => {
+            return Err(Problem::new(
+                "load.ramp-up",
+                "stages are a ramp already",
+                "drop one of them",
+            ));
+        }
+        (stages, None) => Profile::ramp(
+            sessions.unwrap_or(0.0),
+            stage_values(stages, |s| s.sessions.map(|n| n as f64))?,
+        ),
+    };
+    Ok(LoadModel::Closed {
+        sessions: profile,
+        start_cap: cap,
+    })
+}
+
+fn stage_values(
+    stages: &[StageSection],
+    value: impl Fn(&StageSection) -> Option<f64>,
+) -> Result<Vec<(f64, f64)>, Problem> {
+    stages
+        .iter()
+        .map(|stage| {
+            let value = value(stage).ok_or_else(|| {
+                Problem::new(
+                    "load.stages",
+                    "a stage leaves out what the others set",
+                    "give every stage rate, or every stage sessions",
+                )
+            })?;
+            Ok((stage.over.0.as_secs_f64(), value))
+        })
+        .collect()
+}
+
+pub(super) fn stop(scenario: &Scenario) -> Result<Stop, Problem> {
+    let section = &scenario.load;
+    let ramp: Duration = section.stages.iter().map(|s| s.over.0).sum();
+    if !section.stages.is_empty() && section.duration.is_some() {
+        return Err(Problem::new(
+            "load.duration",
+            "the stages already say how long the load lasts",
+            "drop it; for a plateau add a stage with the same value",
+        ));
+    }
+    if section.total == Some(0) {
+        return Err(Problem::new(
+            "load.total",
+            "no session would ever start",
+            "write at least 1",
+        ));
+    }
+    let duration = match (section.duration, section.total) {
+        (Some(duration), _) => duration.0,
+        (None, _) if !section.stages.is_empty() => ramp,
+        (None, Some(_)) => LONGEST_BY_TOTAL,
+        (None, None) => Duration::from_secs(10),
+    };
+    if duration.is_zero() {
+        return Err(Problem::new(
+            "load.duration",
+            "nothing would be measured",
+            "write at least 1ms",
+        ));
+    }
+    let no_warmup = section.total.is_some() || !section.stages.is_empty();
+    let warmup = section
+        .warmup
+        .map_or(Duration::from_secs(u64::from(!no_warmup)), |w| w.0);
+    if !section.stages.is_empty() && section.warmup.is_some() {
+        return Err(Problem::new(
+            "load.warmup",
+            "a ramp is measured from its beginning",
+            "drop it; the first stage can be the warm-up",
+        ));
+    }
+    Ok(Stop {
+        warmup,
+        duration,
+        total: section.total,
+        grace: section.grace.map_or(Duration::from_secs(5), |g| g.0),
+    })
+}
+
+pub(super) fn timeouts(timeouts: &Timeouts) -> Result<(), Problem> {
+    let all = [
+        ("timeouts.connect", timeouts.connect),
+        ("timeouts.handshake", timeouts.handshake),
+        ("timeouts.confirm", timeouts.confirm),
+        ("timeouts.exchange", timeouts.exchange),
+        ("timeouts.close", timeouts.close),
+    ];
+    match all.into_iter().find(|(_, span)| span.0.is_zero()) {
+        Some((key, _)) => Err(Problem::new(
+            key,
+            "no time is left to do it in",
+            "write at least 1ms",
+        )),
+        None => Ok(()),
+    }
+}
