@@ -88,7 +88,7 @@ fn the_built_in_scenario_prints_a_table_and_saves_a_result_that_prints_the_same(
     assert_eq!(text(&again.stdout), stdout);
     let record = record::load(&saved[0]).unwrap();
     assert_eq!(record.cells.len(), 3);
-    assert_eq!(record.plan.scenario.name, "mtls-tax");
+    assert_eq!(record.plan.scenario.name, "embedded");
     assert!(record.environment.kernel.is_some());
 }
 
@@ -321,7 +321,7 @@ fn interrupted(signals: &[&str], args: &str) -> RunRecord {
         .args("run --auth mutual --duration 60s --warmup 0s -o out.json".split(' '))
         .args(args.split(' '));
     let mut running = Running::start(command);
-    wait_for_stderr(&mut running, "trials");
+    wait_for_stderr(&mut running, "trial");
     std::thread::sleep(Duration::from_millis(500));
     for signal in signals {
         running.signal(signal);

@@ -107,9 +107,9 @@ fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
     let color = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let template = if color {
-        "{bar:30.cyan/blue} {percent:>3} % {msg}"
+        "{bar:30.cyan/blue} {percent:>3} % {wide_msg}"
     } else {
-        "{bar:30} {percent:>3} % {msg}"
+        "{bar:30} {percent:>3} % {wide_msg}"
     };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

@@ -191,6 +191,9 @@ impl RunArgs {
             // The text that came with the scenario explains another load than this one.
             scenario.question.clear();
             scenario.reading.clear();
+            if self.target.is_none() {
+                "embedded".clone_into(&mut scenario.name);
+            }
         }
         self.timeouts.apply(scenario);
         self.threads.apply(scenario);
@@ -243,14 +246,12 @@ fn announce(checked: &Checked) {
     let stop = checked.stop;
     let trials = checked.cells.len() * checked.scenario.trials.count;
     let seconds = (stop.warmup + stop.duration).as_secs_f64() * trials as f64;
-    if stop.total.is_none() {
-        eprintln!(
-            "{}: {trials} trials, about {seconds:.0} s",
-            checked.scenario.name
-        );
-    } else {
-        eprintln!("{}: {trials} trials", checked.scenario.name);
-    }
+    let plural = if trials == 1 { "" } else { "s" };
+    let length = match stop.total {
+        Some(_) => String::new(),
+        None => format!(", about {seconds:.0} s"),
+    };
+    eprintln!("{}: {trials} trial{plural}{length}", checked.scenario.name);
 }
 
 fn print(record: &RunRecord, json: bool) -> anyhow::Result<()> {

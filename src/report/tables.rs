@@ -51,13 +51,18 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
         (None, None) => {}
     }
     row("confirmed /s", &|s| plain(s.confirmed_rate));
+    // One exchange a session is what `confirm` already shows.
+    let several = |s: &CellSummary| quantiles(s, Metric::Exchange).count > s.measured.ok_total();
     for metric in [
         Metric::Connect,
         Metric::Handshake,
         Metric::Confirm,
+        Metric::Exchange,
         Metric::Latency,
     ] {
-        quantile_rows(&mut row, metric);
+        if metric != Metric::Exchange || summaries.iter().any(several) {
+            quantile_rows(&mut row, metric, summaries);
+        }
     }
     if summaries
         .iter()
@@ -91,11 +96,17 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
 /// Adds a row: its label, and what it says of a cell.
 type AddRow<'a> = dyn FnMut(&str, &dyn Fn(&CellSummary) -> String) + 'a;
 
-fn quantile_rows(row: &mut AddRow<'_>, metric: Metric) {
+fn quantile_rows(row: &mut AddRow<'_>, metric: Metric, summaries: &[CellSummary]) {
     let label = metric.label();
     row(&format!("{label} p50"), &|s| time(quantiles(s, metric).p50));
     row("  p90", &|s| time(quantiles(s, metric).p90));
     row("  p99", &|s| time(quantiles(s, metric).p99));
+    if summaries
+        .iter()
+        .any(|s| quantiles(s, metric).p999.is_some())
+    {
+        row("  p99.9", &|s| time(quantiles(s, metric).p999));
+    }
     row("  max", &|s| {
         let all = quantiles(s, metric);
         if all.overflow > 0 {

@@ -121,9 +121,18 @@ fn header(out: &mut String, record: &RunRecord, style: Style) {
 
 fn load(plan: &PlanRecord) -> String {
     match (plan.asked_rate, plan.asked_sessions_max) {
-        (Some(rate), _) => format!("open loop, {}/s", three_digits(rate)),
+        (Some(rate), _) => format!("open loop, {}/s", trimmed(rate)),
         (None, Some(sessions)) => format!("closed loop, {} sessions", format_count(sessions)),
         (None, None) => plan.load_model.clone(),
+    }
+}
+
+/// A rate without the zeros that say nothing.
+fn trimmed(rate: f64) -> String {
+    if rate.fract() == 0.0 {
+        format!("{rate:.0}")
+    } else {
+        three_digits(rate)
     }
 }
 
