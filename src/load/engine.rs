@@ -13,6 +13,7 @@ use super::LoadPlan;
 use super::control::Interrupt;
 use super::preflight::resident_memory;
 use super::recorder::LiveCounters;
+use super::steal::CpuTicks;
 use super::worker::{Job, run_trial};
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ns_between;
@@ -99,6 +100,8 @@ pub struct TrialResult {
     pub stats: TrialStats,
     /// The target's CPU in the measure phase, where the target is ours.
     pub target_cpu: Option<CpuWindow>,
+    /// Share of all CPU time that the hypervisor gave to others in the measure phase.
+    pub stolen: Option<f64>,
     /// Most sessions seen held open at once.
     pub held_max: u64,
     /// Most attempts and sessions seen in flight at once.
@@ -225,6 +228,7 @@ impl Engine {
             length_ns: ns_between(start, Instant::now()),
             stats,
             target_cpu: watched.target_cpu,
+            stolen: watched.stolen,
             held_max: watched.held_max,
             in_flight_max: watched.in_flight_max,
             memory_before: watched.memory_before,
@@ -282,13 +286,22 @@ impl Engine {
     }
 }
 
+/// What the clocks said when the measure phase began.
+struct Opened {
+    at: Instant,
+    target_cpu: Option<Duration>,
+    ticks: Option<CpuTicks>,
+}
+
 /// What the engine notices of one trial from outside.
 struct Watched {
+    closed: bool,
     open_at: Instant,
     close_at: Instant,
     next_tick: Instant,
-    opened: Option<(Instant, Duration)>,
+    opened: Option<Opened>,
     target_cpu: Option<CpuWindow>,
+    stolen: Option<f64>,
     live: LiveTotals,
     held_max: u64,
     in_flight_max: u64,
@@ -300,6 +313,8 @@ impl Watched {
     fn new(open_at: Instant, close_at: Instant) -> Self {
         let memory = resident_memory();
         Self {
+            closed: false,
+            stolen: None,
             open_at,
             close_at,
             next_tick: Instant::now() + TICK,
@@ -327,8 +342,12 @@ impl Watched {
 
     fn look(&mut self, target: Option<&dyn TargetView>, live: &LiveTotals) {
         let now = Instant::now();
-        if self.opened.is_none() && self.target_cpu.is_none() && now >= self.open_at {
-            self.opened = target.map(|t| (now, t.cpu()));
+        if self.opened.is_none() && !self.closed && now >= self.open_at {
+            self.opened = Some(Opened {
+                at: now,
+                target_cpu: target.map(TargetView::cpu),
+                ticks: CpuTicks::read(),
+            });
         }
         if now >= self.close_at {
             self.close_window(target);
@@ -343,15 +362,22 @@ impl Watched {
     }
 
     fn close_window(&mut self, target: Option<&dyn TargetView>) {
-        let (Some((began, before)), Some(target)) = (self.opened.take(), target) else {
+        let Some(opened) = self.opened.take() else {
             return;
         };
-        let used = target.cpu().saturating_sub(before).as_nanos();
-        self.target_cpu = Some(CpuWindow {
-            cpu_ns: u64::try_from(used).unwrap_or(u64::MAX),
-            wall_ns: ns_between(began, Instant::now()),
-            ended: 0,
-            confirmed: 0,
+        self.closed = true;
+        self.stolen = opened
+            .ticks
+            .zip(CpuTicks::read())
+            .and_then(|(b, a)| a.stolen_since(b));
+        self.target_cpu = opened.target_cpu.zip(target).map(|(before, target)| {
+            let used = target.cpu().saturating_sub(before).as_nanos();
+            CpuWindow {
+                cpu_ns: u64::try_from(used).unwrap_or(u64::MAX),
+                wall_ns: ns_between(opened.at, Instant::now()),
+                ended: 0,
+                confirmed: 0,
+            }
         });
     }
 

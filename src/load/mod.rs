@@ -16,6 +16,7 @@ mod preflight;
 mod recorder;
 mod schedule;
 mod session;
+mod steal;
 mod worker;
 
 pub use control::Interrupt;

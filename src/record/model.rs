@@ -148,6 +148,9 @@ pub struct TrialRecord {
     pub worker_cpu: WindowRecord,
     /// CPU of the embedded target in the measure phase.
     pub target_cpu: Option<WindowRecord>,
+    /// Share of all CPU time, 0 to 1, that a hypervisor gave to others in the measure phase.
+    #[serde(default)]
+    pub stolen: Option<f64>,
     /// The embedded target's own counts over the whole trial.
     pub target_counts: Option<TargetCounts>,
     /// Attempts in flight on average over the measure phase.

@@ -14,6 +14,9 @@ const MOST_LAG: f64 = 0.10;
 /// ... unless it is below this, in nanoseconds: waking a thread takes tens of microseconds.
 const LEAST_LAG_NS: u64 = 250_000;
 
+/// More CPU time than this taken by a hypervisor makes latency and rate its own.
+const MOST_STOLEN: f64 = 0.05;
+
 /// Judges a record from its cells and their summaries: why it is invalid, and what else a reader
 /// should know.
 pub fn judge(
@@ -118,7 +121,17 @@ fn generator_limited(cell: &CellRecord, summary: &CellSummary, plan: &PlanRecord
         (Some(lag), Some(service)) if lag > LEAST_LAG_NS => lag as f64 / service.max(1) as f64,
         _ => 0.0,
     };
-    let what = if busiest > MOST_BUSY {
+    let stolen = cell
+        .trials
+        .iter()
+        .filter_map(|t| t.stolen)
+        .fold(0.0, f64::max);
+    let what = if stolen > MOST_STOLEN {
+        format!(
+            "in one trial a hypervisor gave {:.0} % of the CPU time to others",
+            stolen * 100.0
+        )
+    } else if busiest > MOST_BUSY {
         format!(
             "the workers were on the CPU {:.0} % of the time",
             busiest * 100.0

@@ -38,6 +38,7 @@ pub(super) fn trial(
             .collect(),
         worker_cpu: window(&stats.worker_cpu),
         target_cpu: result.target_cpu.as_ref().map(window),
+        stolen: result.stolen,
         target_counts,
         in_flight_mean: if wall_ns > 0 {
             stats.in_flight_area_ns as f64 / wall_ns as f64
