@@ -145,15 +145,20 @@ fn the_schema_in_docs_is_the_codes() {
     );
 }
 
-/// A result of schema version 1 with failures, kept as it was written.
-const FIXTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/result-v1.json");
+/// Results of schema version 1, kept as they were written: one with failures only, one with a tax.
+const FIXTURES: [&str; 2] = ["result-v1.json", "result-v1-tax.json"];
 
 #[test]
-fn an_old_result_still_prints() {
+fn old_results_still_print() {
     let dir = tempfile::tempdir().unwrap();
-    let output = run(dir.path(), &format!("report {FIXTURE}"));
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    insta::assert_snapshot!("report_of_a_v1_result", text(&output.stdout));
+    for fixture in FIXTURES {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures")
+            .join(fixture);
+        let output = run(dir.path(), &format!("report {}", path.display()));
+        assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+        insta::assert_snapshot!(format!("report_of_{fixture}"), text(&output.stdout));
+    }
 }
 
 #[test]

@@ -132,7 +132,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     };
     record::check_writable(&directory)?;
     let prepared = prepare(checked)?;
-    let control = signals::control().context("cannot listen for signals")?;
+    let control = signals::control("finishing what is in flight; once more to stop at once")
+        .context("cannot listen for signals")?;
     let mut progress = progress(&prepared, args.quiet);
     let record = prepared.run(command_line(args), &control, &mut |event| {
         progress.on(event);

@@ -143,14 +143,10 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         listeners: vec![listener],
         cores: cores(args)?,
     };
-    let mut control = signals::control().context("cannot listen for signals")?;
+    let mut control = signals::control("stopping").context("cannot listen for signals")?;
     let target = Target::start(&spec)?;
     for addr in target.addrs() {
-        let host = if addr.ip().is_loopback() {
-            "localhost".to_owned()
-        } else {
-            host(addr.ip())
-        };
+        let host = host(addr.ip());
         println!(
             "listening on https://{host}:{} ({} threads)",
             addr.port(),
@@ -184,6 +180,8 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
 
 fn host(ip: IpAddr) -> String {
     match ip {
+        // The name that test certificates carry.
+        IpAddr::V4(v4) if v4.is_loopback() => "localhost".to_owned(),
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
     }

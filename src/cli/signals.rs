@@ -7,12 +7,13 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::watch;
 
-/// Listens for signals from now on; each moves the control one step towards the end.
+/// Listens for signals from now on; each moves the control one step towards the end. The first one
+/// is answered with `announcement` on stderr.
 ///
 /// # Errors
 ///
 /// Fails if the handlers cannot be installed.
-pub fn control() -> io::Result<watch::Receiver<Interrupt>> {
+pub fn control(announcement: &'static str) -> io::Result<watch::Receiver<Interrupt>> {
     let (sender, receiver) = watch::channel(Interrupt::None);
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new()
@@ -21,9 +22,7 @@ pub fn control() -> io::Result<watch::Receiver<Interrupt>> {
             for _ in signals.forever() {
                 let next = match *sender.borrow() {
                     Interrupt::None => {
-                        eprintln!(
-                            "interrupted: finishing what is in flight; once more to stop at once"
-                        );
+                        eprintln!("interrupted: {announcement}");
                         Interrupt::Drain
                     }
                     Interrupt::Drain | Interrupt::Abort => Interrupt::Abort,

@@ -273,9 +273,11 @@ pub struct WindowRecord {
 }
 
 impl WindowRecord {
-    /// CPU microseconds per attempt that ended in the window.
+    /// CPU microseconds per session that ended in the window. `None` if more than one in a hundred
+    /// failed: what failures cost says nothing about a session.
     pub fn us_per_session(&self) -> Option<f64> {
-        (self.ended > 0).then(|| self.cpu_ns as f64 / 1e3 / self.ended as f64)
+        let counts = self.ended > 0 && self.confirmed as f64 >= 0.99 * self.ended as f64;
+        counts.then(|| self.cpu_ns as f64 / 1e3 / self.ended as f64)
     }
 }
 

@@ -200,11 +200,14 @@ pub fn taxes(record: &RunRecord) -> Result<Vec<Tax>, HistogramError> {
         });
         if let Some(base) = base {
             let rows = tax_rows(cell, base)?;
-            taxes.push(Tax {
-                cell: cell.cell.name.clone(),
-                base: base.cell.name.clone(),
-                rows,
-            });
+            // Without a round in which both were measured there is nothing to compare.
+            if !rows.is_empty() {
+                taxes.push(Tax {
+                    cell: cell.cell.name.clone(),
+                    base: base.cell.name.clone(),
+                    rows,
+                });
+            }
         }
     }
     Ok(taxes)

@@ -147,10 +147,10 @@ fn generator_limited(cell: &CellRecord, summary: &CellSummary, plan: &PlanRecord
     Some(Note::new(
         "generator-limited",
         format!(
-            "{}: {what}, so latency and rate are the generator's own",
+            "{}: {what}, so latency and rate are not the server's alone",
             cell.cell.name
         ),
-        "ask for less, add workers and cores, or read only the CPU figures",
+        "use a quieter machine, ask for less, or add workers and cores; CPU figures suffer least",
     ))
 }
 

@@ -99,24 +99,34 @@ fn header(out: &mut String, record: &RunRecord, style: Style) {
         (Some(url), Some(cell)) => format!("{url} ({})", cell.address),
         _ => "the embedded target".to_owned(),
     };
-    let threads = |prefix: &str| -> Vec<String> {
-        let of_prefix = plan
-            .placements
-            .iter()
-            .filter(|p| p.thread.starts_with(prefix));
-        of_prefix
-            .map(|p| p.core.map_or("any".to_owned(), |core| core.to_string()))
-            .collect()
-    };
-    let mut places = format!("workers on cores {}", threads("worker").join(","));
+    let mut places = threads(plan, "worker");
     if scenario.target.url.is_none() {
-        let _ = write!(places, ", target on {}", threads("target").join(","));
+        let _ = write!(places, ", {}", threads(plan, "target"));
     }
     line(
         out,
         &format!("against {target}, {places}, provider {}", plan.provider),
     );
     line(out, "");
+}
+
+/// How many threads of a kind there were, and on which cores: `2 workers on cores 0,1`.
+fn threads(plan: &PlanRecord, kind: &str) -> String {
+    let cores: Vec<String> = (plan.placements.iter())
+        .filter(|p| p.thread.starts_with(kind))
+        .map(|p| p.core.map_or("any".to_owned(), |core| core.to_string()))
+        .collect();
+    let plural = if cores.len() == 1 { "" } else { "s" };
+    let name = if kind == "target" {
+        "target thread"
+    } else {
+        kind
+    };
+    format!(
+        "{} {name}{plural} on core{plural} {}",
+        cores.len(),
+        cores.join(",")
+    )
 }
 
 fn load(plan: &PlanRecord) -> String {
