@@ -158,7 +158,7 @@ fn large_bodies_and_payloads_go_through() {
 #[test]
 fn sessions_are_held_open_at_once() {
     let record = run(scenario(
-        "[load]\nsessions = 200\nhold = \"10s\"\nramp-up = \"300ms\"\nduration = \"1500ms\"\nwarmup = \"0s\"\n",
+        "[load]\nsessions = 200\nhold = \"30s\"\nramp-up = \"300ms\"\nduration = \"4s\"\nwarmup = \"0s\"\n",
     ));
     let trial = &only(&record).trials[0];
     assert_eq!(trial.held_max, 200);
@@ -245,7 +245,7 @@ fn an_alert_is_not_lost_while_a_session_is_held() {
 #[test]
 fn one_session_in_flight_starves_no_arrival_of_a_second_worker() {
     let record = run(scenario(
-        "[load]\nrate = \"50/s\"\nmax-in-flight = 1\ntotal = 20\n[workers]\ncount = 2\n",
+        "[load]\nrate = \"20/s\"\nmax-in-flight = 1\ntotal = 20\n[workers]\ncount = 2\n",
     ));
     let counts = total(&record);
     assert_eq!(counts.scheduled, 20);

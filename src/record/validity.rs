@@ -248,3 +248,84 @@ fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{load, summarise};
+
+    /// A valid record of three cells and two trials each, changed by `change`, and judged.
+    fn judged(change: impl FnOnce(&mut RunRecord)) -> (Validity, Vec<Note>) {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut record = load(&root.join("tests/fixtures/result-v1-tax.json")).unwrap();
+        change(&mut record);
+        let summaries = summarise(&record).unwrap();
+        judge(&record, &summaries, 6)
+    }
+
+    fn codes(notes: &[Note]) -> Vec<&str> {
+        notes.iter().map(|note| note.code.as_str()).collect()
+    }
+
+    /// The reasons after a change to the first trial of the mutual cell.
+    fn reasons(change: impl FnOnce(&mut TrialRecord)) -> Vec<String> {
+        let (validity, _) = judged(|record| change(&mut record.cells[2].trials[0]));
+        assert!(validity.complete);
+        assert_eq!(validity.valid, validity.reasons.is_empty());
+        validity.reasons.into_iter().map(|r| r.code).collect()
+    }
+
+    #[test]
+    fn what_was_asked_and_happened_is_valid() {
+        let (validity, warnings) = judged(|_| {});
+        assert!(validity.valid && validity.complete, "{validity:?}");
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+
+    #[test]
+    fn what_did_not_happen_as_asked_is_named() {
+        assert_eq!(
+            reasons(|t| t.measured.scheduled += 100),
+            ["load-not-achieved"]
+        );
+        assert_eq!(
+            reasons(|t| t.worker_cpu.cpu_ns = t.worker_cpu.wall_ns),
+            ["generator-limited"]
+        );
+        assert_eq!(reasons(|t| t.stolen = Some(0.2)), ["generator-limited"]);
+        assert_eq!(
+            reasons(|t| t.observed[0].certificate_requested = false),
+            ["certificate-not-requested"]
+        );
+        assert_eq!(
+            reasons(|t| t.observed[0].certificate_sent = false),
+            ["certificate-not-sent"]
+        );
+        let resumed = |t: &mut TrialRecord| drop(t.measured.ok.insert("resumed".to_owned(), 1));
+        assert_eq!(reasons(resumed), ["resumed-unasked"]);
+    }
+
+    #[test]
+    fn a_missing_or_interrupted_trial_is_incomplete_not_invalid() {
+        let (validity, _) = judged(|record| drop(record.cells[0].trials.pop()));
+        assert!(!validity.complete && validity.valid);
+        let (validity, _) = judged(|record| record.cells[0].trials[1].interrupted = true);
+        assert!(!validity.complete && validity.valid);
+    }
+
+    #[test]
+    fn what_a_reader_should_know_is_a_warning() {
+        let (validity, warnings) = judged(|record| {
+            record.plan.server_verified = false;
+            record.plan.placements[0].pinned = false;
+            let trial = &mut record.cells[2].trials[0];
+            trial.lost_while_held = 3;
+            trial.proofs = [(Proof::NewSessionTicket, 5)].into();
+        });
+        assert!(validity.valid);
+        assert_eq!(
+            codes(&warnings),
+            ["weak-proof", "lost-while-held", "insecure", "not-pinned"]
+        );
+    }
+}
