@@ -229,6 +229,7 @@ fn bad_flags_and_files_are_told_apart() {
     fs::write(here.join("junk.json"), "{}").unwrap();
     assert!(failure(here, "report junk.json", 104).contains("not a result file"));
     assert!(failure(here, "run -o /proc/nope/x.json", 1).contains("--output"));
+    assert!(failure(here, "run -o .", 2).contains("names a folder"));
     let cores = failure(here, "run --cores 4000", 104);
     assert!(cores.contains("core 4000 is not available"), "{cores}");
     let groups = failure(here, "run --curves x448", 104);

@@ -11,7 +11,7 @@ use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, QUICK_NAME, Scenario, 
 use shakedown::units::Rate;
 
 use super::connect::ConnectArgs;
-use super::exit::Exit;
+use super::exit::{Exit, UsageError};
 use super::load_args::{LoadArgs, ProtocolArgs, TimeoutArgs};
 use super::output::{wants_color, write_stdout};
 use super::progress::Progress;
@@ -130,6 +130,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             .to_owned(),
         None => PathBuf::from("results"),
     };
+    if args.output.as_ref().is_some_and(|file| file.is_dir()) {
+        return Err(UsageError("--output names a folder; give a file in it").into());
+    }
     record::check_writable(&directory)?;
     let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once")
@@ -272,7 +275,15 @@ fn print(record: &RunRecord, json: bool) -> anyhow::Result<()> {
 }
 
 fn exit(record: &RunRecord) -> Exit {
-    match (&record.validity.complete, &record.validity.valid) {
+    let validity = &record.validity;
+    if validity
+        .reasons
+        .iter()
+        .any(|reason| reason.code == "engine-failed")
+    {
+        return Exit::Failure;
+    }
+    match (validity.complete, validity.valid) {
         (false, _) => Exit::Interrupted,
         (true, false) => Exit::Invalid,
         (true, true) => Exit::Success,

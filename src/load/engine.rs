@@ -1,6 +1,7 @@
 //! The engine: starts the workers, runs the plan's trials one after another, merges what they
 //! counted. While a trial runs it only watches.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -126,6 +127,8 @@ struct Worker {
 pub struct Engine {
     plan: Arc<LoadPlan>,
     workers: Vec<Worker>,
+    /// Set once a worker did not come back: then no thread is waited for.
+    abandoned: Cell<bool>,
 }
 
 impl Engine {
@@ -141,7 +144,11 @@ impl Engine {
             .enumerate()
             .map(|(index, core)| Worker::spawn(index, *core))
             .collect::<Result<_, _>>()?;
-        Ok(Self { plan, workers })
+        Ok(Self {
+            plan,
+            workers,
+            abandoned: Cell::new(false),
+        })
     }
 
     /// Where the workers run.
@@ -208,6 +215,7 @@ impl Engine {
                 }
                 watched.look(target, &self.live());
                 if watched.overdue(stop.grace) {
+                    self.abandoned.set(true);
                     return Err(EngineError::Stuck);
                 }
                 observe(Event::Tick {
@@ -375,8 +383,7 @@ impl Watched {
             CpuWindow {
                 cpu_ns: u64::try_from(used).unwrap_or(u64::MAX),
                 wall_ns: ns_between(opened.at, Instant::now()),
-                ended: 0,
-                confirmed: 0,
+                ..CpuWindow::default()
             }
         });
     }
@@ -422,6 +429,9 @@ impl Drop for Engine {
         for worker in &mut self.workers {
             // Closing the inbox ends the thread's loop.
             worker.jobs = mpsc::channel().0;
+        }
+        if self.abandoned.get() {
+            return;
         }
         for worker in &mut self.workers {
             if let Some(handle) = worker.handle.take() {

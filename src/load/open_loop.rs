@@ -66,10 +66,11 @@ impl OpenLoop<'_> {
                 spawn_local(session::run(Rc::clone(env), attempt));
             }
         }
-        // The load lasts until its end even if the last arrival came earlier, unless a total
-        // ended it.
-        if self.total.is_none() {
-            env.sleep_until(self.end).await;
+        // The load lasts until its end even if the last arrival came earlier; with a total, until
+        // the last of its sessions is over, so that each is held as long as was asked.
+        tokio::select! {
+            () = env.sleep_until(self.end) => {}
+            () = env.recorder.idle(), if self.total.is_some() => {}
         }
         Ok(())
     }

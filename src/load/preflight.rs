@@ -29,6 +29,8 @@ pub struct Resources {
     pub rate: Option<f64>,
     /// Length of the whole run in seconds.
     pub run_s: f64,
+    /// Sessions of the whole run, if it has a total.
+    pub total: Option<u64>,
     /// Workers.
     pub workers: usize,
     /// Whether the target is in this process and needs its end of every session too.
@@ -134,7 +136,9 @@ impl Resources {
     }
 
     fn files(&self) -> u64 {
-        BASE_FILES + 8 * self.workers as u64 + self.sessions.saturating_mul(self.ends())
+        self.sessions
+            .saturating_mul(self.ends())
+            .saturating_add(BASE_FILES + 8 * self.workers as u64)
     }
 
     fn memory(&self) -> u64 {
@@ -149,23 +153,26 @@ impl Resources {
         reason = "the value is clamped to the range of the type first"
     )]
     fn sources(&self, ports: u64) -> Result<u8, PreflightError> {
-        // Elsewhere than on loopback nothing is known of a closed loop's churn; should ports run
-        // out after all, it is counted as `local.ports`.
-        let unknown = if self.spreads {
-            CHURN_PER_WORKER * self.workers as f64
-        } else {
-            0.0
-        };
-        let waiting = self.rate.unwrap_or(unknown) * self.run_s.min(TIME_WAIT_S);
-        let needed = self.sessions.min(1_000_000_000) as f64 + waiting;
-        let per_source = (ports as f64 * USABLE_PORTS).max(1.0);
         let most = if self.spreads { MOST_SOURCES } else { 1 };
-        if needed > per_source * f64::from(most) {
+        let per_source = (ports as f64 * USABLE_PORTS).max(1.0);
+        let usable = per_source * f64::from(most);
+        let total = self.total.map_or(f64::INFINITY, |total| total as f64);
+        let open = (self.sessions as f64).min(total);
+        let waited_s = self.run_s.min(TIME_WAIT_S);
+        let asked = open + (self.rate.unwrap_or(0.0) * waited_s).min(total);
+        if asked > usable {
             return Err(PreflightError::Ports {
-                needed: format_count(needed as u64),
-                usable: format_count((per_source * f64::from(most)) as u64),
+                needed: format_count(asked as u64),
+                usable: format_count(usable as u64),
             });
         }
+        // The churn of a closed loop is a guess: it spreads sources, but refuses nothing. Should
+        // ports run out after all, that is counted as `local.ports`.
+        let guessed = match self.rate {
+            Some(_) => 0.0,
+            None => (CHURN_PER_WORKER * self.workers as f64 * waited_s).min(total),
+        };
+        let needed = (asked + guessed).min(usable);
         Ok((needed / per_source).ceil().clamp(1.0, f64::from(most)) as u8)
     }
 }
@@ -230,6 +237,7 @@ mod tests {
         sessions: 10,
         rate: Some(100.0),
         run_s: 2.0,
+        total: None,
         workers: 1,
         embedded: true,
         spreads: true,
@@ -260,6 +268,25 @@ mod tests {
             error.contains("120,010") && error.contains("16,939"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_guess_and_a_small_total_refuse_nothing() {
+        let closed = Resources {
+            rate: None,
+            run_s: 600.0,
+            workers: 64,
+            ..SMALL
+        };
+        assert_eq!(closed.sources(28_232).unwrap(), MOST_SOURCES);
+        let few = Resources {
+            rate: Some(500.0),
+            run_s: 600.0,
+            total: Some(100),
+            spreads: false,
+            ..SMALL
+        };
+        assert_eq!(few.sources(28_232).unwrap(), 1);
     }
 
     #[test]

@@ -73,6 +73,7 @@ struct State {
     window: Option<(Instant, u64)>,
     /// When `in_flight` last changed, for its integral over the window.
     changed: Instant,
+    start: Instant,
 }
 
 impl Recorder {
@@ -86,6 +87,7 @@ impl Recorder {
                 in_flight: 0,
                 window: None,
                 changed: start,
+                start,
             }),
             live,
             cancel: Cell::new(CancelPhase::Drain),
@@ -167,6 +169,7 @@ impl Recorder {
             let window = &mut state.stats.worker_cpu;
             window.wall_ns = ns_between(began, now);
             window.cpu_ns = cpu_ns().saturating_sub(cpu);
+            window.busiest_cpu_ns = window.cpu_ns;
         }
     }
 
@@ -190,8 +193,15 @@ impl Recorder {
 
 impl State {
     /// Adds the time since the last change to the integral of attempts in flight, if the window is
-    /// open.
+    /// open, and to the timeline's seconds in between.
     fn integrate(&mut self, now: Instant) {
+        if self.in_flight > 0 {
+            let (from, to) = (
+                ns_between(self.start, self.changed),
+                ns_between(self.start, now),
+            );
+            self.stats.in_flight_between(from, to, self.in_flight);
+        }
         if let Some((began, _)) = self.window {
             let since = ns_between(self.changed.max(began), now);
             self.stats.in_flight_area_ns += self.in_flight * since;

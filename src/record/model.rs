@@ -264,6 +264,9 @@ pub struct ObservedRecord {
 pub struct WindowRecord {
     /// CPU time, user and system, of all threads.
     pub cpu_ns: u64,
+    /// CPU time of the busiest worker.
+    #[serde(default)]
+    pub busiest_cpu_ns: u64,
     /// Wall time.
     pub wall_ns: u64,
     /// Attempts that ended in it.
@@ -273,6 +276,11 @@ pub struct WindowRecord {
 }
 
 impl WindowRecord {
+    /// The share of the time that the busiest thread was on the CPU.
+    pub fn busiest(&self) -> f64 {
+        self.busiest_cpu_ns as f64 / self.wall_ns.max(1) as f64
+    }
+
     /// CPU microseconds per session that ended in the window. `None` if more than one in a hundred
     /// failed: what failures cost says nothing about a session.
     pub fn us_per_session(&self) -> Option<f64> {

@@ -54,7 +54,8 @@ pub enum StoreError {
     },
 }
 
-/// The file a run's result goes to: `<dir>/<name>-<time>.json`, with the time as `20261123T160000Z`.
+/// The file a run's result goes to: `<dir>/<name>-<time>.json`, with the time as `20261123T160000Z`,
+/// and a number if that is taken.
 pub fn result_path(dir: &Path, name: &str, started_at: &str) -> PathBuf {
     let safe: String = name
         .chars()
@@ -68,7 +69,15 @@ pub fn result_path(dir: &Path, name: &str, started_at: &str) -> PathBuf {
         .take(80)
         .collect();
     let stamp = started_at.replace(['-', ':'], "");
-    dir.join(format!("{}-{stamp}.json", safe.trim_start_matches('.')))
+    let stem = format!("{}-{stamp}", safe.trim_start_matches('.'));
+    let mut path = dir.join(format!("{stem}.json"));
+    // Another run of the same second keeps its result.
+    let mut number = 2;
+    while path.exists() {
+        path = dir.join(format!("{stem}-{number}.json"));
+        number += 1;
+    }
+    path
 }
 
 /// Finds out before a run whether its result can be written to `dir`, which is created if needed.

@@ -57,8 +57,6 @@ pub struct CellSummary {
     pub client_cpu_us: Option<Spread>,
     /// Target CPU microseconds per session, over trials.
     pub target_cpu_us: Option<Spread>,
-    /// Share of the workers' wall time that they spent on the CPU, over trials.
-    pub worker_busy: Option<Spread>,
     /// Bytes sent per handshake.
     pub bytes_out: Option<f64>,
     /// Bytes received per handshake.
@@ -76,27 +74,17 @@ pub struct CellSummary {
 ///
 /// Fails if a stored histogram is damaged.
 pub fn summarise(record: &RunRecord) -> Result<Vec<CellSummary>, HistogramError> {
-    let workers = record
-        .plan
-        .placements
-        .iter()
-        .filter(|p| p.thread.starts_with("worker"))
-        .count();
     // Memory that earlier trials left behind must not count as there before the first session.
     let trials = || record.cells.iter().flat_map(|c| &c.trials);
     let baseline = trials().filter_map(|t| t.memory_before).min();
     record
         .cells
         .iter()
-        .map(|cell| summarise_cell(cell, workers, baseline))
+        .map(|cell| summarise_cell(cell, baseline))
         .collect()
 }
 
-fn summarise_cell(
-    cell: &CellRecord,
-    workers: usize,
-    baseline: Option<u64>,
-) -> Result<CellSummary, HistogramError> {
+fn summarise_cell(cell: &CellRecord, baseline: Option<u64>) -> Result<CellSummary, HistogramError> {
     let mut metrics = BTreeMap::new();
     for metric in Metric::ALL {
         let mut merged = LatencyHistogram::new();
@@ -127,7 +115,6 @@ fn summarise_cell(
         confirmed_rate: per_trial(&confirmed_rate),
         client_cpu_us: per_trial(&|t| t.worker_cpu.us_per_session()),
         target_cpu_us: per_trial(&|t| t.target_cpu?.us_per_session()),
-        worker_busy: per_trial(&|t| busy(t, workers)),
         bytes_out: bytes(&|k| k.handshake_bytes_out),
         bytes_in: bytes(&|k| k.handshake_bytes_in),
         held_max: cell.trials.iter().map(|t| t.held_max).max().unwrap_or(0),
@@ -144,11 +131,6 @@ fn summarise_cell(
 fn confirmed_rate(trial: &TrialRecord) -> Option<f64> {
     let seconds = trial.worker_cpu.wall_ns as f64 / 1e9;
     (seconds > 0.0).then(|| trial.worker_cpu.confirmed as f64 / seconds)
-}
-
-pub(super) fn busy(trial: &TrialRecord, workers: usize) -> Option<f64> {
-    let wall_ns = trial.worker_cpu.wall_ns as f64 * workers as f64;
-    (wall_ns > 0.0).then(|| trial.worker_cpu.cpu_ns as f64 / wall_ns)
 }
 
 /// Fewer held sessions than this drown in the noise of the process's own memory.

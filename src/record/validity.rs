@@ -1,7 +1,7 @@
 //! Did the run do what was asked? What was asked is checked against what happened (invariant 4),
 //! and the generator against itself (invariant 5).
 
-use super::summary::{CellSummary, busy};
+use super::summary::CellSummary;
 use super::{CellRecord, Note, PlanRecord, RunRecord, TrialRecord, Validity};
 use crate::stats::{Metric, OkKind, Proof};
 
@@ -14,6 +14,8 @@ const MOST_LAG: f64 = 0.10;
 /// ... unless it is below this, in nanoseconds: waking a thread takes tens of microseconds.
 const LEAST_LAG_NS: u64 = 250_000;
 
+/// A larger part of failed attempts than this is pointed out.
+const MOST_FAILED: f64 = 0.01;
 /// More CPU time than this taken by a hypervisor makes latency and rate its own.
 const MOST_STOLEN: f64 = 0.05;
 
@@ -38,8 +40,10 @@ pub fn judge(
         }
         reasons.extend(nothing_confirmed(cell));
         reasons.extend(load_not_achieved(cell, &record.plan));
-        reasons.extend(generator_limited(cell, summary, &record.plan));
+        reasons.extend(generator_limited(cell, summary));
         reasons.extend(observed_otherwise(cell));
+        reasons.extend(alpn_ignored(cell, &record.plan));
+        warnings.extend(failures(cell));
         warnings.extend(weak_proof(cell));
         warnings.extend(lost_sessions(cell));
     }
@@ -57,15 +61,47 @@ pub fn judge(
 }
 
 fn nothing_confirmed(cell: &CellRecord) -> Option<Note> {
-    let total = cell.total();
-    (total.ok_total() == 0).then(|| {
+    let measured = cell.measured();
+    (measured.ok_total() == 0).then(|| {
         Note::new(
             "nothing-confirmed",
             format!(
                 "{}: none of {} attempts was confirmed",
-                cell.cell.name, total.started
+                cell.cell.name, measured.started
             ),
             "look at the failures below; `shakedown probe` tells one handshake step by step",
+        )
+    })
+}
+
+/// Failures are a finding, not a fault of the run; but nobody should overlook them.
+fn failures(cell: &CellRecord) -> Option<Note> {
+    let measured = cell.measured();
+    let (failed, started) = (measured.failed_total(), measured.started);
+    (failed as f64 > MOST_FAILED * started as f64 && measured.ok_total() > 0).then(|| {
+        Note::new(
+            "failures",
+            format!("{}: {failed} of {started} attempts failed", cell.cell.name),
+            "percentiles are of the confirmed ones only; the failures are listed by class",
+        )
+    })
+}
+
+/// What was offered by ALPN and ignored by the server (RFC 7301 lets it).
+fn alpn_ignored(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
+    let observed = || cell.trials.iter().flat_map(|t| &t.observed);
+    let ignored: u64 = observed()
+        .filter(|o| o.alpn.is_none())
+        .map(|o| o.count)
+        .sum();
+    (!plan.scenario.tls.alpn.is_empty() && ignored > 0).then(|| {
+        Note::new(
+            "alpn-not-negotiated",
+            format!(
+                "{}: in {ignored} handshakes the server chose no ALPN protocol",
+                cell.cell.name
+            ),
+            "configure ALPN at the server, or drop --alpn",
         )
     })
 }
@@ -105,16 +141,9 @@ fn load_not_achieved(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
     })
 }
 
-fn generator_limited(cell: &CellRecord, summary: &CellSummary, plan: &PlanRecord) -> Option<Note> {
-    let workers = plan
-        .placements
-        .iter()
-        .filter(|p| p.thread.starts_with("worker"))
-        .count();
-    let busiest = cell
-        .trials
-        .iter()
-        .filter_map(|t| busy(t, workers))
+fn generator_limited(cell: &CellRecord, summary: &CellSummary) -> Option<Note> {
+    let busiest = (cell.trials.iter())
+        .map(|trial| trial.worker_cpu.busiest())
         .fold(0.0, f64::max);
     let median = |metric| summary.metrics.get(&metric).and_then(|q| q.p50);
     let lag = match (median(Metric::Lag), median(Metric::Service)) {
@@ -133,7 +162,7 @@ fn generator_limited(cell: &CellRecord, summary: &CellSummary, plan: &PlanRecord
         )
     } else if busiest > MOST_BUSY {
         format!(
-            "the workers were on the CPU {:.0} % of the time",
+            "a worker was on the CPU {:.0} % of the time",
             busiest * 100.0
         )
     } else if lag > MOST_LAG {
@@ -289,7 +318,7 @@ mod tests {
             ["load-not-achieved"]
         );
         assert_eq!(
-            reasons(|t| t.worker_cpu.cpu_ns = t.worker_cpu.wall_ns),
+            reasons(|t| t.worker_cpu.busiest_cpu_ns = t.worker_cpu.wall_ns),
             ["generator-limited"]
         );
         assert_eq!(reasons(|t| t.stolen = Some(0.2)), ["generator-limited"]);
@@ -301,8 +330,18 @@ mod tests {
             reasons(|t| t.observed[0].certificate_sent = false),
             ["certificate-not-sent"]
         );
-        let resumed = |t: &mut TrialRecord| drop(t.measured.ok.insert("resumed".to_owned(), 1));
+        let resumed = |t: &mut TrialRecord| {
+            t.measured.ok.insert("resumed".to_owned(), 1);
+        };
         assert_eq!(reasons(resumed), ["resumed-unasked"]);
+        let (validity, _) = judged(|record| record.plan.scenario.tls.alpn = vec!["h2".to_owned()]);
+        assert_eq!(codes(&validity.reasons), ["alpn-not-negotiated"; 2]);
+        let (validity, _) = judged(|record| {
+            for trial in &mut record.cells[1].trials {
+                trial.measured.ok.clear();
+            }
+        });
+        assert_eq!(codes(&validity.reasons), ["nothing-confirmed"]);
     }
 
     #[test]

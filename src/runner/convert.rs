@@ -99,6 +99,7 @@ fn observed(observed: &Observed, count: u64) -> ObservedRecord {
 fn window(window: &CpuWindow) -> WindowRecord {
     WindowRecord {
         cpu_ns: window.cpu_ns,
+        busiest_cpu_ns: window.busiest_cpu_ns,
         wall_ns: window.wall_ns,
         ended: window.ended,
         confirmed: window.confirmed,

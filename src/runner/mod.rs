@@ -101,11 +101,15 @@ pub fn prepare(checked: Checked) -> Result<Prepared, RunError> {
         TargetPlan::Remote { .. } => Sites::remote(&checked, workers)?,
     };
     let targets: Vec<_> = sites.cells.iter().map(|site| site.addr.ip()).collect();
-    let trials = (checked.cells.len() * checked.scenario.trials.count) as f64;
+    let trials = checked.cells.len() * checked.scenario.trials.count;
     let preflight = Resources {
         sessions: checked.load.max_in_flight(),
         rate: checked.load.peak_rate(),
-        run_s: (checked.stop.warmup + checked.stop.duration).as_secs_f64() * trials,
+        run_s: (checked.stop.warmup + checked.stop.duration).as_secs_f64() * trials as f64,
+        total: checked
+            .stop
+            .total
+            .map(|total| total.saturating_mul(trials as u64)),
         workers,
         embedded: sites.embedded.is_some(),
         spreads: targets.iter().all(|ip| ip.is_ipv4() && ip.is_loopback()),

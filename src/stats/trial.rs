@@ -132,6 +132,8 @@ impl KindStats {
 pub struct CpuWindow {
     /// CPU time, user and system, of all threads together.
     pub cpu_ns: u64,
+    /// CPU time of the busiest of them.
+    pub busiest_cpu_ns: u64,
     /// Wall time, of the longest thread.
     pub wall_ns: u64,
     /// Sessions that ended (any outcome) between the two clock readings.
@@ -144,6 +146,7 @@ impl CpuWindow {
     /// Adds another thread's window.
     pub fn merge(&mut self, other: &Self) {
         self.cpu_ns += other.cpu_ns;
+        self.busiest_cpu_ns = self.busiest_cpu_ns.max(other.busiest_cpu_ns);
         self.wall_ns = self.wall_ns.max(other.wall_ns);
         self.ended += other.ended;
         self.confirmed += other.confirmed;
@@ -198,6 +201,14 @@ impl TrialStats {
         let row = self.row(at_ns);
         row.started += 1;
         row.in_flight_max = row.in_flight_max.max(in_flight);
+    }
+
+    /// Notes that `in_flight` attempts were in flight from one time to another.
+    pub fn in_flight_between(&mut self, from_ns: u64, to_ns: u64, in_flight: u64) {
+        for second in from_ns / 1_000_000_000..=to_ns / 1_000_000_000 {
+            let row = self.row(second * 1_000_000_000);
+            row.in_flight_max = row.in_flight_max.max(in_flight);
+        }
     }
 
     /// Counts an arrival that never became an attempt.

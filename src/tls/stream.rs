@@ -249,19 +249,32 @@ where
         }
     }
 
-    /// Reads and discards until the stream ends.
-    async fn discard(&mut self, mut after_read: impl FnMut(&mut Self)) -> Result<(), Fault> {
+    /// Reads and discards until the stream ends; `after_poll` runs whenever something may have come,
+    /// also when it was nothing for the application.
+    async fn discard(&mut self, mut after_poll: impl FnMut(&mut Self)) -> Result<(), Fault> {
         let mut scratch = [0u8; 1024];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);
-            let read = poll_fn(|cx| self.poll_plaintext(cx, &mut buf)).await;
-            after_read(self);
+            let read = poll_fn(|cx| {
+                let polled = self.poll_plaintext(cx, &mut buf);
+                after_poll(self);
+                polled
+            })
+            .await;
             match read {
                 Ok(()) if buf.filled().is_empty() => return Ok(()),
                 Ok(()) => {}
-                Err(error) => return Err(self.fault.take().unwrap_or(Fault::Io(error))),
+                Err(error) => return Err(self.fault.take().unwrap_or_else(|| again(error))),
             }
         }
+    }
+}
+
+/// The fault of a stream that is read again after its end: rustls repeats the missing `close_notify`.
+fn again(error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Fault::Eof,
+        _ => Fault::Io(error),
     }
 }
 
