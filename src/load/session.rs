@@ -75,16 +75,10 @@ async fn drive<S: SessionStream>(
             "the handshake ended without a kind".to_owned(),
         ));
     };
-    match *env.protocol() {
+    let proof = match *env.protocol() {
         ProtocolPlan::Handshake if stream.finish_proves_acceptance() => {
             attempt.confirmed(connected, finished);
-            attempt.record(Outcome::Ok {
-                kind,
-                proof: Proof::ServerFinished,
-            });
-            hold(env, attempt, &mut stream).await;
-            close(env, &mut stream).await;
-            Ok(())
+            Proof::ServerFinished
         }
         ProtocolPlan::Handshake => {
             linger(env, &mut stream).await?;
@@ -92,19 +86,17 @@ async fn drive<S: SessionStream>(
             let (proof, at) = confirm_by_close(&mut stream, limit).await?;
             attempt.confirmed(connected, at);
             attempt.record(Outcome::Ok { kind, proof });
-            Ok(())
+            return Ok(());
         }
         ProtocolPlan::Echo { exchanges, .. } | ProtocolPlan::Http1 { exchanges, .. } => {
             exchange_all(env, attempt, &mut stream, (connected, kind), exchanges).await?;
-            attempt.record(Outcome::Ok {
-                kind,
-                proof: Proof::ApplicationData,
-            });
-            hold(env, attempt, &mut stream).await;
-            close(env, &mut stream).await;
-            Ok(())
+            Proof::ApplicationData
         }
-    }
+    };
+    attempt.record(Outcome::Ok { kind, proof });
+    hold(env, attempt, &mut stream).await;
+    close(env, &mut stream).await;
+    Ok(())
 }
 
 /// Makes the session's exchanges; the first byte of the first answer is the confirmation.

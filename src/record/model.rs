@@ -171,6 +171,26 @@ pub struct TrialRecord {
     pub interrupted: bool,
 }
 
+impl TrialRecord {
+    /// One metric's histogram over sessions of every kind.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a stored histogram is damaged.
+    pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
+        let mut merged = LatencyHistogram::new();
+        for kind in self.kinds.values() {
+            merged.merge(&kind.histogram(metric)?);
+        }
+        Ok(merged)
+    }
+
+    /// A sum over sessions of every kind.
+    pub fn sum(&self, of: impl Fn(&KindRecord) -> u64) -> u64 {
+        self.kinds.values().map(of).sum()
+    }
+}
+
 /// Histograms and sums of the confirmed sessions of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

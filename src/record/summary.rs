@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CellRecord, RunRecord, TrialRecord};
+use super::{CellRecord, KindRecord, RunRecord, TrialRecord};
 use crate::scenario::AuthMode;
 use crate::stats::{Accounting, HistogramError, LatencyHistogram, Metric, Spread};
 
@@ -89,9 +89,7 @@ fn summarise_cell(cell: &CellRecord, baseline: Option<u64>) -> Result<CellSummar
     for metric in Metric::ALL {
         let mut merged = LatencyHistogram::new();
         for trial in &cell.trials {
-            for kind in trial.kinds.values() {
-                merged.merge(&kind.histogram(metric)?);
-            }
+            merged.merge(&trial.histogram(metric)?);
         }
         metrics.insert(metric, Quantiles::of(&merged));
     }
@@ -100,13 +98,8 @@ fn summarise_cell(cell: &CellRecord, baseline: Option<u64>) -> Result<CellSummar
         Spread::of(cell.trials.iter().filter_map(value))
     };
     let confirmed = measured.ok_total();
-    let bytes = |of: &dyn Fn(&super::KindRecord) -> u64| {
-        let sum: u64 = cell
-            .trials
-            .iter()
-            .flat_map(|t| t.kinds.values())
-            .map(of)
-            .sum();
+    let bytes = |of: fn(&KindRecord) -> u64| {
+        let sum: u64 = cell.trials.iter().map(|t| t.sum(of)).sum();
         (confirmed > 0 && cell.cell.auth != AuthMode::None).then(|| sum as f64 / confirmed as f64)
     };
     Ok(CellSummary {
@@ -115,8 +108,8 @@ fn summarise_cell(cell: &CellRecord, baseline: Option<u64>) -> Result<CellSummar
         confirmed_rate: per_trial(&confirmed_rate),
         client_cpu_us: per_trial(&|t| t.worker_cpu.us_per_session()),
         target_cpu_us: per_trial(&|t| t.target_cpu?.us_per_session()),
-        bytes_out: bytes(&|k| k.handshake_bytes_out),
-        bytes_in: bytes(&|k| k.handshake_bytes_in),
+        bytes_out: bytes(|k| k.handshake_bytes_out),
+        bytes_in: bytes(|k| k.handshake_bytes_in),
         held_max: cell.trials.iter().map(|t| t.held_max).max().unwrap_or(0),
         memory_per_session: cell
             .trials
@@ -201,18 +194,13 @@ type Figure<'a> = &'a dyn Fn(&TrialRecord) -> Result<Option<f64>, HistogramError
 fn tax_rows(cell: &CellRecord, base: &CellRecord) -> Result<Vec<TaxRow>, HistogramError> {
     let median = |metric: Metric| {
         move |trial: &TrialRecord| -> Result<Option<f64>, HistogramError> {
-            let mut merged = LatencyHistogram::new();
-            for kind in trial.kinds.values() {
-                merged.merge(&kind.histogram(metric)?);
-            }
-            Ok(merged.median().map(|ns| ns as f64 / 1e3))
+            Ok(trial.histogram(metric)?.median().map(|ns| ns as f64 / 1e3))
         }
     };
-    let per_session = |of: fn(&super::KindRecord) -> u64| {
+    let per_session = |of: fn(&KindRecord) -> u64| {
         move |trial: &TrialRecord| -> Result<Option<f64>, HistogramError> {
-            let sum: u64 = trial.kinds.values().map(of).sum();
             let ok = trial.measured.ok_total();
-            Ok((ok > 0).then(|| sum as f64 / ok as f64))
+            Ok((ok > 0).then(|| trial.sum(of) as f64 / ok as f64))
         }
     };
     let handshake = median(Metric::Handshake);
