@@ -7,6 +7,7 @@ mod cells;
 mod check;
 mod check_load;
 mod error;
+mod fault;
 mod model;
 mod profile;
 mod request;
@@ -15,6 +16,7 @@ mod url;
 pub use cells::{Cell, trial_order};
 pub use check::{Checked, LoadModel, ProtocolPlan, Stop, TargetPlan};
 pub use error::ScenarioError;
+pub use fault::IdentityFault;
 pub use model::{
     Arrivals, AuthMode, EmbeddedTarget, Header, IdentityFiles, KeyName, LoadSection, Matrix,
     ProtocolKind, ProtocolSection, Scenario, StageSection, TargetSection, TicketMode, Timeouts,
