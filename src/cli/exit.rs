@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
-use shakedown::record::StoreError;
+use shakedown::record::{Note, RunRecord, StoreError};
 use shakedown::runner::RunError;
 use shakedown::scenario::ScenarioError;
 
@@ -22,6 +22,9 @@ pub enum Exit {
     Failure = 1,
     /// The arguments do not fit; most of these errors are the parser's own.
     Usage = 2,
+    /// Something that was demanded is not so: a session was accepted or rejected against the
+    /// scenario's expectations.
+    Unmet = 99,
     /// A scenario, certificate, key or result file is bad.
     BadInput = 104,
     /// Interrupted; what was measured until then is written.
@@ -37,6 +40,24 @@ impl Exit {
             Self::Success
         } else {
             Self::Failure
+        }
+    }
+
+    /// The code of a run. What was expected and did not happen is certain even where the run ended
+    /// early or its figures are invalid.
+    pub fn of_record(record: &RunRecord) -> Self {
+        let validity = &record.validity;
+        let engine_failed = |reason: &Note| reason.code == "engine-failed";
+        if validity.reasons.iter().any(engine_failed) {
+            return Self::Failure;
+        }
+        if record.expectations.iter().any(|e| e.verdict.fails()) {
+            return Self::Unmet;
+        }
+        match (validity.complete, validity.valid) {
+            (false, _) => Self::Interrupted,
+            (true, false) => Self::Invalid,
+            (true, true) => Self::Success,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The command line: arguments, one file per subcommand, progress, exit codes.
 
+mod audit;
 mod connect;
 mod exit;
 mod load_args;
@@ -27,7 +28,8 @@ pub use exit::Exit;
     max_term_width = 100
 )]
 #[command(
-    after_help = "Exit codes: 0 success, 1 runtime failure, 2 usage, 104 bad scenario or file, \
+    after_help = "Exit codes: 0 success, 1 runtime failure, 2 usage, 99 expectation not met, \
+    104 bad scenario or file, \
     105 interrupted (results written), 106 invalid run."
 )]
 struct Cli {
@@ -41,6 +43,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Make one handshake and tell it step by step
     Probe(probe::ProbeArgs),
+    /// Present faulty client certificates to a server and tell which it accepts
+    Audit(audit::AuditArgs),
     /// Run the embedded target alone
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
@@ -55,6 +59,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Probe(args) => probe::run(args).map(Exit::from_acceptance),
+        Command::Audit(args) => audit::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
         Command::Report(args) => report::run(args),

@@ -3,10 +3,22 @@
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
+use serde::Serialize;
 
 /// Whether stdout is a terminal and colours are not refused (no-color.org).
 pub fn wants_color() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// Writes a value to stdout as indented JSON.
+///
+/// # Errors
+///
+/// Fails as [`write_stdout`] does.
+pub fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    write_stdout(&text)
 }
 
 /// Writes to stdout; a reader that has gone away (`| head`) is no error.

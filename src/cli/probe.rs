@@ -8,7 +8,7 @@ use shakedown::units::Span;
 
 use super::connect::ConnectArgs;
 use super::exit::UsageError;
-use super::output::{wants_color, write_stdout};
+use super::output::{wants_color, write_json, write_stdout};
 
 /// Arguments of `shakedown probe`.
 #[derive(Debug, Args)]
@@ -85,9 +85,7 @@ pub fn run(args: &ProbeArgs) -> anyhow::Result<bool> {
 
 fn print(report: &ProbeReport, json: bool) -> anyhow::Result<()> {
     if json {
-        let mut text = serde_json::to_string_pretty(report)?;
-        text.push('\n');
-        return write_stdout(&text);
+        return write_json(report);
     }
     write_stdout(&story(report, wants_color()))
 }

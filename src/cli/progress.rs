@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shakedown::load::{Event, LiveTotals};
+use shakedown::runner::Prepared;
+use shakedown::scenario::Checked;
 use shakedown::units::format_count;
 
 /// Shows the events of an engine.
@@ -23,8 +25,16 @@ enum Shown {
 }
 
 impl Progress {
-    /// A display for trials of the given length; `quiet` shows nothing.
-    pub fn new(cells: Vec<String>, trial: Duration, quiet: bool) -> Self {
+    /// The display of a run, which is announced; `quiet` shows nothing.
+    pub fn of(prepared: &Prepared, quiet: bool) -> Self {
+        let plan = prepared.plan();
+        let stop = plan.checked.stop;
+        let cells = plan.cells.iter().map(|site| site.cell.name.clone());
+        let cells = cells.collect();
+        if !quiet {
+            announce(&plan.checked);
+        }
+        let trial = stop.warmup + stop.duration;
         let shown = if quiet {
             Shown::Nothing
         } else if std::io::stderr().is_terminal() {
@@ -101,6 +111,18 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+fn announce(checked: &Checked) {
+    let stop = checked.stop;
+    let trials = checked.cells.len() * checked.scenario.trials.count;
+    let seconds = (stop.warmup + stop.duration).as_secs_f64() * trials as f64;
+    let plural = if trials == 1 { "" } else { "s" };
+    let length = match stop.total {
+        Some(_) => String::new(),
+        None => format!(", about {seconds:.0} s"),
+    };
+    eprintln!("{}: {trials} trial{plural}{length}", checked.scenario.name);
 }
 
 fn bar() -> ProgressBar {

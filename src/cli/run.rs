@@ -6,14 +6,14 @@ use anyhow::Context;
 use clap::Args;
 use shakedown::record::{self, RunRecord};
 use shakedown::report::{self, Style};
-use shakedown::runner::{Prepared, prepare};
-use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
+use shakedown::runner::prepare;
+use shakedown::scenario::{EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
 use shakedown::units::Rate;
 
 use super::connect::ConnectArgs;
 use super::exit::{Exit, UsageError};
 use super::load_args::{LoadArgs, ProtocolArgs, TimeoutArgs};
-use super::output::{wants_color, write_stdout};
+use super::output::{wants_color, write_json, write_stdout};
 use super::progress::Progress;
 use super::signals;
 
@@ -137,7 +137,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once")
         .context("cannot listen for signals")?;
-    let mut progress = progress(&prepared, args.quiet);
+    let mut progress = Progress::of(&prepared, args.quiet);
     let record = prepared.run(command_line(args), &control, &mut |event| {
         progress.on(event);
     })?;
@@ -150,7 +150,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     print(&record, args.json)?;
     saved?;
     eprintln!("saved to {}", path.display());
-    Ok(exit(&record))
+    Ok(Exit::of_record(&record))
 }
 
 fn source(args: &RunArgs) -> anyhow::Result<Source> {
@@ -232,62 +232,12 @@ impl ThreadArgs {
     }
 }
 
-fn progress(prepared: &Prepared, quiet: bool) -> Progress {
-    let plan = prepared.plan();
-    let stop = plan.checked.stop;
-    let cells = plan
-        .cells
-        .iter()
-        .map(|site| site.cell.name.clone())
-        .collect();
-    if !quiet {
-        announce(&plan.checked);
-    }
-    Progress::new(cells, stop.warmup + stop.duration, quiet)
-}
-
-fn announce(checked: &Checked) {
-    let stop = checked.stop;
-    let trials = checked.cells.len() * checked.scenario.trials.count;
-    let seconds = (stop.warmup + stop.duration).as_secs_f64() * trials as f64;
-    let plural = if trials == 1 { "" } else { "s" };
-    let length = match stop.total {
-        Some(_) => String::new(),
-        None => format!(", about {seconds:.0} s"),
-    };
-    eprintln!("{}: {trials} trial{plural}{length}", checked.scenario.name);
-}
-
 fn print(record: &RunRecord, json: bool) -> anyhow::Result<()> {
-    let text = if json {
-        let mut text = serde_json::to_string_pretty(record)?;
-        text.push('\n');
-        text
-    } else {
-        report::render(
-            record,
-            Style {
-                color: wants_color(),
-            },
-        )?
-    };
-    write_stdout(&text)
-}
-
-fn exit(record: &RunRecord) -> Exit {
-    let validity = &record.validity;
-    if validity
-        .reasons
-        .iter()
-        .any(|reason| reason.code == "engine-failed")
-    {
-        return Exit::Failure;
+    if json {
+        return write_json(record);
     }
-    match (validity.complete, validity.valid) {
-        (false, _) => Exit::Interrupted,
-        (true, false) => Exit::Invalid,
-        (true, true) => Exit::Success,
-    }
+    let color = wants_color();
+    write_stdout(&report::render(record, Style { color })?)
 }
 
 /// The arguments as given, without what may be a secret: the values of headers, in whatever form

@@ -112,7 +112,7 @@ impl Slots {
 /// One of the concurrent sessions: opened again and again until the load ends.
 async fn slot(env: Rc<Env>, slots: Rc<Slots>, level: f64) {
     while slots.wanted(level).await && !env.stopped() && slots.take() {
-        let attempt = env.recorder.begin(Instant::now());
+        let attempt = env.begin(Instant::now());
         if !session::run(Rc::clone(&env), attempt).await {
             sleep(FAILURE_PAUSE).await;
         }

@@ -225,6 +225,12 @@ impl Engine {
             }
         }
         watched.close_window(target);
+        // A trial may be over before the first look at it.
+        watched.look(target, &self.live());
+        observe(Event::Tick {
+            elapsed: start.elapsed(),
+            live: watched.live,
+        });
         if let Some(cpu) = &mut watched.target_cpu {
             cpu.ended = stats.worker_cpu.ended;
             cpu.confirmed = stats.worker_cpu.confirmed;

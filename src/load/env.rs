@@ -1,6 +1,7 @@
 //! What the sessions of one worker share during one trial. Nothing in it is shared with another
 //! worker's hot path.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use tokio::time::sleep_until;
 
 use super::LoadPlan;
 use super::connect::Connector;
-use super::recorder::Recorder;
+use super::deal::Deal;
+use super::recorder::{Attempt, Recorder};
 use crate::scenario::{ProtocolPlan, Timeouts};
 use crate::tls::ClientTls;
 
@@ -21,8 +23,10 @@ pub(super) struct Env {
     pub plan: Arc<LoadPlan>,
     /// Where sessions connect to.
     pub addr: SocketAddr,
-    /// This worker's own TLS configuration; `None` for plain TCP.
-    pub tls: Option<ClientTls>,
+    /// This worker's own TLS configurations, one per identity; none for plain TCP.
+    pub tls: Vec<ClientTls>,
+    /// Whose turn it is.
+    pub deal: RefCell<Deal>,
     pub connector: Connector,
     pub recorder: Rc<Recorder>,
     /// Set once the load has ended: no new sessions, held ones are let go.
@@ -30,6 +34,20 @@ pub(super) struct Env {
 }
 
 impl Env {
+    /// Counts an arrival that becomes an attempt, and deals it its identity.
+    pub fn begin(&self, scheduled: Instant) -> Attempt {
+        let mut attempt = self.recorder.begin(scheduled);
+        if self.tls.len() > 1 {
+            attempt.present(self.deal.borrow_mut().next());
+        }
+        attempt
+    }
+
+    /// The TLS configuration of an attempt; `None` for plain TCP.
+    pub fn tls_of(&self, attempt: &Attempt) -> Option<&ClientTls> {
+        self.tls.get(attempt.identity())
+    }
+
     /// How long each stage may take.
     pub fn timeouts(&self) -> &Timeouts {
         &self.plan.checked.scenario.timeouts

@@ -7,6 +7,7 @@
 mod closed_loop;
 mod connect;
 mod control;
+mod deal;
 mod engine;
 mod env;
 mod open_loop;

@@ -62,7 +62,7 @@ impl OpenLoop<'_> {
             } else if env.recorder.in_flight() >= room {
                 env.recorder.skip(due, NotStarted::MaxInFlight);
             } else {
-                let attempt = env.recorder.begin(due);
+                let attempt = env.begin(due);
                 spawn_local(session::run(Rc::clone(env), attempt));
             }
         }

@@ -13,8 +13,11 @@ pub struct CellPlan {
     pub cell: Cell,
     /// Where it connects to.
     pub addr: SocketAddr,
-    /// Its TLS, one configuration per worker so that they share nothing; none for plain TCP.
-    pub tls: Vec<ClientTls>,
+    /// Its TLS: per worker, so that they share nothing, one configuration per identity. None for
+    /// plain TCP.
+    pub tls: Vec<Vec<ClientTls>>,
+    /// The share of each identity, in the order of the configurations.
+    pub shares: Vec<u32>,
 }
 
 /// Everything the engine needs.

@@ -140,6 +140,7 @@ impl Recorder {
                 phase,
                 ended_ns: 0,
                 outcome: Outcome::Cancelled(CancelPhase::Drain),
+                identity: None,
                 observed: None,
                 lag_ns: 0,
                 connect_ns: None,
@@ -235,6 +236,16 @@ impl Attempt {
     pub fn launch(&mut self) {
         self.started = Instant::now();
         self.sample.lag_ns = ns_between(self.scheduled, self.started);
+    }
+
+    /// Says which of the cell's identities it presents.
+    pub fn present(&mut self, identity: usize) {
+        self.sample.identity = Some(identity);
+    }
+
+    /// Which of the cell's identities it presents.
+    pub fn identity(&self) -> usize {
+        self.sample.identity.unwrap_or(0)
     }
 
     /// When it began.

@@ -26,7 +26,7 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
             // From here the handshake counts, the making of the key share included.
             let connected = Instant::now();
             attempt.connected(connected);
-            match &env.tls {
+            match env.tls_of(&attempt) {
                 None => drive(&env, &mut attempt, PlainStream::new(io), connected).await,
                 Some(tls) => match TlsStream::client(io, tls) {
                     Ok(stream) => drive(&env, &mut attempt, stream, connected).await,

@@ -1,5 +1,6 @@
 //! One worker's part of a trial, on a runtime of its own: offer the load, then drain.
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::LoadPlan;
 use super::closed_loop::ClosedLoop;
 use super::connect::Connector;
 use super::control::Interrupt;
+use super::deal::Deal;
 use super::env::Env;
 use super::open_loop::OpenLoop;
 use super::recorder::{LiveCounters, Recorder};
@@ -51,7 +53,8 @@ pub(super) fn run_trial(job: &Job) -> io::Result<TrialStats> {
     let env = Rc::new(Env {
         plan: Arc::clone(&job.plan),
         addr: site.addr,
-        tls: site.tls.get(job.share.0).cloned(),
+        tls: site.tls.get(job.share.0).cloned().unwrap_or_default(),
+        deal: RefCell::new(Deal::new(&site.shares, job.share)),
         connector: Connector::new(&job.plan.sources, job.share.0),
         recorder: Rc::clone(&recorder),
         stop: watch::channel(false).0,

@@ -135,11 +135,11 @@ async fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, Failure> {
     match timeout(plan.timeout, lookup_host((plan.host.as_str(), plan.port))).await {
         Ok(Ok(found)) => Ok(found.take(MAX_ADDRESSES).collect()),
         Ok(Err(error)) => Err((
-            FailureClass::ConnectOther,
+            FailureClass::ResolveFailed,
             format!("{:?} does not resolve: {error}", plan.host),
         )),
         Err(_) => Err((
-            FailureClass::ConnectOther,
+            FailureClass::Timeout(Stage::Resolve),
             format!(
                 "{:?} did not resolve in {} ms",
                 plan.host,

@@ -4,6 +4,7 @@
 
 mod build;
 mod environment;
+mod expectation;
 mod model;
 mod store;
 mod summary;
@@ -11,6 +12,7 @@ mod validity;
 
 pub use build::BuildInfo;
 pub use environment::Environment;
+pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
 pub use model::{
     CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
     RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildInfo, Environment};
+use super::{BuildInfo, Environment, ExpectationRecord};
 use crate::affinity::Placement;
 use crate::scenario::{AuthMode, Cell, Scenario};
 use crate::stats::TargetCounts;
@@ -35,6 +35,9 @@ pub struct RunRecord {
     pub environment: Environment,
     /// What was measured.
     pub cells: Vec<CellRecord>,
+    /// What the scenario expects to become of sessions, and whether it did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<ExpectationRecord>,
     /// What a reader should know.
     pub warnings: Vec<Note>,
     /// Whether the run did what was asked.
@@ -107,6 +110,14 @@ impl CellRecord {
         self.sum(|trial| &trial.total)
     }
 
+    /// The accounting of every phase, over all trials, of the attempts that presented an identity.
+    pub fn of_identity(&self, name: &str) -> Accounting {
+        let mut sum = Accounting::default();
+        let counted = self.trials.iter().filter_map(|t| t.identities.get(name));
+        counted.for_each(|accounting| sum.merge(accounting));
+        sum
+    }
+
     /// The accounting of the measure phase, over all trials.
     pub fn measured(&self) -> Accounting {
         self.sum(|trial| &trial.measured)
@@ -138,6 +149,9 @@ pub struct TrialRecord {
     pub total: Accounting,
     /// Attempts whose scheduled start lay in the measure phase.
     pub measured: Accounting,
+    /// Every attempt by the identity it presented, where the cell deals sessions out among several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identities: BTreeMap<String, Accounting>,
     /// Confirmed sessions of the measure phase, by kind.
     pub kinds: BTreeMap<OkKind, KindRecord>,
     /// What proved acceptance, over the confirmed sessions of the measure phase.

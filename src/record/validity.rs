@@ -2,7 +2,10 @@
 //! and the generator against itself (invariant 5).
 
 use super::summary::CellSummary;
-use super::{CellRecord, Note, PlanRecord, RunRecord, TrialRecord, Validity};
+use super::{
+    CellRecord, ExpectationRecord, ExpectationVerdict, Note, PlanRecord, RunRecord, TrialRecord,
+    Validity,
+};
 use crate::stats::{Metric, OkKind, Proof, Spread};
 
 /// Least part of the asked load that must be achieved.
@@ -38,16 +41,26 @@ pub fn judge(
         if cell.trials.is_empty() {
             continue;
         }
-        reasons.extend(nothing_confirmed(cell));
-        reasons.extend(load_not_achieved(cell, &record.plan));
-        reasons.extend(generator_limited(cell, summary));
+        // Where rejections are expected, failures are the finding and latency is not the question.
+        let expects = record
+            .expectations
+            .iter()
+            .filter(|e| e.cell == cell.cell.name);
+        if expects.clone().all(|e| e.expected.share() >= 1.0) {
+            reasons.extend(nothing_confirmed(cell));
+            reasons.extend(load_not_achieved(cell, &record.plan));
+            reasons.extend(generator_limited(cell, summary));
+        }
+        if expects.count() == 0 {
+            warnings.extend(failures(cell));
+        }
         reasons.extend(observed_otherwise(cell));
         reasons.extend(alpn_ignored(cell, &record.plan));
-        warnings.extend(failures(cell));
         warnings.extend(crowded(cell));
         warnings.extend(weak_proof(cell));
         warnings.extend(lost_sessions(cell));
     }
+    reasons.extend(untested(&record.expectations));
     warnings.extend(plan_warnings(&record.plan));
     let complete = ran == planned && !interrupted;
     let valid = reasons.is_empty();
@@ -73,6 +86,32 @@ fn nothing_confirmed(cell: &CellRecord) -> Option<Note> {
             "look at the failures below; `shakedown probe` tells one handshake step by step",
         )
     })
+}
+
+/// Expectations are met or not met by sessions that ended; without any nothing was learnt.
+fn untested(expectations: &[ExpectationRecord]) -> Vec<Note> {
+    let cells = |verdict: ExpectationVerdict| {
+        let with = expectations.iter().filter(|e| e.verdict == verdict);
+        with.map(|e| e.cell.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let mut notes = Vec::new();
+    let idle = cells(ExpectationVerdict::Untested);
+    if !idle.is_empty() {
+        notes.push(Note::new(
+            "expectation-untested",
+            format!("no session ended in {idle}, so what was expected of it was not tested"),
+            "run it longer, or raise load.grace",
+        ));
+    }
+    let spoken = |e: &ExpectationRecord| e.verdict != ExpectationVerdict::NotSpoken;
+    if !expectations.is_empty() && !expectations.iter().any(spoken) {
+        notes.push(Note::new(
+            "version-not-spoken",
+            "the server speaks none of the TLS versions offered, so nothing was tested",
+            "offer others: matrix.tls, --tlsv1.3, --tls-max",
+        ));
+    }
+    notes
 }
 
 /// Failures are a finding, not a fault of the run; but nobody should overlook them.
@@ -146,6 +185,8 @@ fn generator_limited(cell: &CellRecord, summary: &CellSummary) -> Option<Note> {
     let busiest = (cell.trials.iter())
         .map(|trial| trial.worker_cpu.busiest())
         .fold(0.0, f64::max);
+    // From so few sessions no latency is reported, so there is none to be spoilt.
+    summary.metrics.get(&Metric::Service)?.p50?;
     let median = |metric| summary.metrics.get(&metric).and_then(|q| q.p50);
     let lag = match (median(Metric::Lag), median(Metric::Service)) {
         (Some(lag), Some(service)) if lag > LEAST_LAG_NS => lag as f64 / service.max(1) as f64,

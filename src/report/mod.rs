@@ -1,6 +1,7 @@
 //! Reports: pure functions of a record, so that any of them can be made again from an old file.
 
+mod expectations;
 mod tables;
 mod text;
 
-pub use text::{Style, render};
+pub use text::{Style, render, verdicts};

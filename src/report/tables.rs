@@ -153,7 +153,7 @@ fn tax_row(row: &TaxRow) -> Vec<String> {
     ]
 }
 
-fn bare() -> Table {
+pub(super) fn bare() -> Table {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)

@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use super::tables;
-use crate::record::{CellRecord, ObservedRecord, PlanRecord, RunRecord, summarise, taxes};
+use super::{expectations, tables};
+use crate::record::{
+    CellRecord, CellSummary, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord, summarise,
+    taxes,
+};
 use crate::stats::HistogramError;
 use crate::units::{Span, format_count, three_digits};
 
@@ -23,15 +26,15 @@ impl Style {
         }
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
-    fn bad(self, text: &str) -> String {
+    pub(super) fn bad(self, text: &str) -> String {
         self.paint("1;31", text)
     }
 
-    fn good(self, text: &str) -> String {
+    pub(super) fn good(self, text: &str) -> String {
         self.paint("32", text)
     }
 }
@@ -47,7 +50,18 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     let mut out = String::new();
     header(&mut out, record, style);
     insecure_mark(&mut out, record, style);
-    line(&mut out, &tables::cells(&summaries, &record.plan));
+    let expected = expectations::section(record, style);
+    if !expected.is_empty() {
+        line(&mut out, &expected);
+    }
+    // Where rejections were expected there are no sessions to speak of.
+    let rejected = |name: &str| record.expectations.iter().any(|e| e.cell == name);
+    let shown: Vec<CellSummary> = (summaries.into_iter())
+        .filter(|s| s.measured.ok_total() > 0 || !rejected(&s.name))
+        .collect();
+    if !shown.is_empty() {
+        line(&mut out, &tables::cells(&shown, &record.plan));
+    }
     for tax in taxes(record)? {
         let rounds = tax.rows.first().map_or(0, |row| row.difference.trials);
         let title = format!("mTLS tax: {} against {}", tax.cell, tax.base);
@@ -58,11 +72,27 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     negotiated(&mut out, record, style);
     failures(&mut out, record, style);
     verdict(&mut out, record, style);
-    if !record.plan.scenario.reading.is_empty() {
-        line(&mut out, &format!("\n{}", style.bold("how to read this")));
-        wrap(&mut out, record.plan.scenario.reading.trim(), 2, 96);
-    }
+    reading(&mut out, record, style);
     Ok(out)
+}
+
+/// Renders the expected outcomes of a record and nothing of its figures: what an audit is about.
+pub fn verdicts(record: &RunRecord, style: Style) -> String {
+    let mut out = String::new();
+    header(&mut out, record, style);
+    insecure_mark(&mut out, record, style);
+    line(&mut out, &expectations::section(record, style));
+    failures(&mut out, record, style);
+    verdict(&mut out, record, style);
+    reading(&mut out, record, style);
+    out
+}
+
+fn reading(out: &mut String, record: &RunRecord, style: Style) {
+    if !record.plan.scenario.reading.is_empty() {
+        line(out, &format!("\n{}", style.bold("how to read this")));
+        wrap(out, record.plan.scenario.reading.trim(), 2, 96);
+    }
 }
 
 fn line(out: &mut String, text: &str) {
@@ -207,7 +237,13 @@ fn describe(observed: &ObservedRecord) -> String {
 fn failures(out: &mut String, record: &RunRecord, style: Style) {
     for cell in &record.cells {
         let total = cell.total();
-        if total.failed.is_empty() {
+        let mut expectations = record
+            .expectations
+            .iter()
+            .filter(|e| e.cell == cell.cell.name);
+        let settled = expectations.clone().count() > 0
+            && expectations.all(|e| e.verdict == ExpectationVerdict::Met);
+        if total.failed.is_empty() || settled {
             continue;
         }
         line(

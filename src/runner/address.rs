@@ -1,17 +1,21 @@
 //! Where a remote target is, and whether it may be loaded: public addresses only on request
 //! (invariant 9).
 
-use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{io, thread};
 
 use crate::scenario::{Checked, TargetPlan};
+use crate::stats::{FailureClass, Stage};
 
 /// A target that cannot be found or must not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// The resolver failed.
     #[error(
-        "cannot resolve {host}: {source}; check the name, or pin it with --resolve {host}:{port}:ADDRESS"
+        "{}: cannot resolve {host}: {source}; check the name, or pin it with --resolve {host}:{port}:ADDRESS",
+        FailureClass::ResolveFailed
     )]
     Unresolved {
         /// The name.
@@ -20,6 +24,19 @@ pub enum AddressError {
         port: u16,
         /// Why.
         source: io::Error,
+    },
+    /// The resolver took too long.
+    #[error(
+        "{}: {host} did not resolve in {} ms; check the resolver, raise timeouts.resolve, or pin the name with --resolve {host}:{port}:ADDRESS",
+        FailureClass::Timeout(Stage::Resolve), limit.as_millis()
+    )]
+    ResolveTimeout {
+        /// The name.
+        host: String,
+        /// The port.
+        port: u16,
+        /// How long it was given.
+        limit: Duration,
     },
     /// A public address without authorisation.
     #[error(
@@ -48,22 +65,10 @@ pub(super) fn resolve(checked: &Checked) -> Result<Resolved, AddressError> {
             addr: SocketAddr::from(([127, 0, 0, 1], 0)),
         });
     };
-    let unresolved = |source| AddressError::Unresolved {
-        host: host.clone(),
-        port: *port,
-        source,
-    };
     let addr = if let Some(ip) = pinned {
         SocketAddr::new(*ip, *port)
     } else {
-        // IPv4 first: on loopback it is what most servers listen on.
-        let mut found: Vec<SocketAddr> = (host.as_str(), *port)
-            .to_socket_addrs()
-            .map_err(unresolved)?
-            .collect();
-        found.sort_by_key(SocketAddr::is_ipv6);
-        let first = found.first().copied();
-        first.ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))?
+        look_up(host, *port, checked.scenario.timeouts.resolve.0)?
     };
     if is_public(addr.ip()) && !checked.scenario.target.allow_public {
         return Err(AddressError::Public {
@@ -75,6 +80,37 @@ pub(super) fn resolve(checked: &Checked) -> Result<Resolved, AddressError> {
         host: host.clone(),
         addr,
     })
+}
+
+/// The address of a name. The system's resolver cannot be told when to give up, so it is asked on a
+/// thread that is left behind if it does not answer in time.
+fn look_up(host: &str, port: u16, limit: Duration) -> Result<SocketAddr, AddressError> {
+    let (answer, answered) = mpsc::channel();
+    let asked = (host.to_owned(), port);
+    thread::spawn(move || {
+        let found = (asked.0.as_str(), asked.1).to_socket_addrs();
+        // Nobody listens any more after a timeout.
+        let _ = answer.send(found.map(Iterator::collect::<Vec<_>>));
+    });
+    let unresolved = |source| AddressError::Unresolved {
+        host: host.to_owned(),
+        port,
+        source,
+    };
+    let mut found = match answered.recv_timeout(limit) {
+        Ok(found) => found.map_err(unresolved)?,
+        Err(_) => {
+            return Err(AddressError::ResolveTimeout {
+                host: host.to_owned(),
+                port,
+                limit,
+            });
+        }
+    };
+    // IPv4 first: on loopback it is what most servers listen on.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    let first = found.first().copied();
+    first.ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))
 }
 
 /// Whether an address is neither loopback nor private (RFC 1918, RFC 4193, RFC 3927, RFC 4291
@@ -104,6 +140,21 @@ fn is_public(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_without_an_address_is_a_class_of_its_own() {
+        let error = look_up("no-such-host.invalid", 443, Duration::from_secs(30)).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("resolve.failed: cannot resolve no-such")
+        );
+        let late = look_up("localhost", 443, Duration::ZERO).unwrap_err();
+        assert!(
+            late.to_string()
+                .starts_with("timeout.resolve: localhost did not")
+        );
+    }
 
     #[test]
     fn private_addresses_run_freely_and_public_ones_do_not() {

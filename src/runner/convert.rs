@@ -7,12 +7,14 @@ use crate::load::TrialResult;
 use crate::record::{
     HistogramRecord, KindRecord, ObservedRecord, TimelineRecord, TrialRecord, WindowRecord,
 };
+use crate::scenario::Cell;
 use crate::stats::TargetCounts;
 use crate::stats::{CpuWindow, HistogramError, KindStats, Metric, Observed};
 use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
 pub(super) fn trial(
     result: &TrialResult,
+    cell: &Cell,
     target_counts: Option<TargetCounts>,
 ) -> Result<TrialRecord, HistogramError> {
     let stats = &result.stats;
@@ -28,6 +30,9 @@ pub(super) fn trial(
         length_ns: result.length_ns,
         total: stats.total.clone(),
         measured: stats.measured.clone(),
+        identities: (cell.identities.iter().cloned())
+            .zip(stats.identities.iter().cloned())
+            .collect(),
         kinds,
         proofs: stats.proofs.clone(),
         observed: stats

@@ -5,6 +5,7 @@
 mod address;
 mod convert;
 mod cores;
+mod identities;
 mod sites;
 mod target;
 
@@ -21,7 +22,7 @@ use crate::load::{
 use crate::pki::PkiError;
 use crate::record::{
     BuildInfo, CellRecord, Environment, Note, PlanRecord, PreflightRecord, RunRecord,
-    SCHEMA_VERSION, Validity, judge, summarise,
+    SCHEMA_VERSION, Validity, expectations, judge, summarise,
 };
 use crate::scenario::{Checked, LoadModel, TargetPlan};
 use crate::stats::HistogramError;
@@ -170,6 +171,7 @@ impl Prepared {
             plan: self.plan_record(&engine),
             environment,
             cells,
+            expectations: Vec::new(),
             warnings: Vec::new(),
             validity: Validity {
                 complete: false,
@@ -178,6 +180,7 @@ impl Prepared {
             },
         };
         let planned = self.plan.cells.len() * self.plan.checked.scenario.trials.count;
+        record.expectations = expectations(&record);
         let summaries = summarise(&record)?;
         (record.validity, record.warnings) = judge(&record, &summaries, planned);
         if let Some(error) = failed {
@@ -225,8 +228,9 @@ impl Prepared {
             })
             .collect();
         for (result, counts) in results.iter().zip(counts) {
-            let trial = convert::trial(result, counts)?;
-            cells[result.cell].trials.push(trial);
+            let site = &mut cells[result.cell];
+            let trial = convert::trial(result, &site.cell, counts)?;
+            site.trials.push(trial);
         }
         Ok((cells, failed))
     }

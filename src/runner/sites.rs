@@ -1,11 +1,14 @@
 //! Where each cell connects to, and with what TLS: the embedded target's listeners or a server
 //! elsewhere.
 
+use std::net::SocketAddr;
+
 use super::RunError;
 use super::address::{self, Resolved};
+use super::identities::Identities;
 use super::target::Embedded;
 use crate::load::CellPlan;
-use crate::pki::{CertFacts, CertificateDer, Identity, PkiError, load_roots};
+use crate::pki::{CertificateDer, Identity, load_roots};
 use crate::scenario::{AuthMode, Cell, Checked, EmbeddedTarget};
 use crate::tls::{ClientTls, ClientTlsSpec};
 
@@ -13,7 +16,7 @@ use crate::tls::{ClientTls, ClientTlsSpec};
 pub(super) struct Sites {
     pub cells: Vec<CellPlan>,
     pub embedded: Option<Embedded>,
-    /// Subject of the client's certificate, if one is used.
+    /// Subject of the client's certificate, if one is used by all.
     pub identity: Option<String>,
 }
 
@@ -26,28 +29,18 @@ impl Sites {
         workers: usize,
     ) -> Result<Self, RunError> {
         let embedded = Embedded::start(checked, settings, cores)?;
+        let identities = embedded.identities(&checked.scenario)?;
         let side = ClientSide {
             checked,
             server_name: "localhost",
             roots: Some(embedded.pki.roots()),
-            identity: embedded.pki.clients().first(),
+            identities: &identities,
             workers,
         };
-        let addrs = embedded.target.addrs().to_vec();
-        let cells = (checked.cells.iter().zip(addrs))
-            .map(|(cell, addr)| {
-                Ok(CellPlan {
-                    cell: cell.clone(),
-                    addr,
-                    tls: side.tls(cell)?,
-                })
-            })
-            .collect::<Result<_, RunError>>()?;
-        let identity = side.subject()?;
         Ok(Self {
-            cells,
+            cells: side.plans(embedded.target.addrs())?,
+            identity: identities.subject(&checked.cells)?,
             embedded: Some(embedded),
-            identity,
         })
     }
 
@@ -55,11 +48,15 @@ impl Sites {
     pub fn remote(checked: &Checked, workers: usize) -> Result<Self, RunError> {
         let scenario = &checked.scenario;
         let Resolved { host, addr } = address::resolve(checked)?;
-        let identity = scenario
-            .identity
-            .as_ref()
+        let only = (scenario.identity.as_ref())
             .map(|files| Identity::load(&files.cert, files.key.as_deref()))
             .transpose()?;
+        let identities = Identities::new(scenario, only, |section| {
+            let files = section.files();
+            let load =
+                |f: &crate::scenario::IdentityFiles| Identity::load(&f.cert, f.key.as_deref());
+            files.as_ref().map(load).transpose()
+        })?;
         let roots = match (&scenario.tls.cacert, scenario.tls.insecure) {
             (_, true) => None,
             (Some(path), false) => Some(load_roots(path)?),
@@ -69,22 +66,13 @@ impl Sites {
             checked,
             server_name: scenario.tls.sni.as_deref().unwrap_or(&host),
             roots: roots.as_deref(),
-            identity: identity.as_ref(),
+            identities: &identities,
             workers,
         };
-        let cells = (checked.cells.iter())
-            .map(|cell| {
-                Ok(CellPlan {
-                    cell: cell.clone(),
-                    addr,
-                    tls: side.tls(cell)?,
-                })
-            })
-            .collect::<Result<_, RunError>>()?;
         Ok(Self {
-            cells,
+            cells: side.plans(&vec![addr; checked.cells.len()])?,
             embedded: None,
-            identity: side.subject()?,
+            identity: identities.subject(&checked.cells)?,
         })
     }
 }
@@ -94,16 +82,41 @@ struct ClientSide<'a> {
     checked: &'a Checked,
     server_name: &'a str,
     roots: Option<&'a [CertificateDer<'static>]>,
-    identity: Option<&'a Identity>,
+    identities: &'a Identities,
     workers: usize,
 }
 
 impl ClientSide<'_> {
-    /// One configuration per worker, so that nothing is shared on the hot path; none for plain TCP.
-    fn tls(&self, cell: &Cell) -> Result<Vec<ClientTls>, RunError> {
-        if cell.auth == AuthMode::None {
-            return Ok(Vec::new());
-        }
+    /// Every cell with its address.
+    fn plans(&self, addrs: &[SocketAddr]) -> Result<Vec<CellPlan>, RunError> {
+        let cells = self.checked.cells.iter().zip(addrs);
+        cells.map(|(cell, addr)| self.plan(cell, *addr)).collect()
+    }
+
+    fn plan(&self, cell: &Cell, addr: SocketAddr) -> Result<CellPlan, RunError> {
+        let presented = match cell.auth {
+            AuthMode::None => Vec::new(),
+            AuthMode::Server => vec![(1, None)],
+            AuthMode::Mutual => (self.identities.of(cell).into_iter())
+                .map(|presented| (presented.share, presented.identity.as_ref()))
+                .collect(),
+        };
+        let per_worker = || {
+            let all = presented.iter();
+            all.map(|(_, identity)| self.tls(cell, *identity)).collect()
+        };
+        Ok(CellPlan {
+            cell: cell.clone(),
+            addr,
+            tls: (0..self.workers)
+                .map(|_| per_worker())
+                .collect::<Result<_, _>>()?,
+            shares: presented.iter().map(|(share, _)| *share).collect(),
+        })
+    }
+
+    /// A configuration of its own for every worker, so that nothing is shared on the hot path.
+    fn tls(&self, cell: &Cell, identity: Option<&Identity>) -> Result<ClientTls, RunError> {
         let tls = &self.checked.scenario.tls;
         let spec = ClientTlsSpec {
             versions: &cell.versions,
@@ -112,29 +125,11 @@ impl ClientSide<'_> {
             alpn: &tls.alpn,
             server_name: self.server_name,
             roots: self.roots,
-            identity: self.identity.filter(|_| cell.auth == AuthMode::Mutual),
+            identity,
         };
-        (0..self.workers)
-            .map(|_| ClientTls::new(&spec))
-            .collect::<Result<_, _>>()
-            .map_err(|source| RunError::Tls {
-                cell: cell.name.clone(),
-                source,
-            })
-    }
-
-    /// The subject of the client's certificate, if a cell presents it.
-    fn subject(&self) -> Result<Option<String>, PkiError> {
-        let presented = self
-            .checked
-            .cells
-            .iter()
-            .any(|cell| cell.auth == AuthMode::Mutual);
-        let leaf = self
-            .identity
-            .filter(|_| presented)
-            .and_then(|i| i.chain.first());
-        leaf.map(|leaf| Ok(CertFacts::parse(leaf)?.subject))
-            .transpose()
+        ClientTls::new(&spec).map_err(|source| RunError::Tls {
+            cell: cell.name.clone(),
+            source,
+        })
     }
 }

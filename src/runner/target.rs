@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::RunError;
+use super::identities::Identities;
 use crate::load::TargetView;
-use crate::pki::{KeyAlgorithm, Pki, PkiSpec};
+use crate::pki::{KeyAlgorithm, Pki, PkiError, PkiSpec};
 use crate::scenario::{
-    AuthMode, Cell, Checked, EmbeddedTarget, ProtocolKind, ProtocolPlan, TlsVersion,
+    AuthMode, Cell, Checked, EmbeddedTarget, ProtocolKind, ProtocolPlan, Scenario, TlsVersion,
 };
 use crate::target::{ListenerSpec, Target, TargetSpec};
 use crate::tls::{ServerAuth, ServerTls, ServerTlsSpec};
@@ -57,6 +58,14 @@ impl Embedded {
             cores,
         })?;
         Ok(Self { target, pki })
+    }
+}
+
+impl Embedded {
+    /// The client identities that the authority issued for this scenario.
+    pub fn identities(&self, scenario: &Scenario) -> Result<Identities, PkiError> {
+        let good = self.pki.clients().first();
+        Identities::new(scenario, good.cloned(), |_| Ok(good.cloned()))
     }
 }
 

@@ -6,23 +6,31 @@ use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AuthMode, Matrix, TlsVersion};
+use super::{AuthMode, IdentityFault, IdentitySection, Matrix, TlsVersion};
 
 /// One point of the expanded matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version if it is varied.
+    /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version if it is varied and
+    /// the identity or fault behind a slash, as in `mtls1.3/expired`.
     pub name: String,
     /// Who is authenticated.
     pub auth: AuthMode,
     /// The TLS versions offered, none for plain TCP.
     pub versions: Vec<TlsVersion>,
+    /// Names of the identities presented, in turn by their shares; none where the scenario has but
+    /// one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<String>,
+    /// What is wrong with the certificate of the embedded target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_fault: Option<IdentityFault>,
 }
 
 impl Matrix {
     /// Expands to cells, in the order written, without repetitions.
-    pub fn cells(&self, default_auth: AuthMode) -> Vec<Cell> {
+    pub fn cells(&self, default_auth: AuthMode, identities: &[IdentitySection]) -> Vec<Cell> {
         let auths = if self.auth.is_empty() {
             &[default_auth][..]
         } else {
@@ -41,14 +49,45 @@ impl Matrix {
                     [version] if self.tls.len() > 1 => format!("{}{version}", auth.label()),
                     _ => auth.label().to_owned(),
                 };
-                if cells.iter().all(|cell| cell.name != name) {
-                    cells.push(Cell {
-                        name,
-                        auth,
-                        versions,
-                    });
+                for cell in self.variants(&name, auth, &versions, identities) {
+                    if cells.iter().all(|known| known.name != cell.name) {
+                        cells.push(cell);
+                    }
                 }
             }
+        }
+        cells
+    }
+
+    /// The cells of one authentication mode and choice of versions: by identity, then by fault of
+    /// the server.
+    fn variants(
+        &self,
+        base: &str,
+        auth: AuthMode,
+        versions: &[TlsVersion],
+        identities: &[IdentitySection],
+    ) -> Vec<Cell> {
+        let cell = |name, identities, server_fault| Cell {
+            name,
+            auth,
+            versions: versions.to_vec(),
+            identities,
+            server_fault,
+        };
+        let mutual = auth == AuthMode::Mutual;
+        let mut cells = Vec::new();
+        for name in self.identity.iter().filter(|_| mutual) {
+            cells.push(cell(format!("{base}/{name}"), vec![name.clone()], None));
+        }
+        if cells.is_empty() {
+            let presented = identities.iter().filter(|_| mutual);
+            let dealt = presented.map(|identity| identity.name.clone()).collect();
+            cells.push(cell(base.to_owned(), dealt, None));
+        }
+        for fault in self.server_fault.iter().filter(|_| auth != AuthMode::None) {
+            let name = format!("{base}/server-{fault}");
+            cells.push(cell(name, Vec::new(), Some(*fault)));
         }
         cells
     }
@@ -78,7 +117,7 @@ mod tests {
 
     fn names(matrix: &Matrix) -> Vec<String> {
         matrix
-            .cells(AuthMode::Server)
+            .cells(AuthMode::Server, &[])
             .into_iter()
             .map(|c| c.name)
             .collect()
@@ -89,23 +128,59 @@ mod tests {
         let auth = vec![AuthMode::None, AuthMode::Server, AuthMode::Mutual];
         let plain = Matrix {
             auth: auth.clone(),
-            tls: vec![],
+            ..Matrix::default()
         };
         assert_eq!(names(&plain), ["tcp", "tls", "mtls"]);
         let one = Matrix {
             auth: auth.clone(),
             tls: vec![TlsVersion::Tls13],
+            ..Matrix::default()
         };
         assert_eq!(names(&one), ["tcp", "tls", "mtls"]);
         let two = Matrix {
             auth,
             tls: vec![TlsVersion::Tls12, TlsVersion::Tls13],
+            ..Matrix::default()
         };
         assert_eq!(
             names(&two),
             ["tcp", "tls1.2", "tls1.3", "mtls1.2", "mtls1.3"]
         );
         assert_eq!(names(&Matrix::default()), ["tls"]);
+    }
+
+    #[test]
+    fn identities_are_cells_or_a_mix_and_faults_of_the_server_come_on_top() {
+        let identities: Vec<IdentitySection> = ["good", "bad"]
+            .map(|name| toml::from_str(&format!("name = \"{name}\"")).unwrap())
+            .into();
+        let mut matrix = Matrix {
+            auth: vec![AuthMode::Server, AuthMode::Mutual],
+            ..Matrix::default()
+        };
+        let cells = matrix.cells(AuthMode::Mutual, &identities);
+        assert_eq!(cells[0].identities, [""; 0]);
+        assert_eq!(
+            (cells.len(), &cells[1].identities[..]),
+            (2, &["good".to_owned(), "bad".to_owned()][..])
+        );
+        matrix.identity = vec!["good".to_owned(), "bad".to_owned()];
+        matrix.server_fault = vec![IdentityFault::WrongName];
+        let names: Vec<String> = matrix
+            .cells(AuthMode::Mutual, &identities)
+            .into_iter()
+            .map(|c| c.name)
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "tls",
+                "tls/server-wrong-name",
+                "mtls/good",
+                "mtls/bad",
+                "mtls/server-wrong-name"
+            ]
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::check_load::{load, stop, timeouts};
 use super::error::Problem;
+use super::identity;
 use super::request::http_request;
 use super::url::{Scheme, Url, parse_resolve, parse_url};
 use super::{
@@ -242,18 +243,18 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
 fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
     let default_auth = match url.map(|u| u.scheme) {
         Some(Scheme::Http | Scheme::Tcp) => AuthMode::None,
-        _ if url.is_none() || scenario.identity.is_some() => AuthMode::Mutual,
+        _ if url.is_none() || scenario.presents() => AuthMode::Mutual,
         _ => AuthMode::Server,
     };
-    let cells = scenario.matrix.cells(default_auth);
+    let cells = scenario.matrix.cells(default_auth, &scenario.identities);
     let mutual = cells.iter().any(|c| c.auth == AuthMode::Mutual);
     let any_tls = cells.iter().any(|c| c.auth != AuthMode::None);
     let tls = &scenario.tls;
-    if mutual && url.is_some() && scenario.identity.is_none() {
+    if mutual && url.is_some() && !scenario.presents() {
         return Err(Problem::new(
             "matrix.auth",
             "mutual authentication needs a client certificate",
-            "give [identity] cert and key (--cert, --key), or auth = [\"server\"]",
+            "give [identity] cert and key (--cert, --key), [[identities]], or auth = [\"server\"]",
         ));
     }
     let without_effect = [
@@ -306,6 +307,7 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
             "write https:// or tls://, or auth = [\"none\"]",
         ));
     }
+    identity::check(scenario, mutual)?;
     Ok(cells)
 }
 

@@ -188,6 +188,7 @@ pub(super) fn stop(scenario: &Scenario) -> Result<Stop, Problem> {
 
 pub(super) fn timeouts(timeouts: &Timeouts) -> Result<(), Problem> {
     let all = [
+        ("timeouts.resolve", timeouts.resolve),
         ("timeouts.connect", timeouts.connect),
         ("timeouts.handshake", timeouts.handshake),
         ("timeouts.confirm", timeouts.confirm),

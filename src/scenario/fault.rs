@@ -97,6 +97,32 @@ impl IdentityFault {
         }
     }
 
+    /// What is wrong, as the end of a sentence about an identity.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::None => "is missing: it showed no certificate",
+            Self::UnknownCa => "comes from an authority that is not trusted",
+            Self::SelfSigned => "is signed by nobody but itself",
+            Self::MissingIntermediate => {
+                "was sent without the intermediate that links it to the root"
+            }
+            Self::ExpiredLeaf => "has expired",
+            Self::ExpiredIntermediate => "hangs from an intermediate that has expired",
+            Self::NotYetValid => "is not valid yet",
+            Self::WrongEku => "is meant for the other side by its extended key usage",
+            Self::NoDigitalSignature => "may not make signatures by its key usage",
+            Self::Revoked => "is revoked",
+            Self::NameConstraint => "has a name that its issuer may not sign for",
+            Self::PathLength => "hangs from more authorities than one of them allows",
+            Self::NotACa => "was issued by a certificate that is no authority",
+            Self::UnknownCritical => "carries a critical extension that nobody knows",
+            Self::BrokenSignature => "has a signature that does not verify",
+            Self::Rsa1024 => "has an RSA key of 1024 bits",
+            Self::LongChain => "hangs from a chain of more authorities than peers follow",
+            Self::WrongName => "is for another name",
+        }
+    }
+
     /// The faults a client can have.
     pub fn of_clients() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|f| *f != Self::WrongName)

@@ -3,20 +3,26 @@
 //! [`Scenario`] is the file as written (or as flags built it), [`Checked`] what it means once every
 //! combination was found possible. Nothing here touches the network or reads certificates.
 
+mod audit;
 mod cells;
 mod check;
 mod check_load;
 mod error;
+mod expect;
 mod fault;
+mod identity;
 mod model;
 mod profile;
 mod request;
 mod url;
 
+pub use audit::Audit;
 pub use cells::{Cell, trial_order};
 pub use check::{Checked, LoadModel, ProtocolPlan, Stop, TargetPlan};
 pub use error::ScenarioError;
+pub use expect::Expect;
 pub use fault::IdentityFault;
+pub use identity::IdentitySection;
 pub use model::{
     Arrivals, AuthMode, EmbeddedTarget, Header, IdentityFiles, KeyName, LoadSection, Matrix,
     ProtocolKind, ProtocolSection, Scenario, StageSection, TargetSection, TicketMode, Timeouts,

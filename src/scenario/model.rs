@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Expect, IdentityFault, IdentitySection};
 use crate::units::{ByteSize, Rate, Span};
 
 /// A whole scenario.
@@ -34,6 +35,13 @@ pub struct Scenario {
     /// The client's certificate and key; minted for the embedded target if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityFiles>,
+    /// Several client identities: a cell for each that `matrix.identity` names, or one cell whose
+    /// sessions are dealt out among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<IdentitySection>,
+    /// What must become of the sessions of every cell, unless their identity says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Expect>,
     /// What happens on a session once it is up.
     #[serde(default)]
     pub protocol: ProtocolSection,
@@ -64,6 +72,8 @@ impl Default for Scenario {
             target: TargetSection::default(),
             tls: TlsSection::default(),
             identity: None,
+            identities: Vec::new(),
+            expect: None,
             protocol: ProtocolSection::default(),
             load: LoadSection::default(),
             workers: WorkerSection::default(),
@@ -75,6 +85,11 @@ impl Default for Scenario {
 }
 
 impl Scenario {
+    /// Whether it says which certificate the client presents.
+    pub(super) fn presents(&self) -> bool {
+        self.identity.is_some() || !self.identities.is_empty()
+    }
+
     /// A copy for the record: header values and URL queries, which may be tokens, are left out.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
@@ -320,6 +335,8 @@ pub struct WorkerSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Timeouts {
+    /// Finding the address of the target's name, before the run.
+    pub resolve: Span,
     /// TCP connection establishment.
     pub connect: Span,
     /// TLS until the client has finished.
@@ -335,6 +352,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            resolve: Span::secs(5),
             connect: Span::secs(5),
             handshake: Span::secs(10),
             confirm: Span::secs(10),
@@ -368,6 +386,12 @@ pub struct Matrix {
     pub auth: Vec<AuthMode>,
     /// TLS versions, a cell each; if left out one cell offers both.
     pub tls: Vec<TlsVersion>,
+    /// Names of `identities`, a cell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub identity: Vec<String>,
+    /// Further cells, one per fault, in which the embedded target presents a certificate with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub server_fault: Vec<IdentityFault>,
 }
 
 /// Who is authenticated.

@@ -21,6 +21,9 @@ pub struct FailureRecord {
     pub first_ns: u64,
     /// When it happened last, in nanoseconds after the trial's start.
     pub last_ns: u64,
+    /// The code of the alert, for classes that are alerts (RFC 8446 section 6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<u8>,
     /// One message, capped and escaped.
     pub example: String,
     /// What is wrong and what to do.
@@ -78,6 +81,7 @@ impl Accounting {
                 count: 0,
                 first_ns: at_ns,
                 last_ns: at_ns,
+                alert: class.alert(),
                 example: escape_untrusted(message, MESSAGE_CAP),
                 advice: class.advice().to_owned(),
             });

@@ -5,6 +5,7 @@
 
 mod accounting;
 mod histogram;
+mod labels;
 mod observed;
 mod outcome;
 mod spread;
@@ -13,6 +14,7 @@ mod trial;
 
 pub use accounting::{Accounting, FailureRecord};
 pub use histogram::{HistogramError, LatencyHistogram};
+pub use labels::{alert_code, covers, covers_any};
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
     CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,

@@ -47,6 +47,8 @@ impl OkKind {
 /// A step of a session, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
+    /// Finding the address of the target's name.
+    Resolve,
     /// TCP connection establishment.
     Connect,
     /// TLS until the client has finished.
@@ -60,6 +62,7 @@ pub enum Stage {
 impl Stage {
     fn label(self) -> &'static str {
         match self {
+            Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Handshake => "handshake",
             Self::Confirm => "confirm",
@@ -182,9 +185,25 @@ pub enum ServerCertFault {
     Other,
 }
 
+impl ServerCertFault {
+    /// Every fault, in the order of display.
+    pub const ALL: [Self; 8] = [
+        Self::Name,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::UnknownIssuer,
+        Self::Purpose,
+        Self::Revoked,
+        Self::Signature,
+        Self::Other,
+    ];
+}
+
 /// Why an attempt failed, by stage and cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FailureClass {
+    /// The name of the target has no address. Found before any load, so it ends the run.
+    ResolveFailed,
     /// The server's host answered that nothing listens there.
     ConnectRefused,
     /// No route, or an ICMP unreachable.
@@ -220,9 +239,20 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// The code of the alert the server sent, if it is one that failed the session.
+    pub fn alert(self) -> Option<u8> {
+        match self {
+            Self::Alert(code) => Some(code),
+            _ => None,
+        }
+    }
+
     /// One sentence on what is wrong and what to do, for reports.
     pub fn advice(self) -> &'static str {
         match self {
+            Self::ResolveFailed => {
+                "check the name, or pin its address with --resolve HOST:PORT:ADDRESS"
+            }
             Self::ConnectRefused => {
                 "nothing listens on that address and port; check that the server is up"
             }
@@ -323,6 +353,7 @@ fn alert_advice(code: u8) -> &'static str {
 impl fmt::Display for FailureClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ResolveFailed => f.write_str("resolve.failed"),
             Self::ConnectRefused => f.write_str("connect.refused"),
             Self::ConnectUnreachable => f.write_str("connect.unreachable"),
             Self::ConnectReset => f.write_str("connect.reset"),

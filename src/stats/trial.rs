@@ -70,6 +70,8 @@ pub struct Sample {
     pub ended_ns: u64,
     /// What became of it.
     pub outcome: Outcome,
+    /// Which of the cell's identities it presented, where there are several.
+    pub identity: Option<usize>,
     /// What its handshake negotiated, if one completed.
     pub observed: Option<Observed>,
     /// See [`Metric::Lag`].
@@ -175,6 +177,8 @@ pub struct TrialStats {
     pub total: Accounting,
     /// Arrivals of the measure phase.
     pub measured: Accounting,
+    /// Attempts by the identity they presented, where a cell has several, whatever their phase.
+    pub identities: Vec<Accounting>,
     /// Confirmed sessions of the measure phase, by kind.
     pub kinds: BTreeMap<OkKind, KindStats>,
     /// What proved acceptance, over confirmed sessions of the measure phase.
@@ -223,6 +227,11 @@ impl TrialStats {
     /// Counts a finished attempt.
     pub fn finish(&mut self, sample: &Sample) {
         self.total.finish(&sample.outcome, sample.ended_ns);
+        if let Some(index) = sample.identity {
+            let identity = self.identity(index);
+            identity.start();
+            identity.finish(&sample.outcome, sample.ended_ns);
+        }
         let row = self.row(sample.ended_ns);
         match sample.outcome {
             Outcome::Ok { .. } => row.ok += 1,
@@ -267,6 +276,9 @@ impl TrialStats {
     pub fn merge(&mut self, other: &Self) {
         self.total.merge(&other.total);
         self.measured.merge(&other.measured);
+        for (index, theirs) in other.identities.iter().enumerate() {
+            self.identity(index).merge(theirs);
+        }
         for (kind, stats) in &other.kinds {
             self.kinds
                 .entry(*kind)
@@ -288,6 +300,13 @@ impl TrialStats {
             mine.failed += row.failed;
             mine.in_flight_max += row.in_flight_max;
         }
+    }
+
+    fn identity(&mut self, index: usize) -> &mut Accounting {
+        if self.identities.len() <= index {
+            self.identities.resize(index + 1, Accounting::default());
+        }
+        &mut self.identities[index]
     }
 
     fn row(&mut self, at_ns: u64) -> &mut TimelineRow {
@@ -312,6 +331,7 @@ mod tests {
             phase,
             ended_ns: 1_500_000_000,
             outcome,
+            identity: None,
             observed: None,
             lag_ns: 10,
             connect_ns: Some(100),

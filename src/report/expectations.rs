@@ -1,0 +1,148 @@
+//! What was expected of sessions and what became of them: identities down, versions across.
+
+use comfy_table::Table;
+
+use super::tables::bare;
+use super::text::Style;
+use crate::record::{ExpectationRecord, ExpectationVerdict, RunRecord};
+use crate::units::format_count;
+
+/// The table, a line that sums it up, and a paragraph for each expectation that was not met.
+/// Nothing for a record without expectations.
+pub(super) fn section(record: &RunRecord, style: Style) -> String {
+    if record.expectations.is_empty() {
+        return String::new();
+    }
+    let all = &record.expectations;
+    let mut out = format!("{}\n{}\n\n", style.bold("expected outcomes"), table(all));
+    let count = |test: &dyn Fn(&ExpectationRecord) -> bool| all.iter().filter(|e| test(e)).count();
+    let met = count(&|e| e.verdict == ExpectationVerdict::Met);
+    let failed = count(&|e| e.verdict.fails());
+    let rest = all.len() - met - failed;
+    let mut parts = vec![format!("{met} of {} as expected", all.len())];
+    if rest > 0 {
+        parts.push(format!("{rest} not tested"));
+    }
+    if failed > 0 {
+        parts.push(format!("{failed} NOT as expected"));
+    }
+    let sum = parts.join(", ");
+    out.push_str(&if failed > 0 {
+        style.bad(&sum)
+    } else {
+        style.good(&sum)
+    });
+    out.push('\n');
+    for unmet in all.iter().filter(|e| e.verdict.fails()) {
+        out.push_str(&explanation(unmet, record, style));
+    }
+    out
+}
+
+fn table(all: &[ExpectationRecord]) -> String {
+    let mut columns: Vec<&str> = Vec::new();
+    let mut rows: Vec<&str> = Vec::new();
+    for expectation in all {
+        let (row, column) = place(expectation);
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    let mut table: Table = bare();
+    table.set_header(std::iter::once("").chain(columns.iter().copied()));
+    for row in rows {
+        let cell = |column: &&str| {
+            let here = |e: &&ExpectationRecord| place(e) == (row, *column);
+            all.iter().find(here).map_or("–".to_owned(), short)
+        };
+        let cells = columns.iter().map(cell);
+        table.add_row(
+            std::iter::once(row.to_owned())
+                .chain(cells)
+                .collect::<Vec<_>>(),
+        );
+    }
+    table.to_string()
+}
+
+/// Row and column: the identity or fault, and the rest of the cell's name.
+fn place(expectation: &ExpectationRecord) -> (&str, &str) {
+    match expectation.cell.split_once('/') {
+        Some((column, row)) => (row, column),
+        None => (
+            expectation.identity.as_deref().unwrap_or("all"),
+            &expectation.cell,
+        ),
+    }
+}
+
+/// One field of the table: the verdict, and what the sessions ended with.
+fn short(expectation: &ExpectationRecord) -> String {
+    let verdict = expectation.verdict.label();
+    let seen = seen(expectation);
+    match expectation.verdict {
+        ExpectationVerdict::NotSpoken | ExpectationVerdict::Untested => verdict.to_owned(),
+        _ => format!("{verdict}: {seen}"),
+    }
+}
+
+/// What the sessions ended with, with counts where it was not one thing alone.
+fn seen(expectation: &ExpectationRecord) -> String {
+    let accepted = (expectation.accepted > 0).then_some(("accepted", expectation.accepted));
+    let failed = expectation
+        .failed
+        .iter()
+        .map(|(class, n)| (class.as_str(), *n));
+    let seen: Vec<(&str, u64)> = accepted.into_iter().chain(failed).collect();
+    match &seen[..] {
+        [(what, _)] => (*what).to_owned(),
+        several => {
+            let counted = several
+                .iter()
+                .map(|(what, n)| format!("{} × {what}", format_count(*n)));
+            counted.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn explanation(unmet: &ExpectationRecord, record: &RunRecord, style: Style) -> String {
+    let scenario = &record.plan.scenario;
+    let of_client = (unmet.identity.as_ref())
+        .and_then(|name| scenario.identities.iter().find(|i| i.name == *name)?.fault);
+    let of_server =
+        (record.cells.iter().find(|c| c.cell.name == unmet.cell)).and_then(|c| c.cell.server_fault);
+    let (who, advice) = match (of_client, of_server) {
+        (_, Some(fault)) => (
+            format!(
+                "this client met a server whose identity {}",
+                fault.meaning()
+            ),
+            "a wrong acceptance here is a defect of this client; please report it",
+        ),
+        (Some(fault), None) => (
+            format!("the server met a client whose identity {}", fault.meaning()),
+            match unmet.verdict {
+                ExpectationVerdict::WrongAcceptance => {
+                    "anyone with such a certificate gets in; see how the server verifies clients, docs/faults.md says what it should check"
+                }
+                _ => "`shakedown probe` with this certificate tells the handshake step by step",
+            },
+        ),
+        (None, None) => (
+            "the server met clients that should be accepted as expected".to_owned(),
+            "see the failures below; `shakedown probe` tells one handshake step by step",
+        ),
+    };
+    let name = match &unmet.identity {
+        Some(identity) if !unmet.cell.contains('/') => format!("{}, {identity}", unmet.cell),
+        _ => unmet.cell.clone(),
+    };
+    format!(
+        "  {} {name}: {who}; outcome: {}\n    help: {advice}\n",
+        style.bad(unmet.verdict.label()),
+        seen(unmet)
+    )
+}

@@ -1,0 +1,109 @@
+//! The labels of failures the other way round: what people write to say which outcomes they expect.
+
+use super::{FailureClass, LocalResource, ServerCertFault, Stage, alert_name};
+
+/// The stages a session can fail in.
+const STAGES: [Stage; 4] = [
+    Stage::Connect,
+    Stage::Handshake,
+    Stage::Confirm,
+    Stage::FirstByte,
+];
+
+/// The code of an alert from its name in RFC 8446 section 6.
+pub fn alert_code(name: &str) -> Option<u8> {
+    (0..=u8::MAX).find(|code| alert_name(*code) == Some(name))
+}
+
+/// Whether a label of a failure is covered by `pattern`: the label itself, or the part of it before
+/// one of its dots. `http.status` covers `http.status.400`, `eof` covers `eof.confirm`.
+pub fn covers(pattern: &str, label: &str) -> bool {
+    label
+        .strip_prefix(pattern)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether `pattern` covers the label of any failure there is, so that a misspelt one is noticed.
+pub fn covers_any(pattern: &str) -> bool {
+    let status = pattern
+        .strip_prefix("http.status.")
+        .is_some_and(|code| matches!(code.parse::<u16>(), Ok(100..=999)));
+    status
+        || FailureClass::known()
+            .iter()
+            .any(|class| covers(pattern, &class.to_string()))
+}
+
+impl FailureClass {
+    /// Every class; of HTTP statuses one stands for all, of alerts those with a name are listed.
+    pub fn known() -> Vec<Self> {
+        let mut known = vec![
+            Self::ResolveFailed,
+            Self::ConnectRefused,
+            Self::ConnectUnreachable,
+            Self::ConnectReset,
+            Self::ConnectOther,
+            Self::Local(LocalResource::Files),
+            Self::Local(LocalResource::Ports),
+            Self::Local(LocalResource::Memory),
+            Self::Timeout(Stage::Resolve),
+            Self::TlsProtocol,
+            Self::HttpStatus(400),
+            Self::HttpProtocol,
+            Self::EchoMismatch,
+            Self::Unconfirmed,
+        ];
+        known.extend(ServerCertFault::ALL.map(Self::ServerCert));
+        known.extend(STAGES.map(Self::Timeout));
+        for stage in STAGES.into_iter().filter(|s| *s != Stage::Connect) {
+            known.extend([Self::Eof(stage), Self::Reset(stage), Self::Transport(stage)]);
+        }
+        let named = (0..=u8::MAX).filter(|code| alert_name(*code).is_some());
+        known.extend(named.map(Self::Alert));
+        known
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_a_label_or_the_part_before_a_dot() {
+        for (pattern, label) in [
+            ("alert.unknown_ca", "alert.unknown_ca"),
+            ("alert", "alert.unknown_ca"),
+            ("http.status", "http.status.495"),
+            ("eof", "eof.confirm"),
+        ] {
+            assert!(covers(pattern, label) && covers_any(pattern), "{pattern}");
+        }
+        assert!(!covers("alert.certificate", "alert.certificate_expired"));
+        assert!(!covers("eof.confirm", "eof"));
+        assert!(covers_any("http.status.495"));
+        for wrong in [
+            "",
+            "alerts",
+            "alert.unknown",
+            "http.status.4",
+            "eof.connect",
+        ] {
+            assert!(!covers_any(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn alerts_are_found_by_name() {
+        assert_eq!(alert_code("certificate_expired"), Some(45));
+        assert_eq!(alert_code("expired"), None);
+    }
+
+    #[test]
+    fn every_class_has_a_label_of_its_own_and_advice() {
+        let known = FailureClass::known();
+        let labels: std::collections::BTreeSet<String> =
+            known.iter().map(ToString::to_string).collect();
+        assert_eq!(labels.len(), known.len());
+        assert!(known.iter().all(|class| !class.advice().is_empty()));
+    }
+}
