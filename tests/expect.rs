@@ -1,0 +1,89 @@
+//! Expected outcomes: rejections that are successes, wrong acceptances that fail the run, identities
+//! that are dealt out and counted apart.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may panic; helpers outside #[test] are not recognised as such"
+)]
+
+mod common;
+
+use common::{only, run, scenario};
+use shakedown::record::{ExpectationVerdict, RunRecord};
+
+/// Nine sessions with a certificate for each without one.
+const MIX: &str = "[load]\nsessions = 4\ntotal = 1000\n[workers]\ncount = 1\n\
+    [matrix]\nauth = [\"mutual\"]\ntls = [\"1.3\"]\n\
+    [[identities]]\nname = \"good\"\nshare = 9\n\
+    [[identities]]\nname = \"bare\"\nfault = \"none\"\n";
+
+fn verdicts(record: &RunRecord) -> Vec<(String, Option<String>, ExpectationVerdict)> {
+    let all = record.expectations.iter();
+    all.map(|e| (e.cell.clone(), e.identity.clone(), e.verdict))
+        .collect()
+}
+
+#[test]
+fn a_mix_is_dealt_out_exactly_and_counted_by_identity() {
+    let record = run(scenario(&format!(
+        "expect = {{ accept = 0.9, alerts = [\"certificate_required\"] }}\n{MIX}"
+    )));
+    let cell = only(&record);
+    let (good, bare) = (cell.of_identity("good"), cell.of_identity("bare"));
+    assert_eq!((good.started, good.ok_total()), (900, 900));
+    assert_eq!((bare.started, bare.ok_total()), (100, 0));
+    assert_eq!(bare.failed["alert.certificate_required"].count, 100);
+    assert_eq!(bare.failed["alert.certificate_required"].alert, Some(116));
+    let counts = cell.trials[0].target_counts.unwrap();
+    assert_eq!(counts.authenticated, 900);
+    let met = ExpectationVerdict::Met;
+    assert_eq!(
+        verdicts(&record),
+        [
+            ("mtls".to_owned(), Some("bare".to_owned()), met),
+            ("mtls".to_owned(), None, met)
+        ]
+    );
+}
+
+#[test]
+fn the_sum_of_the_identities_is_the_whole_whatever_the_workers() {
+    let record = run(scenario(
+        &MIX.replace("count = 1", "count = 2").replace("1000", "200"),
+    ));
+    let cell = only(&record);
+    let (good, bare) = (cell.of_identity("good"), cell.of_identity("bare"));
+    good.check().unwrap();
+    bare.check().unwrap();
+    assert_eq!(good.started + bare.started, cell.total().started);
+    assert_eq!((good.started, bare.started), (180, 20));
+}
+
+#[test]
+fn one_wrong_acceptance_in_a_mix_is_found() {
+    // Whoever expects 899 of 1000 is wrong by one session, and one is enough.
+    let record = run(scenario(&format!(
+        "expect = {{ accept = 0.899, alerts = [\"certificate_required\"] }}\n{MIX}"
+    )));
+    let whole = record.expectations.iter().find(|e| e.identity.is_none());
+    assert_eq!(whole.unwrap().verdict, ExpectationVerdict::WrongAcceptance);
+}
+
+#[test]
+fn an_identity_that_should_be_rejected_and_is_not_is_a_wrong_acceptance() {
+    let record = run(scenario(
+        "[load]\nsessions = 1\ntotal = 3\n[matrix]\nauth = [\"mutual\"]\nidentity = [\"a\", \"b\"]\n\
+         [[identities]]\nname = \"a\"\nexpect = { alerts = [\"certificate_revoked\"] }\n\
+         [[identities]]\nname = \"b\"\nexpect = { accept = 1 }\n",
+    ));
+    let found: Vec<_> = verdicts(&record).into_iter().map(|v| (v.0, v.2)).collect();
+    assert_eq!(
+        found,
+        [
+            ("mtls/a".to_owned(), ExpectationVerdict::WrongAcceptance),
+            ("mtls/b".to_owned(), ExpectationVerdict::Met)
+        ]
+    );
+    assert_eq!(record.expectations[0].accepted, 3);
+}
