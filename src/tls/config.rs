@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{ClientConnection, ResolvesClientCert, Resumption, WebPkiServerVerifier};
+use rustls::client::{
+    ClientConnection, ResolvesClientCert, Resumption, TicketRequest, Tls12Resumption,
+    WebPkiServerVerifier,
+};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
@@ -11,9 +14,10 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 
 use super::Fault;
 use super::names::{cipher_suite_name, group_name};
+use super::resume::{SessionStore, TicketUse};
 use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
 use crate::pki::Identity;
-use crate::scenario::TlsVersion;
+use crate::scenario::{ResumptionMode, TlsVersion};
 
 /// Groups offered unless others are asked for: X25519 first, so that every provider and server
 /// compares on the same one. The curves of ECDSA certificates follow, since a TLS 1.2 server may
@@ -85,6 +89,23 @@ pub struct ClientTlsSpec<'a> {
     pub roots: Option<&'a [CertificateDer<'static>]>,
     /// What to answer a `CertificateRequest` with.
     pub identity: Option<&'a Identity>,
+    /// Whether and how sessions are resumed; `None` makes every handshake full.
+    pub resumption: Option<ResumptionSpec>,
+}
+
+/// How a client resumes sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResumptionSpec {
+    /// By what.
+    pub mode: ResumptionMode,
+    /// Most tickets to keep; the oldest are dropped.
+    pub capacity: usize,
+    /// How often a ticket may be offered.
+    pub ticket_use: TicketUse,
+    /// TLS 1.3 tickets to ask for per session (RFC 9149); `None` leaves it to the server.
+    pub request: Option<u8>,
+    /// Whether requests are sent as early data (RFC 8446 section 2.3) where the ticket allows it.
+    pub early_data: bool,
 }
 
 /// A client configuration with the name it connects to.
@@ -92,10 +113,11 @@ pub struct ClientTlsSpec<'a> {
 pub struct ClientTls {
     pub(super) config: Arc<ClientConfig>,
     pub(super) server_name: ServerName<'static>,
+    store: Option<Arc<SessionStore>>,
 }
 
 impl ClientTls {
-    /// Builds the configuration. Resumption is off: every handshake is full.
+    /// Builds the configuration.
     ///
     /// # Errors
     ///
@@ -113,14 +135,33 @@ impl ClientTls {
         Self::assemble(spec, provider, verifier, resolver)
     }
 
-    /// Begins a session that the caller drives in memory, without a socket.
+    /// Begins a session with a full handshake, which the caller drives in memory.
     ///
     /// # Errors
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
     pub fn connection(&self) -> Result<ClientConnection, Fault> {
-        ClientConnection::new(Arc::clone(&self.config), self.server_name.clone())
-            .map_err(Fault::Tls)
+        self.begin(false).map(|(connection, _)| connection)
+    }
+
+    /// Begins a session, and says whether it was given a ticket: never without `resume`.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::connection`] does.
+    pub fn begin(&self, resume: bool) -> Result<(ClientConnection, bool), Fault> {
+        let begin =
+            || ClientConnection::new(Arc::clone(&self.config), self.server_name.clone());
+        let (begun, given) = match &self.store {
+            Some(store) => store.offering(resume, begin),
+            None => (begin(), false),
+        };
+        Ok((begun.map_err(Fault::Tls)?, given))
+    }
+
+    /// Where its sessions' tickets are kept, if they are.
+    pub fn store(&self) -> Option<&SessionStore> {
+        self.store.as_deref()
     }
 
     /// Puts a configuration together from its parts. What the callbacks are wrapped in is the
@@ -140,12 +181,30 @@ impl ClientTls {
             .with_custom_certificate_verifier(verifier)
             .with_client_cert_resolver(resolver);
         config.resumption = Resumption::disabled();
+        let store = spec.resumption.map(|spec| resume(&mut config, spec));
         config.alpn_protocols = spec.alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
         Ok(Self {
             config: Arc::new(config),
             server_name,
+            store,
         })
     }
+}
+
+/// Switches resumption on, with a store of the configuration's own.
+fn resume(config: &mut ClientConfig, spec: ResumptionSpec) -> Arc<SessionStore> {
+    let store = Arc::new(SessionStore::new(spec.capacity, spec.ticket_use));
+    let by_tls12 = match spec.mode {
+        ResumptionMode::SessionId => Tls12Resumption::SessionIdOnly,
+        ResumptionMode::Ticket => Tls12Resumption::SessionIdOrTickets,
+    };
+    config.resumption = Resumption::store(Arc::clone(&store) as _).tls12_resumption(by_tls12);
+    config.enable_early_data = spec.early_data;
+    config.send_ticket_request = spec.request.map(|count| TicketRequest {
+        new_session_count: count,
+        resumption_count: count,
+    });
+    store
 }
 
 /// The default provider with groups and suites pinned as asked, in the order asked.

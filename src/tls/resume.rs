@@ -1,0 +1,152 @@
+//! The client's own store of resumable sessions: one per worker and identity, so that nothing is
+//! shared and no identity can resume as another.
+//!
+//! Whether a session may resume is decided before it begins. rustls asks the store for a ticket
+//! exactly once, while it makes the `ClientHello`; the store then gives one or says that it has none.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use rustls::NamedGroup;
+use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
+use rustls::pki_types::ServerName;
+
+/// How many sessions one ticket may resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketUse {
+    /// One (RFC 8446 appendix C.4), so that an observer cannot link sessions.
+    Once,
+    /// Any number, as long as the server takes it. TLS 1.2 only: rustls lets go of a TLS 1.3
+    /// ticket once it was offered.
+    Reused,
+}
+
+/// What the store did in one trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreCounts {
+    /// Tickets, or TLS 1.2 sessions, that servers gave us.
+    pub harvested: u64,
+    /// Those of them that were dropped because the store was full; the oldest go first.
+    pub dropped: u64,
+}
+
+/// A store for the one server name and identity of a configuration.
+#[derive(Debug)]
+pub struct SessionStore {
+    inner: Mutex<Inner>,
+    capacity: usize,
+    ticket_use: TicketUse,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Whether the session that begins now may resume.
+    offering: bool,
+    /// Whether it was given something to offer.
+    given: bool,
+    tls13: VecDeque<Tls13ClientSessionValue>,
+    tls12: VecDeque<Tls12ClientSessionValue>,
+    counts: StoreCounts,
+}
+
+impl SessionStore {
+    /// An empty store that keeps the newest `capacity` tickets.
+    pub fn new(capacity: usize, ticket_use: TicketUse) -> Self {
+        Self {
+            inner: Mutex::default(),
+            capacity,
+            ticket_use,
+        }
+    }
+
+    /// Runs `begin`, which makes a `ClientHello`; if `resume`, with a ticket to offer as far as there
+    /// is one. Returns whether one was given.
+    pub fn offering<T>(&self, resume: bool, begin: impl FnOnce() -> T) -> (T, bool) {
+        self.with(|inner| {
+            inner.offering = resume;
+            inner.given = false;
+        });
+        let begun = begin();
+        let given = self.with(|inner| {
+            inner.offering = false;
+            inner.given
+        });
+        (begun, given)
+    }
+
+    /// How many sessions could be resumed now.
+    pub fn stock(&self) -> usize {
+        self.with(|inner| inner.tls13.len() + inner.tls12.len())
+    }
+
+    /// The counts since they were last taken.
+    pub fn take_counts(&self) -> StoreCounts {
+        self.with(|inner| std::mem::take(&mut inner.counts))
+    }
+
+    /// Forgets every session.
+    pub fn clear(&self) {
+        self.with(|inner| {
+            inner.tls13.clear();
+            inner.tls12.clear();
+        });
+    }
+
+    /// The lock is never contended, since a store belongs to one worker; rustls asks for `Sync`.
+    fn with<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Adds the newest, drops the oldest beyond `capacity`.
+fn keep<T>(kept: &mut VecDeque<T>, value: T, capacity: usize, counts: &mut StoreCounts) {
+    counts.harvested += 1;
+    kept.push_back(value);
+    if kept.len() > capacity {
+        kept.pop_front();
+        counts.dropped += 1;
+    }
+}
+
+impl ClientSessionStore for SessionStore {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
+
+    /// Never: with a hint, sessions after the first would offer another key share than was asked.
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
+        let capacity = self.capacity;
+        self.with(|inner| keep(&mut inner.tls12, value, capacity, &mut inner.counts));
+    }
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.with(|inner| {
+            let newest = inner.offering.then(|| inner.tls12.pop_back()).flatten()?;
+            if self.ticket_use == TicketUse::Reused {
+                inner.tls12.push_back(newest.clone());
+            }
+            inner.given = true;
+            Some(newest)
+        })
+    }
+
+    /// rustls forgets a name's TLS 1.2 sessions once the server spoke TLS 1.3.
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {
+        self.with(|inner| inner.tls12.clear());
+    }
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
+        let capacity = self.capacity;
+        self.with(|inner| keep(&mut inner.tls13, value, capacity, &mut inner.counts));
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.with(|inner| {
+            let newest = inner.offering.then(|| inner.tls13.pop_back()).flatten()?;
+            inner.given = true;
+            Some(newest)
+        })
+    }
+}
