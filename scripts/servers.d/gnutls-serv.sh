@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the variables are those of scripts/servers
-# gnutls-serv (GnuTLS): completes the handshake and verifies right after it. It listens on every
-# address there is, so a small library loaded before its own turns "every" into loopback. It speaks
-# HTTP/1.0 and logs no requests.
+# gnutls-serv (GnuTLS): verifies in the handshake, with one alert for whatever is wrong with a chain. It
+# listens on every address there is, so a small library loaded before its own turns "every" into
+# loopback. It speaks HTTP/1.0 and logs no requests.
 
 program=gnutls-serv
 knows='crl'

@@ -9,11 +9,14 @@ const path = require("path");
 const [port, pki, clientAuth, tls, crl] = process.argv.slice(2);
 const read = (name) => fs.readFileSync(path.join(pki, name));
 
+// Of a file with several lists Node reads the first alone.
+const lists = () => read("crl.pem").toString().match(/-----BEGIN X509 CRL-----[^]+?-----END X509 CRL-----/g);
+
 const options = {
   cert: read("server.pem"),
   key: read("server.key"),
   ca: read("ca.pem"),
-  crl: crl === "on" ? read("crl.pem") : undefined,
+  crl: crl === "on" ? lists() : undefined,
   requestCert: clientAuth !== "off",
   rejectUnauthorized: clientAuth === "required",
   minVersion: tls === "1.3" ? "TLSv1.3" : "TLSv1.2",

@@ -7,10 +7,11 @@ knows='crl'
 log_name=openssl.log
 
 configure() {
-  local verify=() versions=() chain=$run/openssl-chain.pem
+  local verify=() versions=() chain=$run/openssl-chain.pem trusted=$pki/ca.pem
+  # The depth of -verify only counts where something else is wrong.
   case $client_auth in
-    required) verify=(-Verify 4 -verify_return_error) ;;
-    optional) verify=(-verify 4 -verify_return_error) ;;
+    required) verify=(-Verify 4 -verify_depth 4 -verify_return_error) ;;
+    optional) verify=(-verify 4 -verify_depth 4 -verify_return_error) ;;
     off) ;;
   esac
   case $tls in
@@ -20,9 +21,14 @@ configure() {
   esac
   # -cert reads the leaf alone; what is to follow it has to come in a file without it.
   awk '/BEGIN CERTIFICATE/ { n++ } n > 1' "$pki/server.pem" >"$chain"
+  # -CRL reads one list alone; a file of trusted certificates may hold any number.
+  if [[ $crl == on ]]; then
+    trusted=$run/openssl-trusted.pem
+    cat "$pki/ca.pem" "$pki/crl.pem" >"$trusted"
+    verify+=(-crl_check_all)
+  fi
   command=(openssl s_server -www -accept "127.0.0.1:$port" -cert "$pki/server.pem"
-    -key "$pki/server.key" -CAfile "$pki/ca.pem" -groups X25519:P-256:P-384
+    -key "$pki/server.key" -CAfile "$trusted" -groups X25519:P-256:P-384
     -no_cache -no_ticket -num_tickets 0 "${verify[@]}" "${versions[@]}")
-  [[ $crl == off ]] || command+=(-CRL "$pki/crl.pem" -crl_check_all)
   [[ ! -s $chain ]] || command+=(-cert_chain "$chain")
 }
