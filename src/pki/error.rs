@@ -117,7 +117,7 @@ pub enum PkiError {
         cause: String,
     },
     /// The private key is readable but unusable.
-    #[error("the private key in {} cannot be used: {cause}; use an unencrypted RSA (2048 to 8192 bits), ECDSA (P-256, P-384 or P-521) or Ed25519 key", path.display())]
+    #[error("the private key in {} cannot be used: {cause}; use an unencrypted RSA (1024 to 8192 bits), ECDSA (P-256, P-384 or P-521) or Ed25519 key", path.display())]
     BadKey {
         /// The file.
         path: PathBuf,

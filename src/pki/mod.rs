@@ -12,6 +12,7 @@ mod identity;
 mod mint;
 mod pem;
 mod relate;
+mod short_rsa;
 mod write;
 
 #[cfg(test)]
@@ -28,3 +29,4 @@ pub use identity::{Identity, load_roots};
 pub use mint::{Pki, PkiSpec};
 pub use relate::{CertLinks, name_text};
 pub use rustls_pki_types::CertificateDer;
+pub use short_rsa::ShortRsa;

@@ -12,6 +12,7 @@ mod observe;
 mod plain;
 mod server;
 mod session;
+mod short_rsa;
 mod stream;
 
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
