@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ClientConnection, ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore, SupportedProtocolVersion};
 
@@ -84,6 +84,10 @@ pub struct ClientTlsSpec<'a> {
     pub server_name: &'a str,
     /// Roots to verify against; `None` skips the verification of chain and name.
     pub roots: Option<&'a [CertificateDer<'static>]>,
+    /// Revocation lists of the server's authorities; unused without `roots`. Every certificate of the
+    /// chain is looked up in the list of its issuer. One whose issuer has no list here counts as not
+    /// revoked, and a list past its next update makes the chain fail.
+    pub crls: &'a [CertificateRevocationListDer<'static>],
     /// What to answer a `CertificateRequest` with.
     pub identity: Option<&'a Identity>,
 }
@@ -104,7 +108,7 @@ impl ClientTls {
     /// unusable.
     pub fn new(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
         let provider = Arc::new(provider(spec.groups, spec.suites)?);
-        let verifier = verifier(spec.roots, &provider)?;
+        let verifier = verifier(spec.roots, spec.crls, &provider)?;
         let key = spec
             .identity
             .map(|identity| certified(identity, &provider))
@@ -237,6 +241,7 @@ pub(super) fn root_store(
 
 pub(super) fn verifier(
     roots: Option<&[CertificateDer<'static>]>,
+    crls: &[CertificateRevocationListDer<'static>],
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
     let Some(roots) = roots else {
@@ -246,6 +251,9 @@ pub(super) fn verifier(
     };
     let roots = Arc::new(root_store(roots)?);
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .with_crls(crls.iter().cloned())
+        .allow_unknown_revocation_status()
+        .enforce_revocation_expiration()
         .build()
         .map_err(|e| TlsConfigError::Verifier(e.to_string()))?;
     Ok(verifier)
