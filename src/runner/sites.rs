@@ -5,7 +5,10 @@ use super::RunError;
 use super::address::{self, Resolved};
 use super::target::Embedded;
 use crate::load::CellPlan;
-use crate::pki::{CertFacts, CertificateDer, Identity, PkiError, load_roots};
+use crate::pki::{
+    CertFacts, CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls,
+    load_roots,
+};
 use crate::scenario::{AuthMode, Cell, Checked, EmbeddedTarget};
 use crate::tls::{ClientTls, ClientTlsSpec};
 
@@ -30,6 +33,7 @@ impl Sites {
             checked,
             server_name: "localhost",
             roots: Some(embedded.pki.roots()),
+            crls: &[],
             identity: embedded.pki.clients().first(),
             workers,
         };
@@ -65,10 +69,15 @@ impl Sites {
             (Some(path), false) => Some(load_roots(path)?),
             (None, false) => Some(Vec::new()),
         };
+        let crls = match &scenario.tls.crl {
+            Some(path) => load_crls(path)?,
+            None => Vec::new(),
+        };
         let side = ClientSide {
             checked,
             server_name: scenario.tls.sni.as_deref().unwrap_or(&host),
             roots: roots.as_deref(),
+            crls: &crls,
             identity: identity.as_ref(),
             workers,
         };
@@ -94,6 +103,7 @@ struct ClientSide<'a> {
     checked: &'a Checked,
     server_name: &'a str,
     roots: Option<&'a [CertificateDer<'static>]>,
+    crls: &'a [CertificateRevocationListDer<'static>],
     identity: Option<&'a Identity>,
     workers: usize,
 }
@@ -112,6 +122,7 @@ impl ClientSide<'_> {
             alpn: &tls.alpn,
             server_name: self.server_name,
             roots: self.roots,
+            crls: self.crls,
             identity: self.identity.filter(|_| cell.auth == AuthMode::Mutual),
         };
         (0..self.workers)

@@ -83,7 +83,7 @@ fn server_tls(
     let auth = match cell.auth {
         AuthMode::None => return Ok(None),
         AuthMode::Server => ServerAuth::Off,
-        AuthMode::Mutual => ServerAuth::Required(pki.roots().to_vec()),
+        AuthMode::Mutual => ServerAuth::Required(pki.roots().to_vec().into()),
     };
     let spec = ServerTlsSpec {
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
