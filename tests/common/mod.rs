@@ -125,8 +125,8 @@ pub fn evidence(promise: &str, test: &str, figures: &[(&str, u64)]) {
     let found = serde_json::json!({ "promise": promise, "test": test, "figures": figures });
     let dir = Path::new(&dir);
     std::fs::create_dir_all(dir).unwrap();
-    let text = serde_json::to_string_pretty(&found).unwrap() + "\n";
-    std::fs::write(dir.join(format!("{promise}--{test}.json")), text).unwrap();
+    let json = serde_json::to_string_pretty(&found).unwrap() + "\n";
+    std::fs::write(dir.join(format!("{promise}--{test}.json")), json).unwrap();
 }
 
 /// An embedded target of its own, apart from a run.

@@ -18,7 +18,10 @@ const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 fn families() -> Vec<(&'static Family, Vec<&'static Known>)> {
     let mut families: Vec<(&Family, Vec<&Known>)> = Vec::new();
     for known in &SERVERS {
-        match families.iter_mut().find(|(f, _)| f.name == known.family.name) {
+        match families
+            .iter_mut()
+            .find(|(f, _)| f.name == known.family.name)
+        {
             Some((_, members)) => members.push(known),
             None => families.push((known.family, vec![known])),
         }

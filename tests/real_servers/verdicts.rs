@@ -108,7 +108,10 @@ impl Subject {
         let counts = self.sessions(FAULTY, identity);
         assert_eq!((counts.started, counts.cancelled_total()), (FAULTY, 0));
         let expected = self.known.answer(fault, self.version);
-        let failed = counts.failed.iter().map(|(label, f)| (label.as_str(), f.count));
+        let failed = counts
+            .failed
+            .iter()
+            .map(|(label, f)| (label.as_str(), f.count));
         let accepted = Some((ACCEPTED, counts.ok_total())).filter(|(_, count)| *count > 0);
         for (label, count) in failed.chain(accepted) {
             if !expected.contains(&label) {
@@ -137,7 +140,11 @@ fn verdicts(name: &'static str, version: TlsVersion) {
     assert_eq!(findings.wrong_verdicts, 0, "{}", findings.wrong);
     if subject.known.logs {
         // Whom we call accepted stands in the server's log, and nobody else.
-        assert_eq!(subject.server.logged_at_the_end(), findings.accepted, "{name}");
+        assert_eq!(
+            subject.server.logged_at_the_end(),
+            findings.accepted,
+            "{name}"
+        );
     }
     let figures = [
         ("servers", 1),
