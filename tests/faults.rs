@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use shakedown::pki::{Faults, Identity, Pki, PkiSpec};
+use shakedown::pki::{Faults, Identity, Pki, PkiSpec, ShortRsa};
 use shakedown::scenario::{IdentityFault, TicketMode, TlsVersion};
 use shakedown::stats::{FailureClass, Stage};
 use shakedown::tls::{
@@ -365,6 +365,36 @@ fn openssl_verify(dir: &Path, chain: &str, purpose: &[&str]) -> Vec<String> {
         "{chain}: {said}"
     );
     errors
+}
+
+/// Rejected signatures look alike, whether the key is too short or the signature wrong: this one is right.
+#[test]
+fn openssl_verifies_the_signatures_of_short_keys() {
+    if !has_openssl() {
+        return;
+    }
+    let (_, faults) = &*SET;
+    let client = faults.client(IdentityFault::Rsa1024).unwrap();
+    let key = ShortRsa::load(&client.key).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    put("key.der", key.spki_der());
+    put("message", b"signed");
+    put("pss", &key.sign_pss_sha256(b"signed").unwrap());
+    put("pkcs1", &key.sign_pkcs1_sha256(b"signed").unwrap());
+    // TLS 1.3 wants a salt as long as the hash.
+    let pss = "rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32";
+    for (signature, padding) in [("pss", pss), ("pkcs1", "rsa_padding_mode:pkcs1")] {
+        let args = format!(
+            "dgst -sha256 -verify key.der -keyform DER -sigopt {padding} -signature {signature} message"
+        );
+        let output = Command::new("openssl")
+            .args(args.split(' '))
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{signature}: {output:?}");
+    }
 }
 
 #[test]

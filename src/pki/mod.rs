@@ -26,6 +26,8 @@ mod handshake_tests;
 mod load_tests;
 #[cfg(test)]
 mod mint_tests;
+#[cfg(test)]
+mod write_tests;
 
 pub use algorithm::KeyAlgorithm;
 pub use error::PkiError;

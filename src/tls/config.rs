@@ -57,7 +57,9 @@ pub enum TlsConfigError {
     #[error("a certificate in the CA bundle cannot be used as a root: {0}")]
     BadRoot(Error),
     /// The verifier could not be built.
-    #[error("the server verifier cannot be built: {0}")]
+    #[error(
+        "certificates cannot be verified with this CA bundle and these revocation lists: {0}; look at the files with openssl, and leave out what is not needed"
+    )]
     Verifier(String),
     /// The identity's key cannot be used.
     #[error("the key of identity {name:?} cannot be used: {source}")]
