@@ -3,6 +3,7 @@
 arguments: PORT PKI required|optional|off 1.2|1.3|both CRL(on|off)
 """
 
+import os
 import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -43,11 +44,12 @@ class Handler(BaseHTTPRequestHandler):
     def log_request(self, code="-", size="-"):
         tls = self.connection
         verdict = "SUCCESS" if tls.getpeercert() else "NONE"
-        print(
+        line = (
             f"{int(code)} {tls.version()} {tls.cipher()[0]} - {verdict}"
-            f" reused={tls.session_reused} - uri={self.path}",
-            flush=True,
+            f" reused={tls.session_reused} - uri={self.path}\n"
         )
+        # In one piece, so that two threads' lines do not run into one another.
+        os.write(sys.stdout.fileno(), line.encode())
 
 
 class Server(ThreadingHTTPServer):

@@ -26,6 +26,8 @@ pub struct Known {
     pub revocation: bool,
     /// Whether `scripts/servers logcount` can count its accepted requests.
     pub logs: bool,
+    /// How many sessions at once it serves without making one wait for another's end.
+    pub at_once: u32,
     pub family: &'static Family,
     /// Where it differs from its family.
     pub differences: &'static [Difference],
@@ -36,11 +38,27 @@ pub struct Family {
     pub name: &'static str,
     /// How it tells a client that it is rejected.
     pub manner: &'static str,
-    /// The answers under TLS 1.2 and 1.3. The first row that names the fault holds, and one without
-    /// names holds for all.
-    pub rows: &'static [(&'static [IdentityFault], Answer, Answer)],
-    /// What differs from the right answers, and why.
-    pub because: &'static [(&'static [IdentityFault], &'static str)],
+    /// The first row that names a fault holds for it; one without names holds for all.
+    pub rows: &'static [Row],
+}
+
+/// A family's answer to some faults under TLS 1.2 and 1.3.
+pub struct Row {
+    pub faults: &'static [IdentityFault],
+    pub tls12: Answer,
+    pub tls13: Answer,
+    /// Why it is not one of the [`right`] ones; empty if it is.
+    pub why: &'static str,
+}
+
+/// A row with one answer for both versions.
+const fn row(faults: &'static [IdentityFault], answer: Answer, why: &'static str) -> Row {
+    Row {
+        faults,
+        tls12: answer,
+        tls13: answer,
+        why,
+    }
 }
 
 /// One server's own answer under TLS 1.2 and 1.3.
@@ -59,34 +77,37 @@ fn of_version(version: TlsVersion, tls12: Answer, tls13: Answer) -> Answer {
     }
 }
 
-impl Family {
-    pub fn answer(&self, fault: IdentityFault, version: TlsVersion) -> Answer {
-        let mut rows = self.rows.iter();
-        let row = rows.find(|(faults, ..)| faults.is_empty() || faults.contains(&fault));
-        let (_, tls12, tls13) = row.unwrap_or_else(|| panic!("{}: no row for {fault}", self.name));
-        of_version(version, tls12, tls13)
+impl Row {
+    pub fn answer(&self, version: TlsVersion) -> Answer {
+        of_version(version, self.tls12, self.tls13)
     }
+}
 
-    pub fn why(&self, fault: IdentityFault) -> Option<&'static str> {
-        let mut reasons = self.because.iter();
-        let reason = reasons.find(|(faults, _)| faults.is_empty() || faults.contains(&fault));
-        reason.map(|(_, why)| *why)
+impl Family {
+    pub fn row(&self, fault: IdentityFault) -> &Row {
+        let mut rows = self.rows.iter();
+        rows.find(|row| row.faults.is_empty() || row.faults.contains(&fault))
+            .unwrap_or_else(|| panic!("{}: no row for {fault}", self.name))
     }
 }
 
 impl Known {
+    fn own(&self, fault: IdentityFault) -> Option<&Difference> {
+        self.differences.iter().find(|own| own.fault == fault)
+    }
+
     pub fn answer(&self, fault: IdentityFault, version: TlsVersion) -> Answer {
-        match self.differences.iter().find(|d| d.fault == fault) {
+        match self.own(fault) {
             Some(own) => of_version(version, own.tls12, own.tls13),
-            Option::None => self.family.answer(fault, version),
+            Option::None => self.family.row(fault).answer(version),
         }
     }
 
-    /// Why the answer is not one of the [`right`] ones, if that is known.
-    pub fn why(&self, fault: IdentityFault) -> Option<&'static str> {
-        match self.differences.iter().find(|d| d.fault == fault) {
-            Some(own) => Some(own.why),
-            Option::None => self.family.why(fault),
+    /// Why the answer is not one of the [`right`] ones; empty if it is.
+    pub fn why(&self, fault: IdentityFault) -> &'static str {
+        match self.own(fault) {
+            Some(own) => own.why,
+            Option::None => self.family.row(fault).why,
         }
     }
 }
@@ -137,82 +158,71 @@ pub fn right(fault: IdentityFault) -> Answer {
     }
 }
 
+/// No certificate at all, and the alert that each version has for it.
+const NO_CERTIFICATE: Row = Row {
+    faults: &[None],
+    tls12: &["alert.handshake_failure"],
+    tls13: &["alert.certificate_required"],
+    why: "",
+};
+
 const OPENSSL: Family = Family {
     name: "OpenSSL",
     manner: "An alert in the handshake: under TLS 1.2 before the client is done, under TLS 1.3 after it.",
     rows: &[
-        (
-            &[None],
-            &["alert.handshake_failure"],
-            &["alert.certificate_required"],
-        ),
-        (
+        NO_CERTIFICATE,
+        row(
             &[ExpiredLeaf, ExpiredIntermediate],
             &["alert.certificate_expired"],
-            &["alert.certificate_expired"],
+            "",
         ),
-        (
+        row(&[NotYetValid, Rsa1024], &["alert.bad_certificate"], ""),
+        row(
             &[WrongEku, NoDigitalSignature],
             &["alert.unsupported_certificate"],
-            &["alert.unsupported_certificate"],
+            "",
         ),
-        (
-            &[NotYetValid, Rsa1024],
-            &["alert.bad_certificate"],
-            &["alert.bad_certificate"],
-        ),
-        (
-            &[Revoked],
-            &["alert.certificate_revoked"],
-            &["alert.certificate_revoked"],
-        ),
-        (
+        row(&[Revoked], &["alert.certificate_revoked"], ""),
+        row(
             &[NameConstraint, UnknownCritical],
             &["alert.certificate_unknown"],
-            &["alert.certificate_unknown"],
+            "",
         ),
-        (
-            &[BrokenSignature],
-            &["alert.decrypt_error"],
-            &["alert.decrypt_error"],
-        ),
-        (&[], &["alert.unknown_ca"], &["alert.unknown_ca"]),
+        row(&[BrokenSignature], &["alert.decrypt_error"], ""),
+        row(&[], &["alert.unknown_ca"], ""),
     ],
-    because: &[],
 };
 
 const NGINX: Family = Family {
     name: "nginx",
     manner: "The handshake completes, and under TLS 1.3 two tickets are sent; then HTTP 400.",
-    rows: &[(&[], &["http.status.400"], &["http.status.400"])],
-    because: &[(&[], "it lets every client through TLS, and says no in HTTP")],
+    rows: &[row(
+        &[],
+        &["http.status.400"],
+        "it lets every client through TLS, and says no in HTTP",
+    )],
 };
 
 const NODE: Family = Family {
     name: "Node.js",
     manner: "OpenSSL's verdict is only looked at after the handshake, and the connection then cut.",
     rows: &[
-        (
-            &[None],
-            &["alert.handshake_failure"],
-            &["alert.certificate_required"],
-        ),
-        (&[LongChain], &[ACCEPTED], &[ACCEPTED]),
+        NO_CERTIFICATE,
+        row(&[LongChain], &[ACCEPTED], NO_LIMIT),
         // The one answer that depends on the build: seen with Debian's and with NodeSource's.
-        (
-            &[Rsa1024],
-            &[ACCEPTED, "eof.handshake"],
-            &[ACCEPTED, "eof.confirm", "reset.confirm"],
-        ),
-        (&[], &["eof.handshake"], &["eof.confirm", "reset.confirm"]),
-    ],
-    because: &[
-        (&[LongChain], NO_LIMIT),
-        (
-            &[Rsa1024],
-            "Node's own builds bring an OpenSSL at security level 1 and accept it; Debian's build does not",
-        ),
-        (&[], "it hangs up without an alert"),
+        Row {
+            faults: &[Rsa1024],
+            tls12: &[ACCEPTED, "eof.handshake"],
+            tls13: &[ACCEPTED, "eof.confirm", "reset.confirm"],
+            why: "builds with an OpenSSL of their own are at its security level 1 and accept it; \
+                  Debian's is at level 2 and does not",
+        },
+        Row {
+            faults: &[],
+            tls12: &["eof.handshake"],
+            tls13: &["eof.confirm", "reset.confirm"],
+            why: "it hangs up without an alert",
+        },
     ],
 };
 
@@ -220,21 +230,24 @@ const GO: Family = Family {
     name: "Go",
     manner: "The alert bad_certificate in the handshake, for whatever reason.",
     rows: &[
-        (
-            &[NoDigitalSignature, LongChain, Rsa1024],
-            &[ACCEPTED],
-            &[ACCEPTED],
+        row(
+            &[None],
+            &["alert.bad_certificate"],
+            "it has no alert of its own for this",
         ),
-        (&[], &["alert.bad_certificate"], &["alert.bad_certificate"]),
-    ],
-    because: &[
-        (&[None], "the Go of Debian 12 has one alert for all"),
-        (
+        row(
             &[NoDigitalSignature],
-            "Go checks the extended key usage alone",
+            &[ACCEPTED],
+            "it looks at the extended key usage alone",
         ),
-        (&[LongChain], "Go sets no limit to the length of a chain"),
-        (&[Rsa1024], "Go takes RSA keys of 1024 bits"),
+        row(&[Revoked], &[ACCEPTED], "it consults no revocation lists"),
+        row(
+            &[LongChain],
+            &[ACCEPTED],
+            "it sets no limit to the length of a chain",
+        ),
+        row(&[Rsa1024], &[ACCEPTED], "it takes RSA keys of 1024 bits"),
+        row(&[], &["alert.bad_certificate"], ""),
     ],
 };
 
@@ -242,37 +255,32 @@ const GNUTLS: Family = Family {
     name: "GnuTLS",
     manner: "The alert access_denied in the handshake, for whatever is wrong with the chain.",
     rows: &[
-        (
-            &[None],
-            &["alert.decode_error"],
-            &["alert.certificate_required"],
-        ),
-        (
+        Row {
+            faults: &[None],
+            tls12: &["alert.decode_error"],
+            tls13: &["alert.certificate_required"],
+            why: "under TLS 1.2 it calls the message with no certificate undecodable",
+        },
+        row(
             &[NoDigitalSignature],
             &["alert.internal_error"],
-            &["alert.internal_error"],
-        ),
-        (&[WrongEku, Rsa1024], &[ACCEPTED], &[ACCEPTED]),
-        (&[], &["alert.access_denied"], &["alert.access_denied"]),
-    ],
-    because: &[
-        (
-            &[None],
-            "under TLS 1.2 it calls the message with no certificate undecodable",
-        ),
-        (
-            &[NoDigitalSignature],
             "it sees the key usage at the handshake's signature, as an error of its own",
         ),
-        (
+        row(
             &[WrongEku],
+            &[ACCEPTED],
             "gnutls-serv does not ask GnuTLS to check what the certificate is for",
         ),
-        (
+        row(
             &[Rsa1024],
+            &[ACCEPTED],
             "the priority NORMAL takes RSA keys of 1024 bits",
         ),
-        (&[], "gnutls-serv has one alert for whatever GnuTLS finds"),
+        row(
+            &[],
+            &["alert.access_denied"],
+            "gnutls-serv has one alert for whatever GnuTLS finds",
+        ),
     ],
 };
 
@@ -294,6 +302,7 @@ const ORDINARY: Known = Known {
     scheme: "https",
     revocation: true,
     logs: true,
+    at_once: 3,
     family: &OPENSSL,
     differences: &[],
 };
@@ -315,12 +324,6 @@ pub const SERVERS: [Known; 11] = [
         program: "caddy",
         revocation: false,
         family: &GO,
-        differences: &[Difference {
-            fault: Revoked,
-            tls12: &[ACCEPTED],
-            tls13: &[ACCEPTED],
-            why: "it has no setting for revocation lists",
-        }],
         ..ORDINARY
     },
     Known {
@@ -365,6 +368,7 @@ pub const SERVERS: [Known; 11] = [
         name: "openssl",
         program: "openssl",
         logs: false,
+        at_once: 1,
         ..ORDINARY
     },
     Known {

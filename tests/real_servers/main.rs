@@ -68,18 +68,6 @@ fn haproxy_logs_what_we_claim() {
 }
 
 #[test]
-fn openssl_serves_one_session_after_the_other() {
-    let Some(server) = Server::start("openssl", &[]) else {
-        return;
-    };
-    for version in ["1.2", "1.3"] {
-        let one = format!("[load]\nsessions = 1\ntotal = 30\n[matrix]\ntls = [\"{version}\"]\n");
-        let counts = total(&server.load(&one, "https", Some(&server.pki())));
-        assert_eq!(counts.ok_total(), 30, "{version}: {counts:?}");
-    }
-}
-
-#[test]
 fn the_handshake_protocol_names_its_weaker_proof() {
     for name in ["nginx", "haproxy"] {
         let Some(server) = Server::start(name, &[]) else {

@@ -112,8 +112,10 @@ impl Server {
         }
     }
 
-    /// Requests with status 200 in the log of a server that has ended and has no more to write.
-    pub fn logged_at_the_end(&self) -> u64 {
+    /// The same once the server has ended and has no more to write. It is stopped when it has written
+    /// `expected`, so that no line in the making is lost.
+    pub fn logged_at_the_end(&self, expected: u64) -> u64 {
+        self.logged(expected);
         self.control("stop", &[]);
         self.log_count()
     }

@@ -62,11 +62,11 @@ impl Subject {
         })
     }
 
-    /// Runs so many sessions, one after the other: `openssl s_server` serves no two at once.
+    /// Runs so many sessions with an identity of the pki folder, or with none.
     fn sessions(&self, total: u64, identity: Option<&str>) -> Accounting {
+        let (at_once, version) = (self.known.at_once, self.version);
         let sections = format!(
-            "[load]\nsessions = 1\ntotal = {total}\n[matrix]\ntls = [\"{}\"]\n",
-            self.version
+            "[load]\nsessions = {at_once}\ntotal = {total}\n[matrix]\ntls = [\"{version}\"]\n"
         );
         let url = format!("{}://localhost:{}/", self.known.scheme, self.server.port);
         let pki = self.server.pki();
@@ -140,9 +140,10 @@ fn verdicts(name: &'static str, version: TlsVersion) {
     assert_eq!(findings.wrong_verdicts, 0, "{}", findings.wrong);
     if subject.known.logs {
         // Whom we call accepted stands in the server's log, and nobody else.
+        let accepted = findings.accepted;
         assert_eq!(
-            subject.server.logged_at_the_end(),
-            findings.accepted,
+            subject.server.logged_at_the_end(accepted),
+            accepted,
             "{name}"
         );
     }
