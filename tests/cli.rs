@@ -188,6 +188,15 @@ fn bad_scenarios_name_file_line_cause_and_remedy() {
             "[target]\nurl = \"https://localhost:1/\"\n[matrix]\nauth = [\"mutual\"]\n",
         ),
         ("embedded_with_cacert", "[tls]\ncacert = \"ca.pem\"\n"),
+        ("embedded_with_crl", "[tls]\ncrl = \"crl.pem\"\n"),
+        (
+            "crl_without_verification",
+            "[target]\nurl = \"https://localhost:1/\"\n[tls]\ninsecure = true\ncrl = \"crl.pem\"\n",
+        ),
+        (
+            "crl_without_tls",
+            "[matrix]\nauth = [\"none\"]\n[target]\nurl = \"tcp://localhost:1\"\n[tls]\ncrl = \"crl.pem\"\n",
+        ),
         (
             "http_keys_for_echo",
             "[protocol]\nkind = \"echo\"\nmethod = \"GET\"\n",
@@ -242,6 +251,25 @@ fn bad_flags_and_files_are_told_apart() {
     assert!(failure(here, "run --workers 0", 2).contains("from 1"));
     let versions = failure(here, "run https://localhost:1/ --tlsv1.3 --tls-max 1.2", 2);
     assert!(versions.contains("no version"), "{versions}");
+    let crl = failure(here, "probe localhost:1 -k --crlfile crl.pem", 104);
+    assert!(crl.contains("crl has no effect"), "{crl}");
+    let crl = failure(
+        here,
+        "run https://localhost:1/ --cacert junk.json --crlfile missing.pem",
+        104,
+    );
+    assert!(crl.contains("junk.json"), "{crl}");
+    let made = run(here, "pki new pki");
+    assert_eq!(code(&made), 0);
+    let crl = failure(
+        here,
+        "run https://localhost:1/ --cacert pki/ca.pem --crlfile pki/ca.pem",
+        104,
+    );
+    assert!(crl.contains("no revocation list in pki/ca.pem"), "{crl}");
+    let off =
+        "serve --cert pki/server.pem --key pki/server.key --client-auth off --crlfile pki/ca.pem";
+    assert!(failure(here, off, 2).contains("--crlfile has no effect"));
     let loose = failure(here, "run https://localhost:1/", 104);
     assert!(loose.contains("--cacert"), "{loose}");
 }

@@ -38,7 +38,7 @@ const NARROW: [(&str, &[&str]); 2] = [
 ];
 
 /// Crates that stay where they are: name, the modules that may use it, and why.
-const CRATES: [(&str, &[&str], &str); 4] = [
+const CRATES: [(&str, &[&str], &str); 5] = [
     (
         "rustls",
         &["tls", "target", "pki"],
@@ -48,6 +48,11 @@ const CRATES: [(&str, &[&str], &str); 4] = [
         "rustls_pki_types",
         &["tls", "target", "pki"],
         "the next rustls release must change few modules",
+    ),
+    (
+        "rsa",
+        &["pki"],
+        "it is for keys that are made to be rejected; all others are the provider's",
     ),
     (
         "tokio",

@@ -12,6 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::PkiError;
 use super::container::{self, Shape};
 use super::pem::{self, PemFault, Section};
+use super::short_rsa::ShortRsa;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
 /// What one side of a session presents: a certificate chain and the private key of its leaf.
@@ -27,7 +28,8 @@ pub struct Identity {
 impl Identity {
     /// Loads a chain from `cert` and its key from `key`, or from `cert` too where `key` is `None`.
     ///
-    /// Both files may be PEM or DER; the key may be PKCS#8, SEC1 or PKCS#1. Where a PEM file holds several
+    /// Both files may be PEM or DER; the key may be PKCS#8, SEC1 or PKCS#1. RSA keys of 1024 bits and more
+    /// are read, although few peers accept one below 2048. Where a PEM file holds several
     /// private keys the first one counts.
     ///
     /// # Errors
@@ -168,22 +170,13 @@ fn check_pair(
     key: &Path,
     key_der: &PrivateKeyDer<'static>,
 ) -> Result<(), PkiError> {
-    let signing_key = aws_lc_rs::default_provider()
-        .key_provider
-        .load_private_key(key_der.clone_key())
-        .map_err(|error| PkiError::BadKey {
-            path: key.to_owned(),
-            cause: error.to_string(),
-        })?;
-    let Some(public) = signing_key.public_key() else {
-        return Err(PkiError::BadKey {
-            path: key.to_owned(),
-            cause: "the crypto provider does not tell its public key".into(),
-        });
-    };
-    let owner = chain.iter().position(|cert| {
-        parse(cert).is_ok_and(|parsed| parsed.public_key().raw == public.as_ref())
-    });
+    let public = public_key(key_der).map_err(|cause| PkiError::BadKey {
+        path: key.to_owned(),
+        cause,
+    })?;
+    let owner = chain
+        .iter()
+        .position(|cert| parse(cert).is_ok_and(|parsed| parsed.public_key().raw == public));
     let next = match owner {
         Some(0) => return Ok(()),
         Some(index) => format!(
@@ -200,6 +193,22 @@ fn check_pair(
     })
 }
 
+/// The public key of a usable private key, as a DER `SubjectPublicKeyInfo`; the error is a clause.
+fn public_key(key: &PrivateKeyDer<'static>) -> Result<Vec<u8>, String> {
+    let provider = aws_lc_rs::default_provider().key_provider;
+    match provider.load_private_key(key.clone_key()) {
+        Ok(key) => match key.public_key() {
+            Some(public) => Ok(public.as_ref().to_vec()),
+            None => Err("the crypto provider does not tell its public key".into()),
+        },
+        // Too short for the provider, and kept apart because peers must reject it.
+        Err(error) => match ShortRsa::load(key) {
+            Some(key) => Ok(key.spki_der().to_vec()),
+            None => Err(error.to_string()),
+        },
+    }
+}
+
 /// Parses one certificate that must fill its bytes; the error is a clause, without text from the certificate.
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     match X509Certificate::from_der(der) {
@@ -213,7 +222,7 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
 }
 
 /// The labels of all sections, each once, for a message about what is missing.
-fn labels(sections: &[Section<'_>]) -> String {
+pub(super) fn labels(sections: &[Section<'_>]) -> String {
     let mut labels: Vec<&str> = Vec::new();
     for section in sections {
         if !labels.contains(&section.label) {
@@ -230,7 +239,7 @@ fn labels(sections: &[Section<'_>]) -> String {
     }
 }
 
-fn bad_pem(path: &Path, fault: PemFault) -> PkiError {
+pub(super) fn bad_pem(path: &Path, fault: PemFault) -> PkiError {
     PkiError::BadPem {
         path: path.to_owned(),
         line: fault.line,

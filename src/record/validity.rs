@@ -6,6 +6,7 @@ use super::{
     CellRecord, ExpectationRecord, ExpectationVerdict, Note, PlanRecord, RunRecord, TrialRecord,
     Validity,
 };
+use crate::scenario::{IdentityFault, IdentitySection};
 use crate::stats::{Metric, OkKind, Proof, Spread};
 
 /// Least part of the asked load that must be achieved.
@@ -54,7 +55,7 @@ pub fn judge(
         if expects.count() == 0 {
             warnings.extend(failures(cell));
         }
-        reasons.extend(observed_otherwise(cell));
+        reasons.extend(observed_otherwise(cell, &record.plan));
         reasons.extend(alpn_ignored(cell, &record.plan));
         warnings.extend(crowded(cell));
         warnings.extend(weak_proof(cell));
@@ -238,7 +239,11 @@ fn crowded(cell: &CellRecord) -> Option<Note> {
     })
 }
 
-fn observed_otherwise(cell: &CellRecord) -> Vec<Note> {
+fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
+    // An identity that is no identity sends nothing, as it should.
+    let none = |i: &&IdentitySection| i.fault == Some(IdentityFault::None);
+    let mut empty = plan.scenario.identities.iter().filter(none);
+    let bare = empty.any(|i| cell.cell.identities.contains(&i.name));
     let mut notes = Vec::new();
     let name = &cell.cell.name;
     let all = |test: &dyn Fn(&super::ObservedRecord) -> bool| -> (u64, u64) {
@@ -256,7 +261,7 @@ fn observed_otherwise(cell: &CellRecord) -> Vec<Note> {
             ));
         }
         let (unsent, total) = all(&|o| o.certificate_requested && !o.certificate_sent);
-        if unsent > 0 {
+        if unsent > 0 && !bare {
             notes.push(Note::new(
                 "certificate-not-sent",
                 format!("{name}: in {unsent} of {total} handshakes our key fitted none of the server's signature schemes"),

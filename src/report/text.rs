@@ -7,7 +7,7 @@ use crate::record::{
     CellRecord, CellSummary, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord, summarise,
     taxes,
 };
-use crate::stats::HistogramError;
+use crate::stats::{HistogramError, Metric};
 use crate::units::{Span, format_count, three_digits};
 
 /// How a report looks.
@@ -54,10 +54,8 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     if !expected.is_empty() {
         line(&mut out, &expected);
     }
-    // Where rejections were expected there are no sessions to speak of.
-    let rejected = |name: &str| record.expectations.iter().any(|e| e.cell == name);
     let shown: Vec<CellSummary> = (summaries.into_iter())
-        .filter(|s| s.measured.ok_total() > 0 || !rejected(&s.name))
+        .filter(|summary| has_figures(record, summary))
         .collect();
     if !shown.is_empty() {
         line(&mut out, &tables::cells(&shown, &record.plan));
@@ -69,7 +67,7 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
         line(&mut out, &format!("\n{} ({how})", style.bold(&title)));
         line(&mut out, &tables::tax(&tax));
     }
-    negotiated(&mut out, record, style);
+    negotiated(&mut out, record, &shown, style);
     failures(&mut out, record, style);
     verdict(&mut out, record, style);
     reading(&mut out, record, style);
@@ -189,7 +187,15 @@ fn insecure_mark(out: &mut String, record: &RunRecord, style: Style) {
     }
 }
 
-fn negotiated(out: &mut String, record: &RunRecord, style: Style) {
+/// Whether a cell has figures to show. One of which outcomes were expected has none where rejection
+/// was, or where it had just enough sessions to see what becomes of them.
+fn has_figures(record: &RunRecord, summary: &CellSummary) -> bool {
+    let expects = record.expectations.iter().any(|e| e.cell == summary.name);
+    let latency = summary.metrics.get(&Metric::Service);
+    !expects || latency.is_some_and(|quantiles| quantiles.p50.is_some())
+}
+
+fn negotiated(out: &mut String, record: &RunRecord, shown: &[CellSummary], style: Style) {
     let described = |cell: &CellRecord| -> Vec<(String, u64)> {
         let mut sums: Vec<(String, u64)> = Vec::new();
         for observed in cell.trials.iter().flat_map(|t| &t.observed) {
@@ -204,6 +210,7 @@ fn negotiated(out: &mut String, record: &RunRecord, style: Style) {
     let cells: Vec<_> = record
         .cells
         .iter()
+        .filter(|c| shown.iter().any(|s| s.name == c.cell.name))
         .map(|c| (&c.cell.name, described(c)))
         .collect();
     if cells.iter().all(|(_, sums)| sums.is_empty()) {

@@ -290,7 +290,9 @@ impl FailureClass {
             Self::ServerCert(ServerCertFault::Purpose) => {
                 "the server's certificate is not meant for servers (extended key usage)"
             }
-            Self::ServerCert(ServerCertFault::Revoked) => "the server's certificate is revoked",
+            Self::ServerCert(ServerCertFault::Revoked) => {
+                "a revocation list names a certificate of the server's chain: have it issued again"
+            }
             Self::ServerCert(ServerCertFault::Signature) => {
                 "a signature does not verify; the chain is damaged or made with an unsupported algorithm"
             }

@@ -60,6 +60,10 @@ fn classify_tls(error: &rustls::Error) -> FailureClass {
     match error {
         rustls::Error::AlertReceived(alert) => FailureClass::Alert((*alert).into()),
         rustls::Error::InvalidCertificate(error) => FailureClass::ServerCert(cert_fault(error)),
+        // One of our own lists, with which the certificate cannot be verified.
+        rustls::Error::InvalidCertRevocationList(_) => {
+            FailureClass::ServerCert(ServerCertFault::Other)
+        }
         _ => FailureClass::TlsProtocol,
     }
 }

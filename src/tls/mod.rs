@@ -12,6 +12,7 @@ mod observe;
 mod plain;
 mod server;
 mod session;
+mod short_rsa;
 mod stream;
 
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
@@ -20,6 +21,6 @@ pub use config::{ClientTls, ClientTlsSpec, DEFAULT_GROUPS, TlsConfigError};
 pub use confirm::{Failure, confirm_by_close, explain, failure, timed_out};
 pub use names::{cipher_suite_name, group_name, scheme_name, version_name};
 pub use plain::PlainStream;
-pub use server::{ServerAuth, ServerTls, ServerTlsSpec};
+pub use server::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
 pub use session::{Bytes, Marks, SessionStream};
 pub use stream::{ClientStream, Fault, TlsStream};
