@@ -15,6 +15,8 @@ use crate::stats::FailureClass;
 const HEAD_CAP: usize = 64 * 1024;
 /// Most header fields.
 const MAX_HEADERS: usize = 64;
+/// Most interim responses before the final one.
+const MAX_INTERIM: usize = 32;
 /// Largest response body that is read, in bytes.
 const BODY_CAP: u64 = 64 << 20;
 /// Bytes read at a time.
@@ -67,14 +69,7 @@ where
     stream.write_all(request).await?;
     stream.flush().await?;
     buffer.clear();
-    let head = loop {
-        let head = read_head(expected.head, stream, buffer).await?;
-        buffer.drain(..head.length);
-        // Interim responses come before the final one (RFC 9110 section 15.2).
-        if head.status >= 200 {
-            break head;
-        }
-    };
+    let head = read_final_head(expected.head, stream, buffer).await?;
     match head.body {
         Body::Length(length) => read_sized(length, stream, buffer).await?,
         Body::Chunked => read_chunked(stream, buffer).await?,
@@ -113,6 +108,25 @@ async fn fill<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> io:
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(()),
     }
+}
+
+/// Reads the head of the final response and drops it with the interim ones, which come before it
+/// (RFC 9110 section 15.2).
+async fn read_final_head<S: AsyncRead + Unpin>(
+    head_request: bool,
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+) -> Result<Head, ProtocolError> {
+    for _ in 0..=MAX_INTERIM {
+        let head = read_head(head_request, stream, buffer).await?;
+        buffer.drain(..head.length);
+        if head.status >= 200 {
+            return Ok(head);
+        }
+    }
+    Err(broken(format!(
+        "more than {MAX_INTERIM} interim responses came before the final one"
+    )))
 }
 
 async fn read_head<S: AsyncRead + Unpin>(
@@ -368,13 +382,17 @@ mod tests {
     #[test]
     fn what_is_not_http_or_too_large_is_a_protocol_failure() {
         let long = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &vec![b'a'; 70_000]].concat();
-        let answers: [&[u8]; 6] = [
+        let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MAX_INTERIM + 1);
+        let fields = [b"HTTP/1.1 200 OK\r\n".as_slice(), &b"x: y\r\n".repeat(65)].concat();
+        let answers: [&[u8]; 8] = [
             b"SSH-2.0-OpenSSH\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nextra",
             &long,
+            &interim,
+            &fields,
         ];
         for answer in answers {
             let error = answered(answer, 100_000, false).unwrap_err();
