@@ -113,6 +113,22 @@ pub fn against(
     scenario
 }
 
+/// Writes what a test found as evidence for a promise into the folder `SHAKEDOWN_EVIDENCE`, if set.
+pub fn evidence(promise: &str, test: &str, figures: &[(&str, u64)]) {
+    let Some(dir) = std::env::var_os("SHAKEDOWN_EVIDENCE") else {
+        return;
+    };
+    let figures: serde_json::Map<String, serde_json::Value> = figures
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    let found = serde_json::json!({ "promise": promise, "test": test, "figures": figures });
+    let dir = Path::new(&dir);
+    std::fs::create_dir_all(dir).unwrap();
+    let json = serde_json::to_string_pretty(&found).unwrap() + "\n";
+    std::fs::write(dir.join(format!("{promise}--{test}.json")), json).unwrap();
+}
+
 /// An embedded target of its own, apart from a run.
 pub fn target(pki: &Pki, auth: ServerAuth, protocol: ProtocolKind) -> (Target, SocketAddr) {
     let tls = ServerTls::new(&ServerTlsSpec {
