@@ -204,8 +204,9 @@ fn meet(case: &Case, kit: &Kit) -> Findings {
         found.fault(case, &format!("the probe took {took:?}"));
     }
     judge_probe(case, &report, &mut found);
-    // The probe is a session, too, and asks once.
-    found.sessions += u64::from(!case.asks_twice());
+    // The probe is a session, too, but asks only once.
+    let second = [Behaviour::NoSecondAnswer, Behaviour::SecondAlertUnread];
+    found.sessions += u64::from(!second.contains(&case.behaviour));
     let connections = server.witness.connections(SESSIONS + 1);
     found.fired = server.witness.fired();
     let sent = server.witness.most_sent();

@@ -47,6 +47,8 @@ pub struct TlsStream<C> {
     marks: Marks,
     captured: Captured,
     fault: Option<Fault>,
+    /// A fault that came in one piece with data, which is to be read first.
+    behind_data: Option<Fault>,
     write_failed: Option<io::Error>,
     quota: Quota,
     /// TLS 1.3 tickets received; a server receives none.
@@ -102,6 +104,7 @@ where
             marks: Marks::default(),
             captured: Captured::default(),
             fault: None,
+            behind_data: None,
             write_failed: None,
             quota: Quota::default(),
             tickets: |_| 0,
@@ -229,8 +232,12 @@ where
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Poll::Ready(Err(e)),
             }
-            if let Err(fault) = ready!(self.poll_fill(cx)) {
+            if let Some(fault) = self.behind_data.take() {
                 return Poll::Ready(Err(self.fail(fault)));
+            }
+            if let Err(fault) = ready!(self.poll_fill(cx)) {
+                self.behind_data = Some(fault);
+                continue;
             }
             // Keys are updated and alerts answered on the way.
             let _ = self.poll_flush_tls(cx);
@@ -254,6 +261,9 @@ where
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(fault) = self.behind_data.take() {
+            return Poll::Ready(Err(self.fail(fault)));
+        }
         loop {
             let pending = self.poll_flush_tls(cx).is_pending();
             if let Some(error) = &self.write_failed {

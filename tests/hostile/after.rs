@@ -56,6 +56,16 @@ pub fn act(case: &Case, mut peer: Peer, witness: &Witness) -> io::Result<()> {
             peer.asked()?;
             return alert_and_reset(peer, witness);
         }
+        AlertBehindAnswer | AlertBehindFirstAnswer => {
+            peer.request(is_request)?;
+            witness.fire();
+            let mut sealer = peer.into_sealer();
+            let answer = sealer.seal(APPLICATION_DATA, OK);
+            let alert = sealer.seal(ALERT, &[2, 49]);
+            sealer.tcp.write_all(&[answer, alert].concat())?;
+            wait_for_end(&mut sealer.tcp);
+            return Ok(());
+        }
         UnknownAlert => {
             peer.request(is_request)?;
             witness.fire();

@@ -92,6 +92,10 @@ pub enum Behaviour {
     AlertUnread,
     /// A fatal alert and RST, with the second request unread.
     SecondAlertUnread,
+    /// A good answer and a fatal alert in one piece.
+    AlertBehindAnswer,
+    /// The same, where a second request is still to come.
+    AlertBehindFirstAnswer,
     /// Warning alerts without end.
     WarningFlood,
     /// Session tickets without end.
@@ -160,7 +164,11 @@ impl Case {
 
     /// Whether it takes two exchanges to meet it.
     pub fn asks_twice(&self) -> bool {
-        let second = [Behaviour::NoSecondAnswer, Behaviour::SecondAlertUnread];
+        let second = [
+            Behaviour::NoSecondAnswer,
+            Behaviour::SecondAlertUnread,
+            Behaviour::AlertBehindFirstAnswer,
+        ];
         second.contains(&self.behaviour)
     }
 
@@ -314,6 +322,10 @@ fn afterwards() -> Vec<Case> {
     cases.extend(both(UnknownAlert, Http1, &["alert.200"]));
     cases.extend(both(EmptyRecords, Http1, flood_at_once));
     cases.extend(alerts_with_resets());
+    // How the network cuts the stream must make no difference: an answer is an answer.
+    cases.extend(both(AlertBehindAnswer, Http1, &["ok"]));
+    let denied = &["alert.access_denied"];
+    cases.extend(both(AlertBehindFirstAnswer, Http1, denied));
     cases
 }
 
