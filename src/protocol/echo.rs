@@ -42,7 +42,7 @@ where
         }
         if scratch[..piece].iter().any(|byte| *byte != FILL) {
             return Err(mismatch(format!(
-                "sent {piece} bytes, got back {:?}",
+                "sent {piece} bytes, got back \"{}\"",
                 String::from_utf8_lossy(&scratch[..piece.min(32)])
             )));
         }

@@ -158,7 +158,7 @@ fn parse_head(bytes: &[u8], head_request: bool) -> Result<Option<Head>, Protocol
         Err(error) => {
             let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(32)]);
             return Err(broken(format!(
-                "not an HTTP/1.1 response ({error}): {begin:?}"
+                "not an HTTP/1.1 response ({error}): \"{begin}\""
             )));
         }
     };
@@ -188,7 +188,7 @@ fn body_of(headers: &[httparse::Header<'_>]) -> Result<Body, ProtocolError> {
             Ok(Body::Chunked)
         } else {
             Err(broken(format!(
-                "transfer coding {:?} is not supported",
+                "transfer coding \"{}\" is not supported",
                 String::from_utf8_lossy(coding)
             )))
         };
@@ -202,7 +202,7 @@ fn body_of(headers: &[httparse::Header<'_>]) -> Result<Body, ProtocolError> {
     match length {
         Some(length) if length <= BODY_CAP => Ok(Body::Length(length)),
         _ => Err(broken(format!(
-            "content-length {:?} is not a size up to {BODY_CAP}",
+            "content-length \"{}\" is not a size up to {BODY_CAP}",
             String::from_utf8_lossy(value)
         ))),
     }

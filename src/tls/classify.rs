@@ -53,6 +53,8 @@ fn classify_io(error: &io::Error, stage: Stage) -> FailureClass {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => FailureClass::Reset(stage),
         io::ErrorKind::UnexpectedEof => FailureClass::Eof(stage),
+        // No socket says so: rustls does, of a message that comes in too many records.
+        io::ErrorKind::InvalidData => FailureClass::TlsProtocol,
         _ => FailureClass::Transport(stage),
     }
 }
