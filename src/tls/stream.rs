@@ -229,11 +229,14 @@ where
                     buf.advance(n);
                     return Poll::Ready(Ok(()));
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
-            }
-            if let Some(fault) = self.behind_data.take() {
-                return Poll::Ready(Err(self.fail(fault)));
+                Err(e) => {
+                    if let Some(fault) = self.behind_data.take() {
+                        return Poll::Ready(Err(self.fail(fault)));
+                    }
+                    if e.kind() != io::ErrorKind::WouldBlock {
+                        return Poll::Ready(Err(e));
+                    }
+                }
             }
             if let Err(fault) = ready!(self.poll_fill(cx)) {
                 self.behind_data = Some(fault);
