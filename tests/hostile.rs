@@ -22,7 +22,9 @@ mod hostile {
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::{Read, Write};
 use std::mem::discriminant;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -126,6 +128,33 @@ fn no_behaviour_of_a_server_does_harm() {
     assert_eq!(all.len(), cases.len(), "cases that did not come to an end");
     assert_eq!(panics, 0);
     assert!(grown < MEMORY_CAP, "grown by {grown} bytes");
+}
+
+/// Plain TCP has the same caps where nobody asked.
+#[test]
+fn a_flood_on_plain_tcp_ends_held_sessions() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut tcp in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut request = [0; 64];
+                tcp.read_exact(&mut request).unwrap();
+                tcp.write_all(&request).unwrap();
+                // Nothing tells when the client has taken in its answer and rests.
+                thread::sleep(Duration::from_millis(500));
+                while tcp.write_all(&[b'e'; 16_000]).is_ok() {}
+            });
+        }
+    });
+    let mut scenario = scenario(&format!(
+        "[load]\nsessions = {SESSIONS}\ntotal = {SESSIONS}\nduration = \"10s\"\nhold = \"5s\"\n\
+         [workers]\ncount = 1\n[protocol]\nkind = \"echo\"\n",
+    ));
+    scenario.target.url = Some(format!("tcp://127.0.0.1:{port}"));
+    let record = run(scenario);
+    assert_eq!(total(&record).ok_total(), SESSIONS);
+    assert_eq!(only(&record).trials[0].lost_while_held, SESSIONS);
 }
 
 #[test]

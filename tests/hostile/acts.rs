@@ -5,14 +5,15 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use shakedown::scenario::TlsVersion;
 
 use super::behaviour::{Behaviour, Case};
 use super::peer::{Peer, end, reset, wait_for_end};
 use super::server::Witness;
 use super::wire::{
-    AES_128_GCM_SHA256, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, SECP256R1,
-    SERVER_HELLO, ServerHello, TLS11, TLS12, TLS13, X25519, alert, message_claiming, read_record,
-    record, record_claiming, records,
+    AES_128_GCM_SHA256, ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, ECDHE_ECDSA_CHACHA20,
+    HANDSHAKE, SECP256R1, SERVER_HELLO, ServerHello, TLS11, TLS12, TLS13, X25519, alert,
+    message_claiming, read_record, record, record_claiming, records,
 };
 use super::{after, answers};
 
@@ -39,6 +40,7 @@ pub fn act(
         | RetrySameGroup
         | UnofferedSuite
         | UnofferedVersion
+        | UnofferedAlpn
         | ChangeCipherSpecFlood
         | EofFirst
         | ResetFirst => begin(case, tcp, witness),
@@ -114,6 +116,15 @@ fn bad_hello(case: &Case, mut tcp: TcpStream, hello: &[u8], witness: &Witness) -
         suite: AES_128_GCM_SHA256,
         version: Some(TLS13),
         group: Some(SECP256R1),
+        alpn: None,
+    };
+    // One of the client's version, and without extensions.
+    let plain = ServerHello {
+        retry: false,
+        suite: ECDHE_ECDSA_CHACHA20,
+        version: None,
+        group: None,
+        ..retry
     };
     let bytes = match case.behaviour {
         RetryTwice => {
@@ -128,23 +139,27 @@ fn bad_hello(case: &Case, mut tcp: TcpStream, hello: &[u8], witness: &Witness) -
             let group = Some(X25519);
             ServerHello { group, ..retry }.answering(hello)
         }
-        UnofferedSuite => ServerHello {
-            retry: false,
-            suite: 0x00ff,
-            group: Some(X25519),
-            ..retry
+        UnofferedSuite => {
+            let tls13 = case.version == TlsVersion::Tls13;
+            ServerHello {
+                suite: 0x00ff,
+                version: tls13.then_some(TLS13),
+                group: tls13.then_some(X25519),
+                ..plain
+            }
+            .answering(hello)
         }
-        .answering(hello),
+        UnofferedAlpn => {
+            let alpn = Some(b"h2".as_slice());
+            ServerHello { alpn, ..plain }.answering(hello)
+        }
         ChangeCipherSpecFlood => {
             tcp.write_all(&retry.answering(hello))?;
             return witness.flood(&mut tcp, || record(CHANGE_CIPHER_SPEC, &[1]).repeat(100));
         }
         _ => ServerHello {
             legacy_version: TLS11,
-            retry: false,
-            version: None,
-            group: None,
-            ..retry
+            ..plain
         }
         .answering(hello),
     };

@@ -36,6 +36,8 @@ pub enum Behaviour {
     UnofferedSuite,
     /// A protocol version that was not offered.
     UnofferedVersion,
+    /// An ALPN protocol, although none was offered.
+    UnofferedAlpn,
     /// More `ChangeCipherSpec` records than any middlebox needs.
     ChangeCipherSpecFlood,
     /// FIN after the `ClientHello`.
@@ -231,12 +233,8 @@ fn beginnings() -> Vec<Case> {
         case(AlertFirst(200), Tls13, Echo, &["alert.200"]),
         case(CloseNotifyFirst, Tls13, Echo, &["eof.handshake"]),
         case(EmptyHandshakeRecords, Tls13, Echo, broken),
-        case(
-            ByteRecords,
-            Tls12,
-            Echo,
-            &["tls.protocol", "transport.handshake"],
-        ),
+        case(ByteRecords, Tls12, Echo, broken),
+        case(UnofferedAlpn, Tls12, Echo, broken),
         case(RetryTwice, Tls13, Echo, broken),
         case(RetrySameGroup, Tls13, Echo, broken),
         case(ChangeCipherSpecFlood, Tls13, Echo, broken),

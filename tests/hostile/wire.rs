@@ -19,7 +19,9 @@ pub const TLS12: u16 = 0x0303;
 pub const TLS13: u16 = 0x0304;
 pub const X25519: u16 = 0x001d;
 pub const SECP256R1: u16 = 0x0017;
+/// Suites (of TLS 1.3, and of TLS 1.2).
 pub const AES_128_GCM_SHA256: u16 = 0x1301;
+pub const ECDHE_ECDSA_CHACHA20: u16 = 0xcca9;
 
 /// The random that makes a `ServerHello` a `HelloRetryRequest` (RFC 8446 section 4.1.3).
 const RETRY_RANDOM: [u8; 32] = [
@@ -63,6 +65,8 @@ pub struct ServerHello {
     pub version: Option<u16>,
     /// The group of `key_share`, with a share unless this is a retry.
     pub group: Option<u16>,
+    /// The extension `application_layer_protocol_negotiation`.
+    pub alpn: Option<&'static [u8]>,
 }
 
 impl ServerHello {
@@ -91,6 +95,11 @@ impl ServerHello {
                 content.resize(2 + 2 + 32, 9);
             }
             extension(51, &content);
+        }
+        if let Some(alpn) = self.alpn {
+            let name = [&[u8::try_from(alpn.len()).unwrap()], alpn].concat();
+            let length = u16::try_from(name.len()).unwrap().to_be_bytes();
+            extension(16, &[&length[..], &name].concat());
         }
         body.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
         body.extend(extensions);
