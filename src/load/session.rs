@@ -161,7 +161,9 @@ async fn linger<S: SessionStream>(env: &Env, stream: &mut S) -> Result<(), Failu
     tokio::select! {
         () = env.until_stopped() => Ok(()),
         ended = timeout(hold, stream.read_to_end()) => match ended {
-            Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_)))) => Err(failure(&fault, Stage::Confirm)),
+            Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_) | Fault::Flood(_)))) => {
+                Err(failure(&fault, Stage::Confirm))
+            }
             Ok(Ok(()) | Err(Fault::Eof)) | Err(_) => Ok(()),
         },
     }

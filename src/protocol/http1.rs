@@ -15,6 +15,8 @@ use crate::stats::FailureClass;
 const HEAD_CAP: usize = 64 * 1024;
 /// Most header fields.
 const MAX_HEADERS: usize = 64;
+/// Most interim responses before the final one.
+const MAX_INTERIM: usize = 32;
 /// Largest response body that is read, in bytes.
 const BODY_CAP: u64 = 64 << 20;
 /// Bytes read at a time.
@@ -67,14 +69,7 @@ where
     stream.write_all(request).await?;
     stream.flush().await?;
     buffer.clear();
-    let head = loop {
-        let head = read_head(expected.head, stream, buffer).await?;
-        buffer.drain(..head.length);
-        // Interim responses come before the final one (RFC 9110 section 15.2).
-        if head.status >= 200 {
-            break head;
-        }
-    };
+    let head = read_final_head(expected.head, stream, buffer).await?;
     match head.body {
         Body::Length(length) => read_sized(length, stream, buffer).await?,
         Body::Chunked => read_chunked(stream, buffer).await?,
@@ -115,6 +110,25 @@ async fn fill<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> io:
     }
 }
 
+/// Reads the head of the final response and drops it with the interim ones, which come before it
+/// (RFC 9110 section 15.2).
+async fn read_final_head<S: AsyncRead + Unpin>(
+    head_request: bool,
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+) -> Result<Head, ProtocolError> {
+    for _ in 0..=MAX_INTERIM {
+        let head = read_head(head_request, stream, buffer).await?;
+        buffer.drain(..head.length);
+        if head.status >= 200 {
+            return Ok(head);
+        }
+    }
+    Err(broken(format!(
+        "more than {MAX_INTERIM} interim responses came before the final one"
+    )))
+}
+
 async fn read_head<S: AsyncRead + Unpin>(
     head_request: bool,
     stream: &mut S,
@@ -144,7 +158,7 @@ fn parse_head(bytes: &[u8], head_request: bool) -> Result<Option<Head>, Protocol
         Err(error) => {
             let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(32)]);
             return Err(broken(format!(
-                "not an HTTP/1.1 response ({error}): {begin:?}"
+                "not an HTTP/1.1 response ({error}): \"{begin}\""
             )));
         }
     };
@@ -174,7 +188,7 @@ fn body_of(headers: &[httparse::Header<'_>]) -> Result<Body, ProtocolError> {
             Ok(Body::Chunked)
         } else {
             Err(broken(format!(
-                "transfer coding {:?} is not supported",
+                "transfer coding \"{}\" is not supported",
                 String::from_utf8_lossy(coding)
             )))
         };
@@ -188,7 +202,7 @@ fn body_of(headers: &[httparse::Header<'_>]) -> Result<Body, ProtocolError> {
     match length {
         Some(length) if length <= BODY_CAP => Ok(Body::Length(length)),
         _ => Err(broken(format!(
-            "content-length {:?} is not a size up to {BODY_CAP}",
+            "content-length \"{}\" is not a size up to {BODY_CAP}",
             String::from_utf8_lossy(value)
         ))),
     }
@@ -368,13 +382,17 @@ mod tests {
     #[test]
     fn what_is_not_http_or_too_large_is_a_protocol_failure() {
         let long = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &vec![b'a'; 70_000]].concat();
-        let answers: [&[u8]; 6] = [
+        let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MAX_INTERIM + 1);
+        let fields = [b"HTTP/1.1 200 OK\r\n".as_slice(), &b"x: y\r\n".repeat(65)].concat();
+        let answers: [&[u8]; 8] = [
             b"SSH-2.0-OpenSSH\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nextra",
             &long,
+            &interim,
+            &fields,
         ];
         for answer in answers {
             let error = answered(answer, 100_000, false).unwrap_err();

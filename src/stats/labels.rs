@@ -56,7 +56,12 @@ impl FailureClass {
         known.extend(ServerCertFault::ALL.map(Self::ServerCert));
         known.extend(STAGES.map(Self::Timeout));
         for stage in STAGES.into_iter().filter(|s| *s != Stage::Connect) {
-            known.extend([Self::Eof(stage), Self::Reset(stage), Self::Transport(stage)]);
+            known.extend([
+                Self::Eof(stage),
+                Self::Reset(stage),
+                Self::Transport(stage),
+                Self::Flood(stage),
+            ]);
         }
         let named = (0..=u8::MAX).filter(|code| alert_name(*code).is_some());
         known.extend(named.map(Self::Alert));

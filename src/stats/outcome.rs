@@ -226,6 +226,8 @@ pub enum FailureClass {
     Reset(Stage),
     /// Any other transport error.
     Transport(Stage),
+    /// The server sent more than anyone asked for: tickets, key updates, empty records, data.
+    Flood(Stage),
     /// The server broke the TLS protocol, or no common parameters were found by us.
     TlsProtocol,
     /// The server answered HTTP with a status outside the expected ones.
@@ -310,6 +312,9 @@ impl FailureClass {
             Self::Transport(_) => {
                 "the transport failed; the example message has the system's reason"
             }
+            Self::Flood(_) => {
+                "the server keeps sending what nobody asked for; the example says what, and its configuration or its load balancer's should say why"
+            }
             Self::TlsProtocol => {
                 "the TLS parameters do not fit or the server broke the protocol; `shakedown probe` shows what was offered"
             }
@@ -378,6 +383,7 @@ impl fmt::Display for FailureClass {
             Self::Eof(stage) => write!(f, "eof.{}", stage.label()),
             Self::Reset(stage) => write!(f, "reset.{}", stage.label()),
             Self::Transport(stage) => write!(f, "transport.{}", stage.label()),
+            Self::Flood(stage) => write!(f, "flood.{}", stage.label()),
             Self::TlsProtocol => f.write_str("tls.protocol"),
             Self::HttpStatus(status) => write!(f, "http.status.{status}"),
             Self::HttpProtocol => f.write_str("http.protocol"),
@@ -472,6 +478,7 @@ mod tests {
                 "server_cert.name",
             ),
             (FailureClass::Eof(Stage::Confirm), "eof.confirm"),
+            (FailureClass::Flood(Stage::Confirm), "flood.confirm"),
         ];
         for (class, label) in labels {
             assert_eq!(class.to_string(), label);
