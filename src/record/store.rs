@@ -154,18 +154,26 @@ pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
             size,
         });
     }
-    let text = fs::read(path).map_err(unreadable)?;
+    parse(path, &fs::read(path).map_err(unreadable)?)
+}
+
+/// Reads a result from the bytes of a file; `path` is only named in errors.
+///
+/// # Errors
+///
+/// Fails if the bytes are not a result, or one of another version.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, StoreError> {
     let malformed = |source| StoreError::Malformed {
         path: path.to_owned(),
         source,
     };
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(malformed)?;
+    let value: serde_json::Value = serde_json::from_slice(bytes).map_err(malformed)?;
     match value.get("schema").and_then(serde_json::Value::as_u64) {
         Some(found) if found != u64::from(SCHEMA_VERSION) => Err(StoreError::Version {
             path: path.to_owned(),
             found,
         }),
-        _ => serde_json::from_slice(&text).map_err(malformed),
+        _ => serde_json::from_slice(bytes).map_err(malformed),
     }
 }
 
