@@ -24,7 +24,7 @@ mod mint_tests;
 pub use algorithm::KeyAlgorithm;
 pub use error::PkiError;
 pub use facts::CertFacts;
-pub use identity::{Identity, load_roots};
+pub use identity::{Identity, load_roots, parse_roots};
 pub use mint::{Pki, PkiSpec};
 pub use relate::{CertLinks, name_text};
 pub use rustls_pki_types::CertificateDer;
