@@ -350,6 +350,34 @@ fn every_scenario_key_is_documented() {
 }
 
 #[test]
+fn every_fuzz_target_has_seeds_and_is_documented() {
+    let (manifest, document) = (read("fuzz/Cargo.toml"), read("CONTRIBUTING.md"));
+    let mut offenders = Vec::new();
+    let mut found = 0;
+    for path in files(&["rs"]) {
+        let Some(target) = path
+            .strip_prefix("fuzz/fuzz_targets/")
+            .and_then(|name| name.strip_suffix(".rs"))
+        else {
+            continue;
+        };
+        found += 1;
+        let seeds = fs::read_dir(root().join("fuzz/corpus").join(target));
+        if seeds.map_or(0, Iterator::count) == 0 {
+            offenders.push(format!("fuzz/corpus/{target} has no seeds"));
+        }
+        if !manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")) {
+            offenders.push(format!("{path}: not in fuzz/Cargo.toml"));
+        }
+        if !document.contains(&format!("| `{target}` |")) {
+            offenders.push(format!("{path}: no row in CONTRIBUTING.md"));
+        }
+    }
+    assert!(found > 0, "fuzz/fuzz_targets/ is empty");
+    report("fuzz targets that are not complete", &offenders);
+}
+
+#[test]
 fn the_scanner_sees_code_only() {
     let text = "let a = \"crate::x \\\" \"; // crate::y\nr#\"crate::z\"#; 'c'; /* crate::w */ &'a crate::load\n";
     let code = code_of(text);

@@ -38,12 +38,26 @@ impl Identity {
     /// damaged, if the key is encrypted or unusable, and if it is not the key of the first certificate.
     pub fn load(cert: &Path, key: Option<&Path>) -> Result<Self, PkiError> {
         let cert_bytes = container::read(cert)?;
-        let chain = certificates(cert, &cert_bytes)?;
-        let (key_path, key_der) = match key {
-            Some(path) => (path, private_key(path, &container::read(path)?, false)?),
-            None => (cert, private_key(cert, &cert_bytes, true)?),
+        let key_bytes = key.map(container::read).transpose()?;
+        Self::parse((cert, &cert_bytes), key.zip(key_bytes.as_deref()))
+    }
+
+    /// Reads a chain and its key from the bytes of one or two files, as [`Self::load`] does from disk;
+    /// the paths are only named in errors and, for the identity's name, in its certificate's stem.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::load`] does, but for files that cannot be read.
+    pub fn parse(
+        (cert, cert_bytes): (&Path, &[u8]),
+        key: Option<(&Path, &[u8])>,
+    ) -> Result<Self, PkiError> {
+        let chain = certificates(cert, cert_bytes)?;
+        let (key, key_der) = match key {
+            Some((path, bytes)) => (path, private_key(path, bytes, false)?),
+            None => (cert, private_key(cert, cert_bytes, true)?),
         };
-        check_pair(cert, &chain, key_path, &key_der)?;
+        check_pair(cert, &chain, key, &key_der)?;
         let stem = cert.file_stem().unwrap_or_default().to_string_lossy();
         Ok(Self {
             name: escape_untrusted(&stem, UNTRUSTED_CAP),
@@ -80,7 +94,16 @@ impl fmt::Debug for Identity {
 ///
 /// Fails if the file cannot be read, holds no certificate, or holds one that does not parse.
 pub fn load_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    certificates(path, &container::read(path)?)
+    parse_roots(path, &container::read(path)?)
+}
+
+/// Reads trust anchors from the bytes of a file; `path` is only named in errors.
+///
+/// # Errors
+///
+/// Fails if the bytes hold no certificate, or one that does not parse.
+pub fn parse_roots(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    certificates(path, bytes)
 }
 
 /// All certificates in a file, in its order; never empty.
@@ -211,6 +234,11 @@ fn public_key(key: &PrivateKeyDer<'static>) -> Result<Vec<u8>, String> {
 
 /// Parses one certificate that must fill its bytes; the error is a clause, without text from the certificate.
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    // The parser overlooks whether the sequence is marked as constructed (X.690 section 8.9.1), which
+    // is what tells DER from other files and what TLS peers insist on.
+    if der.first().is_some_and(|tag| *tag != container::SEQUENCE) {
+        return Err("it does not begin as a DER sequence".into());
+    }
     match X509Certificate::from_der(der) {
         Ok(([], cert)) => Ok(cert),
         Ok((rest, _)) => Err(format!("{} bytes follow its end", rest.len())),

@@ -21,20 +21,31 @@ pub(super) const CRL: &str = "X509 CRL";
 ///
 /// Fails if the file cannot be read, holds no list, or holds one that does not parse.
 pub fn load_crls(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, PkiError> {
-    let bytes = container::read(path)?;
+    parse_crls(path, &container::read(path)?)
+}
+
+/// Reads revocation lists from the bytes of a file; `path` is only named in errors.
+///
+/// # Errors
+///
+/// Fails if the bytes hold no list, or one that does not parse.
+pub fn parse_crls(
+    path: &Path,
+    bytes: &[u8],
+) -> Result<Vec<CertificateRevocationListDer<'static>>, PkiError> {
     let none = |found: String| PkiError::NoCrl {
         path: path.to_owned(),
         found,
     };
-    let crls = match container::shape(path, &bytes)?.map_err(none)? {
+    let crls = match container::shape(path, bytes)?.map_err(none)? {
         Shape::EncryptedDer => return Err(none("an encrypted private key".into())),
-        Shape::Der if PrivateKeyDer::try_from(bytes.as_slice()).is_ok() => {
+        Shape::Der if PrivateKeyDer::try_from(bytes).is_ok() => {
             return Err(none("a private key".into()));
         }
-        Shape::Der if parse(&bytes).is_ok() => return Err(none("a DER certificate".into())),
-        Shape::Der => vec![CertificateRevocationListDer::from(bytes)],
+        Shape::Der if parse(bytes).is_ok() => return Err(none("a DER certificate".into())),
+        Shape::Der => vec![CertificateRevocationListDer::from(bytes.to_vec())],
         Shape::Pem => {
-            let sections = pem::split(&bytes).map_err(|fault| bad_pem(path, fault))?;
+            let sections = pem::split(bytes).map_err(|fault| bad_pem(path, fault))?;
             let decoded: Result<Vec<_>, _> = sections
                 .iter()
                 .filter(|section| section.label == CRL)

@@ -17,7 +17,7 @@ pub use model::{
     CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
     RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
-pub use store::{StoreError, check_writable, load, result_path, save};
+pub use store::{StoreError, check_writable, load, parse, result_path, save};
 pub use summary::{CellSummary, Quantiles, Tax, TaxRow, summarise, taxes};
 pub use validity::judge;
 

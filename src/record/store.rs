@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::{RunRecord, SCHEMA_VERSION};
 
 /// Largest result file that is read, in bytes.
@@ -51,6 +53,12 @@ pub enum StoreError {
         path: PathBuf,
         /// Its version.
         found: u64,
+    },
+    /// The counts in the file cannot be summed.
+    #[error("{} holds counts that no run can reach; the file is damaged, so make the run again", path.display())]
+    Implausible {
+        /// The file.
+        path: PathBuf,
     },
 }
 
@@ -141,7 +149,7 @@ pub fn save(path: &Path, record: &RunRecord) -> Result<(), StoreError> {
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, is not a result, or is one of another version.
+/// Fails if the file cannot be read, and as [`parse`] does.
 pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
     let unreadable = |source| StoreError::Unreadable {
         path: path.to_owned(),
@@ -154,18 +162,45 @@ pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
             size,
         });
     }
-    let text = fs::read(path).map_err(unreadable)?;
+    parse(path, &fs::read(path).map_err(unreadable)?)
+}
+
+/// Reads a result from the bytes of a file; `path` is only named in errors.
+///
+/// # Errors
+///
+/// Fails if the bytes are not a result, or one of another version, and if its counts are too large to be
+/// summed.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, StoreError> {
     let malformed = |source| StoreError::Malformed {
         path: path.to_owned(),
         source,
     };
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(malformed)?;
-    match value.get("schema").and_then(serde_json::Value::as_u64) {
-        Some(found) if found != u64::from(SCHEMA_VERSION) => Err(StoreError::Version {
+    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    match value.get("schema").and_then(Value::as_u64) {
+        Some(found) if found != u64::from(SCHEMA_VERSION) => {
+            return Err(StoreError::Version {
+                path: path.to_owned(),
+                found,
+            });
+        }
+        _ => {}
+    }
+    if value.get("cells").map_or(0, total) > u128::from(u64::MAX) {
+        return Err(StoreError::Implausible {
             path: path.to_owned(),
-            found,
-        }),
-        _ => serde_json::from_slice(&text).map_err(malformed),
+        });
+    }
+    serde_json::from_slice(bytes).map_err(malformed)
+}
+
+/// The sum of all whole numbers in a value. Where it fits 64 bits, so does the sum of any of them.
+fn total(value: &Value) -> u128 {
+    match value {
+        Value::Number(number) => number.as_u64().map_or(0, u128::from),
+        Value::Array(items) => items.iter().map(total).sum(),
+        Value::Object(fields) => fields.values().map(total).sum(),
+        _ => 0,
     }
 }
 
@@ -191,5 +226,10 @@ mod tests {
         assert!(error("{").contains("not a result file"));
         assert!(error("{\"schema\": 99}").contains("schema version 99"));
         assert!(error("{\"schema\": 1}").contains("missing field"));
+        let most = u64::MAX;
+        let counts =
+            |rest: u64| format!("{{\"schema\": 1, \"cells\": [{{\"ok\": {most}}}, [{rest}]]}}");
+        assert!(error(&counts(1)).contains("no run can reach"));
+        assert!(error(&counts(0)).contains("not a result file"));
     }
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes docs/reliability.md from what the tests reported of themselves.
 
-usage: scripts/reliability EVIDENCE [--check]
+usage: scripts/reliability.py EVIDENCE [--check]
 
 EVIDENCE is a folder that a test run filled, because SHAKEDOWN_EVIDENCE named it: one JSON file for
 each promise and test, {"promise": ..., "test": ..., "figures": {name: count}}. The figures were
@@ -40,11 +40,11 @@ MUST_BE_ZERO = {
 HEAD = """# Reliability
 
 What shakedown promises when things go wrong, the tests that hold each promise, and what they counted.
-This page is made by `scripts/reliability` from the output of `scripts/test`; nobody types its figures.
+This page is made by `scripts/reliability.py` from the output of `scripts/test`; nobody types its figures.
 Make it again with:
 
 ```sh
-SHAKEDOWN_EVIDENCE=target/evidence scripts/test && scripts/reliability target/evidence
+SHAKEDOWN_EVIDENCE=target/evidence scripts/test && scripts/reliability.py target/evidence
 ```
 
 Every fault is injected, and its test asserts that it happened. Figures in the columns of one test are
