@@ -4,11 +4,13 @@
 //! are due, [`Pacer`] waits for them, `open_loop` and `closed_loop` decide which begin, `session`
 //! makes one attempt, `recorder` counts it, and nothing is shared between workers meanwhile.
 
+mod cgroup;
 mod closed_loop;
 mod connect;
 mod control;
 mod engine;
 mod env;
+mod host;
 mod open_loop;
 mod pacer;
 mod plan;
@@ -16,7 +18,6 @@ mod preflight;
 mod recorder;
 mod schedule;
 mod session;
-mod steal;
 mod worker;
 
 pub use control::Interrupt;

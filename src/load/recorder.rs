@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::clock::{ns_between, thread_cpu};
 use crate::stats::{
-    CancelPhase, CpuWindow, NotStarted, Observed, OkKind, Outcome, Phase, Sample, TrialStats,
+    CancelPhase, CpuWindow, NotStarted, Observed, OkKind, Outcome, Phase, Sample, Stage, TrialStats,
 };
 use crate::tls::Bytes;
 
@@ -61,7 +61,8 @@ pub(super) struct Recorder {
     measure_from: Instant,
     state: RefCell<State>,
     live: Arc<LiveCounters>,
-    cancel: Cell<CancelPhase>,
+    /// How and when the trial was cut off, once it was.
+    cut: Cell<Option<(CancelPhase, Instant)>>,
     idle: Notify,
 }
 
@@ -90,7 +91,7 @@ impl Recorder {
                 start,
             }),
             live,
-            cancel: Cell::new(CancelPhase::Drain),
+            cut: Cell::new(None),
             idle: Notify::new(),
         }
     }
@@ -134,6 +135,7 @@ impl Recorder {
             recorder: Rc::clone(self),
             scheduled,
             started,
+            stage: Stage::Connect,
             held: false,
             recorded: false,
             sample: Sample {
@@ -173,9 +175,14 @@ impl Recorder {
         }
     }
 
-    /// Says how attempts that are dropped from now on were cancelled.
-    pub fn cancel_as(&self, phase: CancelPhase) {
-        self.cancel.set(phase);
+    /// Cuts the trial off: whatever is still in flight is to be dropped, and is as old as it is now.
+    pub fn cut_off(&self, by: CancelPhase) {
+        self.cut.set(Some((by, Instant::now())));
+    }
+
+    /// Notes how late this worker's watchdog woke.
+    pub fn woke(&self, late_ns: u64) {
+        self.state.borrow_mut().stats.stalls.woke(late_ns);
     }
 
     /// Waits until nothing is in flight.
@@ -224,6 +231,7 @@ pub(super) struct Attempt {
     recorder: Rc<Recorder>,
     scheduled: Instant,
     started: Instant,
+    stage: Stage,
     held: bool,
     recorded: bool,
     sample: Sample,
@@ -242,8 +250,14 @@ impl Attempt {
         self.started
     }
 
-    /// Notes the established connection.
+    /// Notes which stage begins.
+    pub fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Notes the established connection, which begins the handshake.
     pub fn connected(&mut self, at: Instant) {
+        self.stage = Stage::Handshake;
         self.sample.connect_ns = Some(ns_between(self.started, at));
     }
 
@@ -281,6 +295,7 @@ impl Attempt {
     /// Counts the session as open and idle until it is dropped.
     pub fn hold(&mut self) {
         self.held = true;
+        self.stage = Stage::Hold;
         add(&self.recorder.live.held, 1);
     }
 
@@ -320,8 +335,16 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if !self.recorded {
-            self.record(Outcome::Cancelled(self.recorder.cancel.get()));
+        let cut = self.recorder.cut.get();
+        if !self.recorded || cut.is_some() {
+            let (by, at) = cut.unwrap_or_else(|| (CancelPhase::Drain, Instant::now()));
+            let age = ns_between(self.scheduled, at);
+            let mut state = self.recorder.state.borrow_mut();
+            state.stats.cut(by, self.stage, age, self.recorded);
+            drop(state);
+            if !self.recorded {
+                self.record(Outcome::Cancelled(by));
+            }
         }
         self.release();
         sub(&self.recorder.live.in_flight, 1);
@@ -351,12 +374,53 @@ mod tests {
         let recorder = recorder();
         let attempt = recorder.begin(Instant::now());
         assert_eq!(recorder.in_flight(), 1);
-        recorder.cancel_as(CancelPhase::Abort);
+        recorder.cut_off(CancelPhase::Abort);
         drop(attempt);
         let stats = recorder.take();
         stats.total.check().unwrap();
         assert_eq!(stats.total.cancelled["abort"], 1);
         assert_eq!(recorder.in_flight(), 0);
+    }
+
+    #[test]
+    fn what_is_cut_off_is_as_old_as_at_the_cut() {
+        let recorder = recorder();
+        let second = Duration::from_secs(1);
+        let now = Instant::now();
+        let (old, young) = (
+            recorder.begin(now.checked_sub(3 * second).unwrap()),
+            recorder.begin(now.checked_sub(second).unwrap()),
+        );
+        let mut closing = recorder.begin(now.checked_sub(2 * second).unwrap());
+        closing.record(Outcome::Ok {
+            kind: OkKind::Full,
+            proof: Proof::ApplicationData,
+        });
+        closing.enter(Stage::Close);
+        recorder.cut_off(CancelPhase::Drain);
+        std::thread::sleep(Duration::from_millis(20));
+        // However long it takes to drop them, they were cut off at one moment.
+        drop((old, young, closing));
+        let stats = recorder.take();
+        stats.total.check().unwrap();
+        assert_eq!(stats.total.cancelled["drain"], 2);
+        let cut = &stats.cut_off[&CancelPhase::Drain];
+        assert_eq!((cut.count(), cut.confirmed), (3, 1));
+        assert_eq!(cut.stages, [(Stage::Connect, 2), (Stage::Close, 1)].into());
+        assert_eq!(cut.oldest_ns - cut.youngest_ns, 2_000_000_000);
+    }
+
+    #[test]
+    fn what_ended_before_the_cut_is_not_cut_off() {
+        let recorder = recorder();
+        let mut attempt = recorder.begin(Instant::now());
+        attempt.record(Outcome::Failed {
+            class: FailureClass::Unconfirmed,
+            message: String::new(),
+        });
+        drop(attempt);
+        recorder.cut_off(CancelPhase::Drain);
+        assert!(recorder.take().cut_off.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::watch;
@@ -17,8 +17,12 @@ use super::control::Interrupt;
 use super::env::Env;
 use super::open_loop::OpenLoop;
 use super::recorder::{LiveCounters, Recorder};
+use crate::clock::ns_between;
 use crate::scenario::LoadModel;
 use crate::stats::{CancelPhase, TrialStats};
+
+/// How often a worker's watchdog wakes.
+const WATCH: Duration = Duration::from_millis(10);
 
 /// One trial as given to a worker.
 #[derive(Debug, Clone)]
@@ -82,8 +86,8 @@ async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {
     let mut control = job.control.clone();
     tokio::select! {
         () = env.recorder.idle() => {}
-        () = sleep_until(deadline.into()) => env.recorder.cancel_as(CancelPhase::Drain),
-        _ = control.wait_for(|i| *i == Interrupt::Abort) => env.recorder.cancel_as(CancelPhase::Abort),
+        () = sleep_until(deadline.into()) => env.recorder.cut_off(CancelPhase::Drain),
+        _ = control.wait_for(|i| *i == Interrupt::Abort) => env.recorder.cut_off(CancelPhase::Abort),
     }
     env.recorder.close_window();
     Ok(())
@@ -93,8 +97,20 @@ async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {
 async fn meter(recorder: Rc<Recorder>, from: Instant, to: Instant) {
     sleep_until(from.into()).await;
     recorder.open_window();
-    sleep_until(to.into()).await;
+    watch_for_stalls(&recorder, to).await;
     recorder.close_window();
+}
+
+/// Wakes every [`WATCH`] until `to` and notes how late it was woken: a worker that is stopped, waits
+/// for a core or works through a long queue is late for its sessions as well.
+async fn watch_for_stalls(recorder: &Recorder, to: Instant) {
+    let mut now = Instant::now();
+    while now < to {
+        let due = to.min(now + WATCH);
+        sleep_until(due.into()).await;
+        now = Instant::now();
+        recorder.woke(ns_between(due, now));
+    }
 }
 
 async fn stop_on_interrupt(mut control: watch::Receiver<Interrupt>, env: Rc<Env>) {

@@ -8,6 +8,10 @@ mod model;
 mod store;
 mod summary;
 mod validity;
+mod watch;
+
+#[cfg(test)]
+mod validity_tests;
 
 pub use build::BuildInfo;
 pub use environment::Environment;
@@ -18,6 +22,7 @@ pub use model::{
 pub use store::{StoreError, check_writable, load, result_path, save};
 pub use summary::{CellSummary, Quantiles, Tax, TaxRow, summarise, taxes};
 pub use validity::judge;
+pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};
 
 /// The JSON Schema of a result file, as kept in `docs/result.schema.json`.
 pub fn json_schema() -> String {

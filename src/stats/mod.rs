@@ -4,14 +4,17 @@
 //! nanoseconds.
 
 mod accounting;
+mod cut_off;
 mod histogram;
 mod observed;
 mod outcome;
 mod spread;
+mod stalls;
 mod target_counts;
 mod trial;
 
 pub use accounting::{Accounting, FailureRecord};
+pub use cut_off::CutOff;
 pub use histogram::{HistogramError, LatencyHistogram};
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
@@ -19,5 +22,6 @@ pub use outcome::{
     Stage, alert_name, alert_text,
 };
 pub use spread::Spread;
+pub use stalls::{Stalls, Throttled};
 pub use target_counts::TargetCounts;
 pub use trial::{CpuWindow, KindStats, Metric, Phase, Sample, TimelineRow, TrialStats};

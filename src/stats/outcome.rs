@@ -45,7 +45,10 @@ impl OkKind {
 }
 
 /// A step of a session, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// TCP connection establishment.
     Connect,
@@ -55,15 +58,22 @@ pub enum Stage {
     Confirm,
     /// From a request to the end of its response.
     FirstByte,
+    /// Open and idle on purpose. What happens in it is no failure.
+    Hold,
+    /// From our close to the server's. What happens in it is no failure.
+    Close,
 }
 
 impl Stage {
-    fn label(self) -> &'static str {
+    /// The stable label.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Handshake => "handshake",
             Self::Confirm => "confirm",
             Self::FirstByte => "first_byte",
+            Self::Hold => "hold",
+            Self::Close => "close",
         }
     }
 }
@@ -129,7 +139,10 @@ impl NotStarted {
 }
 
 /// When a session was cut off by the run itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum CancelPhase {
     /// Still in flight when the grace period after the last arrival ended.
     Drain,

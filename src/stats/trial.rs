@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Accounting, LatencyHistogram, Observed, ObservedTally, OkKind, Outcome, Proof};
+use super::{
+    Accounting, CancelPhase, CutOff, LatencyHistogram, Observed, ObservedTally, OkKind, Outcome,
+    Proof, Stage, Stalls,
+};
 
 /// The part of a trial that an arrival falls into by its scheduled start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +190,10 @@ pub struct TrialStats {
     pub in_flight_area_ns: u64,
     /// Confirmed sessions that the server closed while we held them open.
     pub lost_while_held: u64,
+    /// What was in flight when the trial was cut off, whatever its phase.
+    pub cut_off: BTreeMap<CancelPhase, CutOff>,
+    /// Times in the measure phase in which a worker stood still.
+    pub stalls: Stalls,
     /// Seconds since the trial's start.
     pub timeline: Vec<TimelineRow>,
 }
@@ -235,6 +242,12 @@ impl TrialStats {
         }
     }
 
+    /// Counts an attempt or session that was in flight in `stage` when the trial was cut off.
+    pub fn cut(&mut self, by: CancelPhase, stage: Stage, age_ns: u64, confirmed: bool) {
+        let cut = self.cut_off.entry(by).or_default();
+        cut.add(stage, age_ns, confirmed);
+    }
+
     fn measure(&mut self, sample: &Sample) {
         if let Some(observed) = sample.observed {
             self.observed.add(observed, 1);
@@ -280,6 +293,10 @@ impl TrialStats {
         self.worker_cpu.merge(&other.worker_cpu);
         self.in_flight_area_ns += other.in_flight_area_ns;
         self.lost_while_held += other.lost_while_held;
+        for (phase, cut) in &other.cut_off {
+            self.cut_off.entry(*phase).or_default().merge(cut);
+        }
+        self.stalls.merge(&other.stalls);
         for (second, row) in other.timeline.iter().enumerate() {
             let mine = self.row_of_second(second);
             mine.started += row.started;
