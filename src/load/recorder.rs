@@ -15,6 +15,9 @@ use crate::stats::{
 };
 use crate::tls::Bytes;
 
+/// Nanoseconds in a second, the grain of the timeline.
+const NS_PER_S: u64 = 1_000_000_000;
+
 /// Counts that the engine may read while a trial runs. Written by one worker with plain stores,
 /// alone on its cache lines.
 #[derive(Debug, Default)]
@@ -111,11 +114,33 @@ impl Recorder {
 
     /// Counts an arrival that does not become an attempt.
     pub fn skip(&self, scheduled: Instant, reason: NotStarted) {
-        let at_ns = ns_between(self.start, scheduled);
-        self.state
-            .borrow_mut()
-            .stats
-            .skip(self.phase(scheduled), at_ns, reason);
+        self.skip_all([scheduled], reason);
+    }
+
+    /// Counts arrivals, in order, that do not become attempts. There may be millions, so those of
+    /// one phase and second are counted at once.
+    pub fn skip_all(&self, scheduled: impl IntoIterator<Item = Instant>, reason: NotStarted) {
+        let stats = &mut self.state.borrow_mut().stats;
+        let mut run: Option<(Phase, u64, u64)> = None;
+        for at in scheduled {
+            let (phase, at_ns) = (self.phase(at), ns_between(self.start, at));
+            run = match run {
+                Some((last, from, count))
+                    if last == phase && from / NS_PER_S == at_ns / NS_PER_S =>
+                {
+                    Some((last, from, count + 1))
+                }
+                ended => {
+                    if let Some((phase, from, count)) = ended {
+                        stats.skip(phase, from, reason, count);
+                    }
+                    Some((phase, at_ns, 1))
+                }
+            };
+        }
+        if let Some((phase, from, count)) = run {
+            stats.skip(phase, from, reason, count);
+        }
     }
 
     /// Counts an arrival that becomes an attempt, from now on accounted for.
@@ -408,6 +433,24 @@ mod tests {
         assert_eq!((cut.count(), cut.confirmed), (3, 1));
         assert_eq!(cut.stages, [(Stage::Connect, 2), (Stage::Close, 1)].into());
         assert_eq!(cut.oldest_ns - cut.youngest_ns, 2_000_000_000);
+    }
+
+    #[test]
+    fn arrivals_skipped_at_once_fall_into_their_phases_and_seconds() {
+        let start = Instant::now();
+        let from = start + Duration::from_millis(1_500);
+        let recorder = Recorder::new(start, from, Arc::default());
+        let every = (0..30).map(|tenth| start + Duration::from_millis(100 * tenth));
+        recorder.skip_all(every, NotStarted::Deadline);
+        recorder.skip_all([], NotStarted::Deadline);
+        recorder.skip(from, NotStarted::MaxInFlight);
+        let stats = recorder.take();
+        let skipped: Vec<u64> = stats.timeline.iter().map(|row| row.not_started).collect();
+        assert_eq!(skipped, [10, 11, 10]);
+        assert_eq!(stats.total.not_started["deadline"], 30);
+        assert_eq!(stats.measured.not_started["deadline"], 15);
+        assert_eq!(stats.measured.not_started["max_in_flight"], 1);
+        stats.total.check().unwrap();
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Accounting, CancelPhase, CutOff, LatencyHistogram, Observed, ObservedTally, OkKind, Outcome,
-    Proof, Stage, Stalls,
+    Accounting, CancelPhase, CutOff, LatencyHistogram, NotStarted, Observed, ObservedTally, OkKind,
+    Outcome, Proof, Stage, Stalls,
 };
 
 /// The part of a trial that an arrival falls into by its scheduled start.
@@ -218,13 +218,13 @@ impl TrialStats {
         }
     }
 
-    /// Counts an arrival that never became an attempt.
-    pub fn skip(&mut self, phase: Phase, at_ns: u64, reason: super::NotStarted) {
-        self.total.skip(reason);
+    /// Counts arrivals of one phase and second that never became attempts.
+    pub fn skip(&mut self, phase: Phase, at_ns: u64, reason: NotStarted, count: u64) {
+        self.total.skip(reason, count);
         if phase == Phase::Measure {
-            self.measured.skip(reason);
+            self.measured.skip(reason, count);
         }
-        self.row(at_ns).not_started += 1;
+        self.row(at_ns).not_started += count;
     }
 
     /// Counts a finished attempt.
@@ -322,7 +322,7 @@ impl TrialStats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{FailureClass, NotStarted};
+    use crate::stats::FailureClass;
 
     fn sample(phase: Phase, outcome: Outcome) -> Sample {
         Sample {
@@ -354,7 +354,7 @@ mod tests {
         stats.finish(&sample(Phase::Warmup, ok()));
         stats.start(Phase::Measure, 1_000_000_000, 1);
         stats.finish(&sample(Phase::Measure, ok()));
-        stats.skip(Phase::Measure, 1_000_000_000, NotStarted::MaxInFlight);
+        stats.skip(Phase::Measure, 1_000_000_000, NotStarted::MaxInFlight, 1);
         assert_eq!(stats.total.scheduled, 3);
         assert_eq!(stats.measured.scheduled, 2);
         let full = &stats.kinds[&OkKind::Full];
