@@ -133,7 +133,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     if args.output.as_ref().is_some_and(|file| file.is_dir()) {
         return Err(UsageError("--output names a folder; give a file in it").into());
     }
-    record::check_writable(&directory)?;
+    signals::let_writes_fail().context("cannot set up signals")?;
+    record::check_writable(&directory, record::expected_size(&checked))?;
     let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once")
         .context("cannot listen for signals")?;

@@ -19,7 +19,7 @@ pub use model::{
     CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
     RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
-pub use store::{StoreError, check_writable, load, result_path, save};
+pub use store::{StoreError, check_writable, expected_size, load, result_path, save};
 pub use summary::{CellSummary, Quantiles, Tax, TaxRow, summarise, taxes};
 pub use validity::judge;
 pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};
