@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The command in a folder of its own, without colours or width from the caller's terminal.
@@ -32,21 +33,27 @@ pub fn code(output: &Output) -> i32 {
 }
 
 /// A process that is killed if a test fails.
-pub struct Running(pub Child);
+pub struct Running {
+    child: Child,
+    /// Reads the rest of stderr, once its beginning has been waited for.
+    rest: Option<JoinHandle<String>>,
+}
 
 impl Running {
     pub fn start(mut command: Command) -> Self {
-        Self(
-            command
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        )
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self {
+            child: command.spawn().unwrap(),
+            rest: None,
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn signal(&self, name: &str) {
-        let pid = self.0.id().to_string();
+        let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
                 .args(["-s", name, &pid])
@@ -59,41 +66,51 @@ impl Running {
     /// The first line of stdout.
     pub fn first_line(&mut self) -> String {
         let mut line = String::new();
-        let stdout = self.0.stdout.take().unwrap();
+        let stdout = self.child.stdout.take().unwrap();
         let mut reader = BufReader::new(stdout);
         reader.read_line(&mut line).unwrap();
-        self.0.stdout = Some(reader.into_inner());
+        self.child.stdout = Some(reader.into_inner());
         line
     }
 
     /// Waits for the end and returns the exit code with stdout.
-    pub fn wait(mut self) -> (i32, String) {
+    pub fn wait(self) -> (i32, String) {
+        let (code, stdout, _) = self.wait_with_stderr();
+        (code, stdout)
+    }
+
+    /// Waits for the end and returns the exit code with stdout and what is left of stderr.
+    pub fn wait_with_stderr(mut self) -> (i32, String, String) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while self.0.try_wait().unwrap().is_none() {
+        while self.child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "the process did not end");
             std::thread::sleep(Duration::from_millis(10));
         }
-        let mut stdout = String::new();
-        self.0
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut stdout)
-            .unwrap();
-        (self.0.wait().unwrap().code().unwrap_or(-1), stdout)
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        if let Some(mut pipe) = self.child.stdout.take() {
+            pipe.read_to_string(&mut stdout).unwrap();
+        }
+        if let Some(mut pipe) = self.child.stderr.take() {
+            pipe.read_to_string(&mut stderr).unwrap();
+        }
+        if let Some(rest) = self.rest.take() {
+            stderr = rest.join().unwrap();
+        }
+        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        (code, stdout, stderr)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 /// Waits until a line of stderr has been written, by reading it.
 pub fn wait_for_stderr(running: &mut Running, part: &str) {
-    let mut reader = BufReader::new(running.0.stderr.take().unwrap());
+    let mut reader = BufReader::new(running.child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains(part) {
         line.clear();
@@ -102,7 +119,11 @@ pub fn wait_for_stderr(running: &mut Running, part: &str) {
             "stderr ended without {part:?}"
         );
     }
-    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
+    running.rest = Some(std::thread::spawn(move || {
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        rest
+    }));
 }
 
 /// Starts `shakedown serve` in `dir` with the certificates of `pki`, echoing; says on which port.
