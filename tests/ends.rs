@@ -82,91 +82,94 @@ impl Certificates {
 
 /// Everything that a server can do to a run, as far as it is known.
 fn unkind(certificates: &Certificates) -> Vec<Unkind> {
-    let (known, unknown) = (certificates.known(), certificates.unknown.path());
-    let silent = unkind::silent();
-    let full = unkind::full();
-    let trickling = unkind::trickling();
-    let slow = unkind::slow_to_reject(known, unknown, Duration::from_secs(30));
-    let reset = |until| unkind::resetting(known, until);
-    let row = |name, port, timeouts, fate| Unkind {
+    let mut all = withholding(certificates);
+    all.extend(resetting(certificates.known()));
+    all
+}
+
+fn row(name: &'static str, port: u16, timeouts: &'static str, fate: Fate) -> Unkind {
+    Unkind {
         name,
         port,
         timeouts,
         fate,
-    };
-    let handshake = Fate::Failed(&["timeout.handshake"]);
+    }
+}
+
+/// Servers that keep back what is waited for: until the run ends, and until a stage's time is up.
+fn withholding(certificates: &Certificates) -> Vec<Unkind> {
+    let (known, unknown) = (certificates.known(), certificates.unknown.path());
     let cut = Fate::CutOff;
+    let rejects = |after| unkind::slow_to_reject(known, unknown, after);
+    let slow = rejects(Duration::from_secs(30));
+    let soon = rejects(Duration::from_millis(300));
+    let (silent, trickling, full) = (unkind::silent(), unkind::trickling(), unkind::full());
+    let in_handshake = (
+        "handshake = \"300ms\"",
+        Fate::Failed(&["timeout.handshake"]),
+    );
+    let in_connect = ("connect = \"300ms\"", Fate::Failed(&["timeout.connect"]));
+    let in_confirm = ("confirm = \"300ms\"", Fate::Failed(&["timeout.confirm"]));
+    let patient = "confirm = \"60s\"";
     vec![
-        row("silent, cut off", silent, "", cut(Stage::Handshake)),
+        row("silent", silent, "", cut(Stage::Handshake)),
+        row("silent, timed out", silent, in_handshake.0, in_handshake.1),
+        row("byte by byte", trickling, "", cut(Stage::Handshake)),
         row(
-            "silent, timed out",
-            silent,
-            "handshake = \"300ms\"",
-            handshake,
-        ),
-        row(
-            "a byte a second, cut off",
+            "byte by byte, timed out",
             trickling,
-            "",
-            cut(Stage::Handshake),
+            in_handshake.0,
+            in_handshake.1,
         ),
+        row("full", full, "", cut(Stage::Connect)),
+        row("full, timed out", full, in_connect.0, in_connect.1),
+        row("rejects in 30 s", slow, patient, cut(Stage::Confirm)),
         row(
-            "a byte a second, timed out",
-            trickling,
-            "handshake = \"300ms\"",
-            handshake,
-        ),
-        row("queue full, cut off", full, "", cut(Stage::Connect)),
-        row(
-            "queue full, timed out",
-            full,
-            "connect = \"300ms\"",
-            Fate::Failed(&["timeout.connect"]),
-        ),
-        row(
-            "rejects after 30 s, cut off",
+            "rejects in 30 s, timed out",
             slow,
-            "confirm = \"60s\"",
-            cut(Stage::Confirm),
+            in_confirm.0,
+            in_confirm.1,
         ),
         row(
-            "rejects after 30 s, timed out",
-            slow,
-            "confirm = \"300ms\"",
-            Fate::Failed(&["timeout.confirm"]),
-        ),
-        row(
-            "rejects after 300 ms",
-            unkind::slow_to_reject(known, unknown, Duration::from_millis(300)),
+            "rejects in 300 ms",
+            soon,
             "",
             Fate::Failed(&["alert.unknown_ca"]),
         ),
-        row(
-            "resets what it accepted",
-            reset(Until::Accepted),
-            "",
-            // Whether the reset comes before or after connect returns is the kernel's choice.
-            Fate::Failed(&["connect.reset", "reset.handshake"]),
-        ),
-        row(
-            "resets in the handshake",
-            reset(Until::Hello),
-            "",
-            Fate::Failed(&["reset.handshake"]),
-        ),
-        row(
-            "resets after the handshake",
-            reset(Until::Handshake),
-            "",
-            Fate::Failed(&["reset.confirm"]),
-        ),
-        row(
-            "resets after the request",
-            reset(Until::Request),
-            "",
-            Fate::Failed(&["reset.confirm"]),
-        ),
     ]
+}
+
+/// Servers that reset the connection, each at another step.
+fn resetting(pki: &Path) -> Vec<Unkind> {
+    // Whether the first comes before or after connect returns is the kernel's choice.
+    let steps: [(_, _, &[&str]); 4] = [
+        (
+            "resets at once",
+            Until::Accepted,
+            &["connect.reset", "reset.handshake"],
+        ),
+        (
+            "resets in the handshake",
+            Until::Hello,
+            &["reset.handshake"],
+        ),
+        (
+            "resets after the handshake",
+            Until::Handshake,
+            &["reset.confirm"],
+        ),
+        (
+            "resets after the request",
+            Until::Request,
+            &["reset.confirm"],
+        ),
+    ];
+    steps
+        .map(|(name, until, labels)| {
+            let port = unkind::resetting(pki, until);
+            row(name, port, "", Fate::Failed(labels))
+        })
+        .into()
 }
 
 impl Unkind {

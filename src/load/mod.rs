@@ -20,6 +20,9 @@ mod schedule;
 mod session;
 mod worker;
 
+#[cfg(test)]
+mod recorder_tests;
+
 pub use control::Interrupt;
 pub use engine::{Engine, EngineError, Event, LiveTotals, TargetView, TrialResult};
 pub use pacer::Pacer;

@@ -8,8 +8,9 @@ use crate::record::{
     CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, StallRecord, ThrottledRecord,
     TimelineRecord, TrialRecord, WindowRecord,
 };
-use crate::stats::TargetCounts;
-use crate::stats::{CpuWindow, HistogramError, KindStats, Metric, Observed};
+use crate::stats::{
+    CpuWindow, HistogramError, KindStats, Metric, Observed, TargetCounts, TimelineRow,
+};
 use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
 pub(super) fn trial(
@@ -65,21 +66,20 @@ pub(super) fn trial(
             .collect::<Result<_, HistogramError>>()?,
         memory_before: result.memory_before,
         memory_max: result.memory_max,
-        timeline: stats
-            .timeline
-            .iter()
-            .zip(0..)
-            .map(|(row, second)| TimelineRecord {
-                second,
-                started: row.started,
-                not_started: row.not_started,
-                ok: row.ok,
-                failed: row.failed,
-                in_flight_max: row.in_flight_max,
-            })
-            .collect(),
+        timeline: stats.timeline.iter().zip(0..).map(second).collect(),
         interrupted: result.interrupted,
     })
+}
+
+fn second((row, second): (&TimelineRow, u64)) -> TimelineRecord {
+    TimelineRecord {
+        second,
+        started: row.started,
+        not_started: row.not_started,
+        ok: row.ok,
+        failed: row.failed,
+        in_flight_max: row.in_flight_max,
+    }
 }
 
 fn kind_record(stats: &KindStats) -> Result<KindRecord, HistogramError> {
