@@ -211,24 +211,59 @@ fn being_stopped_for_nine_tenths_of_the_time_is_noticed_every_time() {
     assert_eq!((noticed, named), (RUNS as u64, RUNS as u64));
 }
 
-#[test]
-fn a_modest_rate_without_a_limit_is_not_blamed_on_one() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let target = Target::start();
+/// CPU time of all cores that was idle, and all of it, in ticks (`/proc/stat`, proc(5)).
+fn idle_and_all() -> (u64, u64) {
+    let stat = fs::read_to_string("/proc/stat").unwrap();
+    let first = stat.lines().next().unwrap().split_whitespace();
+    let ticks: Vec<u64> = first.skip(1).take(8).map(|n| n.parse().unwrap()).collect();
+    (ticks[3], ticks.iter().sum())
+}
+
+/// Runs at a modest rate. Says what of its verdict blames the generator's limits, and whether the
+/// machine was mostly idle meanwhile.
+fn control(target: &Target) -> (Vec<String>, bool) {
+    let before = idle_and_all();
     let load = "--rate 20/s --trials 3 --warmup 200ms --duration 1s";
     let mut command = shakedown(target.dir.path());
     command.args(target.args("control", load).split_whitespace());
     let (code, stdout) = Running::start(command).wait();
+    let after = idle_and_all();
     // A shared host may take CPU time away, and says so; that is another reason than these.
     assert!([0, 106].contains(&code), "{stdout}");
     let record = target.record("control");
-    let blamed = ["quota", "stood still"];
-    let wrong = record.validity.reasons.iter().filter(|reason| {
-        blamed.iter().any(|cause| reason.message.contains(cause))
-            || reason.code == "load-not-achieved"
+    let reasons = record.validity.reasons.into_iter();
+    let wrong = reasons.filter(|reason| {
+        let blames = |cause| reason.message.contains(cause);
+        blames("quota") || blames("stood still") || reason.code == "load-not-achieved"
     });
-    let wrong: Vec<_> = wrong.collect();
-    let figures = [("control_runs", 1), ("control_flagged", wrong.len() as u64)];
+    let idle = 2 * (after.0 - before.0) > after.1 - before.1;
+    (wrong.map(|reason| reason.message).collect(), idle)
+}
+
+#[test]
+fn a_modest_rate_without_a_limit_is_not_blamed_on_one() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let target = Target::start();
+    let mut wrong = Vec::new();
+    let mut runs = 0;
+    // Only a machine that is idle otherwise can tell; a busy one gets a few more chances to be.
+    for _ in 0..5 {
+        let (said, idle) = control(&target);
+        if idle {
+            runs += 1;
+            wrong.extend(said);
+        }
+        if runs == 2 {
+            break;
+        }
+    }
+    if runs == 0 {
+        eprintln!("skipped: this machine is too busy with other things");
+    }
+    let figures = [
+        ("control_runs", runs),
+        ("control_flagged", wrong.len() as u64),
+    ];
     evidence("self-watch", "control", &figures);
     assert!(wrong.is_empty(), "{wrong:?}");
 }

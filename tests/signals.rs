@@ -133,10 +133,10 @@ fn the_second_signal_ends_at_once_whatever_is_in_flight() {
 
 #[test]
 fn the_second_signal_ends_at_once_under_load_too() {
-    // Confirmed sessions by the hundred that all close when the first signal comes.
+    // Sessions by the hundred, in every stage when the signals come.
     let load = "--auth mutual --sessions 300 --hold 50ms --grace 60s";
     let (record, lived) = interrupted(&["INT", "TERM"], load);
     let total = total(&record);
-    assert!(total.ok_total() > 0, "{total:?}");
+    assert!(total.started > 100, "{total:?}");
     assert!(lived < AT_ONCE, "{lived:?}");
 }
