@@ -309,6 +309,7 @@ fn every_outcome_is_documented() {
         let body = part.split("\n    }").next().unwrap_or_default();
         labels.extend(literals(body).map(str::to_owned));
     }
+    let source = read("src/stats/alert.rs");
     let alerts = section(&source, "pub fn alert_name");
     labels.extend(literals(alerts).map(|name| format!("alert.{name}")));
     assert!(labels.len() > 60, "only {} labels were found", labels.len());

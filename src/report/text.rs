@@ -7,8 +7,8 @@ use crate::record::{
     CellRecord, CellSummary, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord, summarise,
     taxes,
 };
-use crate::stats::{HistogramError, Metric};
-use crate::units::{Span, format_count, three_digits};
+use crate::stats::{CancelPhase, HistogramError, Metric};
+use crate::units::{Span, format_count, format_ns, three_digits};
 
 /// How a report looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,6 +69,7 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     }
     negotiated(&mut out, record, &shown, style);
     failures(&mut out, record, style);
+    cut_off(&mut out, record, style)?;
     verdict(&mut out, record, style);
     reading(&mut out, record, style);
     Ok(out)
@@ -276,6 +277,36 @@ fn failures(out: &mut String, record: &RunRecord, style: Style) {
             line(out, &format!("    help: {}", failure.advice));
         }
     }
+}
+
+/// What the end of the trials cut off: a line per cell.
+fn cut_off(out: &mut String, record: &RunRecord, style: Style) -> Result<(), HistogramError> {
+    for cell in &record.cells {
+        for (phase, cut) in cell.cut_off()? {
+            let when = match phase {
+                CancelPhase::Drain => "deadline",
+                CancelPhase::Abort => "abort",
+            };
+            let stages: Vec<String> = (cut.stages.iter())
+                .map(|(stage, count)| format!("{} {}", stage.label(), format_count(*count)))
+                .collect();
+            let confirmed = match cut.confirmed {
+                0 => String::new(),
+                count => format!(", {} of them confirmed", format_count(count)),
+            };
+            let median = (cut.age.median())
+                .map_or(String::new(), |ns| format!("median {}, ", format_ns(ns)));
+            let text = format!(
+                "cut off in {}: {} in flight at the {when} ({}){confirmed}, age {median}oldest {}",
+                cell.cell.name,
+                format_count(cut.count()),
+                stages.join(", "),
+                format_ns(cut.oldest_ns)
+            );
+            line(out, &format!("\n{}", style.bold(&text)));
+        }
+    }
+    Ok(())
 }
 
 fn verdict(out: &mut String, record: &RunRecord, style: Style) {

@@ -10,11 +10,6 @@ const STAGES: [Stage; 4] = [
     Stage::FirstByte,
 ];
 
-/// The code of an alert from its name in RFC 8446 section 6.
-pub fn alert_code(name: &str) -> Option<u8> {
-    (0..=u8::MAX).find(|code| alert_name(*code) == Some(name))
-}
-
 /// Whether a label of a failure is covered by `pattern`: the label itself, or the part of it before
 /// one of its dots. `http.status` covers `http.status.400`, `eof` covers `eof.confirm`.
 pub fn covers(pattern: &str, label: &str) -> bool {
@@ -95,12 +90,6 @@ mod tests {
         ] {
             assert!(!covers_any(wrong), "{wrong}");
         }
-    }
-
-    #[test]
-    fn alerts_are_found_by_name() {
-        assert_eq!(alert_code("certificate_expired"), Some(45));
-        assert_eq!(alert_code("expired"), None);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alert::{alert_advice, alert_text};
+
 /// How a session that the server accepted was established.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -45,7 +47,10 @@ impl OkKind {
 }
 
 /// A step of a session, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Finding the address of the target's name.
     Resolve,
@@ -57,16 +62,23 @@ pub enum Stage {
     Confirm,
     /// From a request to the end of its response.
     FirstByte,
+    /// Open and idle on purpose. What happens in it is no failure.
+    Hold,
+    /// From our close to the server's. What happens in it is no failure.
+    Close,
 }
 
 impl Stage {
-    fn label(self) -> &'static str {
+    /// The stable label.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Handshake => "handshake",
             Self::Confirm => "confirm",
             Self::FirstByte => "first_byte",
+            Self::Hold => "hold",
+            Self::Close => "close",
         }
     }
 }
@@ -132,7 +144,10 @@ impl NotStarted {
 }
 
 /// When a session was cut off by the run itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum CancelPhase {
     /// Still in flight when the grace period after the last arrival ended.
     Drain,
@@ -335,28 +350,6 @@ impl FailureClass {
     }
 }
 
-fn alert_advice(code: u8) -> &'static str {
-    match code {
-        40 => {
-            "the server found no acceptable parameters, or wants a client certificate (TLS 1.2 says so this way)"
-        }
-        42 | 43 => "the server could not use our certificate; check its key type and encoding",
-        44 => "the server says our certificate is revoked",
-        45 => "the server says our certificate has expired; renew it",
-        46 => "the server could not accept our certificate; its log says why",
-        48 => {
-            "the server does not know the CA that signed our certificate; pass the right --cert, with its intermediates"
-        }
-        49 => "our certificate is valid but not allowed in; check the server's access rules",
-        51 => "the server could not verify our signature; is the key the certificate's own?",
-        70 => "the server does not speak the TLS versions we offered",
-        112 => "the server does not know the name in --sni",
-        116 => "the server requires a client certificate; pass --cert and --key",
-        120 => "no common ALPN protocol; check --alpn",
-        _ => "the server rejected the handshake; its error log should say why",
-    }
-}
-
 impl fmt::Display for FailureClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -393,48 +386,6 @@ impl fmt::Display for FailureClass {
     }
 }
 
-/// The name of an alert (RFC 8446 section 6, with the older ones of RFC 5246 section 7.2).
-pub fn alert_name(code: u8) -> Option<&'static str> {
-    Some(match code {
-        0 => "close_notify",
-        10 => "unexpected_message",
-        20 => "bad_record_mac",
-        21 => "decryption_failed",
-        22 => "record_overflow",
-        30 => "decompression_failure",
-        40 => "handshake_failure",
-        41 => "no_certificate",
-        42 => "bad_certificate",
-        43 => "unsupported_certificate",
-        44 => "certificate_revoked",
-        45 => "certificate_expired",
-        46 => "certificate_unknown",
-        47 => "illegal_parameter",
-        48 => "unknown_ca",
-        49 => "access_denied",
-        50 => "decode_error",
-        51 => "decrypt_error",
-        60 => "export_restriction",
-        70 => "protocol_version",
-        71 => "insufficient_security",
-        80 => "internal_error",
-        86 => "inappropriate_fallback",
-        90 => "user_canceled",
-        100 => "no_renegotiation",
-        109 => "missing_extension",
-        110 => "unsupported_extension",
-        111 => "certificate_unobtainable",
-        112 => "unrecognized_name",
-        113 => "bad_certificate_status_response",
-        114 => "bad_certificate_hash_value",
-        115 => "unknown_psk_identity",
-        116 => "certificate_required",
-        120 => "no_application_protocol",
-        121 => "ech_required",
-        _ => return None,
-    })
-}
-
 /// What became of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -454,11 +405,6 @@ pub enum Outcome {
     },
     /// The run ended first.
     Cancelled(CancelPhase),
-}
-
-/// The name of an alert, or its number if the registry has none.
-pub fn alert_text(code: u8) -> String {
-    alert_name(code).map_or_else(|| code.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
