@@ -51,6 +51,7 @@ impl Pair {
             alpn: &[],
             server_name: "localhost",
             roots: Some(pki.roots()),
+            crls: &[],
             identity: mutual.then(|| &pki.clients()[0]),
         });
         let roots = pki.roots().to_vec();
@@ -58,7 +59,7 @@ impl Pair {
             versions: &[version],
             identity: pki.server(),
             auth: if mutual {
-                ServerAuth::Required(roots)
+                ServerAuth::Required(roots.into())
             } else {
                 ServerAuth::Off
             },

@@ -58,11 +58,13 @@ fn needs_escape(c: char) -> bool {
             | '\u{34f}' // combining grapheme joiner
             | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' // bidi
             | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' // hangul fillers
+            | '\u{17b4}' | '\u{17b5}' // khmer inherent vowels
             | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
             | '\u{2028}' | '\u{2029}' // line and paragraph separators
             | '\u{fe00}'..='\u{fe0f}' // variation selectors
             | '\u{fff0}'..='\u{fffb}'
+            | '\u{1d173}'..='\u{1d17a}' // musical beams and slurs
             | '\u{e0000}'..='\u{e0fff}' // tags and more variation selectors
         )
 }
@@ -92,6 +94,28 @@ mod tests {
             escape_untrusted("exe\u{202e}gpj\u{2066}.\u{200b}\u{feff}", UNTRUSTED_CAP),
             r"exe\u{202e}gpj\u{2066}.\u{200b}\u{feff}"
         );
+    }
+
+    #[test]
+    fn no_character_that_changes_what_is_around_it_passes() {
+        let controls = ('\0'..='\u{1f}').chain('\u{7f}'..='\u{9f}');
+        let bidi = ['\u{61c}', '\u{200e}', '\u{200f}'].into_iter();
+        let bidi = bidi.chain('\u{202a}'..='\u{202e}');
+        let bidi = bidi.chain('\u{2066}'..='\u{2069}');
+        let unseen = [
+            '\u{ad}',
+            '\u{2060}',
+            '\u{2061}',
+            '\u{feff}',
+            '\u{17b4}',
+            '\u{1d173}',
+        ];
+        let unseen = unseen.into_iter().chain('\u{200b}'..='\u{200d}');
+        let breaks = ['\u{2028}', '\u{2029}'];
+        for c in controls.chain(bidi).chain(unseen).chain(breaks) {
+            let shown = escape_untrusted(&format!("a{c}b"), UNTRUSTED_CAP);
+            assert_eq!(shown, format!("a{}b", c.escape_unicode()));
+        }
     }
 
     #[test]

@@ -6,39 +6,13 @@
     reason = "a test may panic; helpers outside #[test] are not recognised as such"
 )]
 
+mod common;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
-use shakedown::record::{self, RunRecord};
-
-/// The command in a folder of its own, without colours or width from the caller's terminal.
-fn shakedown(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_shakedown"));
-    command
-        .current_dir(dir)
-        .env("NO_COLOR", "1")
-        .env("COLUMNS", "100")
-        .stdin(Stdio::null());
-    command
-}
-
-fn run(dir: &Path, args: &str) -> Output {
-    shakedown(dir)
-        .args(args.split_whitespace())
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
+use common::process::{Running, code, run, shakedown, text};
+use shakedown::record;
 
 /// What the command said on stderr, after checking that it failed with `expected`.
 fn failure(dir: &Path, args: &str, expected: i32) -> String {
@@ -188,6 +162,15 @@ fn bad_scenarios_name_file_line_cause_and_remedy() {
             "[target]\nurl = \"https://localhost:1/\"\n[matrix]\nauth = [\"mutual\"]\n",
         ),
         ("embedded_with_cacert", "[tls]\ncacert = \"ca.pem\"\n"),
+        ("embedded_with_crl", "[tls]\ncrl = \"crl.pem\"\n"),
+        (
+            "crl_without_verification",
+            "[target]\nurl = \"https://localhost:1/\"\n[tls]\ninsecure = true\ncrl = \"crl.pem\"\n",
+        ),
+        (
+            "crl_without_tls",
+            "[matrix]\nauth = [\"none\"]\n[target]\nurl = \"tcp://localhost:1\"\n[tls]\ncrl = \"crl.pem\"\n",
+        ),
         (
             "http_keys_for_echo",
             "[protocol]\nkind = \"echo\"\nmethod = \"GET\"\n",
@@ -242,136 +225,27 @@ fn bad_flags_and_files_are_told_apart() {
     assert!(failure(here, "run --workers 0", 2).contains("from 1"));
     let versions = failure(here, "run https://localhost:1/ --tlsv1.3 --tls-max 1.2", 2);
     assert!(versions.contains("no version"), "{versions}");
+    let crl = failure(here, "probe localhost:1 -k --crlfile crl.pem", 104);
+    assert!(crl.contains("crl has no effect"), "{crl}");
+    let crl = failure(
+        here,
+        "run https://localhost:1/ --cacert junk.json --crlfile missing.pem",
+        104,
+    );
+    assert!(crl.contains("junk.json"), "{crl}");
+    let made = run(here, "pki new pki");
+    assert_eq!(code(&made), 0);
+    let crl = failure(
+        here,
+        "run https://localhost:1/ --cacert pki/ca.pem --crlfile pki/ca.pem",
+        104,
+    );
+    assert!(crl.contains("no revocation list in pki/ca.pem"), "{crl}");
+    let off =
+        "serve --cert pki/server.pem --key pki/server.key --client-auth off --crlfile pki/ca.pem";
+    assert!(failure(here, off, 2).contains("--crlfile has no effect"));
     let loose = failure(here, "run https://localhost:1/", 104);
     assert!(loose.contains("--cacert"), "{loose}");
-}
-
-/// A process that is killed if a test fails.
-struct Running(Child);
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        Self(
-            command
-                .stdout(Stdio::piped())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        )
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.0.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-
-    /// The first line of stdout.
-    fn first_line(&mut self) -> String {
-        let mut line = String::new();
-        let stdout = self.0.stdout.take().unwrap();
-        let mut reader = BufReader::new(stdout);
-        reader.read_line(&mut line).unwrap();
-        self.0.stdout = Some(reader.into_inner());
-        line
-    }
-
-    /// Waits for the end and returns the exit code with stdout.
-    fn wait(mut self) -> (i32, String) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while self.0.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "the process did not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let mut stdout = String::new();
-        self.0
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut stdout)
-            .unwrap();
-        (self.0.wait().unwrap().code().unwrap_or(-1), stdout)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Waits until a line of stderr has been written, by reading it.
-fn wait_for_stderr(running: &mut Running, part: &str) {
-    let mut reader = BufReader::new(running.0.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains(part) {
-        line.clear();
-        assert!(
-            reader.read_line(&mut line).unwrap() > 0,
-            "stderr ended without {part:?}"
-        );
-    }
-    std::thread::spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-}
-
-fn interrupted(signals: &[&str], args: &str) -> RunRecord {
-    let dir = tempfile::tempdir().unwrap();
-    let mut command = shakedown(dir.path());
-    command
-        .args("run --auth mutual --duration 60s --warmup 0s -o out.json".split(' '))
-        .args(args.split(' '));
-    let mut running = Running::start(command);
-    wait_for_stderr(&mut running, "trial");
-    std::thread::sleep(Duration::from_millis(500));
-    for signal in signals {
-        running.signal(signal);
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    let (code, stdout) = running.wait();
-    assert_eq!(code, 105, "{stdout}");
-    assert!(stdout.contains("INCOMPLETE"), "{stdout}");
-    let record = record::load(&dir.path().join("out.json")).unwrap();
-    assert!(!record.validity.complete);
-    for trial in record.cells.iter().flat_map(|c| &c.trials) {
-        trial.total.check().unwrap();
-        trial.measured.check().unwrap();
-    }
-    record
-}
-
-#[test]
-fn the_first_interrupt_ends_in_order_with_everything_written() {
-    for signal in ["INT", "TERM"] {
-        let record = interrupted(&[signal], "--sessions 4");
-        let total = record.cells[0].total();
-        assert!(
-            total.ok_total() > 0 && total.cancelled_total() == 0,
-            "{total:?}"
-        );
-    }
-}
-
-#[test]
-fn the_second_interrupt_ends_at_once_with_everything_written() {
-    // A server that accepts and is silent keeps sessions in flight through the grace period.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let pki = tempfile::tempdir().unwrap();
-    assert_eq!(code(&run(pki.path(), "pki new .")), 0);
-    let dir = pki.path().display();
-    let dead = format!(
-        "tls://127.0.0.1:{port} --cert {dir}/client-0.pem --key {dir}/client-0.key --cacert {dir}/ca.pem --sessions 3 --handshake-timeout 60s --grace 60s"
-    );
-    let began = Instant::now();
-    let record = interrupted(&["INT", "INT"], &dead);
-    assert!(began.elapsed() < Duration::from_secs(15));
-    assert_eq!(record.cells[0].total().cancelled["abort"], 3);
 }
 
 #[test]

@@ -213,7 +213,11 @@ fn a_client_of_another_authority_is_never_ok() {
         ProtocolKind::Http1,
         ProtocolKind::Handshake,
     ] {
-        let (target, addr) = target(&pki, ServerAuth::Required(pki.roots().to_vec()), protocol);
+        let (target, addr) = target(
+            &pki,
+            ServerAuth::Required(pki.roots().to_vec().into()),
+            protocol,
+        );
         let mut wrong = short("");
         wrong.protocol.kind = Some(protocol);
         let url = format!("tls://localhost:{}", addr.port());
@@ -231,7 +235,7 @@ fn an_alert_is_not_lost_while_a_session_is_held() {
     let (here, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let pki = pki_in(here.path());
     pki_in(elsewhere.path());
-    let required = ServerAuth::Required(pki.roots().to_vec());
+    let required = ServerAuth::Required(pki.roots().to_vec().into());
     let (_target, addr) = target(&pki, required, ProtocolKind::Handshake);
     let url = format!("tls://localhost:{}", addr.port());
     let mut held = short("[protocol]\nkind = \"handshake\"\n");
@@ -271,7 +275,7 @@ fn a_client_without_a_certificate_learns_why() {
     let pki = pki_in(dir.path());
     let (_target, addr) = target(
         &pki,
-        ServerAuth::Required(pki.roots().to_vec()),
+        ServerAuth::Required(pki.roots().to_vec().into()),
         ProtocolKind::Echo,
     );
     let url = format!("tls://localhost:{}", addr.port());

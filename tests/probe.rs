@@ -20,7 +20,7 @@ fn mint() -> Pki {
 }
 
 fn required(pki: &Pki) -> ServerAuth {
-    ServerAuth::Required(pki.roots().to_vec())
+    ServerAuth::Required(pki.roots().to_vec().into())
 }
 
 fn start(pki: &Pki, auth: ServerAuth, protocol: ProtocolKind, tickets: TicketMode) -> Target {

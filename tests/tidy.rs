@@ -38,7 +38,7 @@ const NARROW: [(&str, &[&str]); 2] = [
 ];
 
 /// Crates that stay where they are: name, the modules that may use it, and why.
-const CRATES: [(&str, &[&str], &str); 4] = [
+const CRATES: [(&str, &[&str], &str); 5] = [
     (
         "rustls",
         &["tls", "target", "pki"],
@@ -48,6 +48,11 @@ const CRATES: [(&str, &[&str], &str); 4] = [
         "rustls_pki_types",
         &["tls", "target", "pki"],
         "the next rustls release must change few modules",
+    ),
+    (
+        "rsa",
+        &["pki"],
+        "it is for keys that are made to be rejected; all others are the provider's",
     ),
     (
         "tokio",
@@ -304,6 +309,7 @@ fn every_outcome_is_documented() {
         let body = part.split("\n    }").next().unwrap_or_default();
         labels.extend(literals(body).map(str::to_owned));
     }
+    let source = read("src/stats/alert.rs");
     let alerts = section(&source, "pub fn alert_name");
     labels.extend(literals(alerts).map(|name| format!("alert.{name}")));
     assert!(labels.len() > 60, "only {} labels were found", labels.len());
@@ -342,6 +348,34 @@ fn every_scenario_key_is_documented() {
     mentions("docs/scenarios.md", &keys, |text, key| {
         text.contains(&format!("`{key}`"))
     });
+}
+
+#[test]
+fn every_fuzz_target_has_seeds_and_is_documented() {
+    let (manifest, document) = (read("fuzz/Cargo.toml"), read("CONTRIBUTING.md"));
+    let mut offenders = Vec::new();
+    let mut found = 0;
+    for path in files(&["rs"]) {
+        let Some(target) = path
+            .strip_prefix("fuzz/fuzz_targets/")
+            .and_then(|name| name.strip_suffix(".rs"))
+        else {
+            continue;
+        };
+        found += 1;
+        let seeds = fs::read_dir(root().join("fuzz/corpus").join(target));
+        if seeds.map_or(0, Iterator::count) == 0 {
+            offenders.push(format!("fuzz/corpus/{target} has no seeds"));
+        }
+        if !manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")) {
+            offenders.push(format!("{path}: not in fuzz/Cargo.toml"));
+        }
+        if !document.contains(&format!("| `{target}` |")) {
+            offenders.push(format!("{path}: no row in CONTRIBUTING.md"));
+        }
+    }
+    assert!(found > 0, "fuzz/fuzz_targets/ is empty");
+    report("fuzz targets that are not complete", &offenders);
 }
 
 #[test]

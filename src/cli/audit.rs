@@ -1,7 +1,7 @@
 //! `shakedown audit`: presents every kind of faulty client certificate to a server and prints which
 //! it accepted that it should have rejected.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
@@ -14,7 +14,7 @@ use shakedown::units::Span;
 
 use super::connect::ConnectArgs;
 use super::exit::{Exit, UsageError};
-use super::output::{wants_color, write_json, write_stdout};
+use super::output::{folder_of, wants_color, write_json, write_stdout};
 use super::progress::Progress;
 use super::signals;
 
@@ -102,14 +102,12 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     .scenario();
     scenario.target.allow_public = args.allow_public;
     args.connect.apply(&mut scenario)?;
-    if let Some(folder) = args.output.as_deref().and_then(Path::parent) {
-        record::check_writable(if folder == Path::new("") {
-            Path::new(".")
-        } else {
-            folder
-        })?;
+    let checked = scenario.check("audit", "")?;
+    if let Some(file) = &args.output {
+        signals::let_writes_fail().context("cannot set up signals")?;
+        record::check_writable(&folder_of(file)?, record::expected_size(&checked))?;
     }
-    let prepared = prepare(scenario.check("audit", "")?)?;
+    let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once")
         .context("cannot listen for signals")?;
     let mut progress = Progress::of(&prepared, args.quiet);

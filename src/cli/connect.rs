@@ -24,6 +24,10 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
 
+    /// Revocation lists the server's chain is looked up in (PEM or DER)
+    #[arg(long, value_name = "FILE")]
+    pub crlfile: Option<PathBuf>,
+
     /// Do not verify the server's chain and name; the result is marked
     #[arg(short = 'k', long)]
     pub insecure: bool,
@@ -105,6 +109,7 @@ impl ConnectArgs {
         }
         let tls = &mut scenario.tls;
         tls.cacert = self.cacert.clone().or(tls.cacert.take());
+        tls.crl = self.crlfile.clone().or(tls.crl.take());
         tls.insecure |= self.insecure;
         tls.sni = self.sni.clone().or(tls.sni.take());
         replace(&mut tls.alpn, &self.alpn);

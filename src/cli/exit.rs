@@ -72,9 +72,12 @@ impl Exit {
         let bad_input = error.is::<ScenarioError>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
-            || error
-                .downcast_ref::<StoreError>()
-                .is_some_and(|e| !matches!(e, StoreError::Unwritable { .. }))
+            || error.downcast_ref::<StoreError>().is_some_and(|e| {
+                !matches!(
+                    e,
+                    StoreError::Unwritable { .. } | StoreError::Unsaved { .. }
+                )
+            })
             || error.downcast_ref::<RunError>().is_some_and(bad_run);
         if error.is::<UsageError>() {
             return Self::Usage;

@@ -1,13 +1,29 @@
 //! What every subcommand that prints does the same way: colours, and a stdout that may go away.
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
 
+use super::exit::UsageError;
+
 /// Whether stdout is a terminal and colours are not refused (no-color.org).
 pub fn wants_color() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// The folder that a result file goes to.
+///
+/// # Errors
+///
+/// Fails if the file is a folder itself.
+pub fn folder_of(file: &Path) -> Result<PathBuf, UsageError> {
+    if file.is_dir() {
+        return Err(UsageError("--output names a folder; give a file in it"));
+    }
+    let folder = file.parent().filter(|p| *p != Path::new(""));
+    Ok(folder.unwrap_or(Path::new(".")).to_owned())
 }
 
 /// Writes a value to stdout as indented JSON.

@@ -1,7 +1,7 @@
 //! `shakedown pki`: mints certificates for a test and says how to use them.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
@@ -47,6 +47,9 @@ struct NewArgs {
     /// How many days the certificates are valid
     #[arg(long, value_name = "N", default_value_t = 30)]
     days: u32,
+    /// Mint faulty identities too, one of each kind that peers must reject, and revocation lists
+    #[arg(long)]
+    faults: bool,
     /// Overwrite files that exist
     #[arg(long)]
     force: bool,
@@ -61,8 +64,13 @@ pub fn run(args: &PkiArgs) -> anyhow::Result<()> {
     match &args.command {
         PkiCommand::New(new) => {
             let spec = new.spec();
-            let written = Pki::mint(&spec)?.write(&new.dir, new.force)?;
-            report(&mut io::stdout().lock(), &new.dir, &spec, &written)?;
+            let pki = Pki::mint(&spec)?;
+            let written = if new.faults {
+                pki.write_with_faults(&pki.mint_faults()?, &new.dir, new.force)?
+            } else {
+                pki.write(&new.dir, new.force)?
+            };
+            report(&mut io::stdout().lock(), new, &spec, &written)?;
             Ok(())
         }
     }
@@ -93,7 +101,13 @@ fn key_algorithm() -> impl TypedValueParser<Value = KeyAlgorithm> {
 }
 
 /// Says what was written, and the commands that use it.
-fn report(out: &mut impl Write, dir: &Path, spec: &PkiSpec, written: &[PathBuf]) -> io::Result<()> {
+fn report(
+    out: &mut impl Write,
+    new: &NewArgs,
+    spec: &PkiSpec,
+    written: &[PathBuf],
+) -> io::Result<()> {
+    let dir = new.dir.as_path();
     let at = |name: &str| shell_quote(&dir.join(name).to_string_lossy());
     writeln!(out, "wrote {} files to {}:", written.len(), dir.display())?;
     writeln!(
@@ -124,6 +138,16 @@ fn report(out: &mut impl Write, dir: &Path, spec: &PkiSpec, written: &[PathBuf])
             spec.client_key
         )?;
     }
+    if new.faults {
+        writeln!(
+            out,
+            "  faults/*          clients and servers that peers must reject; each name says why"
+        )?;
+        writeln!(
+            out,
+            "  crl.pem           what each authority has revoked, for --crlfile and servers"
+        )?;
+    }
     writeln!(
         out,
         "valid for {} days; the keys are for tests only",
@@ -131,16 +155,30 @@ fn report(out: &mut impl Write, dir: &Path, spec: &PkiSpec, written: &[PathBuf])
     )?;
     writeln!(out, "\nuse it:")?;
     let (cert, key, ca) = (at("server.pem"), at("server.key"), at("ca.pem"));
+    let crl = if new.faults {
+        format!(" --crlfile {}", at("crl.pem"))
+    } else {
+        String::new()
+    };
     writeln!(
         out,
-        "  shakedown serve --cert {cert} --key {key} --client-ca {ca}"
+        "  shakedown serve --cert {cert} --key {key} --client-ca {ca}{crl}"
     )?;
+    let url = shell_quote(&format!("https://{}:8443", host(&spec.server_names)));
     if clients.is_some() {
-        let url = shell_quote(&format!("https://{}:8443", host(&spec.server_names)));
         let (cert, key) = (at("client-0.pem"), at("client-0.key"));
         writeln!(
             out,
-            "  shakedown run {url} --cert {cert} --key {key} --cacert {ca}"
+            "  shakedown run {url} --cert {cert} --key {key} --cacert {ca}{crl}"
+        )?;
+    }
+    if new.faults {
+        let fault = |end: &str| at(&format!("faults/client-revoked.{end}"));
+        let (cert, key) = (fault("pem"), fault("key"));
+        writeln!(out, "and see a fault rejected:")?;
+        writeln!(
+            out,
+            "  shakedown probe {url} --cert {cert} --key {key} --cacert {ca}"
         )?;
     }
     Ok(())
@@ -181,7 +219,7 @@ mod tests {
     fn shown(args: &[&str]) -> String {
         let new = parse(args).unwrap();
         let mut out = Vec::new();
-        report(&mut out, &new.dir, &new.spec(), &[]).unwrap();
+        report(&mut out, &new, &new.spec(), &[]).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -214,5 +252,14 @@ mod tests {
         assert!(shown(&["d", "--name", "::1"]).contains("run 'https://[::1]:8443'"));
         assert!(!shown(&["d", "--clients", "0"]).contains("shakedown run"));
         assert!(shown(&["d", "--clients", "20"]).contains("client-0..19.*"));
+        assert!(!text.contains("faults") && !text.contains("crl"));
+        let text = shown(&["pki", "--faults"]);
+        assert!(
+            text.contains("--client-ca pki/ca.pem --crlfile pki/crl.pem\n"),
+            "{text}"
+        );
+        assert!(text.contains(
+            "\n  shakedown probe https://localhost:8443 --cert pki/faults/client-revoked.pem --key pki/faults/client-revoked.key --cacert pki/ca.pem\n"
+        ), "{text}");
     }
 }

@@ -11,9 +11,9 @@ use shakedown::scenario::{EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMod
 use shakedown::units::Rate;
 
 use super::connect::ConnectArgs;
-use super::exit::{Exit, UsageError};
+use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, TimeoutArgs};
-use super::output::{wants_color, write_json, write_stdout};
+use super::output::{folder_of, wants_color, write_json, write_stdout};
 use super::progress::Progress;
 use super::signals;
 
@@ -123,17 +123,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     args.apply(&mut scenario)?;
     let checked = scenario.check(&name, &text)?;
     let directory = match &args.output {
-        Some(file) => file
-            .parent()
-            .filter(|p| *p != Path::new(""))
-            .unwrap_or(Path::new("."))
-            .to_owned(),
+        Some(file) => folder_of(file)?,
         None => PathBuf::from("results"),
     };
-    if args.output.as_ref().is_some_and(|file| file.is_dir()) {
-        return Err(UsageError("--output names a folder; give a file in it").into());
-    }
-    record::check_writable(&directory)?;
+    signals::let_writes_fail().context("cannot set up signals")?;
+    record::check_writable(&directory, record::expected_size(&checked))?;
     let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once")
         .context("cannot listen for signals")?;

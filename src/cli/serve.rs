@@ -7,10 +7,10 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use shakedown::affinity::{available_cores, parse_cores};
 use shakedown::load::Interrupt;
-use shakedown::pki::{Identity, load_roots};
+use shakedown::pki::{Identity, load_crls, load_roots};
 use shakedown::scenario::{ProtocolKind, TicketMode, TlsVersion};
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
-use shakedown::tls::{ServerAuth, ServerTls, ServerTlsSpec};
+use shakedown::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
 use shakedown::units::format_count;
 
 use super::exit::{Exit, UsageError};
@@ -38,6 +38,10 @@ pub struct ServeArgs {
     /// CA bundle that clients are verified against
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
+
+    /// Revocation lists that clients are looked up in (PEM or DER)
+    #[arg(long, value_name = "FILE")]
+    crlfile: Option<PathBuf>,
 
     /// Whether clients must present a certificate
     #[arg(long, value_name = "MODE", default_value = "required")]
@@ -195,11 +199,15 @@ fn tls(args: &ServeArgs) -> anyhow::Result<ServerTls> {
     let key = in_pki("server.key").or_else(|| args.key.clone());
     let identity = Identity::load(&cert, key.as_deref())?;
     let client_ca = in_pki("ca.pem").or_else(|| args.client_ca.clone());
-    let roots = || -> anyhow::Result<_> {
+    let trust = || -> anyhow::Result<_> {
         let path = client_ca.as_ref().context(
             "client authentication needs the CA of the clients; give --client-ca FILE, or --client-auth off",
         )?;
-        Ok(load_roots(path)?)
+        let crls = args.crlfile.as_deref().map(load_crls).transpose()?;
+        Ok(ClientTrust {
+            roots: load_roots(path)?,
+            crls: crls.unwrap_or_default(),
+        })
     };
     let auth = match args.client_auth {
         ClientAuthArg::Off if args.client_ca.is_some() => {
@@ -208,9 +216,15 @@ fn tls(args: &ServeArgs) -> anyhow::Result<ServerTls> {
             )
             .into());
         }
+        ClientAuthArg::Off if args.crlfile.is_some() => {
+            return Err(UsageError(
+                "--crlfile has no effect with --client-auth off; drop one of them",
+            )
+            .into());
+        }
         ClientAuthArg::Off => ServerAuth::Off,
-        ClientAuthArg::Optional => ServerAuth::Optional(roots()?),
-        ClientAuthArg::Required => ServerAuth::Required(roots()?),
+        ClientAuthArg::Optional => ServerAuth::Optional(trust()?),
+        ClientAuthArg::Required => ServerAuth::Required(trust()?),
     };
     let versions: Vec<TlsVersion> = args
         .tls

@@ -1,11 +1,22 @@
 //! Ctrl-C and SIGTERM: the first ends the run in order, the second at once (invariant 7).
 
 use std::io;
+use std::sync::Arc;
 
 use shakedown::load::Interrupt;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tokio::sync::watch;
+
+/// Lets a write beyond the limit of file sizes (`ulimit -f`) fail like any other, so that it can be
+/// reported, instead of ending the process by a signal.
+///
+/// # Errors
+///
+/// Fails if the handler cannot be installed.
+pub fn let_writes_fail() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(|_| ())
+}
 
 /// Listens for signals from now on; each moves the control one step towards the end. The first one
 /// is answered with `announcement` on stderr.

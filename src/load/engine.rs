@@ -12,14 +12,14 @@ use tokio::sync::watch;
 
 use super::LoadPlan;
 use super::control::Interrupt;
+use super::host::{HostCounters, HostWindow};
 use super::preflight::resident_memory;
 use super::recorder::LiveCounters;
-use super::steal::CpuTicks;
 use super::worker::{Job, run_trial};
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ns_between;
 use crate::scenario::trial_order;
-use crate::stats::{CpuWindow, TrialStats};
+use crate::stats::{CpuWindow, Throttled, TrialStats};
 
 /// Time between giving out a trial and its start, so that all workers are ready.
 const LEAD: Duration = Duration::from_millis(20);
@@ -103,6 +103,8 @@ pub struct TrialResult {
     pub target_cpu: Option<CpuWindow>,
     /// Share of all CPU time that the hypervisor gave to others in the measure phase.
     pub stolen: Option<f64>,
+    /// How a CPU quota stopped this process in the measure phase.
+    pub throttled: Option<Throttled>,
     /// Most sessions seen held open at once.
     pub held_max: u64,
     /// Most attempts and sessions seen in flight at once.
@@ -242,7 +244,8 @@ impl Engine {
             length_ns: ns_between(start, Instant::now()),
             stats,
             target_cpu: watched.target_cpu,
-            stolen: watched.stolen,
+            stolen: watched.host.stolen,
+            throttled: watched.host.throttled,
             held_max: watched.held_max,
             in_flight_max: watched.in_flight_max,
             memory_before: watched.memory_before,
@@ -304,7 +307,7 @@ impl Engine {
 struct Opened {
     at: Instant,
     target_cpu: Option<Duration>,
-    ticks: Option<CpuTicks>,
+    host: HostCounters,
 }
 
 /// What the engine notices of one trial from outside.
@@ -315,7 +318,7 @@ struct Watched {
     next_tick: Instant,
     opened: Option<Opened>,
     target_cpu: Option<CpuWindow>,
-    stolen: Option<f64>,
+    host: HostWindow,
     live: LiveTotals,
     held_max: u64,
     in_flight_max: u64,
@@ -328,7 +331,7 @@ impl Watched {
         let memory = resident_memory();
         Self {
             closed: false,
-            stolen: None,
+            host: HostWindow::default(),
             open_at,
             close_at,
             next_tick: Instant::now() + TICK,
@@ -360,7 +363,7 @@ impl Watched {
             self.opened = Some(Opened {
                 at: now,
                 target_cpu: target.map(TargetView::cpu),
-                ticks: CpuTicks::read(),
+                host: HostCounters::read(),
             });
         }
         if now >= self.close_at {
@@ -380,10 +383,7 @@ impl Watched {
             return;
         };
         self.closed = true;
-        self.stolen = opened
-            .ticks
-            .zip(CpuTicks::read())
-            .and_then(|(b, a)| a.stolen_since(b));
+        self.host = HostCounters::read().since(&opened.host);
         self.target_cpu = opened.target_cpu.zip(target).map(|(before, target)| {
             let used = target.cpu().saturating_sub(before).as_nanos();
             CpuWindow {

@@ -4,12 +4,14 @@
 //! are due, [`Pacer`] waits for them, `open_loop` and `closed_loop` decide which begin, `session`
 //! makes one attempt, `recorder` counts it, and nothing is shared between workers meanwhile.
 
+mod cgroup;
 mod closed_loop;
 mod connect;
 mod control;
 mod deal;
 mod engine;
 mod env;
+mod host;
 mod open_loop;
 mod pacer;
 mod plan;
@@ -17,8 +19,10 @@ mod preflight;
 mod recorder;
 mod schedule;
 mod session;
-mod steal;
 mod worker;
+
+#[cfg(test)]
+mod recorder_tests;
 
 pub use control::Interrupt;
 pub use engine::{Engine, EngineError, Event, LiveTotals, TargetView, TrialResult};

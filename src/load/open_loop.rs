@@ -40,11 +40,11 @@ impl OpenLoop<'_> {
         let (worker, workers) = self.share;
         let room = share(self.max_in_flight, worker as u64, workers as u64);
         let schedule = Schedule::new(self.rate, self.arrivals, self.share, self.total, self.seed);
+        let mut arrivals = schedule
+            .map(|offset| self.start + offset)
+            .take_while(|due| *due < self.end);
         let mut overdue = 0;
-        for due in schedule.map(|offset| self.start + offset) {
-            if due >= self.end {
-                break;
-            }
+        while let Some(due) = arrivals.next() {
             if due > Instant::now() {
                 overdue = 0;
                 tokio::select! {
@@ -58,7 +58,12 @@ impl OpenLoop<'_> {
                 }
             }
             if overdue > 0 && (env.stopped() || Instant::now() >= self.give_up) {
-                env.recorder.skip(due, NotStarted::Deadline);
+                // Sessions in flight get no more turns: the deadline is theirs too.
+                let now = Instant::now();
+                let rest = arrivals.take_while(|due| *due <= now);
+                env.recorder
+                    .skip_all([due].into_iter().chain(rest), NotStarted::Deadline);
+                break;
             } else if env.recorder.in_flight() >= room {
                 env.recorder.skip(due, NotStarted::MaxInFlight);
             } else {

@@ -11,9 +11,12 @@ use tokio::sync::Notify;
 
 use crate::clock::{ns_between, thread_cpu};
 use crate::stats::{
-    CancelPhase, CpuWindow, NotStarted, Observed, OkKind, Outcome, Phase, Sample, TrialStats,
+    CancelPhase, CpuWindow, NotStarted, Observed, OkKind, Outcome, Phase, Sample, Stage, TrialStats,
 };
 use crate::tls::Bytes;
+
+/// Nanoseconds in a second, the grain of the timeline.
+const NS_PER_S: u64 = 1_000_000_000;
 
 /// Counts that the engine may read while a trial runs. Written by one worker with plain stores,
 /// alone on its cache lines.
@@ -61,7 +64,8 @@ pub(super) struct Recorder {
     measure_from: Instant,
     state: RefCell<State>,
     live: Arc<LiveCounters>,
-    cancel: Cell<CancelPhase>,
+    /// How and when the trial was cut off, once it was.
+    cut: Cell<Option<(CancelPhase, Instant)>>,
     idle: Notify,
 }
 
@@ -90,7 +94,7 @@ impl Recorder {
                 start,
             }),
             live,
-            cancel: Cell::new(CancelPhase::Drain),
+            cut: Cell::new(None),
             idle: Notify::new(),
         }
     }
@@ -110,11 +114,33 @@ impl Recorder {
 
     /// Counts an arrival that does not become an attempt.
     pub fn skip(&self, scheduled: Instant, reason: NotStarted) {
-        let at_ns = ns_between(self.start, scheduled);
-        self.state
-            .borrow_mut()
-            .stats
-            .skip(self.phase(scheduled), at_ns, reason);
+        self.skip_all([scheduled], reason);
+    }
+
+    /// Counts arrivals, in order, that do not become attempts. There may be millions, so those of
+    /// one phase and second are counted at once.
+    pub fn skip_all(&self, scheduled: impl IntoIterator<Item = Instant>, reason: NotStarted) {
+        let stats = &mut self.state.borrow_mut().stats;
+        let mut run: Option<(Phase, u64, u64)> = None;
+        for at in scheduled {
+            let (phase, at_ns) = (self.phase(at), ns_between(self.start, at));
+            run = match run {
+                Some((last, from, count))
+                    if last == phase && from / NS_PER_S == at_ns / NS_PER_S =>
+                {
+                    Some((last, from, count + 1))
+                }
+                ended => {
+                    if let Some((phase, from, count)) = ended {
+                        stats.skip(phase, from, reason, count);
+                    }
+                    Some((phase, at_ns, 1))
+                }
+            };
+        }
+        if let Some((phase, from, count)) = run {
+            stats.skip(phase, from, reason, count);
+        }
     }
 
     /// Counts an arrival that becomes an attempt, from now on accounted for.
@@ -134,6 +160,7 @@ impl Recorder {
             recorder: Rc::clone(self),
             scheduled,
             started,
+            stage: Stage::Connect,
             held: false,
             recorded: false,
             sample: Sample {
@@ -174,9 +201,14 @@ impl Recorder {
         }
     }
 
-    /// Says how attempts that are dropped from now on were cancelled.
-    pub fn cancel_as(&self, phase: CancelPhase) {
-        self.cancel.set(phase);
+    /// Cuts the trial off: whatever is still in flight is to be dropped, and is as old as it is now.
+    pub fn cut_off(&self, by: CancelPhase) {
+        self.cut.set(Some((by, Instant::now())));
+    }
+
+    /// Notes how late this worker's watchdog woke.
+    pub fn woke(&self, late_ns: u64) {
+        self.state.borrow_mut().stats.stalls.woke(late_ns);
     }
 
     /// Waits until nothing is in flight.
@@ -225,6 +257,7 @@ pub(super) struct Attempt {
     recorder: Rc<Recorder>,
     scheduled: Instant,
     started: Instant,
+    stage: Stage,
     held: bool,
     recorded: bool,
     sample: Sample,
@@ -253,8 +286,14 @@ impl Attempt {
         self.started
     }
 
-    /// Notes the established connection.
+    /// Notes which stage begins.
+    pub fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+    }
+
+    /// Notes the established connection, which begins the handshake.
     pub fn connected(&mut self, at: Instant) {
+        self.stage = Stage::Handshake;
         self.sample.connect_ns = Some(ns_between(self.started, at));
     }
 
@@ -292,6 +331,7 @@ impl Attempt {
     /// Counts the session as open and idle until it is dropped.
     pub fn hold(&mut self) {
         self.held = true;
+        self.stage = Stage::Hold;
         add(&self.recorder.live.held, 1);
     }
 
@@ -331,8 +371,16 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if !self.recorded {
-            self.record(Outcome::Cancelled(self.recorder.cancel.get()));
+        let cut = self.recorder.cut.get();
+        if !self.recorded || cut.is_some() {
+            let (by, at) = cut.unwrap_or_else(|| (CancelPhase::Drain, Instant::now()));
+            let age = ns_between(self.scheduled, at);
+            let mut state = self.recorder.state.borrow_mut();
+            state.stats.cut(by, self.stage, age, self.recorded);
+            drop(state);
+            if !self.recorded {
+                self.record(Outcome::Cancelled(by));
+            }
         }
         self.release();
         sub(&self.recorder.live.in_flight, 1);
@@ -342,80 +390,5 @@ impl Drop for Attempt {
         if state.in_flight == 0 {
             self.recorder.idle.notify_one();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::stats::{FailureClass, Proof};
-
-    fn recorder() -> Rc<Recorder> {
-        let now = Instant::now();
-        Rc::new(Recorder::new(now, now, Arc::default()))
-    }
-
-    #[test]
-    fn a_dropped_attempt_is_cancelled_not_lost() {
-        let recorder = recorder();
-        let attempt = recorder.begin(Instant::now());
-        assert_eq!(recorder.in_flight(), 1);
-        recorder.cancel_as(CancelPhase::Abort);
-        drop(attempt);
-        let stats = recorder.take();
-        stats.total.check().unwrap();
-        assert_eq!(stats.total.cancelled["abort"], 1);
-        assert_eq!(recorder.in_flight(), 0);
-    }
-
-    #[test]
-    fn outcomes_and_lag_are_recorded_once() {
-        let recorder = recorder();
-        let scheduled = Instant::now()
-            .checked_sub(Duration::from_millis(3))
-            .unwrap();
-        let recorder_early = Rc::new(Recorder::new(scheduled, scheduled, Arc::default()));
-        let mut attempt = recorder_early.begin(scheduled);
-        attempt.launch();
-        attempt.confirmed(attempt.started(), attempt.started());
-        attempt.record(Outcome::Ok {
-            kind: OkKind::Full,
-            proof: Proof::ApplicationData,
-        });
-        drop(attempt);
-        let stats = recorder_early.take();
-        assert_eq!(stats.total.ok_total(), 1);
-        let lag = stats.kinds[&OkKind::Full]
-            .histogram(crate::stats::Metric::Lag)
-            .max()
-            .unwrap();
-        assert!(lag >= 3_000_000, "{lag}");
-        let mut attempt = recorder.begin(Instant::now());
-        attempt.record(Outcome::Failed {
-            class: FailureClass::Unconfirmed,
-            message: String::new(),
-        });
-        drop(attempt);
-        let stats = recorder.take();
-        assert_eq!(stats.total.failed["unconfirmed"].count, 1);
-        stats.total.check().unwrap();
-    }
-
-    #[test]
-    fn the_window_counts_what_ends_in_it() {
-        let recorder = recorder();
-        drop(recorder.begin(Instant::now()));
-        recorder.open_window();
-        let held = recorder.begin(Instant::now());
-        std::thread::sleep(Duration::from_millis(2));
-        drop(held);
-        recorder.close_window();
-        drop(recorder.begin(Instant::now()));
-        let stats = recorder.take();
-        assert_eq!(stats.worker_cpu.ended, 1);
-        assert!(stats.in_flight_area_ns >= 2_000_000);
-        assert!(stats.worker_cpu.wall_ns >= 2_000_000);
     }
 }

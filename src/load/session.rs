@@ -69,6 +69,7 @@ async fn drive<S: SessionStream>(
     if let Some(observed) = stream.observed() {
         attempt.handshaken(connected, finished, stream.bytes(), observed);
     }
+    attempt.enter(Stage::Confirm);
     let Some(kind) = stream.kind() else {
         return Err((
             FailureClass::TlsProtocol,
@@ -81,7 +82,7 @@ async fn drive<S: SessionStream>(
             Proof::ServerFinished
         }
         ProtocolPlan::Handshake => {
-            linger(env, &mut stream).await?;
+            linger(env, attempt, &mut stream).await?;
             let limit = env.timeouts().confirm.0;
             let (proof, at) = confirm_by_close(&mut stream, limit).await?;
             attempt.confirmed(connected, at);
@@ -95,6 +96,7 @@ async fn drive<S: SessionStream>(
     };
     attempt.record(Outcome::Ok { kind, proof });
     hold(env, attempt, &mut stream).await;
+    attempt.enter(Stage::Close);
     close(env, &mut stream).await;
     Ok(())
 }
@@ -115,6 +117,7 @@ async fn exchange_all<S: SessionStream>(
         } else {
             (Stage::FirstByte, timeouts.exchange.0)
         };
+        attempt.enter(stage);
         let from = Instant::now();
         let exchange = protocol::exchange(env.protocol(), stream, &mut scratch);
         match timeout(limit, exchange).await {
@@ -153,18 +156,27 @@ async fn hold<S: SessionStream>(env: &Env, attempt: &mut Attempt, stream: &mut S
 
 /// Keeps a session open that is still to be confirmed by its close. What the server says meanwhile
 /// is its answer: an alert ends it.
-async fn linger<S: SessionStream>(env: &Env, stream: &mut S) -> Result<(), Failure> {
+async fn linger<S: SessionStream>(
+    env: &Env,
+    attempt: &mut Attempt,
+    stream: &mut S,
+) -> Result<(), Failure> {
     let hold = env.hold();
     if hold.is_zero() {
         return Ok(());
     }
-    tokio::select! {
+    attempt.enter(Stage::Hold);
+    let result = tokio::select! {
         () = env.until_stopped() => Ok(()),
         ended = timeout(hold, stream.read_to_end()) => match ended {
-            Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_)))) => Err(failure(&fault, Stage::Confirm)),
+            Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_) | Fault::Flood(_)))) => {
+                Err(failure(&fault, Stage::Confirm))
+            }
             Ok(Ok(()) | Err(Fault::Eof)) | Err(_) => Ok(()),
         },
-    }
+    };
+    attempt.enter(Stage::Confirm);
+    result
 }
 
 /// Closes in order: our `close_notify` and FIN, then the server's. The outcome stands already, so

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::watch;
@@ -19,8 +19,14 @@ use super::deal::Deal;
 use super::env::Env;
 use super::open_loop::OpenLoop;
 use super::recorder::{LiveCounters, Recorder};
+use crate::clock::ns_between;
 use crate::scenario::LoadModel;
 use crate::stats::{CancelPhase, TrialStats};
+
+/// How long a worker's watchdog sleeps, in turn, in milliseconds. Waking an idle thread costs up to
+/// 90 µs, so it is done rarely; and not in step with the 100 ms in which quotas are given out, which
+/// would see the same part of each period only.
+const WATCH_MS: [u64; 4] = [37, 71, 113, 89];
 
 /// One trial as given to a worker.
 #[derive(Debug, Clone)]
@@ -85,8 +91,8 @@ async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {
     let mut control = job.control.clone();
     tokio::select! {
         () = env.recorder.idle() => {}
-        () = sleep_until(deadline.into()) => env.recorder.cancel_as(CancelPhase::Drain),
-        _ = control.wait_for(|i| *i == Interrupt::Abort) => env.recorder.cancel_as(CancelPhase::Abort),
+        () = sleep_until(deadline.into()) => env.recorder.cut_off(CancelPhase::Drain),
+        _ = control.wait_for(|i| *i == Interrupt::Abort) => env.recorder.cut_off(CancelPhase::Abort),
     }
     env.recorder.close_window();
     Ok(())
@@ -96,8 +102,23 @@ async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {
 async fn meter(recorder: Rc<Recorder>, from: Instant, to: Instant) {
     sleep_until(from.into()).await;
     recorder.open_window();
-    sleep_until(to.into()).await;
+    watch_for_stalls(&recorder, to).await;
     recorder.close_window();
+}
+
+/// Wakes now and then until `to` and notes how late it was woken: a worker that is stopped, waits for
+/// a core or works through a long queue is late for its sessions as well.
+async fn watch_for_stalls(recorder: &Recorder, to: Instant) {
+    let mut now = Instant::now();
+    for sleep in WATCH_MS.into_iter().cycle() {
+        if now >= to {
+            return;
+        }
+        let due = to.min(now + Duration::from_millis(sleep));
+        sleep_until(due.into()).await;
+        now = Instant::now();
+        recorder.woke(ns_between(due, now));
+    }
 }
 
 async fn stop_on_interrupt(mut control: watch::Receiver<Interrupt>, env: Rc<Env>) {

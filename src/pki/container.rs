@@ -12,7 +12,7 @@ use super::error::{quoted, with_suffix};
 pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// The DER tags that tell the containers apart.
-const SEQUENCE: u8 = 0x30;
+pub(super) const SEQUENCE: u8 = 0x30;
 const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
 const INTEGER: u8 = 0x02;

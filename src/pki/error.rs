@@ -64,6 +64,24 @@ pub enum PkiError {
         /// What the file holds instead.
         found: String,
     },
+    /// The file has no certificate revocation list in it.
+    #[error("no revocation list in {}: found {found}; give a PEM file with X509 CRL sections or a DER list", path.display())]
+    NoCrl {
+        /// The file.
+        path: PathBuf,
+        /// What the file holds instead.
+        found: String,
+    },
+    /// A certificate revocation list in the file does not parse.
+    #[error("revocation list {number} in {} does not parse: {cause}; look at it with `openssl crl -in {} -noout -text` and fetch it again", path.display(), quoted(path))]
+    BadCrl {
+        /// The file.
+        path: PathBuf,
+        /// Which list of the file, counted from 1.
+        number: usize,
+        /// What the parser said.
+        cause: String,
+    },
     /// The file has no private key in it.
     #[error("no private key in {}: found {found}; {next}", path.display())]
     NoKey {
@@ -117,7 +135,7 @@ pub enum PkiError {
         cause: String,
     },
     /// The private key is readable but unusable.
-    #[error("the private key in {} cannot be used: {cause}; use an unencrypted RSA (2048 to 8192 bits), ECDSA (P-256, P-384 or P-521) or Ed25519 key", path.display())]
+    #[error("the private key in {} cannot be used: {cause}; use an unencrypted RSA (1024 to 8192 bits), ECDSA (P-256, P-384 or P-521) or Ed25519 key", path.display())]
     BadKey {
         /// The file.
         path: PathBuf,
@@ -150,8 +168,8 @@ pub enum PkiError {
         /// The first such file.
         path: PathBuf,
     },
-    /// A client of an earlier, larger set would be left among the new ones.
-    #[error("{} is left from an earlier set with more clients and would not match the new authority; remove it, or give another directory", path.display())]
+    /// A file of an earlier, larger set would be left among the new ones.
+    #[error("{} is left from an earlier set with more in it and would not match the new authority; remove it, or give another directory", path.display())]
     Stale {
         /// The first such file.
         path: PathBuf,

@@ -12,6 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::PkiError;
 use super::container::{self, Shape};
 use super::pem::{self, PemFault, Section};
+use super::short_rsa::ShortRsa;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
 /// What one side of a session presents: a certificate chain and the private key of its leaf.
@@ -27,7 +28,8 @@ pub struct Identity {
 impl Identity {
     /// Loads a chain from `cert` and its key from `key`, or from `cert` too where `key` is `None`.
     ///
-    /// Both files may be PEM or DER; the key may be PKCS#8, SEC1 or PKCS#1. Where a PEM file holds several
+    /// Both files may be PEM or DER; the key may be PKCS#8, SEC1 or PKCS#1. RSA keys of 1024 bits and more
+    /// are read, although few peers accept one below 2048. Where a PEM file holds several
     /// private keys the first one counts.
     ///
     /// # Errors
@@ -36,12 +38,26 @@ impl Identity {
     /// damaged, if the key is encrypted or unusable, and if it is not the key of the first certificate.
     pub fn load(cert: &Path, key: Option<&Path>) -> Result<Self, PkiError> {
         let cert_bytes = container::read(cert)?;
-        let chain = certificates(cert, &cert_bytes)?;
-        let (key_path, key_der) = match key {
-            Some(path) => (path, private_key(path, &container::read(path)?, false)?),
-            None => (cert, private_key(cert, &cert_bytes, true)?),
+        let key_bytes = key.map(container::read).transpose()?;
+        Self::parse((cert, &cert_bytes), key.zip(key_bytes.as_deref()))
+    }
+
+    /// Reads a chain and its key from the bytes of one or two files, as [`Self::load`] does from disk;
+    /// the paths are only named in errors and, for the identity's name, in its certificate's stem.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::load`] does, but for files that cannot be read.
+    pub fn parse(
+        (cert, cert_bytes): (&Path, &[u8]),
+        key: Option<(&Path, &[u8])>,
+    ) -> Result<Self, PkiError> {
+        let chain = certificates(cert, cert_bytes)?;
+        let (key, key_der) = match key {
+            Some((path, bytes)) => (path, private_key(path, bytes, false)?),
+            None => (cert, private_key(cert, cert_bytes, true)?),
         };
-        check_pair(cert, &chain, key_path, &key_der)?;
+        check_pair(cert, &chain, key, &key_der)?;
         let stem = cert.file_stem().unwrap_or_default().to_string_lossy();
         Ok(Self {
             name: escape_untrusted(&stem, UNTRUSTED_CAP),
@@ -78,7 +94,16 @@ impl fmt::Debug for Identity {
 ///
 /// Fails if the file cannot be read, holds no certificate, or holds one that does not parse.
 pub fn load_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    certificates(path, &container::read(path)?)
+    parse_roots(path, &container::read(path)?)
+}
+
+/// Reads trust anchors from the bytes of a file; `path` is only named in errors.
+///
+/// # Errors
+///
+/// Fails if the bytes hold no certificate, or one that does not parse.
+pub fn parse_roots(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+    certificates(path, bytes)
 }
 
 /// All certificates in a file, in its order; never empty.
@@ -168,22 +193,13 @@ fn check_pair(
     key: &Path,
     key_der: &PrivateKeyDer<'static>,
 ) -> Result<(), PkiError> {
-    let signing_key = aws_lc_rs::default_provider()
-        .key_provider
-        .load_private_key(key_der.clone_key())
-        .map_err(|error| PkiError::BadKey {
-            path: key.to_owned(),
-            cause: error.to_string(),
-        })?;
-    let Some(public) = signing_key.public_key() else {
-        return Err(PkiError::BadKey {
-            path: key.to_owned(),
-            cause: "the crypto provider does not tell its public key".into(),
-        });
-    };
-    let owner = chain.iter().position(|cert| {
-        parse(cert).is_ok_and(|parsed| parsed.public_key().raw == public.as_ref())
-    });
+    let public = public_key(key_der).map_err(|cause| PkiError::BadKey {
+        path: key.to_owned(),
+        cause,
+    })?;
+    let owner = chain
+        .iter()
+        .position(|cert| parse(cert).is_ok_and(|parsed| parsed.public_key().raw == public));
     let next = match owner {
         Some(0) => return Ok(()),
         Some(index) => format!(
@@ -200,8 +216,29 @@ fn check_pair(
     })
 }
 
+/// The public key of a usable private key, as a DER `SubjectPublicKeyInfo`; the error is a clause.
+fn public_key(key: &PrivateKeyDer<'static>) -> Result<Vec<u8>, String> {
+    let provider = aws_lc_rs::default_provider().key_provider;
+    match provider.load_private_key(key.clone_key()) {
+        Ok(key) => match key.public_key() {
+            Some(public) => Ok(public.as_ref().to_vec()),
+            None => Err("the crypto provider does not tell its public key".into()),
+        },
+        // Too short for the provider, and kept apart because peers must reject it.
+        Err(error) => match ShortRsa::load(key) {
+            Some(key) => Ok(key.spki_der().to_vec()),
+            None => Err(error.to_string()),
+        },
+    }
+}
+
 /// Parses one certificate that must fill its bytes; the error is a clause, without text from the certificate.
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    // The parser overlooks whether the sequence is marked as constructed (X.690 section 8.9.1), which
+    // is what tells DER from other files and what TLS peers insist on.
+    if der.first().is_some_and(|tag| *tag != container::SEQUENCE) {
+        return Err("it does not begin as a DER sequence".into());
+    }
     match X509Certificate::from_der(der) {
         Ok(([], cert)) => Ok(cert),
         Ok((rest, _)) => Err(format!("{} bytes follow its end", rest.len())),
@@ -213,7 +250,7 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
 }
 
 /// The labels of all sections, each once, for a message about what is missing.
-fn labels(sections: &[Section<'_>]) -> String {
+pub(super) fn labels(sections: &[Section<'_>]) -> String {
     let mut labels: Vec<&str> = Vec::new();
     for section in sections {
         if !labels.contains(&section.label) {
@@ -230,7 +267,7 @@ fn labels(sections: &[Section<'_>]) -> String {
     }
 }
 
-fn bad_pem(path: &Path, fault: PemFault) -> PkiError {
+pub(super) fn bad_pem(path: &Path, fault: PemFault) -> PkiError {
     PkiError::BadPem {
         path: path.to_owned(),
         line: fault.line,

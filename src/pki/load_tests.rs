@@ -285,6 +285,16 @@ fn damage_is_located_and_never_quotes_the_file() {
         ),
         "{error}"
     );
+    // Tag 16 without the bit that says it is constructed: parsers let it pass, TLS peers do not.
+    let mut primitive = files.leaf().to_vec();
+    primitive[0] = 0x10;
+    let error = files.cert_refusal("tag.pem", pem::encode(pem::CERTIFICATE, &primitive));
+    assert!(
+        error.starts_with(
+            "certificate 1 in tag.pem does not parse: it does not begin as a DER sequence; "
+        ),
+        "{error}"
+    );
     let error = files.key_refusal("junk.key", pem::encode("PRIVATE KEY", b"SECRET"));
     assert!(
         error.starts_with("the private key in junk.key cannot be used: "),

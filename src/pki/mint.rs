@@ -23,6 +23,10 @@ const MAX_VALID_DAYS: u32 = 36_525;
 /// How far in the past certificates begin, so that peers whose clocks are behind accept them.
 const BACKDATE: Duration = Duration::HOUR;
 
+/// How far in the past authorities begin: early enough that a leaf which has expired was valid under
+/// them once, so that having expired is all that is wrong with it.
+const AUTHORITY_BACKDATE: Duration = Duration::days(2);
+
 /// What [`Pki::mint`] should make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PkiSpec {
@@ -66,6 +70,9 @@ pub struct Pki {
     pub(super) intermediate: Identity,
     server: Identity,
     clients: Vec<Identity>,
+    /// What was asked for, and when it is valid: what is minted later has to agree with it.
+    pub(super) spec: PkiSpec,
+    pub(super) validity: Validity,
 }
 
 impl Pki {
@@ -105,6 +112,8 @@ impl Pki {
             issue(&name, &params, spec.client_key, &issuer)
         });
         Ok(Self {
+            spec: spec.clone(),
+            validity,
             roots: vec![root.der().clone()],
             clients: clients.collect::<Result<_, _>>()?,
             server,
@@ -138,18 +147,22 @@ impl Pki {
 }
 
 /// The two ends of validity, shared by all certificates of one [`Pki`].
-#[derive(Clone, Copy)]
-struct Validity {
-    not_before: OffsetDateTime,
-    not_after: OffsetDateTime,
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Validity {
+    /// When authorities begin.
+    pub(super) early: OffsetDateTime,
+    /// When leaves begin.
+    pub(super) not_before: OffsetDateTime,
+    pub(super) not_after: OffsetDateTime,
 }
 
 impl Validity {
     fn starting(now: OffsetDateTime, days: u32) -> Result<Self, PkiError> {
         let not_after = now.checked_add(Duration::days(i64::from(days)));
-        match (now.checked_sub(BACKDATE), not_after) {
-            (Some(not_before), Some(not_after)) => Ok(Self {
-                not_before,
+        match (now.checked_sub(AUTHORITY_BACKDATE), not_after) {
+            (Some(early), Some(not_after)) => Ok(Self {
+                early,
+                not_before: now - BACKDATE,
                 not_after,
             }),
             _ => Err(PkiError::InvalidSpec {
@@ -199,13 +212,14 @@ fn check(spec: &PkiSpec) -> Result<(), PkiError> {
 ///
 /// Its name carries part of its key's identifier: two authorities minted apart then have different names,
 /// and a peer that finds issuers by name cannot confuse them.
-fn authority(
+pub(super) fn authority(
     name: &str,
     key: &KeyPair,
     constraints: BasicConstraints,
     validity: Validity,
 ) -> CertificateParams {
     let mut params = base(validity);
+    params.not_before = validity.early;
     let id = params
         .key_identifier(key)
         .iter()
@@ -218,7 +232,7 @@ fn authority(
 }
 
 /// The parameters of a server or client.
-fn leaf(
+pub(super) fn leaf(
     name: &str,
     alt_names: Vec<String>,
     usage: ExtendedKeyUsagePurpose,
@@ -267,11 +281,11 @@ fn issue(
     })
 }
 
-fn generate(what: &str, algorithm: KeyAlgorithm) -> Result<KeyPair, PkiError> {
+pub(super) fn generate(what: &str, algorithm: KeyAlgorithm) -> Result<KeyPair, PkiError> {
     algorithm.generate().map_err(failed(what))
 }
 
-fn failed(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError + use<'_> {
+pub(super) fn failed(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError + use<'_> {
     move |error| PkiError::Mint {
         what: what.to_owned(),
         cause: error.to_string(),

@@ -29,7 +29,9 @@ pub use report::{
 };
 pub use story::story;
 
-use crate::pki::{CertificateDer, Identity, PkiError, load_roots};
+use crate::pki::{
+    CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,
+};
 use crate::scenario::{AuthMode, Checked, ProtocolPlan, TargetPlan, TlsVersion};
 use crate::tls::{ClientTls, ClientTlsSpec, TlsConfigError};
 
@@ -74,6 +76,8 @@ pub struct ProbePlan {
     /// Roots to verify against. If empty, every server is rejected once it has shown its chain; with
     /// `None` none is.
     pub roots: Option<Vec<CertificateDer<'static>>>,
+    /// Revocation lists that the server's chain is looked up in.
+    pub crls: Vec<CertificateRevocationListDer<'static>>,
     /// What to answer a `CertificateRequest` with.
     pub identity: Option<Identity>,
     /// How long each of connecting, the handshake and the answer may take.
@@ -105,6 +109,10 @@ impl ProbePlan {
             Some(path) => Some(load_roots(path)?),
             None => Some(Vec::new()),
         };
+        let crls = match &tls.crl {
+            Some(path) => load_crls(path)?,
+            None => Vec::new(),
+        };
         Ok(Self {
             host: host.clone(),
             port: *port,
@@ -116,6 +124,7 @@ impl ProbePlan {
             alpn: tls.alpn.clone(),
             server_name: tls.sni.clone().unwrap_or_else(|| host.clone()),
             roots,
+            crls,
             identity,
             timeout,
         })
@@ -136,6 +145,7 @@ pub async fn probe(plan: &ProbePlan) -> Result<ProbeReport, ProbeError> {
         alpn: &plan.alpn,
         server_name: &plan.server_name,
         roots: plan.roots.as_deref(),
+        crls: &plan.crls,
         identity: plan.identity.as_ref(),
     })?;
     let facts = session::run(plan, &tls, &capture).await;

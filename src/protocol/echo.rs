@@ -1,5 +1,7 @@
 //! Echo: what is sent comes back. The smallest proof that a server accepted a session.
 
+use std::io;
+
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::ProtocolError;
@@ -26,19 +28,34 @@ where
         scratch.resize(piece, FILL);
         stream.write_all(scratch).await?;
         stream.flush().await?;
-        stream.read_exact(scratch).await?;
-        if scratch.iter().any(|byte| *byte != FILL) {
-            return Err(ProtocolError::Answer {
-                class: FailureClass::EchoMismatch,
-                message: format!(
-                    "sent {piece} bytes, got back {:?}",
-                    String::from_utf8_lossy(&scratch[..piece.min(32)])
-                ),
-            });
+        // Room for one byte more than was sent, so that a surplus is seen.
+        scratch.push(0);
+        let mut back = 0;
+        while back < piece {
+            match stream.read(&mut scratch[back..]).await? {
+                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                received => back += received,
+            }
+        }
+        if back > piece {
+            return Err(mismatch(format!("sent {piece} bytes, got back more")));
+        }
+        if scratch[..piece].iter().any(|byte| *byte != FILL) {
+            return Err(mismatch(format!(
+                "sent {piece} bytes, got back \"{}\"",
+                String::from_utf8_lossy(&scratch[..piece.min(32)])
+            )));
         }
         left -= piece;
     }
     Ok(())
+}
+
+fn mismatch(message: String) -> ProtocolError {
+    ProtocolError::Answer {
+        class: FailureClass::EchoMismatch,
+        message,
+    }
 }
 
 pub(super) async fn serve<S>(stream: &mut S) -> Result<(), ProtocolError>
@@ -84,21 +101,23 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_answer_is_a_failure_class() {
-        run(async {
-            let (mut client, mut server) = tokio::io::duplex(1_000);
-            server.write_all(b"HTTP").await.unwrap();
-            let error = exchange(4, &mut client, &mut Vec::new()).await.unwrap_err();
-            assert!(
-                matches!(
-                    error,
-                    ProtocolError::Answer {
-                        class: FailureClass::EchoMismatch,
-                        ..
-                    }
-                ),
-                "{error}"
-            );
-        });
+    fn a_wrong_answer_and_a_longer_one_are_a_failure_class() {
+        for answer in [b"HTTP".as_slice(), b"eeeee"] {
+            run(async {
+                let (mut client, mut server) = tokio::io::duplex(1_000);
+                server.write_all(answer).await.unwrap();
+                let error = exchange(4, &mut client, &mut Vec::new()).await.unwrap_err();
+                assert!(
+                    matches!(
+                        error,
+                        ProtocolError::Answer {
+                            class: FailureClass::EchoMismatch,
+                            ..
+                        }
+                    ),
+                    "{error}"
+                );
+            });
+        }
     }
 }

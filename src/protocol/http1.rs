@@ -15,8 +15,12 @@ use crate::stats::FailureClass;
 const HEAD_CAP: usize = 64 * 1024;
 /// Most header fields.
 const MAX_HEADERS: usize = 64;
+/// Most interim responses before the final one.
+const MAX_INTERIM: usize = 32;
 /// Largest response body that is read, in bytes.
 const BODY_CAP: u64 = 64 << 20;
+/// Longest line with a chunk's size and its extensions, in bytes.
+const CHUNK_LINE_CAP: usize = 4 * 1024;
 /// Bytes read at a time.
 const READ_SIZE: usize = 4 * 1024;
 
@@ -67,14 +71,7 @@ where
     stream.write_all(request).await?;
     stream.flush().await?;
     buffer.clear();
-    let head = loop {
-        let head = read_head(expected.head, stream, buffer).await?;
-        buffer.drain(..head.length);
-        // Interim responses come before the final one (RFC 9110 section 15.2).
-        if head.status >= 200 {
-            break head;
-        }
-    };
+    let head = read_final_head(expected.head, stream, buffer).await?;
     match head.body {
         Body::Length(length) => read_sized(length, stream, buffer).await?,
         Body::Chunked => read_chunked(stream, buffer).await?,
@@ -115,21 +112,44 @@ async fn fill<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> io:
     }
 }
 
+/// Reads the head of the final response and drops it with the interim ones, which come before it
+/// (RFC 9110 section 15.2).
+async fn read_final_head<S: AsyncRead + Unpin>(
+    head_request: bool,
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+) -> Result<Head, ProtocolError> {
+    for _ in 0..=MAX_INTERIM {
+        let head = read_head(head_request, stream, buffer).await?;
+        buffer.drain(..head.length);
+        if head.status >= 200 {
+            return Ok(head);
+        }
+    }
+    Err(broken(format!(
+        "more than {MAX_INTERIM} interim responses came before the final one"
+    )))
+}
+
 async fn read_head<S: AsyncRead + Unpin>(
     head_request: bool,
     stream: &mut S,
     buffer: &mut Vec<u8>,
 ) -> Result<Head, ProtocolError> {
     loop {
-        if !buffer.is_empty()
-            && let Some(head) = parse_head(buffer, head_request)?
-        {
-            return Ok(head);
-        }
-        if buffer.len() > HEAD_CAP {
+        let head = if buffer.is_empty() {
+            None
+        } else {
+            parse_head(buffer, head_request)?
+        };
+        // The cap holds for what came, and also for a head that came whole: segments decide nothing.
+        if head.as_ref().map_or(buffer.len(), |head| head.length) > HEAD_CAP {
             return Err(broken(format!(
                 "the response head is longer than {HEAD_CAP} bytes"
             )));
+        }
+        if let Some(head) = head {
+            return Ok(head);
         }
         fill(stream, buffer).await?;
     }
@@ -144,7 +164,7 @@ fn parse_head(bytes: &[u8], head_request: bool) -> Result<Option<Head>, Protocol
         Err(error) => {
             let begin = String::from_utf8_lossy(&bytes[..bytes.len().min(32)]);
             return Err(broken(format!(
-                "not an HTTP/1.1 response ({error}): {begin:?}"
+                "not an HTTP/1.1 response ({error}): \"{begin}\""
             )));
         }
     };
@@ -174,7 +194,7 @@ fn body_of(headers: &[httparse::Header<'_>]) -> Result<Body, ProtocolError> {
             Ok(Body::Chunked)
         } else {
             Err(broken(format!(
-                "transfer coding {:?} is not supported",
+                "transfer coding \"{}\" is not supported",
                 String::from_utf8_lossy(coding)
             )))
         };
@@ -182,13 +202,23 @@ fn body_of(headers: &[httparse::Header<'_>]) -> Result<Body, ProtocolError> {
     let Some(value) = find("content-length") else {
         return Ok(Body::UntilClose);
     };
+    let several = headers
+        .iter()
+        .filter(|h| h.name.eq_ignore_ascii_case("content-length"));
+    if several.clone().any(|h| h.value != value) {
+        return Err(broken("several content-lengths that differ".to_owned()));
+    }
+    // Digits and nothing else (RFC 9110 section 8.6); `parse` would take a sign.
+    let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
     let length = std::str::from_utf8(value)
         .ok()
-        .and_then(|text| text.trim().parse().ok());
+        .map(str::trim)
+        .filter(digits)
+        .and_then(|text| text.parse().ok());
     match length {
         Some(length) if length <= BODY_CAP => Ok(Body::Length(length)),
         _ => Err(broken(format!(
-            "content-length {:?} is not a size up to {BODY_CAP}",
+            "content-length \"{}\" is not a size up to {BODY_CAP}",
             String::from_utf8_lossy(value)
         ))),
     }
@@ -223,8 +253,10 @@ async fn read_chunked<S: AsyncRead + Unpin>(
     loop {
         let (consumed, size) = loop {
             match httparse::parse_chunk_size(buffer) {
-                Ok(Status::Complete(parsed)) => break parsed,
-                Ok(Status::Partial) if buffer.len() < READ_SIZE => fill(stream, buffer).await?,
+                Ok(Status::Complete(parsed)) if parsed.0 <= CHUNK_LINE_CAP => break parsed,
+                Ok(Status::Partial) if buffer.len() < CHUNK_LINE_CAP => {
+                    fill(stream, buffer).await?;
+                }
                 _ => return Err(broken("a chunk's size cannot be read".to_owned())),
             }
         };
@@ -237,7 +269,7 @@ async fn read_chunked<S: AsyncRead + Unpin>(
             return read_trailers(stream, buffer).await;
         }
         read_sized(size, stream, buffer).await?;
-        if take_line(stream, buffer).await? != 2 {
+        if !take_line(stream, buffer).await?.blank {
             return Err(broken(
                 "a chunk does not end where its size says".to_owned(),
             ));
@@ -252,8 +284,8 @@ async fn read_trailers<S: AsyncRead + Unpin>(
     let mut seen = 0;
     loop {
         let line = take_line(stream, buffer).await?;
-        seen += line;
-        if line <= 2 {
+        seen += line.length;
+        if line.blank {
             return Ok(());
         }
         if seen > HEAD_CAP {
@@ -262,15 +294,27 @@ async fn read_trailers<S: AsyncRead + Unpin>(
     }
 }
 
-/// Drops one line and returns its length, line end included.
+/// A line that was dropped.
+struct Line {
+    /// In bytes, line end included.
+    length: usize,
+    /// Whether there was nothing but the line end.
+    blank: bool,
+}
+
+/// Drops one line.
 async fn take_line<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
-) -> Result<usize, ProtocolError> {
+) -> Result<Line, ProtocolError> {
     loop {
         if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+            let blank = matches!(&buffer[..end], b"" | b"\r");
             buffer.drain(..=end);
-            return Ok(end + 1);
+            return Ok(Line {
+                length: end + 1,
+                blank,
+            });
         }
         if buffer.len() > HEAD_CAP {
             return Err(broken(format!("a line is longer than {HEAD_CAP} bytes")));
@@ -349,6 +393,29 @@ mod tests {
     }
 
     #[test]
+    fn caps_hold_whatever_the_pieces() {
+        let status = "HTTP/1.1 200 OK\r\n";
+        let head = |length: usize| {
+            let fill = "a".repeat(length - status.len() - 6);
+            format!("{status}x:{fill}\r\n\r\n")
+        };
+        let chunk_line = |length: usize| {
+            let extension = "x".repeat(length - 4);
+            format!("{status}transfer-encoding: chunked\r\n\r\n1;{extension}\r\na\r\n0\r\n\r\n")
+        };
+        for (make, cap) in [
+            (&head as &dyn Fn(usize) -> String, HEAD_CAP),
+            (&chunk_line, CHUNK_LINE_CAP),
+        ] {
+            for piece in [1_000, 1 << 20] {
+                answered(make(cap).as_bytes(), piece, false).unwrap();
+                let error = answered(make(cap + 1).as_bytes(), piece, false).unwrap_err();
+                assert!(matches!(error, ProtocolError::Answer { .. }), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn a_rejecting_status_is_its_own_class() {
         let error = answered(
             b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
@@ -368,13 +435,20 @@ mod tests {
     #[test]
     fn what_is_not_http_or_too_large_is_a_protocol_failure() {
         let long = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &vec![b'a'; 70_000]].concat();
-        let answers: [&[u8]; 6] = [
+        let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MAX_INTERIM + 1);
+        let fields = [b"HTTP/1.1 200 OK\r\n".as_slice(), &b"x: y\r\n".repeat(65)].concat();
+        let answers: [&[u8]; 11] = [
+            b"HTTP/1.1 200 OK\r\ncontent-length: +5\r\n\r\nhello",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
             b"SSH-2.0-OpenSSH\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nabc\n0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nextra",
             &long,
+            &interim,
+            &fields,
         ];
         for answer in answers {
             let error = answered(answer, 100_000, false).unwrap_err();

@@ -9,6 +9,10 @@ mod model;
 mod store;
 mod summary;
 mod validity;
+mod watch;
+
+#[cfg(test)]
+mod validity_tests;
 
 pub use build::BuildInfo;
 pub use environment::Environment;
@@ -17,9 +21,10 @@ pub use model::{
     CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
     RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
-pub use store::{StoreError, check_writable, load, result_path, save};
+pub use store::{StoreError, check_writable, expected_size, load, parse, result_path, save};
 pub use summary::{CellSummary, Quantiles, Tax, TaxRow, summarise, taxes};
 pub use validity::judge;
+pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};
 
 /// The JSON Schema of a result file, as kept in `docs/result.schema.json`.
 pub fn json_schema() -> String {

@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BuildInfo, Environment, ExpectationRecord};
+use super::{
+    BuildInfo, CutOffRecord, Environment, ExpectationRecord, StallRecord, ThrottledRecord,
+};
 use crate::affinity::Placement;
 use crate::scenario::{AuthMode, Cell, Scenario};
-use crate::stats::TargetCounts;
-use crate::stats::{Accounting, HistogramError, LatencyHistogram, Metric, OkKind, Proof};
+use crate::stats::{
+    Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Proof,
+    TargetCounts,
+};
 
 /// Version of the result file's shape.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -123,6 +127,19 @@ impl CellRecord {
         self.sum(|trial| &trial.measured)
     }
 
+    /// What was cut off, over all trials.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a stored histogram is damaged.
+    pub fn cut_off(&self) -> Result<BTreeMap<CancelPhase, CutOff>, HistogramError> {
+        let mut sum: BTreeMap<CancelPhase, CutOff> = BTreeMap::new();
+        for (phase, stored) in self.trials.iter().flat_map(|trial| &trial.cut_off) {
+            sum.entry(*phase).or_default().merge(&stored.decode()?);
+        }
+        Ok(sum)
+    }
+
     fn sum(&self, of: impl Fn(&TrialRecord) -> &Accounting) -> Accounting {
         let mut sum = Accounting::default();
         self.trials.iter().for_each(|trial| sum.merge(of(trial)));
@@ -165,6 +182,12 @@ pub struct TrialRecord {
     /// Share of all CPU time, 0 to 1, that a hypervisor gave to others in the measure phase.
     #[serde(default)]
     pub stolen: Option<f64>,
+    /// How a CPU quota stopped the process in the measure phase; `null` where there is none to see.
+    #[serde(default)]
+    pub throttled: Option<ThrottledRecord>,
+    /// Times in the measure phase in which a worker stood still.
+    #[serde(default)]
+    pub stalls: StallRecord,
     /// The embedded target's own counts over the whole trial.
     pub target_counts: Option<TargetCounts>,
     /// Attempts in flight on average over the measure phase.
@@ -175,6 +198,9 @@ pub struct TrialRecord {
     pub held_max: u64,
     /// Confirmed sessions that the server closed while they were held.
     pub lost_while_held: u64,
+    /// What was in flight when the trial was cut off, by the phase in which it was.
+    #[serde(default)]
+    pub cut_off: BTreeMap<CancelPhase, CutOffRecord>,
     /// Memory of the process before the trial, in bytes.
     pub memory_before: Option<u64>,
     /// Most memory of the process during the trial, in bytes.

@@ -1,13 +1,29 @@
 //! Result files on disk: written whole or not at all (invariant 7), read back strictly.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+use tempfile::NamedTempFile;
+
 use super::{RunRecord, SCHEMA_VERSION};
+use crate::scenario::Checked;
 
 /// Largest result file that is read, in bytes.
 const SIZE_CAP: u64 = 512 << 20;
+/// What the names of temporary files begin with, ...
+const TEMP_PREFIX: &str = ".shakedown-";
+/// ... how many letters and digits follow, ...
+const TEMP_LETTERS: usize = 6;
+/// ... and what they end in.
+const TEMP_SUFFIX: &str = ".tmp";
+/// Size of a result without its trials, in bytes; much of it is the scenario.
+const SIZE_BASE: u64 = 32 << 10;
+/// Size of a trial in a result, in bytes: mostly histograms, of which busy trials have larger ones.
+const SIZE_PER_TRIAL: u64 = 16 << 10;
+/// Size of a second of a trial in a result, in bytes: a row of the timeline.
+const SIZE_PER_SECOND: f64 = 200.0;
 
 /// A result file that could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +32,14 @@ pub enum StoreError {
     #[error("cannot write results to {}: {source}; choose another place with --output FILE", path.display())]
     Unwritable {
         /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The run is over, and its result cannot be saved.
+    #[error("cannot save the result to {}: {source}; what was printed is all that is left of this run, so make room there, or choose another place with --output FILE, and run it again", path.display())]
+    Unsaved {
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -52,6 +76,12 @@ pub enum StoreError {
         /// Its version.
         found: u64,
     },
+    /// The counts in the file cannot be summed.
+    #[error("{} holds counts that no run can reach; the file is damaged, so make the run again", path.display())]
+    Implausible {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// The file a run's result goes to: `<dir>/<name>-<time>.json`, with the time as `20261123T160000Z`,
@@ -80,22 +110,42 @@ pub fn result_path(dir: &Path, name: &str, started_at: &str) -> PathBuf {
     path
 }
 
-/// Finds out before a run whether its result can be written to `dir`, which is created if needed.
+/// About as many bytes as the result of a run will have; rather more than less.
+pub fn expected_size(checked: &Checked) -> u64 {
+    let trials = (checked.cells.len() * checked.scenario.trials.count) as u64;
+    let stop = &checked.stop;
+    // With a total it is over long before its duration.
+    let seconds = match stop.total {
+        Some(_) => 0.0,
+        None => (stop.warmup + stop.duration).as_secs_f64(),
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive size, far below 2^64"
+    )]
+    let timeline = (seconds * SIZE_PER_SECOND) as u64;
+    SIZE_BASE + trials * (SIZE_PER_TRIAL + timeline)
+}
+
+/// Finds out before a run whether its result can be written to `dir`, which is created if needed:
+/// by writing as many bytes there and taking them away again.
 ///
 /// # Errors
 ///
-/// Fails if no file can be created there.
-pub fn check_writable(dir: &Path) -> Result<(), StoreError> {
-    let unwritable = |source| StoreError::Unwritable {
+/// Fails if no file of that size can be written there.
+pub fn check_writable(dir: &Path, bytes: u64) -> Result<(), StoreError> {
+    let probe = || {
+        fs::create_dir_all(dir)?;
+        let mut file = temporary_in(dir)?;
+        io::copy(&mut io::repeat(b' ').take(bytes), &mut file)?;
+        // A full disk may only show when the bytes really go there.
+        file.as_file().sync_data()
+    };
+    probe().map_err(|source| StoreError::Unwritable {
         path: dir.to_owned(),
         source,
-    };
-    fs::create_dir_all(dir).map_err(unwritable)?;
-    tempfile::Builder::new()
-        .prefix(".shakedown-")
-        .tempfile_in(dir)
-        .map_err(unwritable)?;
-    Ok(())
+    })
 }
 
 /// Writes a result: to a temporary file beside it, synced, then renamed over it.
@@ -104,44 +154,82 @@ pub fn check_writable(dir: &Path) -> Result<(), StoreError> {
 ///
 /// Fails if the folder cannot be written to, or the disk is full; an old file is left as it was.
 pub fn save(path: &Path, record: &RunRecord) -> Result<(), StoreError> {
+    write_whole(path, record).map_err(|source| StoreError::Unsaved {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn write_whole(path: &Path, record: &RunRecord) -> io::Result<()> {
     let dir = match path.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
     };
-    let unwritable = |source| StoreError::Unwritable {
-        path: dir.to_owned(),
-        source,
-    };
-    fs::create_dir_all(dir).map_err(unwritable)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".shakedown-")
-        .tempfile_in(dir)
-        .map_err(unwritable)?;
-    let mut text = serde_json::to_vec_pretty(record).map_err(|e| unwritable(e.into()))?;
+    fs::create_dir_all(dir)?;
+    let mut file = temporary_in(dir)?;
+    let mut text = serde_json::to_vec_pretty(record)?;
     text.push(b'\n');
-    file.write_all(&text).map_err(unwritable)?;
+    file.write_all(&text)?;
     // A result is not a secret; temporary files are made for their owner only.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let readable = fs::Permissions::from_mode(0o644);
-        file.as_file()
-            .set_permissions(readable)
-            .map_err(unwritable)?;
+        file.as_file().set_permissions(readable)?;
     }
-    file.as_file().sync_all().map_err(unwritable)?;
-    file.persist(path).map_err(|e| unwritable(e.error))?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
     // The rename itself is durable once the folder is synced.
-    fs::File::open(dir)
-        .and_then(|d| d.sync_all())
-        .map_err(unwritable)
+    fs::File::open(dir)?.sync_all()
+}
+
+/// A new temporary file in `dir`, which goes when it is dropped. Those that killed processes left
+/// there are removed first. The lock says that this one is in use; it ends with the process.
+fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
+    remove_abandoned(dir);
+    loop {
+        let file = tempfile::Builder::new()
+            .prefix(TEMP_PREFIX)
+            .rand_bytes(TEMP_LETTERS)
+            .suffix(TEMP_SUFFIX)
+            .tempfile_in(dir)?;
+        // Where files cannot be locked none is removed either.
+        let _ = file.as_file().lock();
+        // Another process may have taken it for abandoned before it was locked.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+/// Removes temporary files that no process holds. What cannot be removed is left for the next time.
+fn remove_abandoned(dir: &Path) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file
+            && entry.file_name().to_str().is_some_and(is_temporary)
+            && let Ok(file) = fs::File::open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(TEMP_PREFIX)
+        .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX))
+        .is_some_and(|letters| {
+            letters.len() == TEMP_LETTERS && letters.chars().all(|c| c.is_ascii_alphanumeric())
+        })
 }
 
 /// Reads a result.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, is not a result, or is one of another version.
+/// Fails if the file cannot be read, and as [`parse`] does.
 pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
     let unreadable = |source| StoreError::Unreadable {
         path: path.to_owned(),
@@ -154,18 +242,45 @@ pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
             size,
         });
     }
-    let text = fs::read(path).map_err(unreadable)?;
+    parse(path, &fs::read(path).map_err(unreadable)?)
+}
+
+/// Reads a result from the bytes of a file; `path` is only named in errors.
+///
+/// # Errors
+///
+/// Fails if the bytes are not a result, or one of another version, and if its counts are too large to be
+/// summed.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, StoreError> {
     let malformed = |source| StoreError::Malformed {
         path: path.to_owned(),
         source,
     };
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(malformed)?;
-    match value.get("schema").and_then(serde_json::Value::as_u64) {
-        Some(found) if found != u64::from(SCHEMA_VERSION) => Err(StoreError::Version {
+    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    match value.get("schema").and_then(Value::as_u64) {
+        Some(found) if found != u64::from(SCHEMA_VERSION) => {
+            return Err(StoreError::Version {
+                path: path.to_owned(),
+                found,
+            });
+        }
+        _ => {}
+    }
+    if value.get("cells").map_or(0, total) > u128::from(u64::MAX) {
+        return Err(StoreError::Implausible {
             path: path.to_owned(),
-            found,
-        }),
-        _ => serde_json::from_slice(&text).map_err(malformed),
+        });
+    }
+    serde_json::from_slice(bytes).map_err(malformed)
+}
+
+/// The sum of all whole numbers in a value. Where it fits 64 bits, so does the sum of any of them.
+fn total(value: &Value) -> u128 {
+    match value {
+        Value::Number(number) => number.as_u64().map_or(0, u128::from),
+        Value::Array(items) => items.iter().map(total).sum(),
+        Value::Object(fields) => fields.values().map(total).sum(),
+        _ => 0,
     }
 }
 
@@ -180,6 +295,52 @@ mod tests {
     }
 
     #[test]
+    fn only_abandoned_temporary_files_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let keep = [
+            ".shakedown-notes.tmp",
+            ".shakedown-a_b-c.tmp",
+            ".shakedown-abcdef",
+            "x.json",
+        ];
+        for name in keep.into_iter().chain([".shakedown-abc123.tmp"]) {
+            fs::write(dir.path().join(name), "x").unwrap();
+        }
+        fs::create_dir(dir.path().join(".shakedown-folder.tmp")).unwrap();
+        let in_use = temporary_in(dir.path()).unwrap();
+        let also_in_use = temporary_in(dir.path()).unwrap();
+        assert!(in_use.path().exists() && also_in_use.path().exists());
+        assert!(keep.iter().all(|name| dir.path().join(name).exists()));
+        assert!(dir.path().join(".shakedown-folder.tmp").exists());
+        assert!(!dir.path().join(".shakedown-abc123.tmp").exists());
+        drop((in_use, also_in_use));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), keep.len() + 1);
+    }
+
+    #[test]
+    fn a_result_fits_into_the_room_that_is_checked() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        for fixture in ["result-v1.json", "result-v1-tax.json"] {
+            let path = root.join(fixture);
+            let record = load(&path).unwrap();
+            let checked = record.plan.scenario.check(fixture, "").unwrap();
+            let size = fs::metadata(&path).unwrap().len();
+            let expected = expected_size(&checked);
+            assert!(size < expected, "{fixture}: {size} of {expected}");
+        }
+    }
+
+    #[test]
+    fn a_folder_without_room_is_found_before_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        check_writable(&dir.path().join("new/folder"), 100_000).unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        let error = check_writable(&dir.path().join("file"), 1).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("file") && text.contains("--output"), "{text}");
+    }
+
+    #[test]
     fn bad_files_name_place_and_cause() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.json");
@@ -191,5 +352,10 @@ mod tests {
         assert!(error("{").contains("not a result file"));
         assert!(error("{\"schema\": 99}").contains("schema version 99"));
         assert!(error("{\"schema\": 1}").contains("missing field"));
+        let most = u64::MAX;
+        let counts =
+            |rest: u64| format!("{{\"schema\": 1, \"cells\": [{{\"ok\": {most}}}, [{rest}]]}}");
+        assert!(error(&counts(1)).contains("no run can reach"));
+        assert!(error(&counts(0)).contains("not a result file"));
     }
 }

@@ -7,8 +7,8 @@ use crate::record::{
     CellRecord, CellSummary, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord, summarise,
     taxes,
 };
-use crate::stats::HistogramError;
-use crate::units::{Span, format_count, three_digits};
+use crate::stats::{CancelPhase, HistogramError, Metric};
+use crate::units::{Span, format_count, format_ns, three_digits};
 
 /// How a report looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,10 +54,8 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     if !expected.is_empty() {
         line(&mut out, &expected);
     }
-    // Where rejections were expected there are no sessions to speak of.
-    let rejected = |name: &str| record.expectations.iter().any(|e| e.cell == name);
     let shown: Vec<CellSummary> = (summaries.into_iter())
-        .filter(|s| s.measured.ok_total() > 0 || !rejected(&s.name))
+        .filter(|summary| has_figures(record, summary))
         .collect();
     if !shown.is_empty() {
         line(&mut out, &tables::cells(&shown, &record.plan));
@@ -69,8 +67,9 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
         line(&mut out, &format!("\n{} ({how})", style.bold(&title)));
         line(&mut out, &tables::tax(&tax));
     }
-    negotiated(&mut out, record, style);
+    negotiated(&mut out, record, &shown, style);
     failures(&mut out, record, style);
+    cut_off(&mut out, record, style)?;
     verdict(&mut out, record, style);
     reading(&mut out, record, style);
     Ok(out)
@@ -189,7 +188,15 @@ fn insecure_mark(out: &mut String, record: &RunRecord, style: Style) {
     }
 }
 
-fn negotiated(out: &mut String, record: &RunRecord, style: Style) {
+/// Whether a cell has figures to show. One of which outcomes were expected has none where rejection
+/// was, or where it had just enough sessions to see what becomes of them.
+fn has_figures(record: &RunRecord, summary: &CellSummary) -> bool {
+    let expects = record.expectations.iter().any(|e| e.cell == summary.name);
+    let latency = summary.metrics.get(&Metric::Service);
+    !expects || latency.is_some_and(|quantiles| quantiles.p50.is_some())
+}
+
+fn negotiated(out: &mut String, record: &RunRecord, shown: &[CellSummary], style: Style) {
     let described = |cell: &CellRecord| -> Vec<(String, u64)> {
         let mut sums: Vec<(String, u64)> = Vec::new();
         for observed in cell.trials.iter().flat_map(|t| &t.observed) {
@@ -204,6 +211,7 @@ fn negotiated(out: &mut String, record: &RunRecord, style: Style) {
     let cells: Vec<_> = record
         .cells
         .iter()
+        .filter(|c| shown.iter().any(|s| s.name == c.cell.name))
         .map(|c| (&c.cell.name, described(c)))
         .collect();
     if cells.iter().all(|(_, sums)| sums.is_empty()) {
@@ -269,6 +277,36 @@ fn failures(out: &mut String, record: &RunRecord, style: Style) {
             line(out, &format!("    help: {}", failure.advice));
         }
     }
+}
+
+/// What the end of the trials cut off: a line per cell.
+fn cut_off(out: &mut String, record: &RunRecord, style: Style) -> Result<(), HistogramError> {
+    for cell in &record.cells {
+        for (phase, cut) in cell.cut_off()? {
+            let when = match phase {
+                CancelPhase::Drain => "deadline",
+                CancelPhase::Abort => "abort",
+            };
+            let stages: Vec<String> = (cut.stages.iter())
+                .map(|(stage, count)| format!("{} {}", stage.label(), format_count(*count)))
+                .collect();
+            let confirmed = match cut.confirmed {
+                0 => String::new(),
+                count => format!(", {} of them confirmed", format_count(count)),
+            };
+            let median = (cut.age.median())
+                .map_or(String::new(), |ns| format!("median {}, ", format_ns(ns)));
+            let text = format!(
+                "cut off in {}: {} in flight at the {when} ({}){confirmed}, age {median}oldest {}",
+                cell.cell.name,
+                format_count(cut.count()),
+                stages.join(", "),
+                format_ns(cut.oldest_ns)
+            );
+            line(out, &format!("\n{}", style.bold(&text)));
+        }
+    }
+    Ok(())
 }
 
 fn verdict(out: &mut String, record: &RunRecord, style: Style) {

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use crate::clock::rfc3339;
 use crate::load::TrialResult;
 use crate::record::{
-    HistogramRecord, KindRecord, ObservedRecord, TimelineRecord, TrialRecord, WindowRecord,
+    CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, StallRecord, ThrottledRecord,
+    TimelineRecord, TrialRecord, WindowRecord,
 };
 use crate::scenario::Cell;
-use crate::stats::TargetCounts;
-use crate::stats::{CpuWindow, HistogramError, KindStats, Metric, Observed};
+use crate::stats::{
+    CpuWindow, HistogramError, KindStats, Metric, Observed, TargetCounts, TimelineRow,
+};
 use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
 pub(super) fn trial(
@@ -44,6 +46,15 @@ pub(super) fn trial(
         worker_cpu: window(&stats.worker_cpu),
         target_cpu: result.target_cpu.as_ref().map(window),
         stolen: result.stolen,
+        throttled: result.throttled.map(|t| ThrottledRecord {
+            periods: t.periods,
+            throttled_ns: t.ns,
+        }),
+        stalls: StallRecord {
+            count: stats.stalls.count,
+            longest_ns: stats.stalls.longest_ns,
+            worst_ns: stats.stalls.worst_ns,
+        },
         target_counts,
         in_flight_mean: if wall_ns > 0 {
             stats.in_flight_area_ns as f64 / wall_ns as f64
@@ -53,23 +64,27 @@ pub(super) fn trial(
         in_flight_max: result.in_flight_max,
         held_max: result.held_max,
         lost_while_held: stats.lost_while_held,
+        cut_off: stats
+            .cut_off
+            .iter()
+            .map(|(phase, cut)| Ok((*phase, CutOffRecord::of(cut)?)))
+            .collect::<Result<_, HistogramError>>()?,
         memory_before: result.memory_before,
         memory_max: result.memory_max,
-        timeline: stats
-            .timeline
-            .iter()
-            .zip(0..)
-            .map(|(row, second)| TimelineRecord {
-                second,
-                started: row.started,
-                not_started: row.not_started,
-                ok: row.ok,
-                failed: row.failed,
-                in_flight_max: row.in_flight_max,
-            })
-            .collect(),
+        timeline: stats.timeline.iter().zip(0..).map(second).collect(),
         interrupted: result.interrupted,
     })
+}
+
+fn second((row, second): (&TimelineRow, u64)) -> TimelineRecord {
+    TimelineRecord {
+        second,
+        started: row.started,
+        not_started: row.not_started,
+        ok: row.ok,
+        failed: row.failed,
+        in_flight_max: row.in_flight_max,
+    }
 }
 
 fn kind_record(stats: &KindStats) -> Result<KindRecord, HistogramError> {

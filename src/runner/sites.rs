@@ -8,7 +8,7 @@ use super::address::{self, Resolved};
 use super::identities::Identities;
 use super::target::Embedded;
 use crate::load::CellPlan;
-use crate::pki::{CertificateDer, Identity, load_roots};
+use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity, load_crls, load_roots};
 use crate::scenario::{AuthMode, Cell, Checked, EmbeddedTarget};
 use crate::tls::{ClientTls, ClientTlsSpec};
 
@@ -34,6 +34,7 @@ impl Sites {
             checked,
             server_name: "localhost",
             roots: Some(embedded.pki.roots()),
+            crls: embedded.crls(),
             identities: &identities,
             workers,
         };
@@ -62,10 +63,15 @@ impl Sites {
             (Some(path), false) => Some(load_roots(path)?),
             (None, false) => Some(Vec::new()),
         };
+        let crls = match &scenario.tls.crl {
+            Some(path) => load_crls(path)?,
+            None => Vec::new(),
+        };
         let side = ClientSide {
             checked,
             server_name: scenario.tls.sni.as_deref().unwrap_or(&host),
             roots: roots.as_deref(),
+            crls: &crls,
             identities: &identities,
             workers,
         };
@@ -82,6 +88,7 @@ struct ClientSide<'a> {
     checked: &'a Checked,
     server_name: &'a str,
     roots: Option<&'a [CertificateDer<'static>]>,
+    crls: &'a [CertificateRevocationListDer<'static>],
     identities: &'a Identities,
     workers: usize,
 }
@@ -125,6 +132,7 @@ impl ClientSide<'_> {
             alpn: &tls.alpn,
             server_name: self.server_name,
             roots: self.roots,
+            crls: self.crls,
             identity,
         };
         ClientTls::new(&spec).map_err(|source| RunError::Tls {

@@ -6,18 +6,21 @@ use std::time::Duration;
 use super::RunError;
 use super::identities::Identities;
 use crate::load::TargetView;
-use crate::pki::{KeyAlgorithm, Pki, PkiError, PkiSpec};
+use crate::pki::{CertificateRevocationListDer, Faults, KeyAlgorithm, Pki, PkiError, PkiSpec};
 use crate::scenario::{
-    AuthMode, Cell, Checked, EmbeddedTarget, ProtocolKind, ProtocolPlan, Scenario, TlsVersion,
+    AuthMode, Cell, Checked, EmbeddedTarget, IdentityFault, IdentitySection, ProtocolKind,
+    ProtocolPlan, Scenario, TlsVersion,
 };
 use crate::target::{ListenerSpec, Target, TargetSpec};
-use crate::tls::{ServerAuth, ServerTls, ServerTlsSpec};
+use crate::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
 
 /// A running embedded target with the authority that signed for both ends.
 #[derive(Debug)]
 pub(super) struct Embedded {
     pub target: Target,
     pub pki: Pki,
+    /// Minted only where the scenario names a fault: revocation lists have their cost.
+    faults: Option<Faults>,
 }
 
 impl Embedded {
@@ -32,18 +35,22 @@ impl Embedded {
             ca_key: key,
             server_key: key,
             client_key: key,
+            clients: good(&checked.scenario).count().max(1),
             ..PkiSpec::default()
         };
         let pki = Pki::mint(&spec)?;
+        let faults = names_faults(checked)
+            .then(|| pki.mint_faults())
+            .transpose()?;
         let listeners = checked
             .cells
             .iter()
             .map(|cell| {
-                let tls =
-                    server_tls(cell, checked, settings, &pki).map_err(|source| RunError::Tls {
-                        cell: cell.name.clone(),
-                        source,
-                    })?;
+                let tls = server_tls(cell, checked, settings, &pki, faults.as_ref());
+                let tls = tls.map_err(|source| RunError::Tls {
+                    cell: cell.name.clone(),
+                    source,
+                })?;
                 Ok(ListenerSpec {
                     tls,
                     protocol: protocol(&checked.protocol),
@@ -57,16 +64,44 @@ impl Embedded {
             listeners,
             cores,
         })?;
-        Ok(Self { target, pki })
+        Ok(Self {
+            target,
+            pki,
+            faults,
+        })
+    }
+
+    /// The client identities that the authority issued for this scenario: each good one has a
+    /// certificate of its own.
+    pub fn identities(&self, scenario: &Scenario) -> Result<Identities, PkiError> {
+        let clients = self.pki.clients();
+        Identities::new(scenario, clients.first().cloned(), |section| {
+            let minted = match section.fault {
+                Some(fault) => self.faults.as_ref().and_then(|f| f.client(fault)),
+                None => good(scenario)
+                    .position(|other| other.name == section.name)
+                    .and_then(|index| clients.get(index)),
+            };
+            Ok(minted.cloned())
+        })
+    }
+
+    /// What both ends consult for revoked certificates.
+    pub fn crls(&self) -> &[CertificateRevocationListDer<'static>] {
+        self.faults.as_ref().map_or(&[], Faults::crls)
     }
 }
 
-impl Embedded {
-    /// The client identities that the authority issued for this scenario.
-    pub fn identities(&self, scenario: &Scenario) -> Result<Identities, PkiError> {
-        let good = self.pki.clients().first();
-        Identities::new(scenario, good.cloned(), |_| Ok(good.cloned()))
-    }
+/// The identities of a scenario that have no fault.
+fn good(scenario: &Scenario) -> impl Iterator<Item = &IdentitySection> {
+    scenario.identities.iter().filter(|i| i.fault.is_none())
+}
+
+/// Whether any end presents a certificate with a fault.
+fn names_faults(checked: &Checked) -> bool {
+    let identities = &checked.scenario.identities;
+    let of_client = |i: &IdentitySection| i.fault.is_some_and(|f| f != IdentityFault::None);
+    identities.iter().any(of_client) || checked.cells.iter().any(|c| c.server_fault.is_some())
 }
 
 impl TargetView for Embedded {
@@ -88,15 +123,20 @@ fn server_tls(
     checked: &Checked,
     settings: &EmbeddedTarget,
     pki: &Pki,
+    faults: Option<&Faults>,
 ) -> Result<Option<ServerTls>, crate::tls::TlsConfigError> {
     let auth = match cell.auth {
         AuthMode::None => return Ok(None),
         AuthMode::Server => ServerAuth::Off,
-        AuthMode::Mutual => ServerAuth::Required(pki.roots().to_vec()),
+        AuthMode::Mutual => ServerAuth::Required(ClientTrust {
+            roots: pki.roots().to_vec(),
+            crls: faults.map_or(&[][..], Faults::crls).to_vec(),
+        }),
     };
+    let marred = (cell.server_fault).and_then(|fault| faults?.server(fault));
     let spec = ServerTlsSpec {
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
-        identity: pki.server(),
+        identity: marred.unwrap_or_else(|| pki.server()),
         auth,
         tickets: settings.tickets,
         alpn: &checked.scenario.tls.alpn,

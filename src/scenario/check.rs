@@ -260,6 +260,7 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
     let without_effect = [
         ("identity", scenario.identity.is_some()),
         ("tls.cacert", tls.cacert.is_some()),
+        ("tls.crl", tls.crl.is_some()),
         ("tls.sni", tls.sni.is_some()),
         ("tls.insecure", tls.insecure),
     ];
@@ -283,6 +284,13 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
         return Err(Problem::new(
             "tls.insecure",
             "with it the server's chain is not verified and cacert has no effect",
+            "drop one of them",
+        ));
+    }
+    if tls.insecure && tls.crl.is_some() {
+        return Err(Problem::new(
+            "tls.insecure",
+            "with it the server's chain is not verified and crl has no effect",
             "drop one of them",
         ));
     }

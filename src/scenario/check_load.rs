@@ -112,6 +112,13 @@ fn closed_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Probl
             stage_values(stages, |s| s.sessions.map(|n| n as f64))?,
         ),
     };
+    if profile.peak() < 1.0 {
+        return Err(Problem::new(
+            "load.stages",
+            "no stage has a session, so none would ever start",
+            "write sessions of at least 1 in one of them",
+        ));
+    }
     Ok(LoadModel::Closed {
         sessions: profile,
         start_cap: cap,
@@ -202,5 +209,27 @@ pub(super) fn timeouts(timeouts: &Timeouts) -> Result<(), Problem> {
             "write at least 1ms",
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::Scenario;
+
+    #[test]
+    fn stages_without_a_session_are_refused_at_their_line() {
+        let refusal = |sessions: &str| {
+            let text = format!(
+                "version = 1\nname = \"x\"\n[load]\nstages = [\n{{ over = \"1s\", sessions = {sessions} }},\n]\n"
+            );
+            let scenario = Scenario::parse("s.toml", &text).unwrap();
+            scenario.check("s.toml", &text).err().map(|e| e.to_string())
+        };
+        let error = refusal("0").unwrap();
+        assert!(
+            error.starts_with("s.toml:4: load.stages: no stage has a session"),
+            "{error}"
+        );
+        assert_eq!(refusal("1"), None);
     }
 }

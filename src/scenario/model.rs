@@ -179,6 +179,9 @@ pub struct TlsSection {
     /// The CA bundle (PEM or DER) the server is verified against.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cacert: Option<PathBuf>,
+    /// Revocation lists (PEM or DER) in which the server's certificates are looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crl: Option<PathBuf>,
     /// Skips the verification of the server's chain and name. Signatures are still checked. The
     /// result is marked.
     pub insecure: bool,

@@ -58,10 +58,10 @@ impl Accounting {
         self.started += 1;
     }
 
-    /// Counts an arrival that did not.
-    pub fn skip(&mut self, reason: NotStarted) {
-        self.scheduled += 1;
-        bump(&mut self.not_started, reason.label(), 1);
+    /// Counts arrivals that did not.
+    pub fn skip(&mut self, reason: NotStarted, count: u64) {
+        self.scheduled += count;
+        bump(&mut self.not_started, reason.label(), count);
     }
 
     /// Counts what became of an attempt, `at_ns` nanoseconds after the trial's start.
@@ -192,7 +192,7 @@ mod tests {
             message: format!("at {at_ns}"),
         };
         let outcome = match event % 6 {
-            0 => return accounting.skip(NotStarted::MaxInFlight),
+            0 => return accounting.skip(NotStarted::MaxInFlight, 1),
             1 => ok(OkKind::Full),
             2 => ok(OkKind::Tcp),
             3 => failed(FailureClass::Alert(48)),

@@ -4,22 +4,28 @@
 //! nanoseconds.
 
 mod accounting;
+mod alert;
+mod cut_off;
 mod histogram;
 mod labels;
 mod observed;
 mod outcome;
 mod spread;
+mod stalls;
 mod target_counts;
 mod trial;
 
 pub use accounting::{Accounting, FailureRecord};
+pub use alert::{alert_code, alert_name, alert_text};
+pub use cut_off::CutOff;
 pub use histogram::{HistogramError, LatencyHistogram};
-pub use labels::{alert_code, covers, covers_any};
+pub use labels::{covers, covers_any};
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
     CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,
-    Stage, alert_name, alert_text,
+    Stage,
 };
 pub use spread::Spread;
+pub use stalls::{Stalls, Throttled};
 pub use target_counts::TargetCounts;
 pub use trial::{CpuWindow, KindStats, Metric, Phase, Sample, TimelineRow, TrialStats};

@@ -8,6 +8,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::alert::{alert_advice, alert_text};
+
 /// How a session that the server accepted was established.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -45,7 +47,10 @@ impl OkKind {
 }
 
 /// A step of a session, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Finding the address of the target's name.
     Resolve,
@@ -57,16 +62,23 @@ pub enum Stage {
     Confirm,
     /// From a request to the end of its response.
     FirstByte,
+    /// Open and idle on purpose. What happens in it is no failure.
+    Hold,
+    /// From our close to the server's. What happens in it is no failure.
+    Close,
 }
 
 impl Stage {
-    fn label(self) -> &'static str {
+    /// The stable label.
+    pub fn label(self) -> &'static str {
         match self {
             Self::Resolve => "resolve",
             Self::Connect => "connect",
             Self::Handshake => "handshake",
             Self::Confirm => "confirm",
             Self::FirstByte => "first_byte",
+            Self::Hold => "hold",
+            Self::Close => "close",
         }
     }
 }
@@ -132,7 +144,10 @@ impl NotStarted {
 }
 
 /// When a session was cut off by the run itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum CancelPhase {
     /// Still in flight when the grace period after the last arrival ended.
     Drain,
@@ -226,6 +241,8 @@ pub enum FailureClass {
     Reset(Stage),
     /// Any other transport error.
     Transport(Stage),
+    /// The server sent more than anyone asked for: tickets, key updates, empty records, data.
+    Flood(Stage),
     /// The server broke the TLS protocol, or no common parameters were found by us.
     TlsProtocol,
     /// The server answered HTTP with a status outside the expected ones.
@@ -290,7 +307,9 @@ impl FailureClass {
             Self::ServerCert(ServerCertFault::Purpose) => {
                 "the server's certificate is not meant for servers (extended key usage)"
             }
-            Self::ServerCert(ServerCertFault::Revoked) => "the server's certificate is revoked",
+            Self::ServerCert(ServerCertFault::Revoked) => {
+                "a revocation list names a certificate of the server's chain: have it issued again"
+            }
             Self::ServerCert(ServerCertFault::Signature) => {
                 "a signature does not verify; the chain is damaged or made with an unsupported algorithm"
             }
@@ -307,6 +326,9 @@ impl FailureClass {
             Self::Reset(_) => "the server reset the connection; see its error log",
             Self::Transport(_) => {
                 "the transport failed; the example message has the system's reason"
+            }
+            Self::Flood(_) => {
+                "the server keeps sending what nobody asked for; the example says what, and its configuration or its load balancer's should say why"
             }
             Self::TlsProtocol => {
                 "the TLS parameters do not fit or the server broke the protocol; `shakedown probe` shows what was offered"
@@ -325,28 +347,6 @@ impl FailureClass {
                 "the server proved nothing after the handshake; use --protocol http1 or echo to get an answer"
             }
         }
-    }
-}
-
-fn alert_advice(code: u8) -> &'static str {
-    match code {
-        40 => {
-            "the server found no acceptable parameters, or wants a client certificate (TLS 1.2 says so this way)"
-        }
-        42 | 43 => "the server could not use our certificate; check its key type and encoding",
-        44 => "the server says our certificate is revoked",
-        45 => "the server says our certificate has expired; renew it",
-        46 => "the server could not accept our certificate; its log says why",
-        48 => {
-            "the server does not know the CA that signed our certificate; pass the right --cert, with its intermediates"
-        }
-        49 => "our certificate is valid but not allowed in; check the server's access rules",
-        51 => "the server could not verify our signature; is the key the certificate's own?",
-        70 => "the server does not speak the TLS versions we offered",
-        112 => "the server does not know the name in --sni",
-        116 => "the server requires a client certificate; pass --cert and --key",
-        120 => "no common ALPN protocol; check --alpn",
-        _ => "the server rejected the handshake; its error log should say why",
     }
 }
 
@@ -376,6 +376,7 @@ impl fmt::Display for FailureClass {
             Self::Eof(stage) => write!(f, "eof.{}", stage.label()),
             Self::Reset(stage) => write!(f, "reset.{}", stage.label()),
             Self::Transport(stage) => write!(f, "transport.{}", stage.label()),
+            Self::Flood(stage) => write!(f, "flood.{}", stage.label()),
             Self::TlsProtocol => f.write_str("tls.protocol"),
             Self::HttpStatus(status) => write!(f, "http.status.{status}"),
             Self::HttpProtocol => f.write_str("http.protocol"),
@@ -383,48 +384,6 @@ impl fmt::Display for FailureClass {
             Self::Unconfirmed => f.write_str("unconfirmed"),
         }
     }
-}
-
-/// The name of an alert (RFC 8446 section 6, with the older ones of RFC 5246 section 7.2).
-pub fn alert_name(code: u8) -> Option<&'static str> {
-    Some(match code {
-        0 => "close_notify",
-        10 => "unexpected_message",
-        20 => "bad_record_mac",
-        21 => "decryption_failed",
-        22 => "record_overflow",
-        30 => "decompression_failure",
-        40 => "handshake_failure",
-        41 => "no_certificate",
-        42 => "bad_certificate",
-        43 => "unsupported_certificate",
-        44 => "certificate_revoked",
-        45 => "certificate_expired",
-        46 => "certificate_unknown",
-        47 => "illegal_parameter",
-        48 => "unknown_ca",
-        49 => "access_denied",
-        50 => "decode_error",
-        51 => "decrypt_error",
-        60 => "export_restriction",
-        70 => "protocol_version",
-        71 => "insufficient_security",
-        80 => "internal_error",
-        86 => "inappropriate_fallback",
-        90 => "user_canceled",
-        100 => "no_renegotiation",
-        109 => "missing_extension",
-        110 => "unsupported_extension",
-        111 => "certificate_unobtainable",
-        112 => "unrecognized_name",
-        113 => "bad_certificate_status_response",
-        114 => "bad_certificate_hash_value",
-        115 => "unknown_psk_identity",
-        116 => "certificate_required",
-        120 => "no_application_protocol",
-        121 => "ech_required",
-        _ => return None,
-    })
 }
 
 /// What became of one attempt.
@@ -448,11 +407,6 @@ pub enum Outcome {
     Cancelled(CancelPhase),
 }
 
-/// The name of an alert, or its number if the registry has none.
-pub fn alert_text(code: u8) -> String {
-    alert_name(code).map_or_else(|| code.to_string(), str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -470,6 +424,7 @@ mod tests {
                 "server_cert.name",
             ),
             (FailureClass::Eof(Stage::Confirm), "eof.confirm"),
+            (FailureClass::Flood(Stage::Confirm), "flood.confirm"),
         ];
         for (class, label) in labels {
             assert_eq!(class.to_string(), label);

@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Accounting, LatencyHistogram, Observed, ObservedTally, OkKind, Outcome, Proof};
+use super::{
+    Accounting, CancelPhase, CutOff, LatencyHistogram, NotStarted, Observed, ObservedTally, OkKind,
+    Outcome, Proof, Stage, Stalls,
+};
 
 /// The part of a trial that an arrival falls into by its scheduled start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +194,10 @@ pub struct TrialStats {
     pub in_flight_area_ns: u64,
     /// Confirmed sessions that the server closed while we held them open.
     pub lost_while_held: u64,
+    /// What was in flight when the trial was cut off, whatever its phase.
+    pub cut_off: BTreeMap<CancelPhase, CutOff>,
+    /// Times in the measure phase in which a worker stood still.
+    pub stalls: Stalls,
     /// Seconds since the trial's start.
     pub timeline: Vec<TimelineRow>,
 }
@@ -215,13 +222,13 @@ impl TrialStats {
         }
     }
 
-    /// Counts an arrival that never became an attempt.
-    pub fn skip(&mut self, phase: Phase, at_ns: u64, reason: super::NotStarted) {
-        self.total.skip(reason);
+    /// Counts arrivals of one phase and second that never became attempts.
+    pub fn skip(&mut self, phase: Phase, at_ns: u64, reason: NotStarted, count: u64) {
+        self.total.skip(reason, count);
         if phase == Phase::Measure {
-            self.measured.skip(reason);
+            self.measured.skip(reason, count);
         }
-        self.row(at_ns).not_started += 1;
+        self.row(at_ns).not_started += count;
     }
 
     /// Counts a finished attempt.
@@ -242,6 +249,12 @@ impl TrialStats {
             self.measured.finish(&sample.outcome, sample.ended_ns);
             self.measure(sample);
         }
+    }
+
+    /// Counts an attempt or session that was in flight in `stage` when the trial was cut off.
+    pub fn cut(&mut self, by: CancelPhase, stage: Stage, age_ns: u64, confirmed: bool) {
+        let cut = self.cut_off.entry(by).or_default();
+        cut.add(stage, age_ns, confirmed);
     }
 
     fn measure(&mut self, sample: &Sample) {
@@ -292,6 +305,10 @@ impl TrialStats {
         self.worker_cpu.merge(&other.worker_cpu);
         self.in_flight_area_ns += other.in_flight_area_ns;
         self.lost_while_held += other.lost_while_held;
+        for (phase, cut) in &other.cut_off {
+            self.cut_off.entry(*phase).or_default().merge(cut);
+        }
+        self.stalls.merge(&other.stalls);
         for (second, row) in other.timeline.iter().enumerate() {
             let mine = self.row_of_second(second);
             mine.started += row.started;
@@ -324,7 +341,7 @@ impl TrialStats {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{FailureClass, NotStarted};
+    use crate::stats::FailureClass;
 
     fn sample(phase: Phase, outcome: Outcome) -> Sample {
         Sample {
@@ -357,7 +374,7 @@ mod tests {
         stats.finish(&sample(Phase::Warmup, ok()));
         stats.start(Phase::Measure, 1_000_000_000, 1);
         stats.finish(&sample(Phase::Measure, ok()));
-        stats.skip(Phase::Measure, 1_000_000_000, NotStarted::MaxInFlight);
+        stats.skip(Phase::Measure, 1_000_000_000, NotStarted::MaxInFlight, 1);
         assert_eq!(stats.total.scheduled, 3);
         assert_eq!(stats.measured.scheduled, 2);
         let full = &stats.kinds[&OkKind::Full];

@@ -136,7 +136,8 @@ impl ClientTls {
             _ => None,
         };
         // Signatures are checked as without verification of the chain if there are no roots.
-        let inner = verifier(spec.roots.filter(|roots| !roots.is_empty()), &provider)?;
+        let trusted = spec.roots.filter(|roots| !roots.is_empty());
+        let inner = verifier(trusted, spec.crls, &provider)?;
         let key = spec
             .identity
             .map(|identity| certified(identity, &provider))

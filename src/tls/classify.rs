@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::errno::Errno;
-use rustls::CertificateError;
+use rustls::{CertificateError, PeerMisbehaved};
 
 use super::Fault;
 use crate::stats::{FailureClass, LocalResource, ServerCertFault, Stage};
@@ -39,7 +39,8 @@ fn exhausted(error: &io::Error) -> Option<LocalResource> {
 /// Classifies what ended an established connection in `stage`.
 pub fn classify_fault(fault: &Fault, stage: Stage) -> FailureClass {
     match fault {
-        Fault::Tls(error) => classify_tls(error),
+        Fault::Tls(error) => classify_tls(error, stage),
+        Fault::Flood(_) => FailureClass::Flood(stage),
         Fault::Eof => FailureClass::Eof(stage),
         Fault::Io(error) => classify_io(error, stage),
     }
@@ -52,14 +53,27 @@ fn classify_io(error: &io::Error, stage: Stage) -> FailureClass {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => FailureClass::Reset(stage),
         io::ErrorKind::UnexpectedEof => FailureClass::Eof(stage),
+        // No socket says so: rustls does, of a message that comes in too many records.
+        io::ErrorKind::InvalidData => FailureClass::TlsProtocol,
         _ => FailureClass::Transport(stage),
     }
 }
 
-fn classify_tls(error: &rustls::Error) -> FailureClass {
+fn classify_tls(error: &rustls::Error, stage: Stage) -> FailureClass {
     match error {
+        // The caps that rustls has of its own.
+        rustls::Error::PeerMisbehaved(
+            PeerMisbehaved::TooManyEmptyFragments
+            | PeerMisbehaved::TooManyKeyUpdateRequests
+            | PeerMisbehaved::TooManyRenegotiationRequests
+            | PeerMisbehaved::TooManyWarningAlertsReceived,
+        ) => FailureClass::Flood(stage),
         rustls::Error::AlertReceived(alert) => FailureClass::Alert((*alert).into()),
         rustls::Error::InvalidCertificate(error) => FailureClass::ServerCert(cert_fault(error)),
+        // One of our own lists, with which the certificate cannot be verified.
+        rustls::Error::InvalidCertRevocationList(_) => {
+            FailureClass::ServerCert(ServerCertFault::Other)
+        }
         _ => FailureClass::TlsProtocol,
     }
 }

@@ -8,14 +8,15 @@ use rustls::client::{
     WebPkiServerVerifier,
 };
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore, SupportedProtocolVersion};
 
 use super::Fault;
 use super::names::{cipher_suite_name, group_name};
 use super::resume::{SessionStore, TicketUse};
 use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
+use super::short_rsa;
 use crate::pki::Identity;
 use crate::scenario::{ResumptionMode, TlsVersion};
 
@@ -50,7 +51,7 @@ pub enum TlsConfigError {
     #[error(
         "these TLS versions, suites and groups leave nothing to offer: {0}; widen one of them (post-quantum groups need TLS 1.3)"
     )]
-    NothingLeft(rustls::Error),
+    NothingLeft(Error),
     /// No trusted root.
     #[error(
         "no root certificate to verify the server against; pass --cacert (or -k to skip verification)"
@@ -58,9 +59,11 @@ pub enum TlsConfigError {
     NoRoots,
     /// A root that cannot be used.
     #[error("a certificate in the CA bundle cannot be used as a root: {0}")]
-    BadRoot(rustls::Error),
+    BadRoot(Error),
     /// The verifier could not be built.
-    #[error("the server verifier cannot be built: {0}")]
+    #[error(
+        "certificates cannot be verified with this CA bundle and these revocation lists: {0}; look at the files with openssl, and leave out what is not needed"
+    )]
     Verifier(String),
     /// The identity's key cannot be used.
     #[error("the key of identity {name:?} cannot be used: {source}")]
@@ -68,7 +71,7 @@ pub enum TlsConfigError {
         /// The identity.
         name: String,
         /// Why.
-        source: rustls::Error,
+        source: Error,
     },
 }
 
@@ -87,6 +90,10 @@ pub struct ClientTlsSpec<'a> {
     pub server_name: &'a str,
     /// Roots to verify against; `None` skips the verification of chain and name.
     pub roots: Option<&'a [CertificateDer<'static>]>,
+    /// Revocation lists of the server's authorities; unused without `roots`. Every certificate of the
+    /// chain is looked up in the list of its issuer. One whose issuer has no list here counts as not
+    /// revoked, and a list past its next update makes the chain fail.
+    pub crls: &'a [CertificateRevocationListDer<'static>],
     /// What to answer a `CertificateRequest` with.
     pub identity: Option<&'a Identity>,
     /// Whether and how sessions are resumed; `None` makes every handshake full.
@@ -125,7 +132,7 @@ impl ClientTls {
     /// unusable.
     pub fn new(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
         let provider = Arc::new(provider(spec.groups, spec.suites)?);
-        let verifier = verifier(spec.roots, &provider)?;
+        let verifier = verifier(spec.roots, spec.crls, &provider)?;
         let key = spec
             .identity
             .map(|identity| certified(identity, &provider))
@@ -295,6 +302,7 @@ pub(super) fn root_store(
 
 pub(super) fn verifier(
     roots: Option<&[CertificateDer<'static>]>,
+    crls: &[CertificateRevocationListDer<'static>],
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
     let Some(roots) = roots else {
@@ -304,6 +312,9 @@ pub(super) fn verifier(
     };
     let roots = Arc::new(root_store(roots)?);
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .with_crls(crls.iter().cloned())
+        .allow_unknown_revocation_status()
+        .enforce_revocation_expiration()
         .build()
         .map_err(|e| TlsConfigError::Verifier(e.to_string()))?;
     Ok(verifier)
@@ -314,11 +325,25 @@ pub(super) fn certified(
     identity: &Identity,
     provider: &CryptoProvider,
 ) -> Result<Arc<CertifiedKey>, TlsConfigError> {
-    let certified =
-        CertifiedKey::from_der(identity.chain.clone(), identity.key.clone_key(), provider)
-            .map_err(|source| TlsConfigError::BadKey {
-                name: identity.name.clone(),
-                source,
-            })?;
-    Ok(Arc::new(certified))
+    let bad = |source| TlsConfigError::BadKey {
+        name: identity.name.clone(),
+        source,
+    };
+    let loaded = provider
+        .key_provider
+        .load_private_key(identity.key.clone_key());
+    let key = match loaded {
+        Ok(key) => key,
+        Err(error) => short_rsa::signing_key(&identity.key).ok_or_else(|| bad(error))?,
+    };
+    let certified = CertifiedKey::new(identity.chain.clone(), key);
+    match certified.keys_match() {
+        // A critical extension that rustls does not know keeps it from reading the certificate, but
+        // not from sending it; that the pair matches is known since it was loaded or minted.
+        Ok(())
+        | Err(Error::InconsistentKeys(InconsistentKeys::Unknown) | Error::InvalidCertificate(_)) => {
+            Ok(Arc::new(certified))
+        }
+        Err(error) => Err(bad(error)),
+    }
 }

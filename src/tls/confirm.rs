@@ -41,7 +41,8 @@ pub async fn explain<S: SessionStream>(
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
     );
     if write_failed
-        && let Ok(Err(fault @ Fault::Tls(_))) = timeout(limit, stream.read_to_end()).await
+        && let Ok(Err(fault @ (Fault::Tls(_) | Fault::Flood(_)))) =
+            timeout(limit, stream.read_to_end()).await
     {
         return failure(&fault, stage);
     }
@@ -65,7 +66,7 @@ pub async fn confirm_by_close<S: SessionStream>(
         stream.read_to_end().await
     };
     let ended = timeout(limit, closing).await;
-    if let Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_)))) = &ended {
+    if let Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_) | Fault::Flood(_)))) = &ended {
         return Err(failure(fault, Stage::Confirm));
     }
     let marks = stream.marks();

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::Fault;
+use super::quota::Quota;
 use super::session::{Bytes, Marks, SessionStream};
 use crate::stats::{Observed, OkKind};
 
@@ -18,6 +19,7 @@ pub struct PlainStream {
     io: TcpStream,
     bytes: Bytes,
     marks: Marks,
+    quota: Quota,
 }
 
 impl PlainStream {
@@ -27,6 +29,7 @@ impl PlainStream {
             io,
             bytes: Bytes::default(),
             marks: Marks::default(),
+            quota: Quota::default(),
         }
     }
 }
@@ -41,7 +44,7 @@ impl SessionStream for PlainStream {
         loop {
             match self.read(&mut scratch).await {
                 Ok(0) => return Ok(()),
-                Ok(_) => {}
+                Ok(dropped) => self.quota.dropped(dropped)?,
                 Err(error) => return Err(Fault::Io(error)),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
 use rustls::{ServerConfig, crypto::aws_lc_rs};
 use tokio::net::TcpStream;
@@ -18,9 +18,25 @@ pub enum ServerAuth {
     /// It does not ask.
     Off,
     /// It asks, and serves clients without one too.
-    Optional(Vec<CertificateDer<'static>>),
+    Optional(ClientTrust),
     /// It asks, and rejects clients without one.
-    Required(Vec<CertificateDer<'static>>),
+    Required(ClientTrust),
+}
+
+/// What a server verifies clients against.
+#[derive(Debug, Clone)]
+pub struct ClientTrust {
+    /// The authorities it accepts.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// Revocation lists, used as those of [`ClientTlsSpec`](super::ClientTlsSpec) are.
+    pub crls: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl From<Vec<CertificateDer<'static>>> for ClientTrust {
+    fn from(roots: Vec<CertificateDer<'static>>) -> Self {
+        let crls = Vec::new();
+        Self { roots, crls }
+    }
 }
 
 /// What a server offers.
@@ -49,7 +65,7 @@ impl ServerTls {
     ///
     /// # Errors
     ///
-    /// Fails where key or roots are unusable.
+    /// Fails where key, roots or revocation lists are unusable.
     pub fn new(spec: &ServerTlsSpec<'_>) -> Result<Self, TlsConfigError> {
         let mut provider = aws_lc_rs::default_provider();
         provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS.to_vec();
@@ -58,25 +74,26 @@ impl ServerTls {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&protocol_versions(spec.versions))
             .map_err(TlsConfigError::NothingLeft)?;
-        let verifier = |roots: &[CertificateDer<'static>]| {
-            let roots = Arc::new(root_store(roots)?);
-            Ok(WebPkiClientVerifier::builder_with_provider(
-                roots,
-                Arc::clone(&provider),
-            ))
+        let verifier = |trust: &ClientTrust| {
+            let roots = Arc::new(root_store(&trust.roots)?);
+            let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+                .with_crls(trust.crls.iter().cloned())
+                .allow_unknown_revocation_status()
+                .enforce_revocation_expiration();
+            Ok(builder)
         };
         let failed =
             |e: rustls::server::VerifierBuilderError| TlsConfigError::Verifier(e.to_string());
         let builder = match &spec.auth {
             ServerAuth::Off => builder.with_no_client_auth(),
-            ServerAuth::Optional(roots) => builder.with_client_cert_verifier(
-                verifier(roots)?
+            ServerAuth::Optional(trust) => builder.with_client_cert_verifier(
+                verifier(trust)?
                     .allow_unauthenticated()
                     .build()
                     .map_err(failed)?,
             ),
-            ServerAuth::Required(roots) => {
-                builder.with_client_cert_verifier(verifier(roots)?.build().map_err(failed)?)
+            ServerAuth::Required(trust) => {
+                builder.with_client_cert_verifier(verifier(trust)?.build().map_err(failed)?)
             }
         };
         let mut config =

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::ClientTls;
 use super::observe::{Captured, attribute};
+use super::quota::{Flood, Quota};
 use super::session::{Bytes, Marks, SessionStream};
 use crate::stats::{AlpnId, Observed, OkKind};
 
@@ -32,6 +33,9 @@ pub enum Fault {
     /// The transport failed.
     #[error("{0}")]
     Io(io::Error),
+    /// The server sent more than anyone asked for.
+    #[error("{0}")]
+    Flood(#[from] Flood),
 }
 
 /// A TLS session over TCP; `C` is rustls's connection of either side.
@@ -43,7 +47,12 @@ pub struct TlsStream<C> {
     marks: Marks,
     captured: Captured,
     fault: Option<Fault>,
+    /// A fault that came in one piece with data, which is to be read first.
+    behind_data: Option<Fault>,
     write_failed: Option<io::Error>,
+    quota: Quota,
+    /// TLS 1.3 tickets received; a server receives none.
+    tickets: fn(&C) -> u32,
 }
 
 /// A client's session.
@@ -56,7 +65,10 @@ impl TlsStream<ClientConnection> {
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
     pub fn client(io: TcpStream, tls: &ClientTls) -> Result<Self, Fault> {
-        Ok(Self::new(io, tls.connection()?))
+        Ok(Self {
+            tickets: |conn| conn.tls13_tickets_received(),
+            ..Self::new(io, tls.connection()?)
+        })
     }
 
     /// Sends the `ClientHello` ahead of [`SessionStream::handshake`] and returns its bytes, record
@@ -92,7 +104,10 @@ where
             marks: Marks::default(),
             captured: Captured::default(),
             fault: None,
+            behind_data: None,
             write_failed: None,
+            quota: Quota::default(),
+            tickets: |_| 0,
         }
     }
 
@@ -122,7 +137,20 @@ where
             if let Err(fault) = ready!(self.poll_fill(cx)) {
                 return Poll::Ready(Err(fault));
             }
+            if self.write_failed.is_some() {
+                self.drop_plaintext()?;
+            }
         }
+    }
+
+    /// Drops the application data that is ahead of the alert we look for: rustls takes no more
+    /// while its buffer is full.
+    fn drop_plaintext(&mut self) -> Result<(), Flood> {
+        let mut scratch = [0u8; 1024];
+        while let Ok(dropped @ 1..) = self.conn.reader().read(&mut scratch) {
+            self.quota.dropped(dropped)?;
+        }
+        Ok(())
     }
 
     /// Sends what rustls has to send. A transport error is remembered, not returned: what the
@@ -149,12 +177,13 @@ where
             io: &mut self.io,
             cx,
         };
-        match self.conn.read_tls(&mut reader) {
+        let received = match self.conn.read_tls(&mut reader) {
             Ok(0) => return Poll::Ready(Err(self.end_of_stream())),
-            Ok(received) => self.bytes.received += received as u64,
+            Ok(received) => received as u64,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
             Err(e) => return Poll::Ready(Err(Fault::Io(e))),
-        }
+        };
+        self.bytes.received += received;
         let conn = &mut self.conn;
         let processed = if conn.is_handshaking() {
             attribute(&mut self.captured, || conn.process_new_packets())
@@ -166,7 +195,10 @@ where
                 if state.peer_has_closed() && self.marks.closed.is_none() {
                     self.marks.closed = Some(Instant::now());
                 }
-                Poll::Ready(Ok(()))
+                let delivered = state.plaintext_bytes_to_read() > 0;
+                let tickets = (self.tickets)(&self.conn);
+                let within = self.quota.received(received, delivered, tickets);
+                Poll::Ready(within.map_err(Fault::Flood))
             }
             Err(error) => {
                 // Our own alert is sent as far as the socket takes it; the verdict stands.
@@ -197,11 +229,18 @@ where
                     buf.advance(n);
                     return Poll::Ready(Ok(()));
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
+                Err(e) => {
+                    if let Some(fault) = self.behind_data.take() {
+                        return Poll::Ready(Err(self.fail(fault)));
+                    }
+                    if e.kind() != io::ErrorKind::WouldBlock {
+                        return Poll::Ready(Err(e));
+                    }
+                }
             }
             if let Err(fault) = ready!(self.poll_fill(cx)) {
-                return Poll::Ready(Err(self.fail(fault)));
+                self.behind_data = Some(fault);
+                continue;
             }
             // Keys are updated and alerts answered on the way.
             let _ = self.poll_flush_tls(cx);
@@ -213,7 +252,7 @@ where
         let kind = match &fault {
             Fault::Io(e) => e.kind(),
             Fault::Eof => io::ErrorKind::UnexpectedEof,
-            Fault::Tls(_) => io::ErrorKind::InvalidData,
+            Fault::Tls(_) | Fault::Flood(_) => io::ErrorKind::InvalidData,
         };
         let error = io::Error::new(kind, fault.to_string());
         self.fault = Some(fault);
@@ -225,6 +264,9 @@ where
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(fault) = self.behind_data.take() {
+            return Poll::Ready(Err(self.fail(fault)));
+        }
         loop {
             let pending = self.poll_flush_tls(cx).is_pending();
             if let Some(error) = &self.write_failed {
@@ -263,7 +305,7 @@ where
             .await;
             match read {
                 Ok(()) if buf.filled().is_empty() => return Ok(()),
-                Ok(()) => {}
+                Ok(()) => self.quota.dropped(buf.filled().len())?,
                 Err(error) => return Err(self.fault.take().unwrap_or_else(|| again(error))),
             }
         }

@@ -3,12 +3,15 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod process;
+pub mod unkind;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use shakedown::load::{Event, Interrupt};
 use shakedown::pki::{Pki, PkiSpec};
-use shakedown::record::{CellRecord, RunRecord};
+use shakedown::record::{CellRecord, CutOffRecord, RunRecord};
 use shakedown::runner::{RunError, prepare};
 use shakedown::scenario::{IdentityFiles, ProtocolKind, Scenario, TicketMode, TlsVersion};
 use shakedown::stats::Accounting;
@@ -31,6 +34,8 @@ pub fn assert_accounted(record: &RunRecord) {
                     .check()
                     .unwrap_or_else(|e| panic!("{} {what}: {e}", cell.cell.name));
             }
+            let cut: u64 = trial.cut_off.values().map(not_confirmed).sum();
+            assert_eq!(cut, trial.total.cancelled_total(), "{}", cell.cell.name);
             let timeline = |of: fn(&shakedown::record::TimelineRecord) -> u64| -> u64 {
                 trial.timeline.iter().map(of).sum()
             };
@@ -40,6 +45,14 @@ pub fn assert_accounted(record: &RunRecord) {
             assert_eq!(timeline(|r| r.not_started), trial.total.not_started_total());
         }
     }
+}
+
+/// Attempts among what was cut off: confirmed sessions are counted as ok.
+fn not_confirmed(cut: &CutOffRecord) -> u64 {
+    let all: u64 = cut.stages.values().sum();
+    assert_eq!(cut.age.count + cut.age.overflow, all);
+    assert!(cut.youngest_ns <= cut.oldest_ns, "{cut:?}");
+    all - cut.confirmed
 }
 
 /// Runs a scenario to its end and checks the accounting.
@@ -111,6 +124,22 @@ pub fn against(
         key: Some(dir.join("client-0.key")),
     });
     scenario
+}
+
+/// Writes what a test found as evidence for a promise into the folder `SHAKEDOWN_EVIDENCE`, if set.
+pub fn evidence(promise: &str, test: &str, figures: &[(&str, u64)]) {
+    let Some(dir) = std::env::var_os("SHAKEDOWN_EVIDENCE") else {
+        return;
+    };
+    let figures: serde_json::Map<String, serde_json::Value> = figures
+        .iter()
+        .map(|&(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    let found = serde_json::json!({ "promise": promise, "test": test, "figures": figures });
+    let dir = Path::new(&dir);
+    std::fs::create_dir_all(dir).unwrap();
+    let json = serde_json::to_string_pretty(&found).unwrap() + "\n";
+    std::fs::write(dir.join(format!("{promise}--{test}.json")), json).unwrap();
 }
 
 /// An embedded target of its own, apart from a run.

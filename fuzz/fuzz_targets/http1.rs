@@ -1,0 +1,100 @@
+//! What a server sends to an HTTP/1.1 client: whatever it is, the exchange ends, and how it ends
+//! does not depend on how the bytes are cut into segments.
+//!
+//! Input: flags, the number of cuts, the cuts (two bytes each), and then what the server sends.
+#![no_main]
+
+use std::cell::LazyCell;
+
+use libfuzzer_sys::fuzz_target;
+use shakedown::protocol::{self, ProtocolError};
+use shakedown::scenario::ProtocolPlan;
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::Runtime;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+/// What a client says that has seen more than the response; with less of it in the same segment it
+/// cannot know yet.
+const MORE_FOLLOWS: &str = "bytes follow the response";
+
+thread_local! {
+    static RUNTIME: LazyCell<Runtime> = LazyCell::new(|| {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime without drivers")
+    });
+}
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&[flags, cuts], rest)) = input.split_first_chunk() else {
+        return;
+    };
+    let (cuts, answer) = rest.split_at((2 * usize::from(cuts % 16)).min(rest.len()));
+    let plan = ProtocolPlan::Http1 {
+        request: REQUEST.to_vec(),
+        head: flags & 1 != 0,
+        expect_status: if flags & 2 != 0 { vec![401] } else { vec![] },
+        exchanges: 1,
+    };
+    let whole = outcome(&plan, &[answer]);
+    let cut = outcome(&plan, &segments(answer, cuts));
+    // Byte by byte, but for long ones: what came is parsed again with every segment.
+    let crumbs: Vec<&[u8]> = answer.chunks(answer.len() / 256 + 1).collect();
+    for other in [cut, outcome(&plan, &crumbs)] {
+        let unseen = whole.as_ref().is_err_and(|e| e.ends_with(MORE_FOLLOWS))
+            && !other.as_ref().is_err_and(|e| e.starts_with("Io"));
+        assert!(
+            whole == other || unseen,
+            "in one segment: {whole:?}, in several: {other:?}"
+        );
+    }
+});
+
+/// Cuts the answer where the pairs of bytes say.
+fn segments<'a>(answer: &'a [u8], cuts: &[u8]) -> Vec<&'a [u8]> {
+    let mut at: Vec<usize> = cuts
+        .chunks_exact(2)
+        .map(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])) % (answer.len() + 1))
+        .collect();
+    at.sort_unstable();
+    at.push(answer.len());
+    let mut from = 0;
+    let mut segments = Vec::new();
+    for to in at {
+        segments.push(&answer[from..to]);
+        from = to;
+    }
+    segments
+}
+
+/// How an exchange ends whose response comes in these segments, as text that can be compared.
+fn outcome(plan: &ProtocolPlan, segments: &[&[u8]]) -> Result<(), String> {
+    let (mut client, mut server) = tokio::io::duplex(1 << 20);
+    let serve = async move {
+        for segment in segments {
+            // The client hangs up once it has seen enough.
+            if server.write_all(segment).await.is_err() {
+                return;
+            }
+            // It reads what is there before more comes.
+            tokio::task::yield_now().await;
+        }
+    };
+    let exchange = async move {
+        let mut scratch = Vec::new();
+        protocol::exchange(plan, &mut client, &mut scratch).await
+    };
+    let ended = RUNTIME.with(|runtime| {
+        runtime.block_on(async {
+            let (ended, ()) = tokio::join!(exchange, serve);
+            ended
+        })
+    });
+    ended.map_err(|error| match error {
+        ProtocolError::Io(error) => format!("Io {:?}", error.kind()),
+        ProtocolError::Answer { class, message } if message.ends_with(MORE_FOLLOWS) => {
+            format!("{class} {MORE_FOLLOWS}")
+        }
+        ProtocolError::Answer { class, .. } => class.to_string(),
+    })
+}

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Makes docs/reliability.md from what the tests reported of themselves.
+
+usage: scripts/reliability.py EVIDENCE [--check]
+
+EVIDENCE is a folder that a test run filled, because SHAKEDOWN_EVIDENCE named it: one JSON file for
+each promise and test, {"promise": ..., "test": ..., "figures": {name: count}}. The figures were
+counted by the tests while they ran; here they are only summed and laid out.
+
+  --check   write nothing; fail if a promise is no longer shown by any test, if docs/reliability.md
+            names other promises or tests than the evidence, or if a count that must be 0 is not
+"""
+
+import json
+import pathlib
+import sys
+
+DOCUMENT = pathlib.Path(__file__).resolve().parent.parent / "docs" / "reliability.md"
+
+# What is promised, by the name under which tests report it.
+PROMISES = {
+    "outcomes": "Every attempt ends in exactly one outcome class, and the counts agree with the server's own",
+    "rejection": "Every faulty identity, of a client or of a server, is rejected as expected; one wrong acceptance would be found",
+    "real-servers": "Against servers that nobody here wrote: the good certificate is accepted, and each faulty one ends in its expected set",
+    "alert-recovery": "After a failed write the server's alert is still read before the failure is classified",
+    "runs-end": "A run ends by duration + grace + 1 s whatever the server does, and each stage by its timeout",
+    "signals": "The first Ctrl-C or SIGTERM drains and writes a complete accounting, the second writes at once",
+    "self-watch": "A generator that is starved of CPU says so every time, and one that is not never does",
+    "results-survive": "A result file is old, new or absent, never half; an error while saving loses no summary",
+    "hostile-server": "A hostile server causes no panic, no unbounded memory, no late end and no wrong class",
+    "fuzzing": "Arbitrary scenario files, result files, certificates, keys and server bytes cause no panic",
+}
+
+# Counts of what must not happen.
+MUST_BE_ZERO = {
+    "control_flagged", "crashes", "half_files", "late", "lost", "panics", "unflagged",
+    "wrong_classes", "wrong_verdicts",
+}
+
+HEAD = """# Reliability
+
+What shakedown promises when things go wrong, the tests that hold each promise, and what they counted.
+This page is made by `scripts/reliability.py` from the output of `scripts/test`; nobody types its figures.
+Make it again with:
+
+```sh
+SHAKEDOWN_EVIDENCE=target/evidence scripts/test && scripts/reliability.py target/evidence
+```
+
+Every fault is injected, and its test asserts that it happened. Figures in the columns of one test are
+sums over its cases. What each server answers to each faulty certificate is in [servers.md](servers.md).
+
+| Promise | Test | Figures |
+|---|---|---|
+"""
+
+
+def read(folder):
+    """The evidence by promise and test; figures of several files of one test are summed."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        entry = json.loads(path.read_text())
+        figures = found.setdefault(entry["promise"], {}).setdefault(entry["test"], {})
+        for name, count in entry["figures"].items():
+            figures[name] = figures.get(name, 0) + count
+    return found
+
+
+def document(found):
+    rows = []
+    for promise, text in PROMISES.items():
+        for number, (test, figures) in enumerate(sorted(found.get(promise, {}).items())):
+            counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in figures.items())
+            rows.append(f"| {text if number == 0 else ''} | `{test}` | {counts} |\n")
+    return HEAD + "".join(rows)
+
+
+def tests_named(text):
+    """Every test in the table, in order."""
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("|")]
+    return [row[2].strip() for row in rows[2:]]
+
+
+def complaints(found):
+    for promise in PROMISES:
+        if promise not in found:
+            yield f"no test reported anything about {promise}"
+    for promise, tests in found.items():
+        if promise not in PROMISES:
+            yield f"{promise} is reported by {', '.join(tests)} and not among PROMISES"
+        for test, figures in tests.items():
+            for name in MUST_BE_ZERO & figures.keys():
+                if figures[name] != 0:
+                    yield f"{promise}: {test} counted {figures[name]} {name}"
+
+
+def main(arguments):
+    check = "--check" in arguments
+    folders = [argument for argument in arguments if argument != "--check"]
+    if len(folders) != 1 or not pathlib.Path(folders[0]).is_dir():
+        sys.exit(__doc__)
+    found = read(pathlib.Path(folders[0]))
+    wrong = list(complaints(found))
+    text = document(found)
+    if check and tests_named(text) != tests_named(DOCUMENT.read_text()):
+        wrong.append("docs/reliability.md names other tests than ran; make it again as it says itself")
+    if wrong:
+        sys.exit("\n".join(f"reliability: {line}" for line in wrong))
+    if not check:
+        DOCUMENT.write_text(text)
+        print(f"wrote {DOCUMENT.relative_to(DOCUMENT.parent.parent)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,67 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the variables are those of scripts/servers
+# haproxy: verifies in the handshake. It never waits for its log: with more than one thread it now and
+# then drops a line. It numbers them (rt), so logcount finds the gap; audit it with one thread.
+#
+# Log: STATUS VERSION CIPHER - cert=0|1 verify=CODE reused=0|1 sdn="DN" uri=/ ci=ADDRESS rt=N
+#      - VERSION - - verify=CODE error="why" ci=ADDRESS rt=N         (a failed handshake)
+
+program=haproxy
+knows='crl threads'
+log_name=haproxy.log
+accepted='^200 '
+
+configure() {
+  local verify versions ca_file="ca-file \"$pki/ca.pem\""
+  case $client_auth in
+    required | optional) verify=$client_auth ;;
+    off) verify=none ca_file='' ;;
+  esac
+  case $tls in
+    1.2) versions='ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.2' ;;
+    1.3) versions='ssl-min-ver TLSv1.3 ssl-max-ver TLSv1.3' ;;
+    both) versions='ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.3' ;;
+  esac
+  [[ $crl == off ]] || ca_file+=" crl-file \"$pki/crl.pem\""
+  local combined=$run/haproxy-server.pem
+  rm -f "$combined"
+  (umask 077 && cat "$pki/server.pem" "$pki/server.key" >"$combined")
+  # noreuseport: two servers on one port would otherwise share it in silence.
+  cat >"$run/haproxy.cfg" <<CONF
+global
+  log stdout format raw local0
+  noreuseport
+  nbthread $threads
+  maxconn $connections
+  tune.ssl.cachesize 0
+  tune.ssl.default-dh-param 2048
+
+defaults
+  mode http
+  log global
+  timeout client 60s
+  timeout http-request 60s
+  timeout http-keep-alive 60s
+  log-format "%ST %[ssl_fc_protocol] %[ssl_fc_cipher] - cert=%[ssl_c_used] verify=%[ssl_c_verify] reused=%[ssl_fc_is_resumed] sdn=%{+Q,+E}[ssl_c_s_dn] uri=%HU ci=%ci rt=%rt"
+  error-log-format "- %[ssl_fc_protocol] - - verify=%[ssl_c_verify] error=%{+Q,+E}[ssl_fc_err_str] ci=%ci rt=%rt"
+
+frontend mtls
+  bind 127.0.0.1:$port backlog 4096 ssl crt "$combined" $ca_file verify $verify no-tls-tickets $versions curves X25519:P-256:P-384
+  http-request return status 200 content-type text/plain string "ok\n"
+CONF
+  command=(haproxy -db -f "$run/haproxy.cfg")
+}
+
+# haproxy numbers its log lines (rt, from 0), so lines it dropped leave gaps.
+check_log() {
+  awk '
+    match($0, / rt=[0-9]+$/) {
+      number = substr($0, RSTART + 4) + 0
+      if (number >= highest) highest = number + 1
+      lines++
+    }
+    END {
+      if (lines == highest + 0) exit 0
+      print "servers: " highest - lines " haproxy log lines are missing: still in flight, or dropped (--threads > 1)"
+      exit 1
+    }' "$1" >&2
+}

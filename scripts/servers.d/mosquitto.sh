@@ -1,0 +1,55 @@
+# shellcheck shell=bash disable=SC2034,SC2154 # the variables are those of scripts/servers
+# mosquitto: an MQTT broker, for its TLS alone: verifies in the handshake, speaks no HTTP, logs no
+# requests. Its tls_version is a minimum; the maximum comes from a configuration of OpenSSL.
+
+program=mosquitto
+knows='crl'
+log_name=mosquitto.log
+scheme=tls
+
+configure() {
+  local verify user='' minimum=tlsv1.2 revoked='' environment=()
+  case $client_auth in
+    required) verify='require_certificate true' ;;
+    optional) fail 'mosquitto asks for client certificates only where it requires them' ;;
+    off) verify='require_certificate false' ;;
+  esac
+  case $tls in
+    1.2)
+      # As Debian's own, with a maximum.
+      cat >"$run/mosquitto-openssl.cnf" <<'CONF'
+openssl_conf = openssl_init
+[openssl_init]
+ssl_conf = ssl
+[ssl]
+system_default = defaults
+[defaults]
+MinProtocol = TLSv1.2
+MaxProtocol = TLSv1.2
+CipherString = DEFAULT@SECLEVEL=2
+CONF
+      environment=(env "OPENSSL_CONF=$run/mosquitto-openssl.cnf")
+      ;;
+    1.3) minimum=tlsv1.3 ;;
+    both) ;;
+  esac
+  [[ $(id -u) -ne 0 ]] || user='user root'
+  [[ $crl == off ]] || revoked="crlfile $pki/crl.pem"
+  cat >"$run/mosquitto.conf" <<CONF
+$user
+persistence false
+log_dest stderr
+log_type error
+log_type warning
+log_type notice
+listener $port 127.0.0.1
+allow_anonymous true
+certfile $pki/server.pem
+keyfile $pki/server.key
+cafile $pki/ca.pem
+tls_version $minimum
+$verify
+$revoked
+CONF
+  command=("${environment[@]}" mosquitto -c "$run/mosquitto.conf")
+}

@@ -1,0 +1,162 @@
+//! The CPU quota of our own control group and of those around it: how often and for how long it
+//! stopped us. Knows versions 1 and 2 of cgroups (cgroups(7)), and those inside containers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::stats::Throttled;
+
+/// The counters of our own group, then of the groups around it, as far as they are visible. `None`
+/// if there are none, as in the root group or without cgroups.
+pub(super) fn throttled() -> Option<Vec<Throttled>> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let (mount, group) = place(&groups, &mounts)?;
+    let levels: Vec<Throttled> = group
+        .ancestors()
+        .take_while(|level| level.starts_with(&mount))
+        .filter_map(|level| parse(&fs::read_to_string(level.join("cpu.stat")).ok()?))
+        .collect();
+    (!levels.is_empty()).then_some(levels)
+}
+
+/// What happened since `earlier` in the group that was stopped for longest. `None` if we were moved
+/// to another group meanwhile: then nothing can be said.
+pub(super) fn worst(now: &[Throttled], earlier: &[Throttled]) -> Option<Throttled> {
+    if now.len() != earlier.len() {
+        return None;
+    }
+    let changes: Option<Vec<Throttled>> = now
+        .iter()
+        .zip(earlier)
+        .map(|(now, before)| {
+            Some(Throttled {
+                periods: now.periods.checked_sub(before.periods)?,
+                ns: now.ns.checked_sub(before.ns)?,
+            })
+        })
+        .collect();
+    changes?.into_iter().max_by_key(|change| change.ns)
+}
+
+/// Where the files of the CPU controller are mounted, and our own group's folder in it: the
+/// controller of version 1 if there is one, else the unified hierarchy.
+fn place(groups: &str, mounts: &str) -> Option<(PathBuf, PathBuf)> {
+    let version1 = groups.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let controllers = fields.next()?;
+        controllers.split(',').any(|c| c == "cpu").then_some(())?;
+        fields.next()
+    });
+    let (group, (root, mount)) = match version1 {
+        Some(group) => (group, mounts.lines().find_map(|l| mounted(l, Some("cpu")))?),
+        None => (
+            groups.lines().find_map(|line| line.strip_prefix("0::"))?,
+            mounts.lines().find_map(|l| mounted(l, None))?,
+        ),
+    };
+    // In a container the mount may show only our part of the hierarchy, or a namespace hides what is
+    // above us; then our own folder is the mount itself.
+    let inside = Path::new(group)
+        .strip_prefix(&root)
+        .unwrap_or(Path::new(""));
+    let folder = mount.join(inside);
+    let folder = if folder.is_dir() {
+        folder
+    } else {
+        mount.clone()
+    };
+    Some((mount, folder))
+}
+
+/// The root and the mount point of a line of `mountinfo` (proc(5)) that mounts this controller of
+/// version 1, or the unified hierarchy if none is given.
+fn mounted(line: &str, controller: Option<&str>) -> Option<(PathBuf, PathBuf)> {
+    let (left, right) = line.split_once(" - ")?;
+    let mut right = right.split(' ');
+    let kind = right.next()?;
+    let options = right.nth(1)?;
+    let wanted = match controller {
+        Some(name) => kind == "cgroup" && options.split(',').any(|option| option == name),
+        None => kind == "cgroup2",
+    };
+    let mut left = left.split(' ').skip(3);
+    let (root, mount) = (left.next()?, left.next()?);
+    wanted.then(|| (unescaped(root).into(), unescaped(mount).into()))
+}
+
+/// Spaces stand as `\040` in `mountinfo`.
+fn unescaped(path: &str) -> String {
+    path.replace("\\040", " ")
+}
+
+/// Reads `cpu.stat`: nanoseconds in version 1, microseconds in version 2.
+fn parse(stat: &str) -> Option<Throttled> {
+    let field = |name: &str| -> Option<u64> {
+        let lines = stat.lines();
+        let mut values = lines.filter_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        values.next()
+    };
+    let micros = |us: u64| us.saturating_mul(1_000);
+    Some(Throttled {
+        periods: field("nr_throttled ")?,
+        ns: field("throttled_time ").or_else(|| field("throttled_usec ").map(micros))?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_are_read() {
+        let expected = Throttled {
+            periods: 7,
+            ns: 5_000_000,
+        };
+        let one = "nr_periods 9\nnr_throttled 7\nthrottled_time 5000000\nnr_bursts 0\n";
+        let two = "usage_usec 1\nnr_periods 9\nnr_throttled 7\nthrottled_usec 5000\n";
+        assert_eq!(parse(one), Some(expected));
+        assert_eq!(parse(two), Some(expected));
+        // The root group of version 2 has no quota.
+        assert_eq!(parse("usage_usec 1\nuser_usec 1\n"), None);
+    }
+
+    #[test]
+    fn our_own_group_is_found_in_either_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let mount = dir.path().display();
+        for group in ["a/b", "b"] {
+            fs::create_dir_all(dir.path().join(group)).unwrap();
+        }
+        let one = format!(
+            "31 23 0:28 / /x rw - tmpfs tmpfs rw\n32 31 0:29 / {mount} rw,relatime - cgroup cgroup rw,cpu,cpuacct\n"
+        );
+        let two = format!("41 31 0:38 / {mount} rw,relatime shared:9 - cgroup2 cgroup2 rw\n");
+        let found = dir.path().join("a/b");
+        for (groups, mounts) in [
+            ("4:memory:/m\n2:cpu,cpuacct:/a/b\n0::/\n", &one),
+            ("0::/a/b\n", &two),
+        ] {
+            let (root, group) = place(groups, mounts).unwrap();
+            assert_eq!(
+                (root.as_path(), group.as_path()),
+                (dir.path(), found.as_path())
+            );
+        }
+        // A container that sees only its own part, or a namespace that hides where it is.
+        let part = two.replace("0:38 / ", "0:38 /a ");
+        assert_eq!(place("0::/a/b\n", &part).unwrap().1, dir.path().join("b"));
+        assert_eq!(place("0::/../c\n", &two).unwrap().1, dir.path());
+        assert_eq!(place("0::/a\n", "nonsense\n"), None);
+    }
+
+    #[test]
+    fn the_group_that_was_stopped_for_longest_counts() {
+        let at = |ns: [u64; 2]| ns.map(|ns| Throttled { periods: ns, ns });
+        let window = worst(&at([5, 90]), &at([5, 10])).unwrap();
+        assert_eq!((window.periods, window.ns), (80, 80));
+        assert_eq!(worst(&at([5, 90])[..1], &at([5, 10])), None);
+        assert_eq!(worst(&at([0, 0]), &at([5, 10])), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! Tests of the recorder: what is counted, when, and that nothing is lost.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::recorder::Recorder;
+use crate::stats::{CancelPhase, FailureClass, NotStarted, OkKind, Outcome, Proof, Stage};
+
+fn recorder() -> Rc<Recorder> {
+    let now = Instant::now();
+    Rc::new(Recorder::new(now, now, Arc::default()))
+}
+
+#[test]
+fn a_dropped_attempt_is_cancelled_not_lost() {
+    let recorder = recorder();
+    let attempt = recorder.begin(Instant::now());
+    assert_eq!(recorder.in_flight(), 1);
+    recorder.cut_off(CancelPhase::Abort);
+    drop(attempt);
+    let stats = recorder.take();
+    stats.total.check().unwrap();
+    assert_eq!(stats.total.cancelled["abort"], 1);
+    assert_eq!(recorder.in_flight(), 0);
+}
+
+#[test]
+fn what_is_cut_off_is_as_old_as_at_the_cut() {
+    let recorder = recorder();
+    let second = Duration::from_secs(1);
+    let now = Instant::now();
+    let (old, young) = (
+        recorder.begin(now.checked_sub(3 * second).unwrap()),
+        recorder.begin(now.checked_sub(second).unwrap()),
+    );
+    let mut closing = recorder.begin(now.checked_sub(2 * second).unwrap());
+    closing.record(Outcome::Ok {
+        kind: OkKind::Full,
+        proof: Proof::ApplicationData,
+    });
+    closing.enter(Stage::Close);
+    recorder.cut_off(CancelPhase::Drain);
+    std::thread::sleep(Duration::from_millis(20));
+    // However long it takes to drop them, they were cut off at one moment.
+    drop((old, young, closing));
+    let stats = recorder.take();
+    stats.total.check().unwrap();
+    assert_eq!(stats.total.cancelled["drain"], 2);
+    let cut = &stats.cut_off[&CancelPhase::Drain];
+    assert_eq!((cut.count(), cut.confirmed), (3, 1));
+    assert_eq!(cut.stages, [(Stage::Connect, 2), (Stage::Close, 1)].into());
+    assert_eq!(cut.oldest_ns - cut.youngest_ns, 2_000_000_000);
+}
+
+#[test]
+fn arrivals_skipped_at_once_fall_into_their_phases_and_seconds() {
+    let start = Instant::now();
+    let from = start + Duration::from_millis(1_500);
+    let recorder = Recorder::new(start, from, Arc::default());
+    let every = (0..30).map(|tenth| start + Duration::from_millis(100 * tenth));
+    recorder.skip_all(every, NotStarted::Deadline);
+    recorder.skip_all([], NotStarted::Deadline);
+    recorder.skip(from, NotStarted::MaxInFlight);
+    let stats = recorder.take();
+    let skipped: Vec<u64> = stats.timeline.iter().map(|row| row.not_started).collect();
+    assert_eq!(skipped, [10, 11, 10]);
+    assert_eq!(stats.total.not_started["deadline"], 30);
+    assert_eq!(stats.measured.not_started["deadline"], 15);
+    assert_eq!(stats.measured.not_started["max_in_flight"], 1);
+    stats.total.check().unwrap();
+}
+
+#[test]
+fn what_ended_before_the_cut_is_not_cut_off() {
+    let recorder = recorder();
+    let mut attempt = recorder.begin(Instant::now());
+    attempt.record(Outcome::Failed {
+        class: FailureClass::Unconfirmed,
+        message: String::new(),
+    });
+    drop(attempt);
+    recorder.cut_off(CancelPhase::Drain);
+    assert!(recorder.take().cut_off.is_empty());
+}
+
+#[test]
+fn outcomes_and_lag_are_recorded_once() {
+    let recorder = recorder();
+    let scheduled = Instant::now()
+        .checked_sub(Duration::from_millis(3))
+        .unwrap();
+    let recorder_early = Rc::new(Recorder::new(scheduled, scheduled, Arc::default()));
+    let mut attempt = recorder_early.begin(scheduled);
+    attempt.launch();
+    attempt.confirmed(attempt.started(), attempt.started());
+    attempt.record(Outcome::Ok {
+        kind: OkKind::Full,
+        proof: Proof::ApplicationData,
+    });
+    drop(attempt);
+    let stats = recorder_early.take();
+    assert_eq!(stats.total.ok_total(), 1);
+    let lag = stats.kinds[&OkKind::Full]
+        .histogram(crate::stats::Metric::Lag)
+        .max()
+        .unwrap();
+    assert!(lag >= 3_000_000, "{lag}");
+    let mut attempt = recorder.begin(Instant::now());
+    attempt.record(Outcome::Failed {
+        class: FailureClass::Unconfirmed,
+        message: String::new(),
+    });
+    drop(attempt);
+    let stats = recorder.take();
+    assert_eq!(stats.total.failed["unconfirmed"].count, 1);
+    stats.total.check().unwrap();
+}
+
+#[test]
+fn the_window_counts_what_ends_in_it() {
+    let recorder = recorder();
+    drop(recorder.begin(Instant::now()));
+    recorder.open_window();
+    let held = recorder.begin(Instant::now());
+    std::thread::sleep(Duration::from_millis(2));
+    drop(held);
+    recorder.close_window();
+    drop(recorder.begin(Instant::now()));
+    let stats = recorder.take();
+    assert_eq!(stats.worker_cpu.ended, 1);
+    assert!(stats.in_flight_area_ns >= 2_000_000);
+    assert!(stats.worker_cpu.wall_ns >= 2_000_000);
+}

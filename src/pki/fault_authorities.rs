@@ -1,0 +1,216 @@
+//! The authorities behind faulty identities, each with its revocation list. All but the stranger are
+//! validly issued below the root of their [`Pki`], and share one key: it is not what is wrong with them.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
+    ExtendedKeyUsagePurpose, GeneralSubtree, Issuer, KeyIdMethod, KeyPair, NameConstraints,
+    RevokedCertParams, SerialNumber,
+};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use time::Duration;
+
+use super::mint::{Validity, authority, failed, generate, leaf};
+use super::{Identity, Pki, PkiError};
+
+/// How many intermediates a long chain has.
+///
+/// More than webpki (6), mbed TLS (8), wolfSSL (9), Java (10) and `GnuTLS` (16) follow by default, and than
+/// nginx and Apache do (1). OpenSSL itself follows 100, so servers that leave its default in place, such
+/// as haproxy, accept the chain. With ECDSA it takes about 8 KB, with RSA about 16 KB: far below what one
+/// handshake message may carry.
+pub(super) const LONG_CHAIN: usize = 17;
+
+/// An issuer and what is sent above the certificates that it issues.
+pub(super) struct Authority<'k> {
+    pub(super) issuer: Issuer<'static, &'k KeyPair>,
+    /// Its own certificate and those above it, the root left out.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+}
+
+/// The keys behind all [`Authorities`].
+pub(super) struct AuthorityKeys {
+    root: KeyPair,
+    intermediate: KeyPair,
+    /// Of everything below our root.
+    faulty: KeyPair,
+    /// Of everything below the other root.
+    stranger: KeyPair,
+}
+
+/// Every issuer that a faulty identity may need.
+pub(super) struct Authorities<'k> {
+    /// The intermediate that issues the good identities.
+    pub(super) intermediate: Authority<'k>,
+    /// Below a root of its own, which is not sent.
+    pub(super) stranger: Authority<'k>,
+    /// Its certificate has expired.
+    pub(super) expired: Authority<'k>,
+    /// It may sign for no name that is in use.
+    pub(super) constrained: Authority<'k>,
+    /// Below the good intermediate, which allows no authority below itself.
+    pub(super) too_deep: Authority<'k>,
+    /// An end entity, validly issued by the root.
+    pub(super) end_entity: Authority<'k>,
+    /// At the end of [`LONG_CHAIN`] intermediates.
+    pub(super) distant: Authority<'k>,
+    /// One empty list of every authority but the good intermediate, the stranger and the end entity.
+    pub(super) crls: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl AuthorityKeys {
+    pub(super) fn new(pki: &Pki) -> Result<Self, PkiError> {
+        let key = pki.spec.ca_key;
+        Ok(Self {
+            root: reopen(&pki.root)?,
+            intermediate: reopen(&pki.intermediate)?,
+            faulty: generate("key of faulty authorities", key)?,
+            stranger: generate("key of the unknown authority", key)?,
+        })
+    }
+}
+
+impl<'k> Authorities<'k> {
+    pub(super) fn mint(pki: &Pki, keys: &'k AuthorityKeys) -> Result<Self, PkiError> {
+        let validity = pki.validity;
+        let root = existing(&pki.root, &keys.root, vec![])?;
+        let intermediate = existing(
+            &pki.intermediate,
+            &keys.intermediate,
+            pki.intermediate.chain.clone(),
+        )?;
+        let below = |name: &str, above: &Authority<'k>, change: &dyn Fn(&mut CertificateParams)| {
+            let mut params = open_authority(name, &keys.faulty, validity);
+            change(&mut params);
+            issued(name, params, &keys.faulty, above)
+        };
+        let expired = below("expired intermediate", &root, &|params| {
+            params.not_after = params.not_before + Duration::DAY;
+        })?;
+        let constrained = below("constrained intermediate", &root, &|params| {
+            params.name_constraints = Some(nobody());
+        })?;
+        let too_deep = below("lower intermediate", &intermediate, &|_| {})?;
+        let mut crls = Vec::new();
+        for authority in [&root, &expired, &constrained, &too_deep] {
+            crls.push(crl(authority, validity, vec![])?);
+        }
+        let mut distant = root;
+        for number in 1..=LONG_CHAIN {
+            distant = below(&format!("intermediate {number}"), &distant, &|_| {})?;
+            crls.push(crl(&distant, validity, vec![])?);
+        }
+        Ok(Self {
+            end_entity: end_entity(pki, keys)?,
+            stranger: stranger(&keys.stranger, validity)?,
+            intermediate,
+            expired,
+            constrained,
+            too_deep,
+            distant,
+            crls,
+        })
+    }
+}
+
+/// A random serial number of 127 bits: certificates under one key need their own to tell them apart.
+pub(super) fn serial() -> Result<SerialNumber, PkiError> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| PkiError::Mint {
+        what: "serial number".into(),
+        cause: error.to_string(),
+    })?;
+    // Positive and without leading zeros (RFC 5280 section 4.1.2.2).
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
+}
+
+/// The revocation list of an authority, valid for as long as its certificates are.
+pub(super) fn crl(
+    authority: &Authority<'_>,
+    validity: Validity,
+    revoked_certs: Vec<RevokedCertParams>,
+) -> Result<CertificateRevocationListDer<'static>, PkiError> {
+    let params = CertificateRevocationListParams {
+        this_update: validity.not_before,
+        next_update: validity.not_after,
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs,
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let crl = params.signed_by(&authority.issuer);
+    Ok(crl.map_err(failed("revocation list"))?.into())
+}
+
+/// The key of one of the good authorities.
+fn reopen(identity: &Identity) -> Result<KeyPair, PkiError> {
+    KeyPair::try_from(&identity.key).map_err(failed(&identity.name))
+}
+
+/// One of the good authorities as an issuer.
+fn existing<'k>(
+    identity: &Identity,
+    key: &'k KeyPair,
+    chain: Vec<CertificateDer<'static>>,
+) -> Result<Authority<'k>, PkiError> {
+    let cert = identity.chain.first().ok_or_else(|| PkiError::Mint {
+        what: identity.name.clone(),
+        cause: "it has no certificate".into(),
+    })?;
+    let issuer = Issuer::from_ca_cert_der(cert, key).map_err(failed(&identity.name))?;
+    Ok(Authority { issuer, chain })
+}
+
+/// The parameters of an authority that may sign anything.
+fn open_authority(name: &str, key: &KeyPair, validity: Validity) -> CertificateParams {
+    authority(name, key, BasicConstraints::Unconstrained, validity)
+}
+
+fn issued<'k>(
+    name: &str,
+    mut params: CertificateParams,
+    key: &'k KeyPair,
+    above: &Authority<'_>,
+) -> Result<Authority<'k>, PkiError> {
+    params.serial_number = Some(serial()?);
+    let cert = params.signed_by(key, &above.issuer).map_err(failed(name))?;
+    let mut chain = vec![cert.der().clone()];
+    chain.extend_from_slice(&above.chain);
+    let issuer = Issuer::new(params, key);
+    Ok(Authority { issuer, chain })
+}
+
+/// An intermediate below a root that nobody is told of.
+fn stranger(key: &KeyPair, validity: Validity) -> Result<Authority<'_>, PkiError> {
+    let (root, name) = ("unknown root", "unknown intermediate");
+    let root = Authority {
+        issuer: Issuer::new(open_authority(root, key, validity), key),
+        chain: vec![],
+    };
+    issued(name, open_authority(name, key, validity), key, &root)
+}
+
+/// A certificate like that of any client, used as an issuer.
+fn end_entity<'k>(pki: &Pki, keys: &'k AuthorityKeys) -> Result<Authority<'k>, PkiError> {
+    let name = "end entity";
+    let root = existing(&pki.root, &keys.root, vec![])?;
+    let usage = ExtendedKeyUsagePurpose::ClientAuth;
+    let mut params = leaf(name, vec!["end-entity".into()], usage, pki.validity)?;
+    params
+        .extended_key_usages
+        .push(ExtendedKeyUsagePurpose::ServerAuth);
+    issued(name, params, &keys.faulty, &root)
+}
+
+/// Constraints (critical, RFC 5280 section 4.2.1.10) to names that no leaf here has: a reserved domain
+/// and the unspecified addresses.
+fn nobody() -> NameConstraints {
+    NameConstraints {
+        permitted_subtrees: vec![
+            GeneralSubtree::DnsName("permitted.invalid".into()),
+            GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0xff; 4])),
+            GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0xff; 16])),
+        ],
+        excluded_subtrees: vec![],
+    }
+}

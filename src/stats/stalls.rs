@@ -1,0 +1,68 @@
+//! Times in which the generator could not run: a worker whose watchdog woke late, and a process that
+//! a CPU quota stopped.
+
+/// A wake-up later than this is a stall, in nanoseconds. Scheduling among busy threads delays by a
+/// few milliseconds; this is an order of magnitude above it.
+const LEAST_STALL_NS: u64 = 50_000_000;
+
+/// The stalls of a trial's measure phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stalls {
+    /// How many there were, over all workers.
+    pub count: u64,
+    /// The longest, in nanoseconds.
+    pub longest_ns: u64,
+    /// The sum of the stalls of the worker that lost most, in nanoseconds.
+    pub worst_ns: u64,
+}
+
+impl Stalls {
+    /// Notes that one worker's watchdog woke so late, in nanoseconds.
+    pub fn woke(&mut self, late_ns: u64) {
+        if late_ns > LEAST_STALL_NS {
+            self.count += 1;
+            self.longest_ns = self.longest_ns.max(late_ns);
+            self.worst_ns += late_ns;
+        }
+    }
+
+    /// Adds another worker's; the order of merging does not matter.
+    pub fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.longest_ns = self.longest_ns.max(other.longest_ns);
+        self.worst_ns = self.worst_ns.max(other.worst_ns);
+    }
+}
+
+/// What the CPU quota of a control group did to it (cgroups(7)), between two readings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Throttled {
+    /// Periods of the quota in which the group was stopped.
+    pub periods: u64,
+    /// How long, summed over cores, in nanoseconds.
+    pub ns: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_long_delays_count_and_the_worst_worker_speaks() {
+        let (mut calm, mut stuck) = (Stalls::default(), Stalls::default());
+        for late in [0, 5_000_000, LEAST_STALL_NS] {
+            calm.woke(late);
+        }
+        assert_eq!(calm, Stalls::default());
+        calm.woke(60_000_000);
+        stuck.woke(90_000_000);
+        stuck.woke(80_000_000);
+        calm.merge(&stuck);
+        let all = Stalls {
+            count: 3,
+            longest_ns: 90_000_000,
+            worst_ns: 170_000_000,
+        };
+        assert_eq!(calm, all);
+    }
+}

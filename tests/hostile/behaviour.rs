@@ -1,0 +1,373 @@
+//! Every way in which the hostile server misbehaves, where, and what a session that meets it is
+//! called.
+
+use shakedown::scenario::ProtocolKind::{self, Echo, Handshake, Http1};
+use shakedown::scenario::TlsVersion::{self, Tls12, Tls13};
+
+/// A way to misbehave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Behaviour {
+    // Before the handshake is under way.
+    /// Accepts and says nothing.
+    Silent,
+    /// Answers in HTTP without TLS.
+    PlainHttp,
+    /// A fatal alert instead of a `ServerHello`, by code.
+    AlertFirst(u8),
+    /// `close_notify` and FIN instead of a `ServerHello`.
+    CloseNotifyFirst,
+    /// A record longer than RFC 8446 section 5.2 allows.
+    OversizeRecord,
+    /// A record of a type that does not exist.
+    UnknownContentType,
+    /// Handshake records without content, endlessly.
+    EmptyHandshakeRecords,
+    /// A handshake message that claims to have 16 MB.
+    HugeMessage,
+    /// A handshake message of 60,000 bytes, each in a record of its own.
+    ByteRecords,
+    /// A `ServerHello` of noise.
+    GarbageServerHello,
+    /// Two `HelloRetryRequest`s, one after the other.
+    RetryTwice,
+    /// A `HelloRetryRequest` for the group that was sent already.
+    RetrySameGroup,
+    /// A cipher suite that was not offered.
+    UnofferedSuite,
+    /// A protocol version that was not offered.
+    UnofferedVersion,
+    /// An ALPN protocol, although none was offered.
+    UnofferedAlpn,
+    /// More `ChangeCipherSpec` records than any middlebox needs.
+    ChangeCipherSpecFlood,
+    /// FIN after the `ClientHello`.
+    EofFirst,
+    /// RST after the `ClientHello`.
+    ResetFirst,
+
+    // In the server's flight.
+    /// Silence after the `ServerHello`.
+    StallAfterServerHello,
+    /// Silence after half of the certificate flight.
+    StallMidFlight,
+    /// The flight in single bytes.
+    DripFlight,
+    /// FIN in the middle of the flight.
+    EofMidFlight,
+    /// RST in the middle of the flight.
+    ResetMidFlight,
+    /// FIN where the server's last flight of the handshake should be.
+    EofAfterFlight,
+    /// RST where the server's last flight of the handshake should be.
+    ResetAfterFlight,
+    /// A fatal alert after the `ServerHello`.
+    AlertMidFlight,
+    /// `ChangeCipherSpec` before the certificate (TLS 1.2).
+    EarlyChangeCipherSpec,
+    /// One bit flipped in an encrypted handshake record.
+    BadMac,
+    /// A chain of 62 certificates with 200 KB.
+    LongChain,
+    /// A certificate that is no certificate.
+    GarbageCertificate,
+    /// Control, escape and bidirectional characters in every name of the certificate.
+    EvilNames,
+
+    // After the handshake.
+    /// No answer to the request.
+    NoAnswer,
+    /// No answer to the second request.
+    NoSecondAnswer,
+    /// FIN instead of an answer, without `close_notify`.
+    EofAfterFinished,
+    /// RST instead of an answer.
+    ResetAfterFinished,
+    /// `close_notify` instead of an answer.
+    CloseNotifyAfterFinished,
+    /// A record that nobody can decrypt.
+    GarbageAfterFinished,
+    /// A fatal alert with a code that has no name.
+    UnknownAlert,
+    /// A fatal alert and RST as soon as the handshake is complete.
+    AlertAtOnce,
+    /// A fatal alert and RST, with the request unread.
+    AlertUnread,
+    /// A fatal alert and RST, with the second request unread.
+    SecondAlertUnread,
+    /// A good answer and a fatal alert in one piece.
+    AlertBehindAnswer,
+    /// The same, where a second request is still to come.
+    AlertBehindFirstAnswer,
+    /// Warning alerts without end.
+    WarningFlood,
+    /// Session tickets without end.
+    TicketFlood,
+    /// Session tickets of 60,000 bytes without end.
+    HugeTickets,
+    /// Key updates without end, each asking for one of ours.
+    KeyUpdateFlood,
+    /// Encrypted records without content, without end.
+    EmptyRecords,
+    /// `HelloRequest`s without end (TLS 1.2).
+    RenegotiationFlood,
+    /// Application data without end that nobody asked for.
+    UnaskedData,
+    /// A good answer, and then data without end.
+    DataAfterAnswer,
+
+    // In the protocol.
+    /// The response head in single bytes.
+    DripHead,
+    /// A head of 1 MB.
+    HugeHead,
+    /// 10,000 header fields.
+    ManyFields,
+    /// Interim responses without end.
+    EndlessInterim,
+    /// A status line with escape sequences.
+    EvilStatusLine,
+    /// A reason phrase and a body with bidirectional overrides and C1 controls in UTF-8.
+    EvilReason,
+    /// A `Content-Length` of 2^64 - 1.
+    HugeContentLength,
+    /// A chunk of 2^64 - 1 bytes.
+    HugeChunk,
+    /// Chunks of one byte, without end.
+    TinyChunks,
+    /// A body without length and without end.
+    EndlessBody,
+    /// A compressed body that would be a thousand times as long.
+    GzipBomb,
+    /// No ALPN protocol chosen, although some were offered.
+    NoAlpn,
+    /// An echo that is longer than what was sent.
+    LongEcho,
+    /// An echo of other bytes.
+    WrongEcho,
+}
+
+/// One behaviour as one run meets it.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    pub behaviour: Behaviour,
+    pub version: TlsVersion,
+    pub protocol: ProtocolKind,
+    /// What sessions may be called: classes, or `ok`.
+    pub expect: &'static [&'static str],
+    /// Sessions are held open, so that what comes meanwhile is met, too.
+    pub hold: bool,
+}
+
+impl Case {
+    /// Whether a stage's timeout is what ends these sessions.
+    pub fn waits(&self) -> bool {
+        self.expect.iter().any(|class| class.starts_with("timeout"))
+    }
+
+    /// Whether it takes two exchanges to meet it.
+    pub fn asks_twice(&self) -> bool {
+        let second = [
+            Behaviour::NoSecondAnswer,
+            Behaviour::SecondAlertUnread,
+            Behaviour::AlertBehindFirstAnswer,
+        ];
+        second.contains(&self.behaviour)
+    }
+
+    pub fn held(self) -> Self {
+        Self { hold: true, ..self }
+    }
+
+    pub fn name(&self) -> String {
+        let hold = if self.hold { ", held" } else { "" };
+        format!(
+            "{:?} (TLS {}, {:?}{hold})",
+            self.behaviour, self.version, self.protocol
+        )
+    }
+}
+
+/// Every case.
+pub fn cases() -> Vec<Case> {
+    let mut cases = beginnings();
+    cases.extend(flights());
+    cases.extend(afterwards());
+    cases.extend(answers());
+    cases
+}
+
+fn case(
+    behaviour: Behaviour,
+    version: TlsVersion,
+    protocol: ProtocolKind,
+    expect: &'static [&'static str],
+) -> Case {
+    Case {
+        behaviour,
+        version,
+        protocol,
+        expect,
+        hold: false,
+    }
+}
+
+/// The same in both versions.
+fn both(
+    behaviour: Behaviour,
+    protocol: ProtocolKind,
+    expect: &'static [&'static str],
+) -> [Case; 2] {
+    [Tls12, Tls13].map(|version| case(behaviour, version, protocol, expect))
+}
+
+fn beginnings() -> Vec<Case> {
+    use Behaviour::*;
+    let broken = &["tls.protocol"];
+    let mut cases = vec![
+        case(Silent, Tls13, Echo, &["timeout.handshake"]),
+        case(PlainHttp, Tls13, Http1, broken),
+        case(AlertFirst(40), Tls13, Echo, &["alert.handshake_failure"]),
+        case(AlertFirst(70), Tls12, Echo, &["alert.protocol_version"]),
+        case(AlertFirst(80), Tls13, Echo, &["alert.internal_error"]),
+        case(AlertFirst(112), Tls12, Echo, &["alert.unrecognized_name"]),
+        case(AlertFirst(200), Tls13, Echo, &["alert.200"]),
+        case(CloseNotifyFirst, Tls13, Echo, &["eof.handshake"]),
+        case(EmptyHandshakeRecords, Tls13, Echo, broken),
+        case(ByteRecords, Tls12, Echo, broken),
+        case(UnofferedAlpn, Tls12, Echo, broken),
+        case(RetryTwice, Tls13, Echo, broken),
+        case(RetrySameGroup, Tls13, Echo, broken),
+        case(ChangeCipherSpecFlood, Tls13, Echo, broken),
+    ];
+    for behaviour in [
+        OversizeRecord,
+        UnknownContentType,
+        HugeMessage,
+        GarbageServerHello,
+        UnofferedSuite,
+        UnofferedVersion,
+    ] {
+        cases.extend(both(behaviour, Echo, broken));
+    }
+    cases.extend(both(EofFirst, Echo, &["eof.handshake"]));
+    cases.extend(both(ResetFirst, Echo, &["reset.handshake"]));
+    cases
+}
+
+fn flights() -> Vec<Case> {
+    use Behaviour::*;
+    let stalled = &["timeout.handshake"];
+    let mut cases = vec![
+        case(AlertMidFlight, Tls12, Echo, &["alert.internal_error"]),
+        case(AlertMidFlight, Tls13, Echo, &["alert.internal_error"]),
+        case(EarlyChangeCipherSpec, Tls12, Echo, &["tls.protocol"]),
+        // In TLS 1.3 the client is done with its part by then.
+        case(EofAfterFlight, Tls12, Echo, &["eof.handshake"]),
+        case(ResetAfterFlight, Tls12, Echo, &["reset.handshake"]),
+        case(EofAfterFlight, Tls13, Handshake, &["unconfirmed"]),
+        case(
+            ResetAfterFlight,
+            Tls13,
+            Echo,
+            &["reset.handshake", "reset.confirm"],
+        ),
+    ];
+    for behaviour in [StallAfterServerHello, StallMidFlight, DripFlight] {
+        cases.extend(both(behaviour, Http1, stalled));
+    }
+    cases.extend(both(EofMidFlight, Echo, &["eof.handshake"]));
+    cases.extend(both(ResetMidFlight, Echo, &["reset.handshake"]));
+    cases.extend(both(BadMac, Echo, &["tls.protocol"]));
+    cases.extend(both(LongChain, Echo, &["tls.protocol"]));
+    cases.extend(both(GarbageCertificate, Echo, &["server_cert.other"]));
+    cases.extend(both(EvilNames, Http1, &["ok"]));
+    cases
+}
+
+fn afterwards() -> Vec<Case> {
+    use Behaviour::*;
+    let flood = &["flood.confirm"];
+    let flood_at_once = &["flood.handshake", "flood.confirm"];
+    let mut cases = vec![
+        case(TicketFlood, Tls13, Http1, flood),
+        case(TicketFlood, Tls13, Handshake, flood),
+        case(TicketFlood, Tls13, Handshake, flood).held(),
+        case(KeyUpdateFlood, Tls13, Http1, flood),
+        case(KeyUpdateFlood, Tls13, Handshake, flood),
+        case(HugeTickets, Tls13, Http1, flood),
+        case(HugeTickets, Tls13, Handshake, flood).held(),
+        // These may come in one piece with the server's Finished.
+        case(RenegotiationFlood, Tls12, Http1, flood_at_once),
+        case(WarningFlood, Tls12, Http1, flood_at_once),
+        // TLS 1.3 has no warnings: the first one ends the session (RFC 8446 section 6).
+        case(WarningFlood, Tls13, Http1, &["alert.no_renegotiation"]),
+        case(EmptyRecords, Tls13, Handshake, flood),
+        case(EmptyRecords, Tls13, Handshake, flood).held(),
+        case(UnaskedData, Tls13, Handshake, flood),
+        case(UnaskedData, Tls13, Handshake, flood).held(),
+        // The flood is either taken for the answer, or comes before the session can ask.
+        case(UnaskedData, Tls12, Http1, &["http.protocol"]),
+        case(DataAfterAnswer, Tls13, Echo, &["ok"]),
+        case(DataAfterAnswer, Tls12, Echo, &["ok"]).held(),
+        case(DataAfterAnswer, Tls13, Http1, &["ok"]).held(),
+    ];
+    cases.extend(both(NoAnswer, Http1, &["timeout.confirm"]));
+    cases.extend(both(NoSecondAnswer, Http1, &["timeout.first_byte"]));
+    cases.extend(both(EofAfterFinished, Http1, &["eof.confirm"]));
+    cases.extend(both(ResetAfterFinished, Http1, &["reset.confirm"]));
+    cases.extend(both(CloseNotifyAfterFinished, Http1, &["eof.confirm"]));
+    cases.extend(both(GarbageAfterFinished, Http1, &["tls.protocol"]));
+    cases.extend(both(UnknownAlert, Http1, &["alert.200"]));
+    cases.extend(both(EmptyRecords, Http1, flood_at_once));
+    cases.extend(alerts_with_resets());
+    // How the network cuts the stream must make no difference: an answer is an answer.
+    cases.extend(both(AlertBehindAnswer, Http1, &["ok"]));
+    let denied = &["alert.access_denied"];
+    cases.extend(both(AlertBehindFirstAnswer, Http1, denied));
+    cases
+}
+
+/// Fatal alerts with a reset behind them: whichever of our reads or writes meets it, the alert counts.
+pub fn alerts_with_resets() -> Vec<Case> {
+    let denied = &["alert.access_denied"];
+    let kinds = [
+        Behaviour::AlertAtOnce,
+        Behaviour::AlertUnread,
+        Behaviour::SecondAlertUnread,
+    ];
+    kinds
+        .into_iter()
+        .flat_map(|behaviour| both(behaviour, Http1, denied))
+        .collect()
+}
+
+fn answers() -> Vec<Case> {
+    use Behaviour::*;
+    let broken = &["http.protocol"];
+    let mut cases = vec![
+        case(EvilReason, Tls13, Http1, &["http.status.500"]),
+        case(TinyChunks, Tls13, Http1, &["timeout.confirm"]),
+        case(
+            EndlessBody,
+            Tls13,
+            Http1,
+            &["http.protocol", "timeout.confirm"],
+        ),
+        case(GzipBomb, Tls13, Http1, &["ok"]),
+        case(NoAlpn, Tls13, Http1, &["ok"]),
+        case(DripHead, Tls13, Http1, &["timeout.confirm"]),
+    ];
+    for behaviour in [
+        HugeHead,
+        ManyFields,
+        EndlessInterim,
+        EvilStatusLine,
+        HugeContentLength,
+        HugeChunk,
+    ] {
+        cases.push(case(behaviour, Tls13, Http1, broken));
+    }
+    cases.extend(both(LongEcho, Echo, &["echo.mismatch"]));
+    cases.extend(both(WrongEcho, Echo, &["echo.mismatch"]));
+    cases
+}

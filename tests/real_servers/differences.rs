@@ -1,0 +1,387 @@
+//! What each server answers to each fault, as shakedown labels it: a table per family, and per server
+//! what differs from its family. Exact, as seen with the versions of Debian 12; nothing is allowed
+//! that was not seen. `docs/servers.md` is made from it.
+
+use shakedown::scenario::IdentityFault::{
+    self, BrokenSignature, ExpiredIntermediate, ExpiredLeaf, LongChain, MissingIntermediate,
+    NameConstraint, NoDigitalSignature, None, NotACa, NotYetValid, PathLength, Revoked, Rsa1024,
+    SelfSigned, UnknownCa, UnknownCritical, WrongEku, WrongName,
+};
+use shakedown::scenario::TlsVersion;
+
+/// The answer of a server that lets the fault in: the session is ok.
+pub const ACCEPTED: &str = "accepted";
+
+/// The labels that may come, mostly one.
+pub type Answer = &'static [&'static str];
+
+/// A server of `scripts/servers`, and what is known about it.
+pub struct Known {
+    pub name: &'static str,
+    /// The command that has to be installed.
+    pub program: &'static str,
+    /// `https`, or `tls` for a server that speaks no HTTP.
+    pub scheme: &'static str,
+    /// Whether it checks revocation lists (`--crl`).
+    pub revocation: bool,
+    /// Whether `scripts/servers logcount` can count its accepted requests.
+    pub logs: bool,
+    /// How many sessions at once it serves without making one wait for another's end.
+    pub at_once: u32,
+    pub family: &'static Family,
+    /// Where it differs from its family.
+    pub differences: &'static [Difference],
+}
+
+/// Servers that answer alike.
+pub struct Family {
+    pub name: &'static str,
+    /// How it tells a client that it is rejected.
+    pub manner: &'static str,
+    /// The first row that names a fault holds for it; one without names holds for all.
+    pub rows: &'static [Row],
+}
+
+/// A family's answer to some faults under TLS 1.2 and 1.3.
+pub struct Row {
+    pub faults: &'static [IdentityFault],
+    pub tls12: Answer,
+    pub tls13: Answer,
+    /// Why it is not one of the [`right`] ones; empty if it is.
+    pub why: &'static str,
+}
+
+/// A row with one answer for both versions.
+const fn row(faults: &'static [IdentityFault], answer: Answer, why: &'static str) -> Row {
+    Row {
+        faults,
+        tls12: answer,
+        tls13: answer,
+        why,
+    }
+}
+
+/// One server's own answer under TLS 1.2 and 1.3.
+pub struct Difference {
+    pub fault: IdentityFault,
+    pub tls12: Answer,
+    pub tls13: Answer,
+    pub why: &'static str,
+}
+
+/// Of two answers the one for a version.
+fn of_version(version: TlsVersion, tls12: Answer, tls13: Answer) -> Answer {
+    match version {
+        TlsVersion::Tls12 => tls12,
+        TlsVersion::Tls13 => tls13,
+    }
+}
+
+impl Row {
+    pub fn answer(&self, version: TlsVersion) -> Answer {
+        of_version(version, self.tls12, self.tls13)
+    }
+}
+
+impl Family {
+    pub fn row(&self, fault: IdentityFault) -> &Row {
+        let mut rows = self.rows.iter();
+        rows.find(|row| row.faults.is_empty() || row.faults.contains(&fault))
+            .unwrap_or_else(|| panic!("{}: no row for {fault}", self.name))
+    }
+}
+
+impl Known {
+    fn own(&self, fault: IdentityFault) -> Option<&Difference> {
+        self.differences.iter().find(|own| own.fault == fault)
+    }
+
+    pub fn answer(&self, fault: IdentityFault, version: TlsVersion) -> Answer {
+        match self.own(fault) {
+            Some(own) => of_version(version, own.tls12, own.tls13),
+            Option::None => self.family.row(fault).answer(version),
+        }
+    }
+
+    /// Why the answer is not one of the [`right`] ones; empty if it is.
+    pub fn why(&self, fault: IdentityFault) -> &'static str {
+        match self.own(fault) {
+            Some(own) => own.why,
+            Option::None => self.family.row(fault).why,
+        }
+    }
+}
+
+/// What is known about a server.
+pub fn known(name: &str) -> &'static Known {
+    let found = SERVERS.iter().find(|known| known.name == name);
+    found.unwrap_or_else(|| panic!("differences.rs has no {name}"))
+}
+
+/// The answers that say what is wrong, or no less than that the certificate is (RFC 8446 section 6.2,
+/// RFC 5246 section 7.2.2).
+pub fn right(fault: IdentityFault) -> Answer {
+    match fault {
+        None => &["alert.handshake_failure", "alert.certificate_required"],
+        UnknownCa | SelfSigned | MissingIntermediate | PathLength | NotACa | LongChain => &[
+            "alert.unknown_ca",
+            "alert.bad_certificate",
+            "alert.certificate_unknown",
+        ],
+        ExpiredLeaf | ExpiredIntermediate | NotYetValid => &[
+            "alert.certificate_expired",
+            "alert.bad_certificate",
+            "alert.certificate_unknown",
+        ],
+        WrongEku | NoDigitalSignature | UnknownCritical => &[
+            "alert.unsupported_certificate",
+            "alert.bad_certificate",
+            "alert.certificate_unknown",
+        ],
+        Revoked => &[
+            "alert.certificate_revoked",
+            "alert.bad_certificate",
+            "alert.certificate_unknown",
+        ],
+        BrokenSignature => &[
+            "alert.decrypt_error",
+            "alert.bad_certificate",
+            "alert.certificate_unknown",
+        ],
+        Rsa1024 => &[
+            "alert.insufficient_security",
+            "alert.bad_certificate",
+            "alert.certificate_unknown",
+        ],
+        NameConstraint => &["alert.bad_certificate", "alert.certificate_unknown"],
+        WrongName => &[],
+    }
+}
+
+/// No certificate at all, and the alert that each version has for it.
+const NO_CERTIFICATE: Row = Row {
+    faults: &[None],
+    tls12: &["alert.handshake_failure"],
+    tls13: &["alert.certificate_required"],
+    why: "",
+};
+
+const OPENSSL: Family = Family {
+    name: "OpenSSL",
+    manner: "An alert in the handshake: under TLS 1.2 before the client is done, under TLS 1.3 after it.",
+    rows: &[
+        NO_CERTIFICATE,
+        row(
+            &[ExpiredLeaf, ExpiredIntermediate],
+            &["alert.certificate_expired"],
+            "",
+        ),
+        row(&[NotYetValid, Rsa1024], &["alert.bad_certificate"], ""),
+        row(
+            &[WrongEku, NoDigitalSignature],
+            &["alert.unsupported_certificate"],
+            "",
+        ),
+        row(&[Revoked], &["alert.certificate_revoked"], ""),
+        row(
+            &[NameConstraint, UnknownCritical],
+            &["alert.certificate_unknown"],
+            "",
+        ),
+        row(&[BrokenSignature], &["alert.decrypt_error"], ""),
+        row(&[], &["alert.unknown_ca"], ""),
+    ],
+};
+
+const NGINX: Family = Family {
+    name: "nginx",
+    manner: "The handshake completes, and under TLS 1.3 two tickets are sent; then HTTP 400.",
+    rows: &[row(
+        &[],
+        &["http.status.400"],
+        "it lets every client through TLS, and says no in HTTP",
+    )],
+};
+
+const NODE: Family = Family {
+    name: "Node.js",
+    manner: "OpenSSL's verdict is only looked at after the handshake, and the connection then cut.",
+    rows: &[
+        NO_CERTIFICATE,
+        row(&[LongChain], &[ACCEPTED], NO_LIMIT),
+        // The one answer that depends on the build: seen with Debian's and with NodeSource's.
+        Row {
+            faults: &[Rsa1024],
+            tls12: &[ACCEPTED, "eof.handshake"],
+            tls13: &[ACCEPTED, "eof.confirm", "reset.confirm"],
+            why: "builds with an OpenSSL of their own are at its security level 1 and accept it; \
+                  Debian's is at level 2 and does not",
+        },
+        Row {
+            faults: &[],
+            tls12: &["eof.handshake"],
+            tls13: &["eof.confirm", "reset.confirm"],
+            why: "it hangs up without an alert",
+        },
+    ],
+};
+
+const GO: Family = Family {
+    name: "Go",
+    manner: "The alert bad_certificate in the handshake, for whatever reason.",
+    rows: &[
+        row(
+            &[None],
+            &["alert.bad_certificate"],
+            "it has no alert of its own for this",
+        ),
+        row(
+            &[NoDigitalSignature],
+            &[ACCEPTED],
+            "it looks at the extended key usage alone",
+        ),
+        row(&[Revoked], &[ACCEPTED], "it consults no revocation lists"),
+        row(
+            &[LongChain],
+            &[ACCEPTED],
+            "it sets no limit to the length of a chain",
+        ),
+        row(&[Rsa1024], &[ACCEPTED], "it takes RSA keys of 1024 bits"),
+        row(&[], &["alert.bad_certificate"], ""),
+    ],
+};
+
+const GNUTLS: Family = Family {
+    name: "GnuTLS",
+    manner: "The alert access_denied in the handshake, for whatever is wrong with the chain.",
+    rows: &[
+        Row {
+            faults: &[None],
+            tls12: &["alert.decode_error"],
+            tls13: &["alert.certificate_required"],
+            why: "under TLS 1.2 it calls the message with no certificate undecodable",
+        },
+        row(
+            &[NoDigitalSignature],
+            &["alert.internal_error"],
+            "it sees the key usage at the handshake's signature, as an error of its own",
+        ),
+        row(
+            &[WrongEku],
+            &[ACCEPTED],
+            "gnutls-serv does not ask GnuTLS to check what the certificate is for",
+        ),
+        row(
+            &[Rsa1024],
+            &[ACCEPTED],
+            "the priority NORMAL takes RSA keys of 1024 bits",
+        ),
+        row(
+            &[],
+            &["alert.access_denied"],
+            "gnutls-serv has one alert for whatever GnuTLS finds",
+        ),
+    ],
+};
+
+const NO_LIMIT: &str =
+    "it has no setting for the length of a chain, and OpenSSL's own limit is 100";
+
+/// The difference of servers on OpenSSL that have no setting for the depth of a chain.
+const NO_DEPTH: Difference = Difference {
+    fault: LongChain,
+    tls12: &[ACCEPTED],
+    tls13: &[ACCEPTED],
+    why: NO_LIMIT,
+};
+
+/// A server that answers in HTTP, checks revocation lists, logs requests, and does all as OpenSSL does.
+const ORDINARY: Known = Known {
+    name: "",
+    program: "",
+    scheme: "https",
+    revocation: true,
+    logs: true,
+    at_once: 3,
+    family: &OPENSSL,
+    differences: &[],
+};
+
+pub const SERVERS: [Known; 11] = [
+    Known {
+        name: "apache2",
+        program: "apache2",
+        differences: &[Difference {
+            fault: LongChain,
+            tls12: &["alert.internal_error"],
+            tls13: &["alert.internal_error"],
+            why: "it counts the length itself (SSLVerifyDepth) and gives OpenSSL no reason",
+        }],
+        ..ORDINARY
+    },
+    Known {
+        name: "caddy",
+        program: "caddy",
+        revocation: false,
+        family: &GO,
+        ..ORDINARY
+    },
+    Known {
+        name: "gnutls-serv",
+        program: "gnutls-serv",
+        logs: false,
+        family: &GNUTLS,
+        ..ORDINARY
+    },
+    Known {
+        name: "haproxy",
+        program: "haproxy",
+        differences: &[NO_DEPTH],
+        ..ORDINARY
+    },
+    Known {
+        name: "lighttpd",
+        program: "lighttpd",
+        ..ORDINARY
+    },
+    Known {
+        name: "mosquitto",
+        program: "mosquitto",
+        scheme: "tls",
+        logs: false,
+        differences: &[NO_DEPTH],
+        ..ORDINARY
+    },
+    Known {
+        name: "nginx",
+        program: "nginx",
+        family: &NGINX,
+        ..ORDINARY
+    },
+    Known {
+        name: "node",
+        program: "node",
+        family: &NODE,
+        ..ORDINARY
+    },
+    Known {
+        name: "openssl",
+        program: "openssl",
+        logs: false,
+        at_once: 1,
+        ..ORDINARY
+    },
+    Known {
+        name: "python",
+        program: "python3",
+        differences: &[NO_DEPTH],
+        ..ORDINARY
+    },
+    Known {
+        name: "stunnel",
+        program: "stunnel",
+        logs: false,
+        differences: &[NO_DEPTH],
+        ..ORDINARY
+    },
+];

@@ -1,0 +1,130 @@
+//! Holds `docs/servers.md` to the table in `differences`: the part between its markers is made from it.
+//! `SHAKEDOWN_UPDATE=1` writes it anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::Command;
+
+use shakedown::scenario::{IdentityFault, TlsVersion};
+
+use crate::differences::{ACCEPTED, Answer, Family, Known, SERVERS, right};
+use crate::server::script;
+
+const BEGIN: &str = "<!-- answers: made by tests/real_servers, SHAKEDOWN_UPDATE=1 -->\n";
+const END: &str = "<!-- end of answers -->\n";
+const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
+
+/// Each family with its members, in the order in which they come up.
+fn families() -> Vec<(&'static Family, Vec<&'static Known>)> {
+    let mut families: Vec<(&Family, Vec<&Known>)> = Vec::new();
+    for known in &SERVERS {
+        match families
+            .iter_mut()
+            .find(|(f, _)| f.name == known.family.name)
+        {
+            Some((_, members)) => members.push(known),
+            None => families.push((known.family, vec![known])),
+        }
+    }
+    families
+}
+
+fn cell(answer: Answer) -> String {
+    let labels: Vec<String> = answer
+        .iter()
+        .map(|&label| match label {
+            ACCEPTED => "**accepted**".to_owned(),
+            label => format!("`{label}`"),
+        })
+        .collect();
+    labels.join(" or ")
+}
+
+/// The two columns of a row.
+fn cells(answer: impl Fn(TlsVersion) -> Answer) -> String {
+    VERSIONS.map(|version| cell(answer(version))).join(" | ")
+}
+
+fn family_section(family: &Family, members: &[&Known]) -> String {
+    let names: Vec<&str> = members.iter().map(|known| known.name).collect();
+    let (name, names, manner) = (family.name, names.join(", "), family.manner);
+    let mut text = format!("### {name}: {names}\n\n{manner}\n\n");
+    text += "| Fault | TLS 1.2 | TLS 1.3 | Remark |\n|---|---|---|---|\n";
+    for row in family.rows {
+        let faults: Vec<String> = row.faults.iter().map(|f| format!("`{f}`")).collect();
+        let faults = match (row.faults, family.rows) {
+            ([], [_]) => "every fault".to_owned(),
+            ([], _) => "every other".to_owned(),
+            _ => faults.join(", "),
+        };
+        let remark = if row.why.is_empty() { "–" } else { row.why };
+        let cells = cells(|version| row.answer(version));
+        writeln!(text, "| {faults} | {cells} | {remark} |").unwrap();
+    }
+    text + "\n"
+}
+
+/// The tables of the document.
+fn answers() -> String {
+    let families = families();
+    let mut text = String::from("\n");
+    for (family, members) in &families {
+        text += &family_section(family, members);
+    }
+    text += "### Servers that differ from their family\n\n";
+    text += "| Server | Fault | TLS 1.2 | TLS 1.3 | Why |\n|---|---|---|---|---|\n";
+    for known in &SERVERS {
+        for own in known.differences {
+            let cells = cells(|version| known.answer(own.fault, version));
+            let (name, fault, why) = (known.name, own.fault, own.why);
+            writeln!(text, "| {name} | `{fault}` | {cells} | {why} |").unwrap();
+        }
+    }
+    text + "\n"
+}
+
+#[test]
+fn the_document_says_what_the_tests_expect() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/servers.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = text.split_once(BEGIN).expect("the first marker");
+    let (shown, tail) = rest.split_once(END).expect("the second marker");
+    let made = answers();
+    if shown != made && std::env::var_os("SHAKEDOWN_UPDATE").is_some() {
+        std::fs::write(&path, [head, BEGIN, &made, END, tail].concat()).unwrap();
+        return;
+    }
+    assert!(
+        shown == made,
+        "docs/servers.md is not what tests/real_servers expects; run \
+         SHAKEDOWN_UPDATE=1 cargo test --test real_servers and read the diff"
+    );
+}
+
+#[test]
+fn what_is_not_right_has_its_reason_and_nothing_else_has() {
+    for known in &SERVERS {
+        let name = known.name;
+        for fault in IdentityFault::of_clients() {
+            let mut answers = VERSIONS
+                .into_iter()
+                .flat_map(|version| known.answer(fault, version));
+            let is_right = answers.all(|label| right(fault).contains(label));
+            assert_eq!(is_right, known.why(fault).is_empty(), "{name} {fault}");
+        }
+        for own in known.differences {
+            let family = known.family.row(own.fault);
+            let same = (own.tls12, own.tls13) == (family.tls12, family.tls13);
+            assert!(!same, "{name} {}: no difference", own.fault);
+        }
+    }
+}
+
+#[test]
+fn every_server_of_the_script_is_known() {
+    let output = Command::new(script()).arg("names").output().unwrap();
+    let names = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<&str> = names.lines().collect();
+    assert_eq!(names, SERVERS.each_ref().map(|known| known.name));
+    assert_eq!(names, crate::verdicts::TESTED);
+}

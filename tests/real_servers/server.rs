@@ -1,0 +1,140 @@
+//! A real server in the background, with certificates of its own: started and stopped through
+//! `scripts/servers`, skipped or demanded as the environment says.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use shakedown::record::RunRecord;
+
+use crate::common::{against, pki_in, run, scenario};
+use crate::differences::known;
+
+pub fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/servers")
+}
+
+/// Whether the binary of a server is there; panics instead of `false` where it must be.
+pub fn installed(name: &str) -> bool {
+    if std::env::var_os("SHAKEDOWN_SKIP_SERVERS").is_some() {
+        eprintln!("skipped: {name}, because SHAKEDOWN_SKIP_SERVERS is set");
+        return false;
+    }
+    let program = known(name).program;
+    let paths = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
+    let found = paths
+        .split(':')
+        .any(|dir| Path::new(dir).join(program).is_file());
+    let required = std::env::var_os("SHAKEDOWN_REQUIRE_SERVERS").is_some();
+    assert!(
+        found || !required,
+        "{program} is not installed; run scripts/install-deps"
+    );
+    if !found {
+        eprintln!("skipped: {program} is not installed; scripts/install-deps installs it");
+    }
+    found
+}
+
+/// A running server with its certificates; stopped when dropped.
+pub struct Server {
+    name: &'static str,
+    dir: tempfile::TempDir,
+    pub port: u16,
+}
+
+impl Server {
+    /// Starts a server that requires client certificates, unless it is not installed.
+    pub fn start(name: &'static str, flags: &[&str]) -> Option<Self> {
+        if !installed(name) {
+            return None;
+        }
+        Some(Self::start_in(name, flags, |dir| {
+            pki_in(dir);
+        }))
+    }
+
+    /// Starts an installed server with the certificates that `mint` puts into a folder.
+    pub fn start_in(name: &'static str, flags: &[&str], mint: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = dir.path().join("pki");
+        mint(&pki);
+        let run = dir.path().join("run");
+        let output = Command::new(script())
+            .args(["start", name, "--pki"])
+            .arg(&pki)
+            .arg("--run")
+            .arg(&run)
+            .args(flags)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{name}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let line = String::from_utf8(output.stdout).unwrap();
+        let fields: HashMap<&str, &str> = line
+            .split_whitespace()
+            .filter_map(|field| field.split_once('='))
+            .collect();
+        Self {
+            name,
+            port: fields["port"].parse().unwrap(),
+            dir,
+        }
+    }
+
+    pub fn pki(&self) -> PathBuf {
+        self.dir.path().join("pki")
+    }
+
+    fn control(&self, command: &str, extra: &[&str]) -> Output {
+        Command::new(script())
+            .arg(command)
+            .arg("--run")
+            .arg(self.dir.path().join("run"))
+            .args(extra)
+            .output()
+            .unwrap()
+    }
+
+    /// Requests with status 200 in the server's own log, once it has written `expected` or given up.
+    pub fn logged(&self, expected: u64) -> u64 {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            let count = self.log_count();
+            if count >= expected || Instant::now() > deadline {
+                return count;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The same once the server has ended and has no more to write. It is stopped when it has written
+    /// `expected`, so that no line in the making is lost.
+    pub fn logged_at_the_end(&self, expected: u64) -> u64 {
+        self.logged(expected);
+        self.control("stop", &[]);
+        self.log_count()
+    }
+
+    fn log_count(&self) -> u64 {
+        let output = self.control("logcount", &[self.name]);
+        let count = String::from_utf8_lossy(&output.stdout);
+        count.trim().parse().unwrap_or(0)
+    }
+
+    /// Runs `sections` against it with a client identity from `identity` (or none).
+    pub fn load(&self, sections: &str, scheme: &str, identity: Option<&Path>) -> RunRecord {
+        let url = format!("{scheme}://localhost:{}/", self.port);
+        run(against(scenario(sections), &url, &self.pki(), identity))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.control("stop", &[]);
+    }
+}
