@@ -53,6 +53,7 @@ impl Pair {
             roots: Some(pki.roots()),
             crls: &[],
             identity: mutual.then(|| &pki.clients()[0]),
+            resumption: None,
         });
         let roots = pki.roots().to_vec();
         let server = ServerTls::new(&ServerTlsSpec {

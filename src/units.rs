@@ -1,4 +1,4 @@
-//! Quantities as people write them: rates, durations and sizes.
+//! Quantities as people write them: rates, durations, sizes and shares.
 //!
 //! Parsing is strict (a unit is required where leaving it out would be a guess) and every value
 //! prints in a form that parses again to the same value.
@@ -202,6 +202,95 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// A share from 0 to 1, written `0.7`, with at most four decimals so that sessions can be dealt out by
+/// it exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ratio(u16);
+
+impl Ratio {
+    /// None.
+    pub const ZERO: Self = Self(0);
+    /// All.
+    pub const ONE: Self = Self(Self::WHOLE);
+    /// Parts that make the whole.
+    pub const WHOLE: u16 = 10_000;
+
+    /// The share in parts of [`Self::WHOLE`].
+    pub fn parts(self) -> u16 {
+        self.0
+    }
+
+    /// The share as a number.
+    pub fn as_f64(self) -> f64 {
+        f64::from(self.0) / f64::from(Self::WHOLE)
+    }
+
+    /// Builds a share; `None` if it is none, or has more than four decimals.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range is checked before the cast"
+    )]
+    pub fn new(value: f64) -> Option<Self> {
+        let parts = value * f64::from(Self::WHOLE);
+        let whole = (parts - parts.round()).abs() < 1e-6;
+        ((0.0..=1.0).contains(&value) && whole).then(|| Self(parts.round() as u16))
+    }
+
+    fn refused(input: String) -> UnitError {
+        UnitError {
+            input,
+            what: "share",
+            example: "a number from 0 to 1 with at most four decimals, such as 0.7",
+        }
+    }
+}
+
+impl FromStr for Ratio {
+    type Err = UnitError;
+
+    fn from_str(input: &str) -> Result<Self, UnitError> {
+        let value = input.trim().parse().ok();
+        value
+            .and_then(Self::new)
+            .ok_or_else(|| Self::refused(input.to_owned()))
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.as_f64())
+    }
+}
+
+impl Serialize for Ratio {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.as_f64())
+    }
+}
+
+impl<'de> Deserialize<'de> for Ratio {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = f64::deserialize(deserializer)?;
+        let refused = || serde::de::Error::custom(Self::refused(value.to_string()));
+        Self::new(value).ok_or_else(refused)
+    }
+}
+
+impl JsonSchema for Ratio {
+    fn schema_name() -> Cow<'static, str> {
+        "Ratio".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "description": "a share from 0 to 1 with at most four decimals"
+        })
+    }
+}
+
 /// Serialises a quantity as the text people write, so that files and echoes read alike.
 macro_rules! as_text {
     ($type:ty, $name:literal, $about:literal) => {
@@ -308,6 +397,22 @@ mod tests {
         assert_eq!(format_ns(2_000_000_000), "2.00 s");
         assert_eq!(format_count(1_234_567), "1,234,567");
         assert_eq!(format_count(12), "12");
+    }
+
+    #[test]
+    fn shares_are_exact_to_four_decimals() {
+        assert_eq!("0.7".parse::<Ratio>().unwrap().parts(), 7_000);
+        assert_eq!("1".parse::<Ratio>().unwrap(), Ratio::ONE);
+        for bad in ["1.1", "-0.1", "0.00001", "NaN", "half", ""] {
+            let error = bad.parse::<Ratio>().unwrap_err().to_string();
+            assert!(error.contains("0.7"), "{error}");
+        }
+        for parts in 0..=Ratio::WHOLE {
+            let share = Ratio(parts);
+            let json = serde_json::to_string(&share).unwrap();
+            assert_eq!(serde_json::from_str::<Ratio>(&json).unwrap(), share);
+            assert_eq!(share.to_string().parse::<Ratio>().unwrap(), share);
+        }
     }
 
     proptest! {

@@ -55,6 +55,7 @@ fn meet(
         roots: Some(pki.roots()),
         crls: faults.crls(),
         identity: client,
+        resumption: None,
     });
     let mut client = tls.unwrap().connection().unwrap();
     for _ in 0..10 {

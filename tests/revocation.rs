@@ -226,6 +226,7 @@ fn a_list_that_is_none_is_refused_before_any_session() {
         roots: Some(pki.roots()),
         crls: &junk,
         identity: None,
+        resumption: None,
     });
     assert!(matches!(client, Err(TlsConfigError::Verifier(_))));
     let server = ServerTls::new(&ServerTlsSpec {

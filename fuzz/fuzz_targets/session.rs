@@ -80,6 +80,7 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
             server_name: "localhost",
             roots: Some(pki.roots()),
             identity: pki.clients().first().filter(|_| with_certificate),
+            resumption: None,
         })
         .expect("a client")
     };

@@ -59,6 +59,7 @@ impl Progress {
                 self.last = live;
                 self.tick(elapsed);
             }
+            Event::Primed => {}
             Event::End => self.end(),
         }
     }

@@ -86,7 +86,7 @@ struct ThreadArgs {
     #[arg(long, value_name = "LIST")]
     target_cores: Option<String>,
 
-    /// Tickets of the embedded target
+    /// What the embedded target offers for resumption [default: what --resumption needs]
     #[arg(long, value_name = "MODE")]
     target_tickets: Option<super::serve::TicketArg>,
 
@@ -218,7 +218,8 @@ impl ThreadArgs {
             embedded.cores = self.target_cores.clone().or(embedded.cores.take());
             embedded.tickets = self
                 .target_tickets
-                .map_or(embedded.tickets, TicketMode::from);
+                .map(TicketMode::from)
+                .or(embedded.tickets);
             if let Some(key) = &self.target_key {
                 embedded.key.0.clone_from(key);
             }

@@ -106,6 +106,8 @@ pub enum TicketArg {
     Off,
     /// Stateless tickets
     Stateless,
+    /// A session cache: TLS 1.2 session ids, TLS 1.3 tickets that are keys of the cache
+    Stateful,
 }
 
 impl From<TicketArg> for TicketMode {
@@ -113,6 +115,7 @@ impl From<TicketArg> for TicketMode {
         match arg {
             TicketArg::Off => Self::Off,
             TicketArg::Stateless => Self::Stateless,
+            TicketArg::Stateful => Self::Stateful,
         }
     }
 }

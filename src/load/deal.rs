@@ -1,6 +1,9 @@
-//! Which identity comes next: dealt out by share, smoothly, the same way in every trial.
+//! Which identity comes next, and whether its session is resumed: dealt out by share, smoothly, the
+//! same way in every trial.
 
-/// Deals out the identities of a cell: in every `sum of shares` sessions each comes exactly as often
+use crate::units::Ratio;
+
+/// Deals out the identities of a cell, or the kinds of its sessions: in every `sum of shares` sessions each comes exactly as often
 /// as its share, and evenly spread (smooth weighted round-robin, as nginx picks upstream servers).
 #[derive(Debug)]
 pub(super) struct Deal {
@@ -10,6 +13,16 @@ pub(super) struct Deal {
 }
 
 impl Deal {
+    /// What a deal of [`Self::of_ratio`] says of a session that is to be resumed.
+    pub const RESUMED: usize = 0;
+
+    /// Deals out which sessions are resumed, so many as the ratio says.
+    pub fn of_ratio(ratio: Ratio, share: (usize, usize)) -> Self {
+        let (resumed, full) = (ratio.parts(), Ratio::WHOLE - ratio.parts());
+        let common = greatest_common_divisor(resumed, full);
+        Self::new(&[resumed, full].map(|part| u32::from(part / common)), share)
+    }
+
     /// Begins at the part of the cycle that belongs to `worker` of `workers`, so that their sessions
     /// together make whole cycles.
     pub fn new(shares: &[u32], (worker, workers): (usize, usize)) -> Self {
@@ -42,6 +55,15 @@ impl Deal {
     }
 }
 
+/// Of two numbers that are not both zero.
+fn greatest_common_divisor(a: u16, b: u16) -> u16 {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -57,6 +79,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_run_of_sessions_has_its_ratio(parts in 0u16..=10_000, from in 0usize..20_000, length in 1usize..5_000) {
+            let ratio = Ratio::new(f64::from(parts) / 10_000.0).unwrap();
+            let mut deal = Deal::of_ratio(ratio, (0, 1));
+            for _ in 0..from {
+                deal.next();
+            }
+            let resumed = (0..length).filter(|_| deal.next() == Deal::RESUMED).count();
+            let due = ratio.as_f64() * length as f64;
+            prop_assert!((resumed as f64 - due).abs() < 1.000_001, "{resumed} of {length}");
+        }
+
         #[test]
         fn every_cycle_has_every_share(shares in prop::collection::vec(1u32..20, 1..8), cycles in 1usize..4) {
             let cycle = shares.iter().sum::<u32>() as usize;

@@ -14,12 +14,13 @@ use super::LoadPlan;
 use super::control::Interrupt;
 use super::host::{HostCounters, HostWindow};
 use super::preflight::resident_memory;
+use super::prime;
 use super::recorder::LiveCounters;
-use super::worker::{Job, run_trial};
+use super::worker::{Job, Task, work};
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ns_between;
 use crate::scenario::trial_order;
-use crate::stats::{CpuWindow, Throttled, TrialStats};
+use crate::stats::{Accounting, CpuWindow, Throttled, TrialStats};
 
 /// Time between giving out a trial and its start, so that all workers are ready.
 const LEAD: Duration = Duration::from_millis(20);
@@ -75,6 +76,8 @@ pub enum Event {
         /// Index of its cell.
         cell: usize,
     },
+    /// The stores of a cell that resumes sessions are filled, and its load begins.
+    Primed,
     /// A look at a running trial.
     Tick {
         /// Time since the load began, warm-up included.
@@ -99,6 +102,8 @@ pub struct TrialResult {
     pub length_ns: u64,
     /// What was counted.
     pub stats: TrialStats,
+    /// The sessions made ahead of it to fill the stores, where sessions are resumed.
+    pub prime: Option<Accounting>,
     /// The target's CPU in the measure phase, where the target is ours.
     pub target_cpu: Option<CpuWindow>,
     /// Share of all CPU time that the hypervisor gave to others in the measure phase.
@@ -181,7 +186,15 @@ impl Engine {
                     of,
                     cell,
                 });
-                match self.trial(cell, round, control, target, observe) {
+                let primed = self.prime(cell, round, control);
+                if matches!(primed, Ok(Some(_))) {
+                    observe(Event::Primed);
+                }
+                let trial = primed.and_then(|prime| {
+                    let trial = self.trial(cell, round, control, target, observe)?;
+                    Ok(TrialResult { prime, ..trial })
+                });
+                match trial {
                     Ok(result) => results.push(result),
                     Err(error) => return (results, Some(error)),
                 }
@@ -189,6 +202,31 @@ impl Engine {
             }
         }
         (results, None)
+    }
+
+    /// Has every worker fill its stores, if the cell resumes sessions. After an interrupt it is over at
+    /// once, and so is the trial.
+    fn prime(
+        &self,
+        cell: usize,
+        round: usize,
+        control: &watch::Receiver<Interrupt>,
+    ) -> Result<Option<Accounting>, EngineError> {
+        if self.plan.cells[cell].primed.is_empty() {
+            return Ok(None);
+        }
+        self.give_out(Task::Prime, cell, round, Instant::now(), control)?;
+        let mut sum = Accounting::default();
+        for worker in self.active() {
+            match worker.results.recv_timeout(prime::LONGEST + STUCK) {
+                Ok(result) => sum.merge(&result.map_err(EngineError::Worker)?.total),
+                Err(_) => {
+                    self.abandoned.set(true);
+                    return Err(EngineError::Stuck);
+                }
+            }
+        }
+        Ok(Some(sum))
     }
 
     fn trial(
@@ -203,7 +241,7 @@ impl Engine {
         let start = Instant::now() + LEAD;
         let mut watched = Watched::new(start + stop.warmup, start + stop.warmup + stop.duration);
         let started_at = SystemTime::now() + LEAD;
-        self.give_out(cell, round, start, control)?;
+        self.give_out(Task::Trial, cell, round, start, control)?;
         let mut stats = TrialStats::default();
         for worker in self.active() {
             loop {
@@ -243,6 +281,7 @@ impl Engine {
             started_at,
             length_ns: ns_between(start, Instant::now()),
             stats,
+            prime: None,
             target_cpu: watched.target_cpu,
             stolen: watched.host.stolen,
             throttled: watched.host.throttled,
@@ -256,6 +295,7 @@ impl Engine {
 
     fn give_out(
         &self,
+        task: Task,
         cell: usize,
         round: usize,
         start: Instant,
@@ -265,6 +305,7 @@ impl Engine {
         let active = self.active();
         for (index, worker) in active.iter().enumerate() {
             let job = Job {
+                task,
                 plan: Arc::clone(&self.plan),
                 cell,
                 share: (index, active.len()),
@@ -413,7 +454,7 @@ impl Worker {
                     return;
                 }
                 for job in inbox {
-                    if outbox.send(run_trial(&job)).is_err() {
+                    if outbox.send(work(&job)).is_err() {
                         return;
                     }
                 }

@@ -27,6 +27,8 @@ pub(super) struct Env {
     pub tls: Vec<ClientTls>,
     /// Whose turn it is.
     pub deal: RefCell<Deal>,
+    /// Whether the next session of an identity is to be resumed; none where resumption is off.
+    pub resumed: RefCell<Vec<Deal>>,
     pub connector: Connector,
     pub recorder: Rc<Recorder>,
     /// Set once the load has ended: no new sessions, held ones are let go.
@@ -34,12 +36,23 @@ pub(super) struct Env {
 }
 
 impl Env {
-    /// Counts an arrival that becomes an attempt, and deals it its identity.
+    /// Counts an arrival that becomes an attempt, deals it its identity, and plans whether it is
+    /// resumed.
     pub fn begin(&self, scheduled: Instant) -> Attempt {
         let mut attempt = self.recorder.begin(scheduled);
         if self.tls.len() > 1 {
             attempt.present(self.deal.borrow_mut().next());
         }
+        if let Some(deal) = self.resumed.borrow_mut().get_mut(attempt.identity()) {
+            attempt.plan(deal.next() == Deal::RESUMED);
+        }
+        attempt
+    }
+
+    /// Counts an attempt that presents one identity, whoever's turn it is, with a full handshake.
+    pub fn begin_as(&self, identity: usize) -> Attempt {
+        let mut attempt = self.recorder.begin(Instant::now());
+        attempt.present(identity);
         attempt
     }
 

@@ -16,9 +16,11 @@ mod open_loop;
 mod pacer;
 mod plan;
 mod preflight;
+mod prime;
 mod recorder;
 mod schedule;
 mod session;
+mod stock;
 mod worker;
 
 #[cfg(test)]
@@ -30,3 +32,4 @@ pub use pacer::Pacer;
 pub use plan::{CellPlan, LoadPlan};
 pub use preflight::{Preflight, PreflightError, Resources};
 pub use schedule::Schedule;
+pub use stock::Stock;

@@ -18,6 +18,9 @@ pub struct CellPlan {
     pub tls: Vec<Vec<ClientTls>>,
     /// The share of each identity, in the order of the configurations.
     pub shares: Vec<u32>,
+    /// What each worker's store of each identity holds when a trial begins, in tickets; none where
+    /// no session is resumed.
+    pub primed: Vec<usize>,
 }
 
 /// Everything the engine needs.

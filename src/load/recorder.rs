@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 
 use crate::clock::{ns_between, thread_cpu};
 use crate::stats::{
-    CancelPhase, CpuWindow, NotStarted, Observed, OkKind, Outcome, Phase, Sample, Stage, TrialStats,
+    CancelPhase, CpuWindow, NotStarted, Observed, Offer, OkKind, Outcome, Phase, Sample, Stage,
+    TrialStats,
 };
 use crate::tls::Bytes;
 
@@ -168,6 +169,8 @@ impl Recorder {
                 ended_ns: 0,
                 outcome: Outcome::Cancelled(CancelPhase::Drain),
                 identity: None,
+                resumed: None,
+                offer: Offer::default(),
                 observed: None,
                 lag_ns: 0,
                 connect_ns: None,
@@ -274,6 +277,21 @@ impl Attempt {
     /// Says which of the cell's identities it presents.
     pub fn present(&mut self, identity: usize) {
         self.sample.identity = Some(identity);
+    }
+
+    /// Plans whether it resumes an earlier session.
+    pub fn plan(&mut self, resumed: bool) {
+        self.sample.resumed = Some(resumed);
+    }
+
+    /// Whether it is planned to resume an earlier session.
+    pub fn resumes(&self) -> bool {
+        self.sample.resumed == Some(true)
+    }
+
+    /// Notes what became of that plan.
+    pub fn offered(&mut self, offer: Offer) {
+        self.sample.offer = offer;
     }
 
     /// Which of the cell's identities it presents.

@@ -28,7 +28,7 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
             attempt.connected(connected);
             match env.tls_of(&attempt) {
                 None => drive(&env, &mut attempt, PlainStream::new(io), connected).await,
-                Some(tls) => match TlsStream::client(io, tls) {
+                Some(tls) => match TlsStream::resuming(io, tls, attempt.resumes()) {
                     Ok(stream) => drive(&env, &mut attempt, stream, connected).await,
                     Err(fault) => Err(failure(&fault, Stage::Handshake)),
                 },
@@ -64,8 +64,11 @@ async fn drive<S: SessionStream>(
     connected: Instant,
 ) -> Result<(), Failure> {
     let limit = env.timeouts().handshake.0;
-    within(Stage::Handshake, limit, stream.handshake()).await?;
+    attempt.offered(stream.offer());
+    let shaken = within(Stage::Handshake, limit, stream.handshake()).await;
     let finished = Instant::now();
+    attempt.offered(stream.offer());
+    shaken?;
     if let Some(observed) = stream.observed() {
         attempt.handshaken(connected, finished, stream.bytes(), observed);
     }

@@ -18,6 +18,7 @@ use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
 use super::open_loop::OpenLoop;
+use super::prime::prime;
 use super::recorder::{LiveCounters, Recorder};
 use crate::clock::ns_between;
 use crate::scenario::LoadModel;
@@ -28,9 +29,19 @@ use crate::stats::{CancelPhase, TrialStats};
 /// would see the same part of each period only.
 const WATCH_MS: [u64; 4] = [37, 71, 113, 89];
 
-/// One trial as given to a worker.
+/// What a worker is given to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// To fill its stores for the trial that follows.
+    Prime,
+    /// Its part of the trial.
+    Trial,
+}
+
+/// One trial as given to a worker, or the priming ahead of it.
 #[derive(Debug, Clone)]
 pub(super) struct Job {
+    pub task: Task,
     pub plan: Arc<LoadPlan>,
     pub cell: usize,
     /// Which worker of how many that take part.
@@ -43,12 +54,19 @@ pub(super) struct Job {
     pub live: Arc<LiveCounters>,
 }
 
-/// Runs one trial to its end and returns what was counted.
+/// Does a job to its end and returns what was counted.
 ///
 /// # Errors
 ///
 /// Fails if the system gives no runtime or timer.
-pub(super) fn run_trial(job: &Job) -> io::Result<TrialStats> {
+pub(super) fn work(job: &Job) -> io::Result<TrialStats> {
+    match job.task {
+        Task::Prime => prime(job),
+        Task::Trial => run_trial(job),
+    }
+}
+
+fn run_trial(job: &Job) -> io::Result<TrialStats> {
     let measure_from = job.start + job.plan.checked.stop.warmup;
     let site = &job.plan.cells[job.cell];
     let recorder = Rc::new(Recorder::new(
@@ -56,10 +74,14 @@ pub(super) fn run_trial(job: &Job) -> io::Result<TrialStats> {
         measure_from,
         Arc::clone(&job.live),
     ));
+    let tls = site.tls.get(job.share.0).cloned().unwrap_or_default();
+    let resumed = site.cell.resumed.iter();
+    let resumed = resumed.flat_map(|ratio| tls.iter().map(|_| Deal::of_ratio(*ratio, job.share)));
     let env = Rc::new(Env {
         plan: Arc::clone(&job.plan),
         addr: site.addr,
-        tls: site.tls.get(job.share.0).cloned().unwrap_or_default(),
+        resumed: RefCell::new(resumed.collect()),
+        tls: tls.clone(),
         deal: RefCell::new(Deal::new(&site.shares, job.share)),
         connector: Connector::new(&job.plan.sources, job.share.0),
         recorder: Rc::clone(&recorder),
@@ -69,11 +91,20 @@ pub(super) fn run_trial(job: &Job) -> io::Result<TrialStats> {
     let result = runtime.block_on(trial(job, &env));
     // Whatever is still in flight is dropped here and counts itself as cancelled.
     drop(runtime);
-    result.map(|()| recorder.take())
+    result?;
+    let mut stats = recorder.take();
+    for counts in tls
+        .iter()
+        .filter_map(|tls| Some(tls.store()?.take_counts()))
+    {
+        stats.resumption.harvested += counts.harvested;
+        stats.resumption.dropped += counts.dropped;
+    }
+    Ok(stats)
 }
 
 /// The single-threaded runtime of one trial; dropping it drops every session.
-fn runtime() -> io::Result<LocalRuntime> {
+pub(super) fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())

@@ -147,6 +147,7 @@ pub async fn probe(plan: &ProbePlan) -> Result<ProbeReport, ProbeError> {
         roots: plan.roots.as_deref(),
         crls: &plan.crls,
         identity: plan.identity.as_ref(),
+        resumption: None,
     })?;
     let facts = session::run(plan, &tls, &capture).await;
     Ok(explain::report(plan, &facts, OffsetDateTime::now_utc()))

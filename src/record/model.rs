@@ -13,7 +13,7 @@ use crate::affinity::Placement;
 use crate::scenario::{AuthMode, Cell, Scenario};
 use crate::stats::{
     Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Proof,
-    TargetCounts,
+    ResumptionCounts, TargetCounts,
 };
 
 /// Version of the result file's shape.
@@ -175,6 +175,13 @@ pub struct TrialRecord {
     pub proofs: BTreeMap<Proof, u64>,
     /// What was negotiated, over the handshakes of the measure phase.
     pub observed: Vec<ObservedRecord>,
+    /// What became of the plan to resume sessions; `null` where resumption is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumption: Option<ResumptionCounts>,
+    /// Full sessions made ahead of the trial to fill the stores, of no other count or figure; `null`
+    /// where no session was to be resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prime: Option<Accounting>,
     /// CPU of the workers in the measure phase.
     pub worker_cpu: WindowRecord,
     /// CPU of the embedded target in the measure phase.
@@ -188,7 +195,7 @@ pub struct TrialRecord {
     /// Times in the measure phase in which a worker stood still.
     #[serde(default)]
     pub stalls: StallRecord,
-    /// The embedded target's own counts over the whole trial.
+    /// The embedded target's own counts over the whole trial, priming left out.
     pub target_counts: Option<TargetCounts>,
     /// Attempts in flight on average over the measure phase.
     pub in_flight_mean: f64,
@@ -316,6 +323,9 @@ pub struct ObservedRecord {
     pub certificate_sent: bool,
     /// The protocol chosen by ALPN.
     pub alpn: Option<String>,
+    /// Whether an earlier session was resumed. Then nobody signs and no certificate is asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resumed: bool,
 }
 
 /// CPU of a set of threads over a stretch of time.

@@ -43,6 +43,8 @@ pub(super) fn trial(
             .iter()
             .map(|(o, n)| observed(o, *n))
             .collect(),
+        resumption: cell.resumed.map(|_| stats.resumption),
+        prime: result.prime.clone(),
         worker_cpu: window(&stats.worker_cpu),
         target_cpu: result.target_cpu.as_ref().map(window),
         stolen: result.stolen,
@@ -113,6 +115,7 @@ fn observed(observed: &Observed, count: u64) -> ObservedRecord {
         certificate_requested: observed.certificate_requested,
         certificate_sent: observed.certificate_sent,
         alpn: observed.alpn.map(|id| id.to_string()),
+        resumed: observed.resumed,
     }
 }
 

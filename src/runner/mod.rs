@@ -212,6 +212,7 @@ impl Prepared {
                     let after = self.target_counts(cell);
                     counts.push(before.zip(after).map(|(b, a)| a.since(&b)));
                 }
+                Event::Primed => current.1 = self.target_counts(current.0),
                 Event::Tick { .. } => {}
             }
             observe(event);

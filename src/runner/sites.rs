@@ -7,10 +7,11 @@ use super::RunError;
 use super::address::{self, Resolved};
 use super::identities::Identities;
 use super::target::Embedded;
-use crate::load::CellPlan;
+use crate::load::{CellPlan, Stock};
 use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity, load_crls, load_roots};
-use crate::scenario::{AuthMode, Cell, Checked, EmbeddedTarget};
-use crate::tls::{ClientTls, ClientTlsSpec};
+use crate::scenario::{AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode};
+use crate::tls::{ClientTls, ClientTlsSpec, ResumptionSpec, TicketUse};
+use crate::units::Ratio;
 
 /// The sites of a plan, with what came with them.
 pub(super) struct Sites {
@@ -28,7 +29,7 @@ impl Sites {
         cores: Vec<Option<usize>>,
         workers: usize,
     ) -> Result<Self, RunError> {
-        let embedded = Embedded::start(checked, settings, cores)?;
+        let embedded = Embedded::start(checked, settings, cores, workers)?;
         let identities = embedded.identities(&checked.scenario)?;
         let side = ClientSide {
             checked,
@@ -108,9 +109,15 @@ impl ClientSide<'_> {
                 .map(|presented| (presented.share, presented.identity.as_ref()))
                 .collect(),
         };
+        let shares: Vec<u32> = presented.iter().map(|(share, _)| *share).collect();
+        let of = shares.iter().sum();
+        let stock = |share: u32| Stock::of(&self.checked.load, self.workers, (share, of));
         let per_worker = || {
             let all = presented.iter();
-            all.map(|(_, identity)| self.tls(cell, *identity)).collect()
+            let tls = |(share, identity): &(u32, Option<&Identity>)| {
+                self.tls(cell, *identity, stock(*share).capacity)
+            };
+            all.map(tls).collect()
         };
         Ok(CellPlan {
             cell: cell.clone(),
@@ -118,13 +125,26 @@ impl ClientSide<'_> {
             tls: (0..self.workers)
                 .map(|_| per_worker())
                 .collect::<Result<_, _>>()?,
-            shares: presented.iter().map(|(share, _)| *share).collect(),
+            primed: if cell.resumed.is_some_and(|ratio| ratio > Ratio::ZERO) {
+                let primed = shares.iter().map(|share| stock(*share).primed);
+                let reuse = self.checked.scenario.resumption.reuse;
+                primed.map(|count| if reuse { 1 } else { count }).collect()
+            } else {
+                Vec::new()
+            },
+            shares,
         })
     }
 
     /// A configuration of its own for every worker, so that nothing is shared on the hot path.
-    fn tls(&self, cell: &Cell, identity: Option<&Identity>) -> Result<ClientTls, RunError> {
+    fn tls(
+        &self,
+        cell: &Cell,
+        identity: Option<&Identity>,
+        capacity: usize,
+    ) -> Result<ClientTls, RunError> {
         let tls = &self.checked.scenario.tls;
+        let resumption = &self.checked.scenario.resumption;
         let spec = ClientTlsSpec {
             versions: &cell.versions,
             groups: &tls.groups,
@@ -134,6 +154,17 @@ impl ClientSide<'_> {
             roots: self.roots,
             crls: self.crls,
             identity,
+            // A cell whose share is 0 takes tickets as the others do, so that they compare.
+            resumption: cell.resumed.map(|_| ResumptionSpec {
+                by_id_only: resumption.mode == ResumptionMode::SessionId,
+                capacity,
+                ticket_use: if resumption.reuse {
+                    TicketUse::Reused
+                } else {
+                    TicketUse::Once
+                },
+                request: resumption.tickets,
+            }),
         };
         ClientTls::new(&spec).map_err(|source| RunError::Tls {
             cell: cell.name.clone(),

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::RunError;
 use super::identities::Identities;
-use crate::load::TargetView;
+use crate::load::{Stock, TargetView};
 use crate::pki::{CertificateRevocationListDer, Faults, KeyAlgorithm, Pki, PkiError, PkiSpec};
 use crate::scenario::{
     AuthMode, Cell, Checked, EmbeddedTarget, IdentityFault, IdentitySection, ProtocolKind,
     ProtocolPlan, Scenario, TlsVersion,
 };
 use crate::target::{ListenerSpec, Target, TargetSpec};
-use crate::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
+use crate::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
 
 /// A running embedded target with the authority that signed for both ends.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ impl Embedded {
         checked: &Checked,
         settings: &EmbeddedTarget,
         cores: Vec<Option<usize>>,
+        workers: usize,
     ) -> Result<Self, RunError> {
         let key: KeyAlgorithm = settings.key.0.parse()?;
         let spec = PkiSpec {
@@ -46,7 +47,8 @@ impl Embedded {
             .cells
             .iter()
             .map(|cell| {
-                let tls = server_tls(cell, checked, settings, &pki, faults.as_ref());
+                let supply = supply(cell, checked, settings, workers);
+                let tls = server_tls(cell, checked, settings, supply, &pki, faults.as_ref());
                 let tls = tls.map_err(|source| RunError::Tls {
                     cell: cell.name.clone(),
                     source,
@@ -118,10 +120,29 @@ fn protocol(plan: &ProtocolPlan) -> ProtocolKind {
     }
 }
 
+/// How much a cell's listener offers for resumption: its cache is sized to what the stores of all
+/// workers keep.
+fn supply(
+    cell: &Cell,
+    checked: &Checked,
+    settings: &EmbeddedTarget,
+    workers: usize,
+) -> TicketSupply {
+    let identities = checked.scenario.identities.iter();
+    let presented = identities.filter(|identity| cell.identities.contains(&identity.name));
+    let shares: Vec<u32> = presented.map(IdentitySection::share).collect();
+    let shares = if shares.is_empty() { &[1][..] } else { &shares };
+    TicketSupply {
+        count: settings.tickets_sent(),
+        cached: Stock::cached(&checked.load, workers, shares),
+    }
+}
+
 fn server_tls(
     cell: &Cell,
     checked: &Checked,
     settings: &EmbeddedTarget,
+    supply: TicketSupply,
     pki: &Pki,
     faults: Option<&Faults>,
 ) -> Result<Option<ServerTls>, crate::tls::TlsConfigError> {
@@ -138,8 +159,8 @@ fn server_tls(
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
         identity: marred.unwrap_or_else(|| pki.server()),
         auth,
-        tickets: settings.tickets,
+        tickets: settings.tickets_for(checked.scenario.resumption.mode),
         alpn: &checked.scenario.tls.alpn,
     };
-    ServerTls::new(&spec).map(Some)
+    ServerTls::supplying(&spec, supply).map(Some)
 }

@@ -7,18 +7,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{AuthMode, IdentityFault, IdentitySection, Matrix, TlsVersion};
+use crate::units::Ratio;
 
 /// One point of the expanded matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version if it is varied and
-    /// the identity or fault behind a slash, as in `mtls1.3/expired`.
+    /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version if it is varied,
+    /// `-resumed` with the percentage below 100, and the identity or fault behind a slash, as in
+    /// `mtls1.3-resumed50/expired`.
     pub name: String,
     /// Who is authenticated.
     pub auth: AuthMode,
     /// The TLS versions offered, none for plain TCP.
     pub versions: Vec<TlsVersion>,
+    /// The share of its sessions that is planned to be resumed; none where resumption is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Ratio>,
     /// Names of the identities presented, in turn by their shares; none where the scenario has but
     /// one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -29,8 +34,14 @@ pub struct Cell {
 }
 
 impl Matrix {
-    /// Expands to cells, in the order written, without repetitions.
-    pub fn cells(&self, default_auth: AuthMode, identities: &[IdentitySection]) -> Vec<Cell> {
+    /// Expands to cells, in the order written, without repetitions. `resumed` are the shares of
+    /// resumed sessions, a TLS cell each; none where resumption is off.
+    pub fn cells(
+        &self,
+        default_auth: AuthMode,
+        identities: &[IdentitySection],
+        resumed: &[Ratio],
+    ) -> Vec<Cell> {
         let auths = if self.auth.is_empty() {
             &[default_auth][..]
         } else {
@@ -49,10 +60,14 @@ impl Matrix {
                     [version] if self.tls.len() > 1 => format!("{}{version}", auth.label()),
                     _ => auth.label().to_owned(),
                 };
-                for cell in self.variants(&name, auth, &versions, identities) {
-                    if cells.iter().all(|known| known.name != cell.name) {
-                        cells.push(cell);
-                    }
+                for share in shares(auth, resumed) {
+                    let name = format!("{name}{}", suffix(share));
+                    let mut variants = self.variants(&name, auth, &versions, identities);
+                    variants.retain(|cell| cells.iter().all(|known| known.name != cell.name));
+                    cells.extend(variants.into_iter().map(|cell| Cell {
+                        resumed: share,
+                        ..cell
+                    }));
                 }
             }
         }
@@ -72,6 +87,7 @@ impl Matrix {
             name,
             auth,
             versions: versions.to_vec(),
+            resumed: None,
             identities,
             server_fault,
         };
@@ -90,6 +106,24 @@ impl Matrix {
             cells.push(cell(name, Vec::new(), Some(*fault)));
         }
         cells
+    }
+}
+
+/// The shares of resumed sessions that cells of one authentication mode have.
+fn shares(auth: AuthMode, resumed: &[Ratio]) -> Vec<Option<Ratio>> {
+    if auth == AuthMode::None || resumed.is_empty() {
+        vec![None]
+    } else {
+        resumed.iter().copied().map(Some).collect()
+    }
+}
+
+/// What a share of resumed sessions adds to a cell's name.
+fn suffix(share: Option<Ratio>) -> String {
+    match share {
+        None | Some(Ratio::ZERO) => String::new(),
+        Some(Ratio::ONE) => "-resumed".to_owned(),
+        Some(share) => format!("-resumed{}", f64::from(share.parts()) / 100.0),
     }
 }
 
@@ -117,7 +151,7 @@ mod tests {
 
     fn names(matrix: &Matrix) -> Vec<String> {
         matrix
-            .cells(AuthMode::Server, &[])
+            .cells(AuthMode::Server, &[], &[])
             .into_iter()
             .map(|c| c.name)
             .collect()
@@ -158,7 +192,7 @@ mod tests {
             auth: vec![AuthMode::Server, AuthMode::Mutual],
             ..Matrix::default()
         };
-        let cells = matrix.cells(AuthMode::Mutual, &identities);
+        let cells = matrix.cells(AuthMode::Mutual, &identities, &[]);
         assert_eq!(cells[0].identities, [""; 0]);
         assert_eq!(
             (cells.len(), &cells[1].identities[..]),
@@ -167,7 +201,7 @@ mod tests {
         matrix.identity = vec!["good".to_owned(), "bad".to_owned()];
         matrix.server_fault = vec![IdentityFault::WrongName];
         let names: Vec<String> = matrix
-            .cells(AuthMode::Mutual, &identities)
+            .cells(AuthMode::Mutual, &identities, &[])
             .into_iter()
             .map(|c| c.name)
             .collect();
@@ -181,6 +215,30 @@ mod tests {
                 "mtls/server-wrong-name"
             ]
         );
+    }
+
+    #[test]
+    fn shares_of_resumed_sessions_are_cells_of_tls_only() {
+        let matrix = Matrix {
+            auth: vec![AuthMode::None, AuthMode::Mutual],
+            tls: vec![TlsVersion::Tls12, TlsVersion::Tls13],
+            ..Matrix::default()
+        };
+        let shares = ["0", "0.5", "0.125", "1"].map(|share| share.parse().unwrap());
+        let cells = matrix.cells(AuthMode::Mutual, &[], &shares);
+        let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
+        assert_eq!(
+            names[..5],
+            [
+                "tcp",
+                "mtls1.2",
+                "mtls1.2-resumed50",
+                "mtls1.2-resumed12.5",
+                "mtls1.2-resumed"
+            ]
+        );
+        assert_eq!((cells.len(), cells[0].resumed), (9, None));
+        assert_eq!(cells[3].resumed, Some(shares[2]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::check_load::{load, stop, timeouts};
 use super::error::Problem;
 use super::identity;
 use super::request::http_request;
+use super::resumption;
 use super::url::{Scheme, Url, parse_resolve, parse_url};
 use super::{
     Arrivals, AuthMode, Cell, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
@@ -204,6 +205,7 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
                 "write at least 1",
             ));
         }
+        resumption::check_target(scenario, &embedded)?;
         return Ok(TargetPlan::Embedded(embedded));
     };
     if section.embedded.is_some() {
@@ -246,7 +248,11 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
         _ if url.is_none() || scenario.presents() => AuthMode::Mutual,
         _ => AuthMode::Server,
     };
-    let cells = scenario.matrix.cells(default_auth, &scenario.identities);
+    let cells = scenario.matrix.cells(
+        default_auth,
+        &scenario.identities,
+        &resumption::shares(scenario),
+    );
     let mutual = cells.iter().any(|c| c.auth == AuthMode::Mutual);
     let any_tls = cells.iter().any(|c| c.auth != AuthMode::None);
     let tls = &scenario.tls;
@@ -316,6 +322,7 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
         ));
     }
     identity::check(scenario, mutual)?;
+    resumption::check(scenario, &cells)?;
     Ok(cells)
 }
 

@@ -14,6 +14,7 @@ mod identity;
 mod model;
 mod profile;
 mod request;
+mod resumption;
 mod url;
 
 pub use audit::Audit;
@@ -29,6 +30,7 @@ pub use model::{
     TlsSection, TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
+pub use resumption::{ResumptionMode, ResumptionSection};
 
 /// The scenario that `shakedown run` takes without arguments, as shipped in `scenarios/`.
 pub const QUICK: &str = include_str!("../../scenarios/mtls-tax.toml");

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Expect, IdentityFault, IdentitySection};
-use crate::units::{ByteSize, Rate, Span};
+use super::{Expect, IdentityFault, IdentitySection, ResumptionSection};
+use crate::units::{ByteSize, Rate, Ratio, Span};
 
 /// A whole scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,9 @@ pub struct Scenario {
     /// What must become of the sessions of every cell, unless their identity says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expect>,
+    /// Whether sessions are resumed, by what, and how many of them.
+    #[serde(default, skip_serializing_if = "ResumptionSection::is_empty")]
+    pub resumption: ResumptionSection,
     /// What happens on a session once it is up.
     #[serde(default)]
     pub protocol: ProtocolSection,
@@ -74,6 +77,7 @@ impl Default for Scenario {
             identity: None,
             identities: Vec::new(),
             expect: None,
+            resumption: ResumptionSection::default(),
             protocol: ProtocolSection::default(),
             load: LoadSection::default(),
             workers: WorkerSection::default(),
@@ -142,8 +146,12 @@ pub struct EmbeddedTarget {
     pub cores: Option<String>,
     /// Key algorithm of the minted certificates: p256, p384, rsa2048, rsa3072 or ed25519.
     pub key: KeyName,
-    /// Whether TLS 1.3 tickets are sent after the handshake.
-    pub tickets: TicketMode,
+    /// What it offers for resumption; what the scenario's `resumption` needs if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tickets: Option<TicketMode>,
+    /// TLS 1.3 tickets after each handshake, unless the client asks for a number; 2 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket_count: Option<u8>,
 }
 
 impl Default for EmbeddedTarget {
@@ -152,7 +160,8 @@ impl Default for EmbeddedTarget {
             threads: 1,
             cores: None,
             key: KeyName("p256".to_owned()),
-            tickets: TicketMode::Off,
+            tickets: None,
+            ticket_count: None,
         }
     }
 }
@@ -168,8 +177,10 @@ pub struct KeyName(pub String);
 pub enum TicketMode {
     /// No tickets and no session cache: every handshake is full.
     Off,
-    /// Stateless tickets.
+    /// Stateless tickets: the session is in them, encrypted.
     Stateless,
+    /// A session cache: TLS 1.2 session ids, and TLS 1.3 tickets that are keys of the cache.
+    Stateful,
 }
 
 /// TLS parameters of the client.
@@ -389,6 +400,9 @@ pub struct Matrix {
     pub auth: Vec<AuthMode>,
     /// TLS versions, a cell each; if left out one cell offers both.
     pub tls: Vec<TlsVersion>,
+    /// Shares of sessions that are resumed, a cell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<Ratio>,
     /// Names of `identities`, a cell each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub identity: Vec<String>,

@@ -10,6 +10,7 @@ mod histogram;
 mod labels;
 mod observed;
 mod outcome;
+mod resumption;
 mod spread;
 mod stalls;
 mod target_counts;
@@ -25,6 +26,7 @@ pub use outcome::{
     CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,
     Stage,
 };
+pub use resumption::{Offer, ResumptionCounts};
 pub use spread::Spread;
 pub use stalls::{Stalls, Throttled};
 pub use target_counts::TargetCounts;

@@ -26,6 +26,8 @@ pub struct Observed {
     pub certificate_sent: bool,
     /// The protocol that ALPN chose.
     pub alpn: Option<AlpnId>,
+    /// Whether an earlier session was resumed: then nobody signed, and nobody asked for a certificate.
+    pub resumed: bool,
 }
 
 /// An ALPN protocol id (RFC 7301), small enough to be copied; ids longer than 15 bytes, of which the

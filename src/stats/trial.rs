@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Accounting, CancelPhase, CutOff, LatencyHistogram, NotStarted, Observed, ObservedTally, OkKind,
-    Outcome, Proof, Stage, Stalls,
+    Accounting, CancelPhase, CutOff, LatencyHistogram, NotStarted, Observed, ObservedTally, Offer,
+    OkKind, Outcome, Proof, ResumptionCounts, Stage, Stalls,
 };
 
 /// The part of a trial that an arrival falls into by its scheduled start.
@@ -75,6 +75,10 @@ pub struct Sample {
     pub outcome: Outcome,
     /// Which of the cell's identities it presented, where there are several.
     pub identity: Option<usize>,
+    /// Whether it was planned to resume an earlier session; `None` where resumption is off.
+    pub resumed: Option<bool>,
+    /// What became of that plan.
+    pub offer: Offer,
     /// What its handshake negotiated, if one completed.
     pub observed: Option<Observed>,
     /// See [`Metric::Lag`].
@@ -188,6 +192,8 @@ pub struct TrialStats {
     pub proofs: BTreeMap<Proof, u64>,
     /// What was negotiated, over handshakes of the measure phase that the client finished.
     pub observed: ObservedTally,
+    /// What became of the plan to resume sessions; zeros where resumption is off.
+    pub resumption: ResumptionCounts,
     /// The workers' CPU time in the measure phase.
     pub worker_cpu: CpuWindow,
     /// Σ over attempts of the time in flight within the CPU window, in session-nanoseconds.
@@ -258,6 +264,11 @@ impl TrialStats {
     }
 
     fn measure(&mut self, sample: &Sample) {
+        if let Some(planned) = sample.resumed {
+            let observed = sample.observed.as_ref();
+            self.resumption
+                .add(planned, sample.offer, observed, &sample.outcome);
+        }
         if let Some(observed) = sample.observed {
             self.observed.add(observed, 1);
         }
@@ -302,6 +313,7 @@ impl TrialStats {
             *self.proofs.entry(*proof).or_default() += count;
         }
         self.observed.merge(&other.observed);
+        self.resumption.merge(&other.resumption);
         self.worker_cpu.merge(&other.worker_cpu);
         self.in_flight_area_ns += other.in_flight_area_ns;
         self.lost_while_held += other.lost_while_held;
@@ -349,6 +361,8 @@ mod tests {
             ended_ns: 1_500_000_000,
             outcome,
             identity: None,
+            resumed: None,
+            offer: Offer::default(),
             observed: None,
             lag_ns: 10,
             connect_ns: Some(100),

@@ -14,11 +14,11 @@ use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore, SupportedProt
 
 use super::Fault;
 use super::names::{cipher_suite_name, group_name};
-use super::resume::{SessionStore, TicketUse};
 use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
+use super::resume::{SessionStore, TicketUse};
 use super::short_rsa;
 use crate::pki::Identity;
-use crate::scenario::{ResumptionMode, TlsVersion};
+use crate::scenario::TlsVersion;
 
 /// Groups offered unless others are asked for: X25519 first, so that every provider and server
 /// compares on the same one. The curves of ECDSA certificates follow, since a TLS 1.2 server may
@@ -103,16 +103,31 @@ pub struct ClientTlsSpec<'a> {
 /// How a client resumes sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ResumptionSpec {
-    /// By what.
-    pub mode: ResumptionMode,
+    /// Whether TLS 1.2 sessions are resumed by session id only.
+    pub by_id_only: bool,
     /// Most tickets to keep; the oldest are dropped.
     pub capacity: usize,
     /// How often a ticket may be offered.
     pub ticket_use: TicketUse,
     /// TLS 1.3 tickets to ask for per session (RFC 9149); `None` leaves it to the server.
     pub request: Option<u8>,
-    /// Whether requests are sent as early data (RFC 8446 section 2.3) where the ticket allows it.
-    pub early_data: bool,
+}
+
+/// What a client keeps to resume by.
+#[derive(Debug, Clone)]
+struct Resuming {
+    store: Arc<SessionStore>,
+    /// Bytes of a `ClientHello` that offers nothing, record header included.
+    full_hello: u64,
+}
+
+/// A session that has not sent anything yet.
+pub(super) struct Begun {
+    pub conn: ClientConnection,
+    /// Whether the store had something for it to offer.
+    pub given: bool,
+    /// Bytes of its `ClientHello` if it offers nothing; zero where nothing is ever resumed.
+    pub full_hello: u64,
 }
 
 /// A client configuration with the name it connects to.
@@ -120,7 +135,7 @@ pub struct ResumptionSpec {
 pub struct ClientTls {
     pub(super) config: Arc<ClientConfig>,
     pub(super) server_name: ServerName<'static>,
-    store: Option<Arc<SessionStore>>,
+    resuming: Option<Resuming>,
 }
 
 impl ClientTls {
@@ -148,27 +163,38 @@ impl ClientTls {
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
     pub fn connection(&self) -> Result<ClientConnection, Fault> {
-        self.begin(false).map(|(connection, _)| connection)
+        self.begin(false).map(|begun| begun.conn)
     }
 
-    /// Begins a session, and says whether it was given a ticket: never without `resume`.
+    /// Begins a session that offers to resume an earlier one, which the caller drives in memory; a full
+    /// one where nothing is in store.
     ///
     /// # Errors
     ///
     /// Fails as [`Self::connection`] does.
-    pub fn begin(&self, resume: bool) -> Result<(ClientConnection, bool), Fault> {
-        let begin =
-            || ClientConnection::new(Arc::clone(&self.config), self.server_name.clone());
-        let (begun, given) = match &self.store {
-            Some(store) => store.offering(resume, begin),
-            None => (begin(), false),
-        };
-        Ok((begun.map_err(Fault::Tls)?, given))
+    pub fn resuming_connection(&self) -> Result<ClientConnection, Fault> {
+        self.begin(true).map(|begun| begun.conn)
     }
 
-    /// Where its sessions' tickets are kept, if they are.
+    pub(super) fn begin(&self, resume: bool) -> Result<Begun, Fault> {
+        let begin = || ClientConnection::new(Arc::clone(&self.config), self.server_name.clone());
+        let (conn, given, full_hello) = match &self.resuming {
+            Some(Resuming { store, full_hello }) => {
+                let (conn, given) = store.offering(resume, begin);
+                (conn, given, *full_hello)
+            }
+            None => (begin(), false, 0),
+        };
+        Ok(Begun {
+            conn: conn.map_err(Fault::Tls)?,
+            given,
+            full_hello,
+        })
+    }
+
+    /// Where what it can resume by is kept; none where resumption is off.
     pub fn store(&self) -> Option<&SessionStore> {
-        self.store.as_deref()
+        self.resuming.as_ref().map(|resuming| &*resuming.store)
     }
 
     /// Puts a configuration together from its parts. What the callbacks are wrapped in is the
@@ -190,23 +216,40 @@ impl ClientTls {
         config.resumption = Resumption::disabled();
         let store = spec.resumption.map(|spec| resume(&mut config, spec));
         config.alpn_protocols = spec.alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
-        Ok(Self {
+        let mut tls = Self {
             config: Arc::new(config),
             server_name,
-            store,
-        })
+            resuming: None,
+        };
+        if let Some(store) = store {
+            let full_hello = tls.full_hello().map_err(TlsConfigError::NothingLeft)?;
+            tls.resuming = Some(Resuming { store, full_hello });
+        }
+        Ok(tls)
+    }
+
+    /// The size of a `ClientHello` that offers nothing. It is the same for every session of a
+    /// configuration, so that a larger one is known to offer something.
+    fn full_hello(&self) -> Result<u64, Error> {
+        let mut conn = ClientConnection::new(Arc::clone(&self.config), self.server_name.clone())?;
+        let mut hello = Vec::new();
+        while conn.wants_write() {
+            conn.write_tls(&mut hello)
+                .map_err(|error| Error::General(error.to_string()))?;
+        }
+        Ok(hello.len() as u64)
     }
 }
 
 /// Switches resumption on, with a store of the configuration's own.
 fn resume(config: &mut ClientConfig, spec: ResumptionSpec) -> Arc<SessionStore> {
     let store = Arc::new(SessionStore::new(spec.capacity, spec.ticket_use));
-    let by_tls12 = match spec.mode {
-        ResumptionMode::SessionId => Tls12Resumption::SessionIdOnly,
-        ResumptionMode::Ticket => Tls12Resumption::SessionIdOrTickets,
+    let by_tls12 = if spec.by_id_only {
+        Tls12Resumption::SessionIdOnly
+    } else {
+        Tls12Resumption::SessionIdOrTickets
     };
     config.resumption = Resumption::store(Arc::clone(&store) as _).tls12_resumption(by_tls12);
-    config.enable_early_data = spec.early_data;
     config.send_ticket_request = spec.request.map(|count| TicketRequest {
         new_session_count: count,
         resumption_count: count,

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use super::Fault;
 use super::quota::Quota;
 use super::session::{Bytes, Marks, SessionStream};
-use crate::stats::{Observed, OkKind};
+use crate::stats::{Observed, Offer, OkKind};
 
 /// A TCP connection that counts and marks like a TLS session.
 #[derive(Debug)]
@@ -56,6 +56,10 @@ impl SessionStream for PlainStream {
 
     fn observed(&self) -> Option<Observed> {
         None
+    }
+
+    fn offer(&self) -> Offer {
+        Offer::Undecided
     }
 
     fn finish_proves_acceptance(&self) -> bool {

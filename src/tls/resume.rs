@@ -11,22 +11,22 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// How many sessions one ticket may resume.
+/// Whether several sessions may be resumed from the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TicketUse {
-    /// One (RFC 8446 appendix C.4), so that an observer cannot link sessions.
+    /// What was offered is gone (RFC 8446 appendix C.4), until a server gives something new. TLS 1.2
+    /// is different: a session that was resumed comes back, since its server need not give another.
     Once,
-    /// Any number, as long as the server takes it. TLS 1.2 only: rustls lets go of a TLS 1.3
-    /// ticket once it was offered.
+    /// What was offered stays. TLS 1.2 only: rustls lets go of a TLS 1.3 ticket once it was offered.
     Reused,
 }
 
-/// What the store did in one trial.
+/// What the store took in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreCounts {
-    /// Tickets, or TLS 1.2 sessions, that servers gave us.
+    /// Tickets, or TLS 1.2 sessions, that went in.
     pub harvested: u64,
-    /// Those of them that were dropped because the store was full; the oldest go first.
+    /// Those that were dropped because the store was full; the oldest go first.
     pub dropped: u64,
 }
 
@@ -121,14 +121,15 @@ impl ClientSessionStore for SessionStore {
         self.with(|inner| keep(&mut inner.tls12, value, capacity, &mut inner.counts));
     }
 
+    /// The oldest, so that none grows older than it takes the store to turn over: servers forget.
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
         self.with(|inner| {
-            let newest = inner.offering.then(|| inner.tls12.pop_back()).flatten()?;
+            let oldest = inner.offering.then(|| inner.tls12.pop_front()).flatten()?;
             if self.ticket_use == TicketUse::Reused {
-                inner.tls12.push_back(newest.clone());
+                inner.tls12.push_back(oldest.clone());
             }
             inner.given = true;
-            Some(newest)
+            Some(oldest)
         })
     }
 
@@ -144,9 +145,9 @@ impl ClientSessionStore for SessionStore {
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
         self.with(|inner| {
-            let newest = inner.offering.then(|| inner.tls13.pop_back()).flatten()?;
+            let oldest = inner.offering.then(|| inner.tls13.pop_front()).flatten()?;
             inner.given = true;
-            Some(newest)
+            Some(oldest)
         })
     }
 }

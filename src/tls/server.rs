@@ -8,6 +8,7 @@ use rustls::{ServerConfig, crypto::aws_lc_rs};
 use tokio::net::TcpStream;
 
 use super::config::{TlsConfigError, certified, protocol_versions, root_store};
+use super::server_sessions::ServerSessions;
 use super::{Fault, TlsStream};
 use crate::pki::Identity;
 use crate::scenario::{TicketMode, TlsVersion};
@@ -60,6 +61,27 @@ pub struct ServerTls {
     config: Arc<ServerConfig>,
 }
 
+/// How much a server offers for resumption, where it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TicketSupply {
+    /// TLS 1.3 tickets after a handshake in which the client asked for no number.
+    pub count: u8,
+    /// Sessions that are kept at least, by a server that keeps them.
+    pub cached: usize,
+}
+
+impl Default for TicketSupply {
+    fn default() -> Self {
+        Self {
+            count: 2,
+            cached: 4_096,
+        }
+    }
+}
+
+/// Most TLS 1.3 tickets that a client is given when it asks for a number (RFC 9149).
+const MOST_TICKETS: usize = 8;
+
 impl ServerTls {
     /// Builds the configuration. Every group of the provider is accepted: the client pins them.
     ///
@@ -67,6 +89,18 @@ impl ServerTls {
     ///
     /// Fails where key, roots or revocation lists are unusable.
     pub fn new(spec: &ServerTlsSpec<'_>) -> Result<Self, TlsConfigError> {
+        Self::supplying(spec, TicketSupply::default())
+    }
+
+    /// Builds the configuration with a supply of tickets or sessions to suit the load.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::new`] does.
+    pub fn supplying(
+        spec: &ServerTlsSpec<'_>,
+        supply: TicketSupply,
+    ) -> Result<Self, TlsConfigError> {
         let mut provider = aws_lc_rs::default_provider();
         provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS.to_vec();
         let provider = Arc::new(provider);
@@ -98,13 +132,21 @@ impl ServerTls {
         };
         let mut config =
             builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));
-        config.session_storage = Arc::new(NoServerSessionStorage {});
         config.alpn_protocols = spec.alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = usize::from(supply.count);
+        config.max_tls13_tickets = MOST_TICKETS;
         match spec.tickets {
-            TicketMode::Off => config.send_tls13_tickets = 0,
+            TicketMode::Off => {
+                config.send_tls13_tickets = 0;
+                config.max_tls13_tickets = 0;
+            }
             TicketMode::Stateless => {
                 config.ticketer =
                     aws_lc_rs::Ticketer::new().map_err(TlsConfigError::NothingLeft)?;
+            }
+            TicketMode::Stateful => {
+                config.session_storage = Arc::new(ServerSessions::new(supply.cached));
             }
         }
         Ok(Self {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Fault;
-use crate::stats::{Observed, OkKind};
+use crate::stats::{Observed, Offer, OkKind};
 
 /// TCP payload bytes of a session so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,8 +52,11 @@ pub trait SessionStream: AsyncRead + AsyncWrite + Unpin {
     /// What was negotiated; `None` before the handshake is complete, and for plain TCP.
     fn observed(&self) -> Option<Observed>;
 
+    /// What became of the plan to resume an earlier session, as far as it is known.
+    fn offer(&self) -> Offer;
+
     /// Whether finishing the handshake proves that the server verified us: TLS 1.2, where the
-    /// server's Finished comes last in a full handshake (RFC 5246 section 7.3).
+    /// server's Finished comes last in a full handshake (RFC 5246 section 7.3) but not in a resumed one.
     fn finish_proves_acceptance(&self) -> bool;
 
     /// The server's signs of acceptance.

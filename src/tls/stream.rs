@@ -19,7 +19,7 @@ use super::ClientTls;
 use super::observe::{Captured, attribute};
 use super::quota::{Flood, Quota};
 use super::session::{Bytes, Marks, SessionStream};
-use crate::stats::{AlpnId, Observed, OkKind};
+use crate::stats::{AlpnId, Observed, Offer, OkKind};
 
 /// What ended a session before it was done.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,20 @@ pub struct TlsStream<C> {
     quota: Quota,
     /// TLS 1.3 tickets received; a server receives none.
     tickets: fn(&C) -> u32,
+    /// Bytes of the `ClientHello`, once it was sent whole; zero before and for a server.
+    hello: u64,
+    /// What the session was to offer.
+    wish: Wish,
+}
+
+/// Whether a client's session was to resume another.
+#[derive(Debug, Clone, Copy, Default)]
+struct Wish {
+    planned: bool,
+    /// Whether the store had something to offer.
+    given: bool,
+    /// Bytes of a `ClientHello` that offers nothing.
+    full_hello: u64,
 }
 
 /// A client's session.
@@ -65,9 +79,25 @@ impl TlsStream<ClientConnection> {
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
     pub fn client(io: TcpStream, tls: &ClientTls) -> Result<Self, Fault> {
+        Self::resuming(io, tls, false)
+    }
+
+    /// Starts a client session that, if `planned`, offers to resume an earlier one, as far as there is
+    /// one in store. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::client`] does.
+    pub fn resuming(io: TcpStream, tls: &ClientTls, planned: bool) -> Result<Self, Fault> {
+        let begun = tls.begin(planned)?;
         Ok(Self {
             tickets: |conn| conn.tls13_tickets_received(),
-            ..Self::new(io, tls.connection()?)
+            wish: Wish {
+                planned,
+                given: begun.given,
+                full_hello: begun.full_hello,
+            },
+            ..Self::new(io, begun.conn)
         })
     }
 
@@ -108,6 +138,8 @@ where
             write_failed: None,
             quota: Quota::default(),
             tickets: |_| 0,
+            hello: 0,
+            wish: Wish::default(),
         }
     }
 
@@ -128,6 +160,9 @@ where
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         loop {
             let flushed = self.poll_flush_tls(cx);
+            if self.hello == 0 && flushed.is_ready() && self.write_failed.is_none() {
+                self.hello = self.bytes.sent;
+            }
             if !self.conn.is_handshaking() && self.write_failed.is_none() {
                 return flushed.map(|()| Ok(()));
             }
@@ -352,7 +387,28 @@ impl SessionStream for TlsStream<ClientConnection> {
             certificate_requested: self.captured.requested,
             certificate_sent: self.captured.client_scheme != 0,
             alpn: self.conn.alpn_protocol().map(AlpnId::from),
+            resumed: self.kind() == Some(OkKind::Resumed),
         })
+    }
+
+    fn offer(&self) -> Offer {
+        let Wish {
+            planned,
+            given,
+            full_hello,
+        } = self.wish;
+        let resumed = self.kind() == Some(OkKind::Resumed);
+        match self.hello {
+            _ if !planned => Offer::Undecided,
+            _ if !given => Offer::Starved,
+            0 => Offer::Undecided,
+            // Only an offer makes it larger. Where it replaces the random session id that a
+            // `ClientHello` of TLS 1.3 has anyway, taking it up shows it.
+            hello if hello > full_hello || resumed => Offer::Sent {
+                bytes: hello.saturating_sub(full_hello),
+            },
+            _ => Offer::Expired,
+        }
     }
 
     fn finish_proves_acceptance(&self) -> bool {

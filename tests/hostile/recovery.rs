@@ -71,6 +71,7 @@ impl Ends {
             roots: None,
             crls: &[],
             identity: pki.clients().first(),
+            resumption: None,
         })
         .unwrap();
         let server = |padding: usize| {

@@ -1,0 +1,122 @@
+//! Priming: full sessions ahead of a trial, until the stores hold what its load needs at once. They are
+//! accounted for apart from the trial's own.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+use tokio::time::{sleep, sleep_until};
+
+use super::connect::Connector;
+use super::control::Interrupt;
+use super::deal::Deal;
+use super::env::Env;
+use super::recorder::Recorder;
+use super::session;
+use super::worker::{Job, runtime};
+use crate::scenario::LoadModel;
+use crate::stats::{CancelPhase, TrialStats};
+
+/// Priming ends after this, whatever was achieved.
+pub(super) const LONGEST: Duration = Duration::from_secs(10);
+/// Most sessions of one worker at once.
+const WIDEST: u64 = 16;
+
+/// Empties this worker's stores of a cell and fills them again. The sessions are in the total of what
+/// is returned.
+///
+/// # Errors
+///
+/// Fails if the system gives no runtime.
+pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
+    let site = &job.plan.cells[job.cell];
+    let tls = site.tls.get(job.share.0).cloned().unwrap_or_default();
+    let stores = || tls.iter().filter_map(|tls| tls.store());
+    stores().for_each(|store| store.clear());
+    let start = Instant::now();
+    let deadline = start + LONGEST;
+    // Nothing of it is measured: a session belongs to the warm-up of a phase that never begins.
+    let recorder = Rc::new(Recorder::new(start, deadline + LONGEST, Arc::default()));
+    let env = Rc::new(Env {
+        plan: Arc::clone(&job.plan),
+        addr: site.addr,
+        deal: RefCell::new(Deal::new(&site.shares, job.share)),
+        resumed: RefCell::default(),
+        connector: Connector::new(&job.plan.sources, job.share.0),
+        recorder: Rc::clone(&recorder),
+        // Sessions are not held open.
+        stop: watch::channel(true).0,
+        tls: tls.clone(),
+    });
+    let runtime = runtime()?;
+    runtime.block_on(async {
+        let mut control = job.control.clone();
+        tokio::select! {
+            () = fill(&env, job) => {}
+            () = sleep_until(deadline.into()) => recorder.cut_off(CancelPhase::Drain),
+            _ = control.wait_for(|i| *i != Interrupt::None) => {
+                recorder.cut_off(CancelPhase::Abort);
+            }
+        }
+    });
+    // Whatever is still in flight is dropped here and counts itself as cancelled.
+    drop(runtime);
+    for store in stores() {
+        // What was harvested from here on is the trial's.
+        store.take_counts();
+    }
+    Ok(recorder.take())
+}
+
+/// Makes sessions in batches until every identity's store holds enough, leaving out those that a batch
+/// brought nothing for: their server gives no tickets, or rejects them.
+async fn fill(env: &Rc<Env>, job: &Job) {
+    let site = &job.plan.cells[job.cell];
+    let stock = |identity: usize| env.tls[identity].store().map_or(0, |store| store.stock());
+    let (at_once, pause) = pace(job);
+    let mut open: Vec<usize> = (0..env.tls.len()).collect();
+    loop {
+        let missing = |identity: &usize| {
+            let wanted = site.primed.get(*identity).copied().unwrap_or(0);
+            std::iter::repeat_n(*identity, wanted.saturating_sub(stock(*identity)))
+        };
+        let batch: Vec<usize> = open.iter().flat_map(missing).take(at_once).collect();
+        if batch.is_empty() {
+            return;
+        }
+        let before: Vec<usize> = (0..env.tls.len()).map(stock).collect();
+        for identity in &batch {
+            let attempt = env.begin_as(*identity);
+            spawn_local(session::run(Rc::clone(env), attempt));
+        }
+        env.recorder.idle().await;
+        open.retain(|identity| !batch.contains(identity) || stock(*identity) > before[*identity]);
+        sleep(pause).await;
+    }
+}
+
+/// How many sessions are made at once, no more than the load will, and the pause after them: towards a
+/// public address the cap holds here, too.
+fn pace(job: &Job) -> (usize, Duration) {
+    let checked = &job.plan.checked;
+    let workers = job.share.1 as u64;
+    let cap = match &checked.load {
+        LoadModel::Closed { start_cap, .. } => *start_cap,
+        LoadModel::Open { rate, .. } => {
+            let public = checked.scenario.target.allow_public;
+            public.then(|| rate.peak())
+        }
+    };
+    match cap {
+        Some(cap) => (1, Duration::from_secs_f64(workers as f64 / cap)),
+        None => {
+            let most = checked.load.max_in_flight() / workers;
+            let at_once = usize::try_from(most.clamp(1, WIDEST)).unwrap_or(1);
+            (at_once, Duration::ZERO)
+        }
+    }
+}

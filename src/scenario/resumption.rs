@@ -1,0 +1,294 @@
+//! `[resumption]`: whether sessions are resumed, by what, and how many of them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::{AuthMode, Cell, EmbeddedTarget, Scenario, TicketMode, TlsVersion};
+use crate::units::Ratio;
+
+/// Most TLS 1.3 tickets that the embedded target sends after a handshake.
+const MOST_TICKETS: u8 = 8;
+/// TLS 1.3 tickets that it sends unless told otherwise, as OpenSSL does.
+const DEFAULT_TICKETS: u8 = 2;
+
+/// Whether sessions are resumed, by what, and how many of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ResumptionSection {
+    /// By what; off unless set.
+    pub mode: ResumptionMode,
+    /// The share of sessions that are resumed; all of them unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<Ratio>,
+    /// Whether a session may be offered again before it came back. TLS 1.2 only.
+    pub reuse: bool,
+    /// TLS 1.3 tickets to ask for after each handshake (RFC 9149); the server's choice if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tickets: Option<u8>,
+}
+
+impl ResumptionSection {
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// By what sessions are resumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResumptionMode {
+    /// By nothing: every handshake is full.
+    #[default]
+    Off,
+    /// By session id (RFC 5246 section 7.3). TLS 1.2 only.
+    SessionId,
+    /// By ticket: RFC 5077 in TLS 1.2, where a session without one is resumed by its id, and RFC 8446
+    /// section 2.2 in TLS 1.3.
+    Ticket,
+}
+
+impl EmbeddedTarget {
+    /// What it offers for resumption: what is written, else what the scenario's mode needs.
+    pub fn tickets_for(&self, mode: ResumptionMode) -> TicketMode {
+        self.tickets.unwrap_or(match mode {
+            ResumptionMode::Off => TicketMode::Off,
+            ResumptionMode::SessionId => TicketMode::Stateful,
+            ResumptionMode::Ticket => TicketMode::Stateless,
+        })
+    }
+
+    /// TLS 1.3 tickets that it sends after a handshake in which the client asked for no number.
+    pub fn tickets_sent(&self) -> u8 {
+        self.ticket_count.unwrap_or(DEFAULT_TICKETS)
+    }
+}
+
+/// The shares of resumed sessions, a cell each; none where resumption is off.
+pub(super) fn shares(scenario: &Scenario) -> Vec<Ratio> {
+    let section = &scenario.resumption;
+    if section.mode == ResumptionMode::Off {
+        Vec::new()
+    } else if scenario.matrix.resumed.is_empty() {
+        vec![section.ratio.unwrap_or(Ratio::ONE)]
+    } else {
+        scenario.matrix.resumed.clone()
+    }
+}
+
+/// Checks what a scenario asks of resumption; cells without an effect are refused.
+pub(super) fn check(scenario: &Scenario, cells: &[Cell]) -> Result<(), Problem> {
+    let section = &scenario.resumption;
+    let resumed = &scenario.matrix.resumed;
+    if section.mode == ResumptionMode::Off {
+        return off(section, resumed);
+    }
+    let tls = || cells.iter().filter(|cell| cell.auth != AuthMode::None);
+    let offered = |version| tls().any(|cell| cell.versions.contains(&version));
+    if tls().count() == 0 {
+        return Err(Problem::new(
+            "resumption.mode",
+            "no cell uses TLS, so there is nothing to resume",
+            "drop it, or add \"server\" or \"mutual\" to matrix.auth",
+        ));
+    }
+    if section.mode == ResumptionMode::SessionId && offered(TlsVersion::Tls13) {
+        return Err(Problem::new(
+            "resumption.mode",
+            "session ids resume sessions of TLS 1.2, and a cell offers TLS 1.3",
+            "write matrix.tls = [\"1.2\"], or mode = \"ticket\"",
+        ));
+    }
+    if section.ratio.is_some() && !resumed.is_empty() {
+        return Err(Problem::new(
+            "resumption.ratio",
+            "matrix.resumed gives shares too",
+            "drop one of them",
+        ));
+    }
+    if section.reuse && offered(TlsVersion::Tls13) {
+        return Err(Problem::new(
+            "resumption.reuse",
+            "a TLS 1.3 ticket is offered once only (RFC 8446 appendix C.4), and a cell offers TLS 1.3",
+            "drop it, or write matrix.tls = [\"1.2\"]",
+        ));
+    }
+    let nothing_resumes = shares(scenario).iter().all(|share| *share == Ratio::ZERO);
+    if section.reuse && nothing_resumes {
+        return Err(Problem::new(
+            "resumption.reuse",
+            "with a share of 0 no session is offered even once",
+            "drop it, or raise the share",
+        ));
+    }
+    if section.tickets == Some(0) {
+        return Err(Problem::new(
+            "resumption.tickets",
+            "without a ticket nothing can be resumed",
+            "ask for at least 1, or write mode = \"off\"",
+        ));
+    }
+    if section.tickets.is_some() && !offered(TlsVersion::Tls13) {
+        return Err(Problem::new(
+            "resumption.tickets",
+            "a number of tickets is asked for in TLS 1.3 only (RFC 9149), and no cell offers it",
+            "drop it, or add \"1.3\" to matrix.tls",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks that nothing is written which has no effect while resumption is off.
+fn off(section: &ResumptionSection, resumed: &[Ratio]) -> Result<(), Problem> {
+    let without_effect = [
+        ("resumption.ratio", section.ratio.is_some()),
+        ("resumption.reuse", section.reuse),
+        ("resumption.tickets", section.tickets.is_some()),
+        ("matrix.resumed", !resumed.is_empty()),
+    ];
+    match without_effect.into_iter().find(|(_, given)| *given) {
+        Some((key, _)) => Err(Problem::new(
+            key,
+            "resumption is off, so this has no effect",
+            "write mode = \"ticket\" or \"session-id\" in [resumption], or drop it",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Checks that the embedded target offers what the client is to resume by.
+pub(super) fn check_target(scenario: &Scenario, target: &EmbeddedTarget) -> Result<(), Problem> {
+    let mode = scenario.resumption.mode;
+    let offered = target.tickets_for(mode);
+    let no_tls13 =
+        !scenario.matrix.tls.is_empty() && !scenario.matrix.tls.contains(&TlsVersion::Tls13);
+    let tls12_alone = scenario.matrix.tls.contains(&TlsVersion::Tls12);
+    let refusal = match (mode, offered) {
+        (ResumptionMode::SessionId | ResumptionMode::Ticket, TicketMode::Off) => {
+            Some("it offers nothing that a session could be resumed by")
+        }
+        (ResumptionMode::SessionId, TicketMode::Stateless) => {
+            Some("it gives tickets and no session ids, and mode is \"session-id\"")
+        }
+        (ResumptionMode::Ticket, TicketMode::Stateful) if tls12_alone => {
+            Some("in TLS 1.2 it gives session ids and no tickets, and mode is \"ticket\"")
+        }
+        _ => None,
+    };
+    if let Some(cause) = refusal {
+        return Err(Problem::new(
+            "target.embedded.tickets",
+            cause,
+            "leave it out, so that it fits resumption.mode",
+        ));
+    }
+    let Some(count) = target.ticket_count else {
+        return Ok(());
+    };
+    let refusal = if count > MOST_TICKETS {
+        Some("more than 8 tickets after a handshake are not sent")
+    } else if offered == TicketMode::Off {
+        Some("it sends no tickets, so their number has no effect")
+    } else if no_tls13 {
+        Some("TLS 1.2 has one ticket at most, and no cell offers TLS 1.3")
+    } else if count == 0 && scenario.resumption.tickets.is_none() {
+        Some("without tickets a TLS 1.3 session cannot be resumed")
+    } else {
+        None
+    };
+    match refusal {
+        Some(cause) => Err(Problem::new(
+            "target.embedded.ticket-count",
+            cause,
+            "write 1 to 8, or leave it out for 2",
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{Scenario, TargetPlan, TicketMode};
+
+    fn checked(text: &str) -> Result<crate::scenario::Checked, String> {
+        let text = format!("version = 1\nname = \"x\"\n{text}");
+        let scenario = Scenario::parse("s.toml", &text).map_err(|e| e.to_string())?;
+        scenario.check("s.toml", &text).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_has_no_effect_is_refused() {
+        let cases = [
+            ("[resumption]\nratio = 0.5\n", "resumption.ratio"),
+            ("[resumption]\nreuse = true\n", "resumption.reuse"),
+            ("[resumption]\ntickets = 2\n", "resumption.tickets"),
+            ("[matrix]\nresumed = [0, 1]\n", "matrix.resumed"),
+            (
+                "[resumption]\nmode = \"ticket\"\n[matrix]\nauth = [\"none\"]\n",
+                "no cell uses TLS",
+            ),
+            (
+                "[resumption]\nmode = \"session-id\"\n[matrix]\ntls = [\"1.2\", \"1.3\"]\n",
+                "matrix.tls",
+            ),
+            (
+                "[resumption]\nmode = \"ticket\"\nratio = 1\n[matrix]\nresumed = [1]\n",
+                "drop one of them",
+            ),
+            (
+                "[resumption]\nmode = \"ticket\"\nreuse = true\n",
+                "appendix C.4",
+            ),
+            (
+                "[resumption]\nmode = \"ticket\"\nreuse = true\nratio = 0\n[matrix]\ntls = [\"1.2\"]\n",
+                "share of 0",
+            ),
+            (
+                "[resumption]\nmode = \"ticket\"\ntickets = 0\n",
+                "at least 1",
+            ),
+            (
+                "[resumption]\nmode = \"ticket\"\ntickets = 2\n[matrix]\ntls = [\"1.2\"]\n",
+                "RFC 9149",
+            ),
+            (
+                "[resumption]\nmode = \"ticket\"\nratio = 1.5\n",
+                "not a share",
+            ),
+        ];
+        for (text, expected) in cases {
+            let error = checked(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_target_offers_what_the_client_resumes_by() {
+        let offered = |text: &str| {
+            let checked = checked(text)?;
+            let mode = checked.scenario.resumption.mode;
+            match checked.target {
+                TargetPlan::Embedded(target) => Ok(target.tickets_for(mode)),
+                TargetPlan::Remote { .. } => Err("remote".to_owned()),
+            }
+        };
+        let ids = "[resumption]\nmode = \"session-id\"\n[matrix]\ntls = [\"1.2\"]\n";
+        let tickets = "[resumption]\nmode = \"ticket\"\n[matrix]\ntls = [\"1.2\", \"1.3\"]\n";
+        assert_eq!(offered(""), Ok(TicketMode::Off));
+        assert_eq!(offered(ids), Ok(TicketMode::Stateful));
+        assert_eq!(offered(tickets), Ok(TicketMode::Stateless));
+        for (text, target, expected) in [
+            (ids, "tickets = \"stateless\"", "no session ids"),
+            (tickets, "tickets = \"off\"", "nothing"),
+            (tickets, "tickets = \"stateful\"", "no tickets"),
+            (ids, "ticket-count = 2", "TLS 1.2 has one ticket"),
+            (tickets, "ticket-count = 9", "more than 8"),
+            (tickets, "ticket-count = 0", "without tickets"),
+            ("", "ticket-count = 2", "sends no tickets"),
+        ] {
+            let error = offered(&format!("{text}[target.embedded]\n{target}\n")).unwrap_err();
+            assert!(error.contains(expected), "{target}: {error}");
+        }
+    }
+}
