@@ -2,9 +2,10 @@
 
 use clap::{Args, ValueEnum};
 use shakedown::scenario::{
-    Arrivals, AuthMode, Header, LoadSection, ProtocolKind, Scenario, StageSection,
+    Arrivals, AuthMode, Header, LoadSection, ProtocolKind, ResumptionMode, ResumptionSection,
+    Scenario, StageSection,
 };
-use shakedown::units::{ByteSize, Rate, Span};
+use shakedown::units::{ByteSize, Rate, Ratio, Span};
 
 /// The load.
 #[derive(Debug, Clone, Default, Args)]
@@ -61,6 +62,30 @@ pub struct LoadArgs {
     /// Who is authenticated, one cell each
     #[arg(long, value_name = "MODE", value_delimiter = ',')]
     pub auth: Vec<AuthArg>,
+}
+
+/// Resumption.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Resumption")]
+pub struct ResumptionArgs {
+    /// Resume sessions, and by what
+    #[arg(long, value_name = "MODE")]
+    pub resumption: Option<ResumptionArg>,
+
+    /// The share of sessions that are resumed, from 0 to 1 [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    pub resumed_ratio: Option<Ratio>,
+}
+
+/// By what sessions are resumed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ResumptionArg {
+    /// Every handshake is full
+    Off,
+    /// TLS 1.2 session ids
+    SessionId,
+    /// Tickets of TLS 1.2 and 1.3
+    Ticket,
 }
 
 /// What happens on a session.
@@ -206,9 +231,42 @@ impl LoadArgs {
         if !self.auth.is_empty() {
             scenario.matrix.auth = self.auth.iter().map(|a| (*a).into()).collect();
             if scenario.matrix.auth.iter().all(|a| *a == AuthMode::None) {
-                // Versions written for cells that are now gone.
+                // What was written for cells that are now gone.
                 scenario.matrix.tls.clear();
+                scenario.matrix.resumed.clear();
+                scenario.resumption = ResumptionSection::default();
             }
+        }
+    }
+}
+
+impl ResumptionArgs {
+    /// Fills in what was given. Another mode than the scenario's brings its own settings.
+    pub fn apply(&self, scenario: &mut Scenario) {
+        if let Some(mode) = self.resumption.map(ResumptionMode::from) {
+            if scenario.resumption.mode != mode {
+                scenario.resumption = ResumptionSection {
+                    mode,
+                    ..ResumptionSection::default()
+                };
+            }
+            if mode == ResumptionMode::Off {
+                scenario.matrix.resumed.clear();
+            }
+        }
+        if self.resumed_ratio.is_some() {
+            scenario.resumption.ratio = self.resumed_ratio;
+            scenario.matrix.resumed.clear();
+        }
+    }
+}
+
+impl From<ResumptionArg> for ResumptionMode {
+    fn from(arg: ResumptionArg) -> Self {
+        match arg {
+            ResumptionArg::Off => Self::Off,
+            ResumptionArg::SessionId => Self::SessionId,
+            ResumptionArg::Ticket => Self::Ticket,
         }
     }
 }

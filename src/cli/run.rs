@@ -12,7 +12,7 @@ use shakedown::units::Rate;
 
 use super::connect::ConnectArgs;
 use super::exit::Exit;
-use super::load_args::{LoadArgs, ProtocolArgs, TimeoutArgs};
+use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
 use super::output::{folder_of, wants_color, write_json, write_stdout};
 use super::progress::Progress;
 use super::signals;
@@ -35,6 +35,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     load: LoadArgs,
+
+    #[command(flatten)]
+    resumption: ResumptionArgs,
 
     #[command(flatten)]
     protocol: ProtocolArgs,
@@ -182,9 +185,13 @@ impl RunArgs {
         let as_written = scenario.clone();
         self.connect.apply(scenario)?;
         self.load.apply(scenario);
+        self.resumption.apply(scenario);
         self.protocol.apply(scenario);
-        let changed = (&scenario.load, &scenario.matrix, &scenario.protocol)
-            != (&as_written.load, &as_written.matrix, &as_written.protocol);
+        let parts = |s: &Scenario| {
+            let (load, matrix) = (s.load.clone(), s.matrix.clone());
+            (load, matrix, s.resumption.clone(), s.protocol.clone())
+        };
+        let changed = parts(scenario) != parts(&as_written);
         if changed {
             // The text that came with the scenario explains another load than this one.
             scenario.question.clear();

@@ -218,13 +218,11 @@ impl Engine {
         self.give_out(Task::Prime, cell, round, Instant::now(), control)?;
         let mut sum = Accounting::default();
         for worker in self.active() {
-            match worker.results.recv_timeout(prime::LONGEST + STUCK) {
-                Ok(result) => sum.merge(&result.map_err(EngineError::Worker)?.total),
-                Err(_) => {
-                    self.abandoned.set(true);
-                    return Err(EngineError::Stuck);
-                }
-            }
+            let Ok(result) = worker.results.recv_timeout(prime::LONGEST + STUCK) else {
+                self.abandoned.set(true);
+                return Err(EngineError::Stuck);
+            };
+            sum.merge(&result.map_err(EngineError::Worker)?.total);
         }
         Ok(Some(sum))
     }

@@ -20,6 +20,7 @@ use super::session;
 use super::worker::{Job, runtime};
 use crate::scenario::LoadModel;
 use crate::stats::{CancelPhase, TrialStats};
+use crate::tls::SessionStore;
 
 /// Priming ends after this, whatever was achieved.
 pub(super) const LONGEST: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
     let site = &job.plan.cells[job.cell];
     let tls = site.tls.get(job.share.0).cloned().unwrap_or_default();
     let stores = || tls.iter().filter_map(|tls| tls.store());
-    stores().for_each(|store| store.clear());
+    stores().for_each(SessionStore::clear);
     let start = Instant::now();
     let deadline = start + LONGEST;
     // Nothing of it is measured: a session belongs to the warm-up of a phase that never begins.
@@ -76,7 +77,7 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
 /// brought nothing for: their server gives no tickets, or rejects them.
 async fn fill(env: &Rc<Env>, job: &Job) {
     let site = &job.plan.cells[job.cell];
-    let stock = |identity: usize| env.tls[identity].store().map_or(0, |store| store.stock());
+    let stock = |identity: usize| env.tls[identity].store().map_or(0, SessionStore::stock);
     let (at_once, pause) = pace(job);
     let mut open: Vec<usize> = (0..env.tls.len()).collect();
     loop {
@@ -111,12 +112,10 @@ fn pace(job: &Job) -> (usize, Duration) {
             public.then(|| rate.peak())
         }
     };
-    match cap {
-        Some(cap) => (1, Duration::from_secs_f64(workers as f64 / cap)),
-        None => {
-            let most = checked.load.max_in_flight() / workers;
-            let at_once = usize::try_from(most.clamp(1, WIDEST)).unwrap_or(1);
-            (at_once, Duration::ZERO)
-        }
+    if let Some(cap) = cap {
+        return (1, Duration::from_secs_f64(workers as f64 / cap));
     }
+    let most = checked.load.max_in_flight() / workers;
+    let at_once = usize::try_from(most.clamp(1, WIDEST)).unwrap_or(1);
+    (at_once, Duration::ZERO)
 }

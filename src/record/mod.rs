@@ -6,6 +6,7 @@ mod build;
 mod environment;
 mod expectation;
 mod model;
+mod resumption;
 mod store;
 mod summary;
 mod validity;
@@ -22,7 +23,7 @@ pub use model::{
     RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
 pub use store::{StoreError, check_writable, expected_size, load, parse, result_path, save};
-pub use summary::{CellSummary, Quantiles, Tax, TaxRow, summarise, taxes};
+pub use summary::{CellSummary, Quantiles, Question, Tax, TaxRow, summarise, taxes};
 pub use validity::judge;
 pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};
 

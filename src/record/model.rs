@@ -127,6 +127,15 @@ impl CellRecord {
         self.sum(|trial| &trial.measured)
     }
 
+    /// What became of the plan to resume sessions, over all trials; none where resumption is off.
+    pub fn resumption(&self) -> Option<ResumptionCounts> {
+        let trials = self.trials.iter();
+        trials.filter_map(|t| t.resumption).reduce(|mut sum, next| {
+            sum.merge(&next);
+            sum
+        })
+    }
+
     /// What was cut off, over all trials.
     ///
     /// # Errors

@@ -6,8 +6,11 @@
 use std::collections::BTreeMap;
 
 use super::{CellRecord, KindRecord, RunRecord, TrialRecord};
-use crate::scenario::AuthMode;
-use crate::stats::{Accounting, HistogramError, LatencyHistogram, Metric, Spread};
+use crate::scenario::{AuthMode, Cell};
+use crate::stats::{
+    Accounting, HistogramError, LatencyHistogram, Metric, ResumptionCounts, Spread,
+};
+use crate::units::Ratio;
 
 /// Percentiles of one metric, in nanoseconds; `None` where there are too few samples for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +60,8 @@ pub struct CellSummary {
     pub client_cpu_us: Option<Spread>,
     /// Target CPU microseconds per session, over trials.
     pub target_cpu_us: Option<Spread>,
+    /// What became of the plan to resume sessions, where resumption is on.
+    pub resumption: Option<ResumptionCounts>,
     /// Bytes sent per handshake.
     pub bytes_out: Option<f64>,
     /// Bytes received per handshake.
@@ -108,6 +113,7 @@ fn summarise_cell(cell: &CellRecord, baseline: Option<u64>) -> Result<CellSummar
         confirmed_rate: per_trial(&confirmed_rate),
         client_cpu_us: per_trial(&|t| t.worker_cpu.us_per_session()),
         target_cpu_us: per_trial(&|t| t.target_cpu?.us_per_session()),
+        resumption: cell.resumption(),
         bytes_out: bytes(|k| k.handshake_bytes_out),
         bytes_in: bytes(|k| k.handshake_bytes_in),
         held_max: cell.trials.iter().map(|t| t.held_max).max().unwrap_or(0),
@@ -151,9 +157,20 @@ pub struct TaxRow {
     pub ratio: Option<Spread>,
 }
 
+/// What two cells are held against each other for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// What mutual authentication costs, all else being equal.
+    MutualTax,
+    /// What resumption saves, all else being equal.
+    Resumption,
+}
+
 /// What one cell costs against another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tax {
+    /// What the two differ in.
+    pub question: Question,
     /// The cell.
     pub cell: String,
     /// What it is held against.
@@ -162,7 +179,9 @@ pub struct Tax {
     pub rows: Vec<TaxRow>,
 }
 
-/// The tax of mutual authentication: every mTLS cell against the TLS cell of the same versions.
+/// The tax of mutual authentication: every mTLS cell against the TLS cell of the same versions and share
+/// of resumed sessions. Then what resumption saves: every cell with resumed sessions against the one
+/// without that is the same otherwise.
 ///
 /// # Errors
 ///
@@ -170,22 +189,44 @@ pub struct Tax {
 pub fn taxes(record: &RunRecord) -> Result<Vec<Tax>, HistogramError> {
     let mut taxes = Vec::new();
     for cell in record.cells.iter().filter(|c| c.is_mutual()) {
-        let base = record.cells.iter().find(|base| {
-            base.cell.auth == AuthMode::Server && base.cell.versions == cell.cell.versions
-        });
-        if let Some(base) = base {
-            let rows = tax_rows(cell, base)?;
-            // Without a round in which both were measured there is nothing to compare.
-            if !rows.is_empty() {
-                taxes.push(Tax {
-                    cell: cell.cell.name.clone(),
-                    base: base.cell.name.clone(),
-                    rows,
-                });
+        taxes.extend(against(record, cell, Question::MutualTax, |base| {
+            base.auth == AuthMode::Server
+                && (&base.versions, base.resumed) == (&cell.cell.versions, cell.cell.resumed)
+        })?);
+    }
+    let resumes = |cell: &Cell| cell.resumed.is_some_and(|share| share > Ratio::ZERO);
+    for cell in record.cells.iter().filter(|c| resumes(&c.cell)) {
+        let full = Cell {
+            resumed: Some(Ratio::ZERO),
+            ..cell.cell.clone()
+        };
+        taxes.extend(against(record, cell, Question::Resumption, |base| {
+            full == Cell {
+                name: full.name.clone(),
+                ..base.clone()
             }
-        }
+        })?);
     }
     Ok(taxes)
+}
+
+/// One cell against the first that fits; none without a round in which both were measured.
+fn against(
+    record: &RunRecord,
+    cell: &CellRecord,
+    question: Question,
+    fits: impl Fn(&Cell) -> bool,
+) -> Result<Option<Tax>, HistogramError> {
+    let Some(base) = record.cells.iter().find(|base| fits(&base.cell)) else {
+        return Ok(None);
+    };
+    let rows = tax_rows(cell, base)?;
+    Ok((!rows.is_empty()).then(|| Tax {
+        question,
+        cell: cell.cell.name.clone(),
+        base: base.cell.name.clone(),
+        rows,
+    }))
 }
 
 /// A figure of one trial.

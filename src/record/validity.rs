@@ -1,6 +1,7 @@
 //! Did the run do what was asked? What was asked is checked against what happened (invariant 4),
 //! and the generator against itself (invariant 5).
 
+use super::resumption::resumption_missed;
 use super::summary::CellSummary;
 use super::{
     CellRecord, ExpectationRecord, ExpectationVerdict, Note, PlanRecord, RunRecord, TrialRecord,
@@ -61,6 +62,7 @@ pub fn judge(
             warnings.extend(failures(cell));
         }
         reasons.extend(observed_otherwise(cell, &record.plan));
+        reasons.extend(resumption_missed(cell, &record.plan));
         reasons.extend(alpn_ignored(cell, &record.plan));
         warnings.extend(crowded(cell));
         warnings.extend(stalled(cell));
@@ -309,7 +311,9 @@ fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
         (matching, observed().map(|o| o.count).sum())
     };
     if cell.is_mutual() {
-        let (unasked, total) = all(&|o| !o.certificate_requested);
+        // Who resumes is not asked again: the certificate was verified in the session it came from.
+        let (total, _) = all(&|o| !o.resumed);
+        let (unasked, _) = all(&|o| !o.resumed && !o.certificate_requested);
         if unasked > 0 {
             notes.push(Note::new(
                 "certificate-not-requested",
@@ -327,7 +331,7 @@ fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
         }
     }
     let resumed = cell.measured().ok_of(OkKind::Resumed);
-    if resumed > 0 {
+    if resumed > 0 && cell.cell.resumed.is_none() {
         notes.push(Note::new(
             "resumed-unasked",
             format!("{name}: {resumed} sessions were resumed though resumption is off"),

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
 
 use crate::record::{CellSummary, PlanRecord, Quantiles, Tax, TaxRow};
-use crate::stats::{Metric, Spread};
+use crate::stats::{Metric, OkKind, ResumptionCounts, Spread};
 use crate::units::{format_count, format_ns, three_digits};
 
 /// What stands where a figure was not measured, or has too few samples.
@@ -53,6 +53,7 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
     row("confirmed /s", &|s| plain(s.confirmed_rate));
     // One exchange a session is what `confirm` already shows.
     let several = |s: &CellSummary| quantiles(s, Metric::Exchange).count > s.measured.ok_total();
+    resumption_rows(&mut row, summaries);
     for metric in [
         Metric::Connect,
         Metric::Handshake,
@@ -95,6 +96,41 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
 
 /// Adds a row: its label, and what it says of a cell.
 type AddRow<'a> = dyn FnMut(&str, &dyn Fn(&CellSummary) -> String) + 'a;
+
+/// Rows about resumption, where any cell resumes sessions.
+fn resumption_rows(row: &mut AddRow<'_>, summaries: &[CellSummary]) {
+    let counts = |s: &CellSummary| s.resumption;
+    if summaries.iter().all(|s| counts(s).is_none()) {
+        return;
+    }
+    let mut show = |label: &str, value: &dyn Fn(&CellSummary, ResumptionCounts) -> String| {
+        row(label, &|s| {
+            counts(s).map_or(NOTHING.to_owned(), |counts| value(s, counts))
+        });
+    };
+    show("resumed % planned / observed", &|s, c| {
+        let percent = |part: u64| match s.measured.ok_total() {
+            0 => NOTHING.to_owned(),
+            ok => three_digits(part as f64 * 100.0 / ok as f64),
+        };
+        let resumed = s.measured.ok_of(OkKind::Resumed);
+        format!("{} / {}", percent(c.ok_planned), percent(resumed))
+    });
+    show("  offered / accepted", &|_, c| {
+        format!("{} / {}", format_count(c.offered), format_count(c.accepted))
+    });
+    let lost = |c: ResumptionCounts| c.refused + c.starved + c.expired;
+    if summaries.iter().filter_map(counts).any(|c| lost(c) > 0) {
+        show("  refused / starved / expired", &|_, c| {
+            let [refused, starved, expired] = [c.refused, c.starved, c.expired].map(format_count);
+            format!("{refused} / {starved} / {expired}")
+        });
+    }
+    show("  bytes added to ClientHello", &|_, c| {
+        c.bytes_per_offer()
+            .map_or(NOTHING.to_owned(), |b| format!("{b:.0}"))
+    });
+}
 
 fn quantile_rows(row: &mut AddRow<'_>, metric: Metric, summaries: &[CellSummary]) {
     let label = metric.label();

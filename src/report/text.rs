@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::{expectations, tables};
 use crate::record::{
-    CellRecord, CellSummary, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord, summarise,
-    taxes,
+    CellRecord, CellSummary, ExpectationVerdict, ObservedRecord, PlanRecord, Question, RunRecord,
+    summarise, taxes,
 };
 use crate::stats::{CancelPhase, HistogramError, Metric};
 use crate::units::{Span, format_count, format_ns, three_digits};
@@ -62,7 +62,11 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     }
     for tax in taxes(record)? {
         let rounds = tax.rows.first().map_or(0, |row| row.difference.trials);
-        let title = format!("mTLS tax: {} against {}", tax.cell, tax.base);
+        let what = match tax.question {
+            Question::MutualTax => "mTLS tax",
+            Question::Resumption => "what resumption saves",
+        };
+        let title = format!("{what}: {} against {}", tax.cell, tax.base);
         let how = format!("round by round, median [min … max] of {rounds}");
         line(&mut out, &format!("\n{} ({how})", style.bold(&title)));
         line(&mut out, &tables::tax(&tax));
@@ -231,14 +235,19 @@ fn describe(observed: &ObservedRecord) -> String {
         (true, false) => "client certificate requested, none sent".to_owned(),
         (true, true) => format!("client certificate sent, {}", observed.client_signature),
     };
+    let ends = if observed.resumed {
+        "resumed, so nobody signed".to_owned()
+    } else {
+        format!("server {}, {client}", observed.server_signature)
+    };
     let alpn = observed
         .alpn
         .as_ref()
         .map(|a| format!(", ALPN {a}"))
         .unwrap_or_default();
     format!(
-        "{} {} {}, server {}, {client}{alpn}",
-        observed.version, observed.cipher_suite, observed.group, observed.server_signature
+        "{} {} {}, {ends}{alpn}",
+        observed.version, observed.cipher_suite, observed.group
     )
 }
 

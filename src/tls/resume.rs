@@ -66,12 +66,12 @@ impl SessionStore {
             inner.offering = resume;
             inner.given = false;
         });
-        let begun = begin();
+        let hello = begin();
         let given = self.with(|inner| {
             inner.offering = false;
             inner.given
         });
-        (begun, given)
+        (hello, given)
     }
 
     /// How many sessions could be resumed now.

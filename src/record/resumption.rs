@@ -1,0 +1,108 @@
+//! Was the asked share of sessions resumed? If not, why: what is known of every planned session is
+//! held against what happened (invariant 4).
+
+use super::{CellRecord, Note, PlanRecord};
+use crate::stats::{OkKind, ResumptionCounts};
+use crate::units::Ratio;
+
+/// Judges a cell that resumes sessions: every confirmed session must be of the kind that was planned
+/// for it, and the kinds of each trial must come to the share that was asked for, to one session of each
+/// worker and identity, whose deals may be cut in the middle.
+pub(super) fn resumption_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
+    let asked = cell.cell.resumed?;
+    let counts = cell.resumption()?;
+    let name = &cell.cell.name;
+    let measured = cell.measured();
+    let (ok, resumed) = (measured.ok_total(), measured.ok_of(OkKind::Resumed));
+    if counts.ok_missed > 0 {
+        return Some(Note::new(
+            "resumption-missed",
+            format!(
+                "{name}: {resumed} of {ok} confirmed sessions were resumed, and {} were to be: {}",
+                counts.ok_planned,
+                reasons(cell, &counts).join("; ")
+            ),
+            advice(&counts),
+        ));
+    }
+    let workers = plan.placements.iter();
+    let workers = workers.filter(|p| p.thread.starts_with("worker")).count();
+    let deals = (workers * cell.cell.identities.len().max(1)) as u64;
+    let off = cell.trials.iter().any(|trial| {
+        let measured = &trial.measured;
+        let resumed = measured.ok_of(OkKind::Resumed) * u64::from(Ratio::WHOLE);
+        let due = measured.ok_total() * u64::from(asked.parts());
+        let slack = (deals + measured.cancelled_total()) * u64::from(Ratio::WHOLE);
+        resumed.abs_diff(due) > slack
+    });
+    off.then(|| {
+        Note::new(
+            "resumption-missed",
+            format!(
+                "{name}: {resumed} of {ok} confirmed sessions were resumed, which is not the share of {asked}, because {} attempts failed",
+                measured.failed_total()
+            ),
+            "look at the failures below; those of resumed and of full sessions do not balance",
+        )
+    })
+}
+
+/// Why sessions were not of the planned kind, with numbers.
+fn reasons(cell: &CellRecord, counts: &ResumptionCounts) -> Vec<String> {
+    let suites = || {
+        let observed = cell.trials.iter().flat_map(|t| &t.observed);
+        observed.map(|o| o.cipher_suite.as_str())
+    };
+    let varied = suites().any(|suite| Some(suite) != suites().next());
+    let given_up = cell.trials.iter().filter_map(|t| t.prime.as_ref());
+    let primed: u64 = given_up.map(crate::stats::Accounting::ok_total).sum();
+    let starved = if counts.harvested == 0 {
+        format!(
+            "for {} there was no ticket, since the server gave none in the load after {primed} priming sessions",
+            counts.starved
+        )
+    } else {
+        format!("for {} there was no ticket in store", counts.starved)
+    };
+    let refused = if varied {
+        format!(
+            "{} were refused by the server, and the cipher suite changed between sessions",
+            counts.refused
+        )
+    } else {
+        format!("{} were refused by the server", counts.refused)
+    };
+    [
+        (counts.starved, starved),
+        (
+            counts.expired,
+            format!("for {} the ticket had expired", counts.expired),
+        ),
+        (counts.refused, refused),
+        (
+            counts.unplanned,
+            format!(
+                "{} were resumed although planned to be full",
+                counts.unplanned
+            ),
+        ),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(_, reason)| reason)
+    .collect()
+}
+
+/// What to do about the commonest reason.
+fn advice(counts: &ResumptionCounts) -> &'static str {
+    let most = counts.starved.max(counts.expired).max(counts.refused);
+    if counts.unplanned > 0 {
+        "this is a bug in shakedown, please report it"
+    } else if counts.expired == most {
+        "raise the lifetime of tickets at the server (nginx: ssl_session_timeout), or run shorter trials"
+    } else if counts.refused == most {
+        "give the server one ticket key or session cache for all its processes, large enough for the load"
+    } else {
+        "let the server issue tickets (nginx: ssl_session_tickets on), as many as are used; give a longer warm-up, or ask for a smaller share"
+    }
+}
