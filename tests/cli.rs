@@ -40,6 +40,10 @@ fn the_built_in_scenario_prints_a_table_and_saves_a_result_that_prints_the_same(
         "tcp",
         "tls",
         "mtls",
+        "tls-resumed",
+        "mtls-resumed",
+        "resumed % planned / observed",
+        "bytes added to ClientHello",
         "sessions attempted",
         "confirmed /s",
         "handshake p50",
@@ -47,12 +51,14 @@ fn the_built_in_scenario_prints_a_table_and_saves_a_result_that_prints_the_same(
         "target CPU",
         "handshake bytes out / in",
         "mTLS tax: mtls against tls",
+        "mTLS tax: mtls-resumed against tls-resumed",
+        "what resumption saves: mtls-resumed against mtls",
     ] {
         assert!(stdout.contains(part), "{part} is missing:\n{stdout}");
     }
     assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'));
-    assert!(stderr.contains("trial 6/6"), "{stderr}");
-    assert!(!stdout.contains("trial 6/6"));
+    assert!(stderr.contains("trial 10/10"), "{stderr}");
+    assert!(!stdout.contains("trial 10/10"));
     let saved: Vec<PathBuf> = fs::read_dir(dir.path().join("results"))
         .unwrap()
         .map(|e| e.unwrap().path())
@@ -61,7 +67,7 @@ fn the_built_in_scenario_prints_a_table_and_saves_a_result_that_prints_the_same(
     let again = run(dir.path(), &format!("report {}", saved[0].display()));
     assert_eq!(text(&again.stdout), stdout);
     let record = record::load(&saved[0]).unwrap();
-    assert_eq!(record.cells.len(), 3);
+    assert_eq!(record.cells.len(), 5);
     assert_eq!(record.plan.scenario.name, "embedded");
     assert!(record.environment.kernel.is_some());
 }

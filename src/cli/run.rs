@@ -22,7 +22,7 @@ use super::signals;
 #[command(after_long_help = "Examples:\n  \
     shakedown run                                    what does mTLS cost on this machine?\n  \
     shakedown run scenarios/mtls-tax.toml            the same, from its file\n  \
-    shakedown run --auth mutual --trials 1 --sessions 5000 --hold 10s --ramp-up 10s --duration 15s\n  \
+    shakedown run --auth mutual --resumption off --trials 1 --sessions 5000 --hold 10s --ramp-up 10s --duration 15s\n  \
     shakedown run https://staging:8443 --cert c.pem --key c.key --cacert ca.pem --rate 200/s")]
 pub struct RunArgs {
     /// Scenario file, or URL: https://host:port/path, tls://host:port, tcp://host:port. Without it

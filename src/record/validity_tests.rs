@@ -1,7 +1,8 @@
 //! Tests of the validity rules, on a record as it was written.
 
 use super::{Note, RunRecord, ThrottledRecord, TrialRecord, Validity, judge, load, summarise};
-use crate::stats::Proof;
+use crate::stats::{Proof, ResumptionCounts};
+use crate::units::Ratio;
 
 /// A valid record of three cells and two trials each, changed by `change`, and judged.
 fn judged(change: impl FnOnce(&mut RunRecord)) -> (Validity, Vec<Note>) {
@@ -67,6 +68,113 @@ fn what_did_not_happen_as_asked_is_named() {
         }
     });
     assert_eq!(codes(&validity.reasons), ["nothing-confirmed"]);
+}
+
+/// The reason why a share was missed, after a change to the counts of a cell in which nine of ten
+/// sessions were to be resumed, and were.
+fn missed(change: impl FnOnce(&mut TrialRecord, &mut ResumptionCounts)) -> Option<String> {
+    let (validity, _) = judged(|record| {
+        let cell = &mut record.cells[2];
+        cell.cell.resumed = Ratio::new(0.9);
+        for trial in &mut cell.trials {
+            let full = trial.measured.ok_total() / 10;
+            let resumed = trial.measured.ok_total() - full;
+            trial.measured.ok = [("full", full), ("resumed", resumed)]
+                .map(|(kind, count)| (kind.to_owned(), count))
+                .into();
+            trial.resumption = Some(ResumptionCounts {
+                planned: resumed,
+                offered: resumed,
+                accepted: resumed,
+                ok_planned: resumed,
+                harvested: 1,
+                ..ResumptionCounts::default()
+            });
+        }
+        let trial = &mut cell.trials[0];
+        let mut counts = trial.resumption.unwrap();
+        change(trial, &mut counts);
+        trial.resumption = Some(counts);
+    });
+    let reason = validity.reasons.first()?;
+    assert_eq!(codes(&validity.reasons), ["resumption-missed"]);
+    Some(format!("{}; {}", reason.message, reason.advice))
+}
+
+#[test]
+fn a_missed_share_of_resumed_sessions_says_why() {
+    assert_eq!(missed(|_, _| {}), None);
+    let one_missed = |change: fn(&mut ResumptionCounts)| {
+        let missed = missed(|_, counts| {
+            counts.ok_missed = 1;
+            change(counts);
+        });
+        missed.unwrap()
+    };
+    let starved = one_missed(|c| c.starved = 3);
+    assert!(
+        starved.contains("for 3 there was no ticket in store"),
+        "{starved}"
+    );
+    assert!(starved.contains("longer warm-up"), "{starved}");
+    let expired = one_missed(|c| c.expired = 4);
+    assert!(
+        expired.contains("for 4 the ticket had expired"),
+        "{expired}"
+    );
+    assert!(expired.contains("raise the lifetime"), "{expired}");
+    let refused = one_missed(|c| c.refused = 5);
+    assert!(
+        refused.contains("5 were refused by the server;"),
+        "{refused}"
+    );
+    assert!(refused.contains("one ticket key"), "{refused}");
+    let unplanned = one_missed(|c| c.unplanned = 6);
+    assert!(
+        unplanned.contains("6 were resumed although planned"),
+        "{unplanned}"
+    );
+    assert!(unplanned.contains("a bug in shakedown"), "{unplanned}");
+}
+
+#[test]
+fn a_changed_cipher_suite_is_told_beside_refusals() {
+    let changed = missed(|trial, counts| {
+        (counts.ok_missed, counts.refused) = (1, 1);
+        let mut other = trial.observed[0].clone();
+        "TLS_CHACHA20_POLY1305_SHA256".clone_into(&mut other.cipher_suite);
+        trial.observed.push(other);
+    });
+    let changed = changed.unwrap();
+    assert!(changed.contains("the cipher suite changed"), "{changed}");
+}
+
+#[test]
+fn failures_that_shift_the_share_make_it_missed() {
+    let resume_less = |fewer: u64| {
+        missed(|trial, counts| {
+            if let Some(resumed) = trial.measured.ok.get_mut("resumed") {
+                *resumed -= fewer;
+            }
+            counts.ok_planned -= fewer;
+        })
+    };
+    // One session of the one worker's deal may be cut off at either end.
+    assert_eq!(resume_less(1), None);
+    let shifted = resume_less(100).unwrap();
+    assert!(shifted.contains("not the share of 0.9"), "{shifted}");
+}
+
+#[test]
+fn resumed_sessions_are_not_asked_for_a_certificate_again() {
+    let again = |resumed| {
+        reasons(|t| {
+            t.observed[0].certificate_requested = false;
+            t.observed[0].resumed = resumed;
+        })
+    };
+    assert!(again(true).is_empty());
+    assert_eq!(again(false), ["certificate-not-requested"]);
 }
 
 #[test]

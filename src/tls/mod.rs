@@ -3,6 +3,7 @@
 //! rustls is driven directly on the non-blocking socket, so that every byte, mark and alert is seen
 //! here. What goes on inside a session is the business of `protocol`.
 
+mod adapter;
 mod capture;
 mod classify;
 mod config;

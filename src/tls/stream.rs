@@ -4,7 +4,7 @@
 //! and after a write error goes on reading until it has the server's alert (invariant 3).
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::ClientTls;
+use super::adapter::Adapter;
 use super::observe::{Captured, attribute};
 use super::quota::{Flood, Quota};
 use super::session::{Bytes, Marks, SessionStream};
@@ -465,42 +466,5 @@ where
         this.conn.send_close_notify();
         ready!(this.poll_flush_all(cx))?;
         Pin::new(&mut this.io).poll_shutdown(cx)
-    }
-}
-
-/// Lets rustls's blocking interface speak to a non-blocking socket: not ready is `WouldBlock`.
-struct Adapter<'a, 'b> {
-    io: &'a mut TcpStream,
-    cx: &'a mut Context<'b>,
-}
-
-impl Read for Adapter<'_, '_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let mut buf = ReadBuf::new(buf);
-        match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
-            Poll::Ready(result) => result.map(|()| buf.filled().len()),
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-}
-
-impl Write for Adapter<'_, '_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        ready_or_would_block(Pin::new(&mut *self.io).poll_write(self.cx, data))
-    }
-
-    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        ready_or_would_block(Pin::new(&mut *self.io).poll_write_vectored(self.cx, data))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn ready_or_would_block(poll: Poll<io::Result<usize>>) -> io::Result<usize> {
-    match poll {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }
