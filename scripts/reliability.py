@@ -44,7 +44,7 @@ This page is made by `scripts/reliability.py` from the output of `scripts/test`;
 Make it again with:
 
 ```sh
-SHAKEDOWN_EVIDENCE=target/evidence scripts/test && scripts/reliability.py target/evidence
+scripts/test; scripts/reliability.py target/evidence
 ```
 
 Every fault is injected, and its test asserts that it happened. Figures in the columns of one test are

@@ -9,8 +9,11 @@
 
 mod common;
 
-use common::{only, run, scenario};
+use std::path::Path;
+
+use common::{evidence, only, run, scenario};
 use shakedown::record::{ExpectationVerdict, RunRecord};
+use shakedown::scenario::{IdentityFault, Scenario};
 
 /// Nine sessions with a certificate for each without one.
 const MIX: &str = "[load]\nsessions = 4\ntotal = 1000\n[workers]\ncount = 1\n\
@@ -37,6 +40,13 @@ fn a_mix_is_dealt_out_exactly_and_counted_by_identity() {
     assert_eq!(bare.failed["alert.certificate_required"].alert, Some(116));
     let counts = cell.trials[0].target_counts.unwrap();
     assert_eq!(counts.authenticated, 900);
+    let started = cell.total().started;
+    let lost = started.abs_diff(good.ok_total() + bare.failed_total());
+    evidence(
+        "outcomes",
+        "mix_of_identities",
+        &[("sessions", started), ("lost", lost)],
+    );
     let met = ExpectationVerdict::Met;
     assert_eq!(
         verdicts(&record),
@@ -61,6 +71,27 @@ fn the_sum_of_the_identities_is_the_whole_whatever_the_workers() {
 }
 
 #[test]
+fn every_fault_of_either_side_ends_as_expected() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/rejection.toml");
+    let record = run(Scenario::read(&file).unwrap().0);
+    let faults = IdentityFault::of_clients().count() + IdentityFault::of_servers().count();
+    assert_eq!(record.expectations.len(), 2 * (1 + faults));
+    let mut wrong = record
+        .expectations
+        .iter()
+        .filter(|e| e.verdict != ExpectationVerdict::Met);
+    assert!(wrong.clone().next().is_none(), "{:?}", wrong.next());
+    assert!(record.validity.valid, "{:?}", record.validity.reasons);
+    let sessions = record.cells.iter().map(|c| c.total().started).sum();
+    let figures = [
+        ("cases", record.expectations.len() as u64),
+        ("sessions", sessions),
+        ("wrong_verdicts", wrong.count() as u64),
+    ];
+    evidence("rejection", "scenario_of_all_faults", &figures);
+}
+
+#[test]
 fn one_wrong_acceptance_in_a_mix_is_found() {
     // Whoever expects 899 of 1000 is wrong by one session, and one is enough.
     let record = run(scenario(&format!(
@@ -68,6 +99,11 @@ fn one_wrong_acceptance_in_a_mix_is_found() {
     )));
     let whole = record.expectations.iter().find(|e| e.identity.is_none());
     assert_eq!(whole.unwrap().verdict, ExpectationVerdict::WrongAcceptance);
+    evidence(
+        "rejection",
+        "one_wrong_acceptance",
+        &[("injected", 1), ("found", 1)],
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use super::connect::ConnectArgs;
 use super::exit::{Exit, UsageError};
 use super::output::{folder_of, wants_color, write_json, write_stdout};
 use super::progress::Progress;
+use super::redact::command_line;
 use super::signals;
 
 /// Arguments of `shakedown audit`.
@@ -101,6 +102,9 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     }
     .scenario();
     scenario.target.allow_public = args.allow_public;
+    if args.connect.insecure {
+        scenario.tls.cacert = None;
+    }
     args.connect.apply(&mut scenario)?;
     let checked = scenario.check("audit", "")?;
     if let Some(file) = &args.output {
@@ -111,8 +115,8 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     let control = signals::control("finishing what is in flight; once more to stop at once")
         .context("cannot listen for signals")?;
     let mut progress = Progress::of(&prepared, args.quiet);
-    let command = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
-    let record = prepared.run(command.collect(), &control, &mut |event| progress.on(event))?;
+    let command = command_line(Some(&args.url), std::iter::empty());
+    let record = prepared.run(command, &control, &mut |event| progress.on(event))?;
     progress.finish();
     let saved = args.output.as_ref().map(|path| record::save(path, &record));
     if args.json {
