@@ -11,6 +11,7 @@
 mod process;
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 
 use process::{Running, code, run, shakedown, text};
@@ -129,11 +130,6 @@ fn an_audit_says_what_it_lacks() {
             2,
             "expired-leaf",
         ),
-        (
-            "audit localhost:1 --pki plain --cert x.pem",
-            2,
-            "drop --cert",
-        ),
     ] {
         let output = run(here, args);
         assert_eq!(code(&output), status, "{args}: {}", text(&output.stderr));
@@ -143,6 +139,45 @@ fn an_audit_says_what_it_lacks() {
             text(&output.stderr)
         );
     }
+}
+
+#[test]
+fn what_was_not_reached_or_not_spoken_is_no_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    assert_eq!(code(&run(here, "pki new pki --faults")), 0);
+    // Nothing listens: nothing was learnt, and only the good identity was tried.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let output = run(here, &format!("audit localhost:{port} --pki pki -q"));
+    assert_eq!(code(&output), 106, "{}", text(&output.stderr));
+    let stdout = text(&output.stdout);
+    assert!(
+        stdout.contains("expectation-untested") && stdout.contains("connect.refused"),
+        "{stdout}"
+    );
+    assert!(!stdout.contains("expired-leaf"), "{stdout}");
+    // A server of one version is audited in that one.
+    let (_server, port) = serve(here, "--crlfile pki/crl.pem --tls 1.3");
+    let output = run(
+        here,
+        &format!("audit localhost:{port} --pki pki -q --case revoked --json"),
+    );
+    let stderr = text(&output.stderr);
+    assert_eq!(code(&output), 0, "{stderr}");
+    assert!(stderr.contains("does not speak TLS 1.2"), "{stderr}");
+    let record = record::parse(Path::new("stdout"), &output.stdout).unwrap();
+    let cells: Vec<&str> = record.cells.iter().map(|c| c.cell.name.as_str()).collect();
+    assert_eq!(cells, ["mtls/valid", "mtls/revoked"]);
+    let only = format!("audit localhost:{port} --pki pki -q --case revoked --tls-max 1.2");
+    let output = run(here, &only);
+    assert_eq!(code(&output), 106);
+    assert!(
+        text(&output.stdout).contains("version-not-spoken"),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 #[test]

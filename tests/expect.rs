@@ -11,9 +11,10 @@ mod common;
 
 use std::path::Path;
 
-use common::{evidence, only, run, scenario};
+use common::{against, evidence, only, pki_in, run, scenario, target};
 use shakedown::record::{ExpectationVerdict, RunRecord};
-use shakedown::scenario::{IdentityFault, Scenario};
+use shakedown::scenario::{IdentityFault, ProtocolKind, Scenario};
+use shakedown::tls::ServerAuth;
 
 /// Nine sessions with a certificate for each without one.
 const MIX: &str = "[load]\nsessions = 4\ntotal = 1000\n[workers]\ncount = 1\n\
@@ -93,16 +94,64 @@ fn every_fault_of_either_side_ends_as_expected() {
 
 #[test]
 fn one_wrong_acceptance_in_a_mix_is_found() {
-    // Whoever expects 899 of 1000 is wrong by one session, and one is enough.
+    // Both have good certificates; whoever expects the second to be rejected is wrong about it,
+    // whatever the number of sessions, workers and trials.
+    let mix = MIX.replace("fault = \"none\"", "").replace("1000", "30");
+    let mix = mix.replace("count = 1", "count = 2") + "[trials]\ncount = 2\n";
     let record = run(scenario(&format!(
-        "expect = {{ accept = 0.899, alerts = [\"certificate_required\"] }}\n{MIX}"
+        "expect = {{ accept = 0.9, alerts = [\"certificate_required\"] }}\n{mix}"
     )));
-    let whole = record.expectations.iter().find(|e| e.identity.is_none());
-    assert_eq!(whole.unwrap().verdict, ExpectationVerdict::WrongAcceptance);
+    let found: Vec<_> = record.expectations.iter().map(|e| e.verdict).collect();
+    assert_eq!(found, [ExpectationVerdict::WrongAcceptance]);
     evidence(
         "rejection",
         "one_wrong_acceptance",
-        &[("injected", 1), ("found", 1)],
+        &[("injected", 1), ("found", found.len() as u64)],
+    );
+}
+
+#[test]
+fn a_share_does_not_depend_on_how_many_sessions_there_were() {
+    // Five sessions of two equal shares: three and two, in each of five trials.
+    let record = run(scenario(&format!(
+        "expect = {{ accept = 0.5, alerts = [\"certificate_required\"] }}\n{}[trials]\ncount = 5\n",
+        MIX.replace("1000", "5").replace("share = 9\n", "")
+    )));
+    let found: Vec<_> = record.expectations.iter().map(|e| e.verdict).collect();
+    assert_eq!(found, [ExpectationVerdict::Met; 2]);
+    assert_eq!(only(&record).total().ok_total(), 15);
+}
+
+#[test]
+fn a_good_identity_that_is_rejected_beside_a_faulty_one_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (dir.path().join("ours"), dir.path().join("theirs"));
+    let pki = pki_in(&theirs);
+    pki_in(&ours);
+    let auth = ServerAuth::Required(pki.roots().to_vec().into());
+    let (_target, addr) = target(&pki, auth, ProtocolKind::Echo);
+    let identity = |name: &str, fault: &str| {
+        let cert = ours.join("client-0.pem");
+        let key = ours.join("client-0.key");
+        format!("[[identities]]\nname = \"{name}\"\ncert = {cert:?}\nkey = {key:?}\n{fault}\n")
+    };
+    let text = format!(
+        "[protocol]\nkind = \"echo\"\n[load]\nsessions = 1\ntotal = 10\n{}{}",
+        identity("good", ""),
+        identity("bad", "fault = \"unknown-ca\"")
+    );
+    let url = format!("tls://localhost:{}", addr.port());
+    let record = run(against(scenario(&text), &url, &theirs, None));
+    let found: Vec<_> = verdicts(&record)
+        .into_iter()
+        .map(|v| (v.1.unwrap(), v.2))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("good".to_owned(), ExpectationVerdict::WrongRejection),
+            ("bad".to_owned(), ExpectationVerdict::Met)
+        ]
     );
 }
 

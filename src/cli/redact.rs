@@ -15,8 +15,9 @@ fn redacted(args: impl Iterator<Item = String>, secrets: &[String]) -> Vec<Strin
     let hide = |arg: String| {
         let secrets = secrets.iter().filter(|secret| !secret.is_empty());
         secrets.fold(arg, |arg, secret| match arg.strip_suffix(secret.as_str()) {
-            Some(rest) => format!("{rest}(redacted)"),
-            None => arg,
+            // A header's value follows its name, a query its path: `5` alone is no secret.
+            Some(rest) if rest.trim_end().ends_with([':', '?']) => format!("{rest}(redacted)"),
+            _ => arg,
         })
     };
     args.map(|arg| {
@@ -46,8 +47,15 @@ mod tests {
             "-n",
             "5",
         ];
-        let secrets =
-            ["Bearer s3cret2", "s3cret3", "s3cret4", "token=s3cret1", ""].map(str::to_owned);
+        let secrets = [
+            "Bearer s3cret2",
+            "s3cret3",
+            "s3cret4",
+            "token=s3cret1",
+            "",
+            "5",
+        ]
+        .map(str::to_owned);
         let kept = redacted(args.iter().map(ToString::to_string), &secrets);
         assert_eq!(kept[1], "https://h/p?(redacted)");
         assert_eq!(kept[3], "Authorization: (redacted)");

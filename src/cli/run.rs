@@ -10,7 +10,7 @@ use shakedown::runner::prepare;
 use shakedown::scenario::{EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
 use shakedown::units::Rate;
 
-use super::connect::ConnectArgs;
+use super::connect::{ConnectArgs, IdentityArgs};
 use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, TimeoutArgs};
 use super::output::{folder_of, wants_color, write_json, write_stdout};
@@ -30,6 +30,9 @@ pub struct RunArgs {
     /// the built-in scenario runs against the embedded target
     #[arg(value_name = "SCENARIO|URL")]
     target: Option<String>,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -183,6 +186,7 @@ impl RunArgs {
     /// Fills the scenario with what was given as flags.
     fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let as_written = scenario.clone();
+        self.identity.apply(scenario);
         self.connect.apply(scenario)?;
         self.load.apply(scenario);
         self.protocol.apply(scenario);

@@ -27,10 +27,10 @@ pub(super) fn section(record: &RunRecord, style: Style) -> String {
         parts.push(format!("{failed} NOT as expected"));
     }
     let sum = parts.join(", ");
-    out.push_str(&if failed > 0 {
-        style.bad(&sum)
-    } else {
-        style.good(&sum)
+    out.push_str(&match (failed, rest) {
+        (0, 0) => style.good(&sum),
+        (0, _) => sum,
+        _ => style.bad(&sum),
     });
     for (number, unmet) in all.iter().enumerate().filter(|(_, e)| e.verdict.fails()) {
         // What failed in both versions is explained once.
