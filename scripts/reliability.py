@@ -31,6 +31,9 @@ PROMISES = {
     "fuzzing": "Arbitrary scenario files, result files, certificates, keys and server bytes cause no panic",
 }
 
+# Tests that some machines cannot run, and then say so: without control groups, or never idle.
+MAY_BE_ABSENT = {"`cpu_quota`", "`control`"}
+
 # Counts of what must not happen.
 MUST_BE_ZERO = {
     "control_flagged", "crashes", "half_files", "late", "lost", "panics", "unflagged",
@@ -44,7 +47,7 @@ This page is made by `scripts/reliability.py` from the output of `scripts/test`;
 Make it again with:
 
 ```sh
-SHAKEDOWN_EVIDENCE=target/evidence scripts/test && scripts/reliability.py target/evidence
+scripts/test; scripts/reliability.py target/evidence
 ```
 
 Every fault is injected, and its test asserts that it happened. Figures in the columns of one test are
@@ -102,8 +105,10 @@ def main(arguments):
     found = read(pathlib.Path(folders[0]))
     wrong = list(complaints(found))
     text = document(found)
-    if check and tests_named(text) != tests_named(DOCUMENT.read_text()):
-        wrong.append("docs/reliability.md names other tests than ran; make it again as it says itself")
+    if check:
+        odd = set(tests_named(text)) ^ set(tests_named(DOCUMENT.read_text()))
+        wrong += [f"docs/reliability.md and the tests that ran differ in {test}; make it again"
+                  for test in sorted(odd - MAY_BE_ABSENT)]
     if wrong:
         sys.exit("\n".join(f"reliability: {line}" for line in wrong))
     if not check:
