@@ -9,11 +9,12 @@ use shakedown::scenario::Scenario;
 
 /// Every module of `src/` with the height of its layer. A module imports only from lower layers, so
 /// modules of one height never import each other.
-const LAYERS: [(&str, u32); 17] = [
+const LAYERS: [(&str, u32); 18] = [
     ("main", 12),
     ("cli", 11),
     ("report", 10),
     ("runner", 9),
+    ("audit", 8),
     ("record", 8),
     ("load", 7),
     ("probe", 7),
@@ -57,7 +58,7 @@ const CRATES: [(&str, &[&str], &str); 5] = [
     (
         "tokio",
         &[
-            "cli", "runner", "load", "probe", "target", "protocol", "tls",
+            "cli", "runner", "load", "audit", "probe", "target", "protocol", "tls",
         ],
         "data, statistics and reports need no runtime",
     ),

@@ -10,10 +10,11 @@ use shakedown::load::Interrupt;
 use shakedown::record::{self, ExpectationVerdict, RunRecord};
 use shakedown::report::{self, Style};
 use shakedown::runner::prepare;
-use shakedown::scenario::{Audit, IdentityFault, Scenario, TlsVersion};
+use shakedown::scenario::{Audit, IdentityFault, IdentityFiles, Scenario, TlsVersion};
 use shakedown::units::Span;
 use tokio::sync::watch;
 
+use super::audit_resumption::ResumptionArgs;
 use super::connect::ConnectArgs;
 use super::exit::{Exit, UsageError};
 use super::output::{folder_of, wants_color, write_json, write_stdout};
@@ -27,7 +28,8 @@ use super::signals;
     shakedown pki new pki --faults                   certificates, good and faulty\n  \
     (let the server trust pki/ca.pem and pki/crl.pem, and serve pki/server.pem)\n  \
     shakedown audit localhost:8443 --pki pki\n  \
-    shakedown audit tls://broker:8883 --pki pki --case expired-leaf --case revoked")]
+    shakedown audit tls://broker:8883 --pki pki --case expired-leaf --case revoked\n  \
+    shakedown audit localhost:8443 --pki pki --resumption --revoke 'nginx -s reload'")]
 pub struct AuditArgs {
     /// The server: host:port or https://host:port/path (HTTP), tls://host:port (handshake alone)
     #[arg(value_name = "URL")]
@@ -49,6 +51,9 @@ pub struct AuditArgs {
     /// rejection by up to 30 s
     #[arg(long, value_name = "TIME", default_value = "10s")]
     timeout: Span,
+
+    #[command(flatten)]
+    resumption: ResumptionArgs,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -85,6 +90,11 @@ fn client_fault() -> impl TypedValueParser<Value = IdentityFault> {
 /// Fails if the certificates are not there, the server cannot be found, or nothing can be printed.
 /// A server that accepts what it should not is no error but an exit code.
 pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
+    if args.resumption.resumption {
+        return args
+            .resumption
+            .run(&args.good_client()?, &args.pki, args.json);
+    }
     let faults = args.faults();
     let bare = |fault: &IdentityFault| *fault == IdentityFault::None;
     if !faults.iter().all(bare) && !args.pki.join("faults").is_dir() {
@@ -142,6 +152,20 @@ impl AuditArgs {
             scenario.tls.cacert = None;
         }
         self.connect.apply(&mut scenario)?;
+        Ok(scenario)
+    }
+
+    /// The scenario of one client, the good one.
+    fn good_client(&self) -> anyhow::Result<Scenario> {
+        let mut scenario = self.scenario(&[])?;
+        for good in std::mem::take(&mut scenario.identities) {
+            let cert = good.cert.unwrap_or_default();
+            scenario.identity = Some(IdentityFiles {
+                cert,
+                key: good.key,
+            });
+        }
+        scenario.matrix.identity.clear();
         Ok(scenario)
     }
 

@@ -1,6 +1,7 @@
 //! The command line: arguments, one file per subcommand, progress, exit codes.
 
 mod audit;
+mod audit_resumption;
 mod connect;
 mod exit;
 mod load_args;

@@ -21,7 +21,7 @@ const MAX_CLIENTS: usize = 100_000;
 const MAX_VALID_DAYS: u32 = 36_525;
 
 /// How far in the past certificates begin, so that peers whose clocks are behind accept them.
-const BACKDATE: Duration = Duration::HOUR;
+pub(super) const BACKDATE: Duration = Duration::HOUR;
 
 /// How far in the past authorities begin: early enough that a leaf which has expired was valid under
 /// them once, so that having expired is all that is wrong with it.

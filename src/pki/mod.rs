@@ -5,6 +5,7 @@
 //! read what users bring; [`CertFacts`] describes. This module knows no sockets, sessions or load.
 
 mod algorithm;
+mod brief;
 mod container;
 mod error;
 mod facts;
@@ -30,6 +31,7 @@ mod mint_tests;
 mod write_tests;
 
 pub use algorithm::KeyAlgorithm;
+pub use brief::brief_client;
 pub use error::PkiError;
 pub use facts::CertFacts;
 pub use faults::Faults;

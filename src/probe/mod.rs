@@ -27,7 +27,9 @@ pub use report::{
     KeyExchange, MAX_CA_NAMES, MAX_CHAIN, Network, ProbeReport, ServerChain, ServerHello,
     ServerVerifies, Status, Verdict, Verification,
 };
+pub use session::connect;
 pub use story::story;
+pub use verdict::refuses_client;
 
 use crate::pki::{
     CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,

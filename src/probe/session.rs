@@ -77,20 +77,23 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
         end: End::Answered,
         elapsed: Duration::ZERO,
     };
-    facts.end = match connect(plan, &mut facts).await {
-        Ok(io) => match TlsStream::client(io, tls) {
-            Ok(mut stream) => {
-                let end = drive(plan, &mut stream, &mut facts).await;
-                facts.elapsed = start.elapsed();
-                facts.kind = stream.kind();
-                facts.observed = stream.observed();
-                close(&mut stream, &end).await;
-                facts.tickets = stream.tickets_received();
-                facts.closed = stream.marks().closed.is_some();
-                end
+    facts.end = match connect(plan, &mut facts.failed_addresses).await {
+        Ok((io, peer)) => {
+            facts.peer = Some(peer);
+            match TlsStream::client(io, tls) {
+                Ok(mut stream) => {
+                    let end = drive(plan, &mut stream, &mut facts).await;
+                    facts.elapsed = start.elapsed();
+                    facts.kind = stream.kind();
+                    facts.observed = stream.observed();
+                    close(&mut stream, &end).await;
+                    facts.tickets = stream.tickets_received();
+                    facts.closed = stream.marks().closed.is_some();
+                    end
+                }
+                Err(fault) => failure(&fault, Stage::Handshake).into(),
             }
-            Err(fault) => failure(&fault, Stage::Handshake).into(),
-        },
+        }
         Err(failure) => failure.into(),
     };
     if facts.elapsed.is_zero() {
@@ -100,8 +103,16 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
     facts
 }
 
-/// Connects to the first address that answers.
-async fn connect(plan: &ProbePlan, facts: &mut Facts) -> Result<TcpStream, Failure> {
+/// Connects to the first address of the plan's host that answers, and says to which. The addresses that
+/// failed before are added to `failed`, each with its reason.
+///
+/// # Errors
+///
+/// Fails with the last reason if none answers within the plan's timeout, or the name has no address.
+pub async fn connect(
+    plan: &ProbePlan,
+    failed: &mut Vec<String>,
+) -> Result<(TcpStream, SocketAddr), Failure> {
     let mut last = (
         FailureClass::ConnectOther,
         "the name has no address".to_owned(),
@@ -114,16 +125,11 @@ async fn connect(plan: &ProbePlan, facts: &mut Facts) -> Result<TcpStream, Failu
             Ok::<_, io::Error>(stream)
         };
         last = match timeout(plan.timeout, opening).await {
-            Ok(Ok(stream)) => {
-                facts.peer = Some(address);
-                return Ok(stream);
-            }
+            Ok(Ok(stream)) => return Ok((stream, address)),
             Ok(Err(error)) => (classify_connect(&error), error.to_string()),
             Err(_) => timed_out(Stage::Connect, plan.timeout),
         };
-        facts
-            .failed_addresses
-            .push(format!("{address}: {}", last.1));
+        failed.push(format!("{address}: {}", last.1));
     }
     Err(last)
 }

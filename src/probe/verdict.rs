@@ -41,8 +41,8 @@ impl Judged {
 }
 
 /// Whether an HTTP status speaks of who asks, not of what is asked: 400 (nginx and a bad
-/// certificate), 401, 403, 421, and nginx's own 495 and 496.
-pub(super) fn refuses_client(status: u16) -> bool {
+/// certificate), 401, 403, 421 (RFC 9110 section 15.5.20), and nginx's own 495 and 496.
+pub fn refuses_client(status: u16) -> bool {
     matches!(status, 400 | 401 | 403 | 421 | 495 | 496)
 }
 

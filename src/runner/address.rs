@@ -57,6 +57,15 @@ pub(super) struct Resolved {
     pub addr: SocketAddr,
 }
 
+/// The one address of a scenario's target.
+///
+/// # Errors
+///
+/// Fails if its name has none, and if it is public without the scenario allowing that.
+pub fn permitted_address(checked: &Checked) -> Result<IpAddr, AddressError> {
+    resolve(checked).map(|resolved| resolved.addr.ip())
+}
+
 pub(super) fn resolve(checked: &Checked) -> Result<Resolved, AddressError> {
     let TargetPlan::Remote { host, port, pinned } = &checked.target else {
         // The embedded target is asked for its addresses instead.

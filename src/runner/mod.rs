@@ -33,7 +33,7 @@ use cores::CorePlan;
 use sites::Sites;
 use target::Embedded;
 
-pub use address::AddressError;
+pub use address::{AddressError, permitted_address};
 
 /// The provider of the client's cryptography.
 const PROVIDER: &str = "aws-lc-rs";

@@ -197,6 +197,24 @@ impl ClientTls {
         self.resuming.as_ref().map(|resuming| &*resuming.store)
     }
 
+    /// The same client, with the same sessions in store, for another server name: what was gained under
+    /// one name is offered under the other, which no ordinary client does.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `name` is neither a DNS name nor an address, or leaves nothing to offer.
+    pub fn for_name(&self, name: &str) -> Result<Self, TlsConfigError> {
+        let mut tls = Self {
+            server_name: server_name(name)?,
+            ..self.clone()
+        };
+        let full_hello = tls.full_hello().map_err(TlsConfigError::NothingLeft)?;
+        if let Some(resuming) = &mut tls.resuming {
+            resuming.full_hello = full_hello;
+        }
+        Ok(tls)
+    }
+
     /// Puts a configuration together from its parts. What the callbacks are wrapped in is the
     /// caller's choice; everything else is the same for all.
     pub(super) fn assemble(
@@ -205,8 +223,7 @@ impl ClientTls {
         verifier: Arc<dyn ServerCertVerifier>,
         resolver: Arc<dyn ResolvesClientCert>,
     ) -> Result<Self, TlsConfigError> {
-        let server_name = ServerName::try_from(spec.server_name.to_owned())
-            .map_err(|_| TlsConfigError::ServerName(spec.server_name.to_owned()))?;
+        let server_name = server_name(spec.server_name)?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&protocol_versions(spec.versions))
             .map_err(TlsConfigError::NothingLeft)?
@@ -239,6 +256,10 @@ impl ClientTls {
         }
         Ok(hello.len() as u64)
     }
+}
+
+fn server_name(name: &str) -> Result<ServerName<'static>, TlsConfigError> {
+    ServerName::try_from(name.to_owned()).map_err(|_| TlsConfigError::ServerName(name.to_owned()))
 }
 
 /// Switches resumption on, with a store of the configuration's own.

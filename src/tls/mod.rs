@@ -18,6 +18,7 @@ mod server_sessions;
 mod session;
 mod short_rsa;
 mod stream;
+mod switching;
 
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::{classify_connect, classify_fault};
@@ -30,3 +31,4 @@ pub use resume::{SessionStore, StoreCounts, TicketUse};
 pub use server::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
 pub use session::{Bytes, Marks, SessionStream};
 pub use stream::{ClientStream, Fault, TlsStream};
+pub use switching::IdentitySwitch;

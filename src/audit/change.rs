@@ -1,0 +1,53 @@
+//! What is done between two sessions: nothing, waiting, or a command of the user's.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{AuditError, Case};
+
+/// A change, still to be made.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change<'a> {
+    /// None.
+    Nothing,
+    /// This moment passes.
+    Until(OffsetDateTime),
+    /// A shell command.
+    Command(&'a str),
+}
+
+impl Change<'_> {
+    /// Makes it. What a command prints goes to stderr, since stdout belongs to the report.
+    pub async fn make(self, case: Case) -> Result<(), AuditError> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Until(moment) => {
+                // The last second named still counts as valid.
+                let left = moment + time::Duration::seconds(1) - OffsetDateTime::now_utc();
+                tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+                Ok(())
+            }
+            Self::Command(command) => shell(command, case),
+        }
+    }
+}
+
+/// Runs the command to its end. Nothing else goes on meanwhile, so it may block.
+fn shell(command: &str, case: Case) -> Result<(), AuditError> {
+    let status = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .map_err(|source| AuditError::Shell { case, source })?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(AuditError::Command {
+        case,
+        status: status.to_string(),
+        command: command.to_owned(),
+    })
+}

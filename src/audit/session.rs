@@ -1,0 +1,135 @@
+//! One session of an audit: connect, handshake, ask, and take in the tickets. It is accepted by the
+//! rules that every session follows (invariant 3).
+
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+
+use crate::probe::{ProbePlan, connect, refuses_client};
+use crate::protocol::{self, ProtocolError};
+use crate::scenario::ProtocolPlan;
+use crate::stats::{FailureClass, Offer, OkKind, Stage};
+use crate::text::{UNTRUSTED_CAP, escape_untrusted};
+use crate::tls::{
+    ClientStream, ClientTls, Failure, SessionStream, TlsStream, confirm_by_close, explain, failure,
+    timed_out,
+};
+
+/// How long the server may take to end its side; only its tickets are still of interest.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// The alert that says that the version is not spoken (RFC 8446 section 6.2).
+const PROTOCOL_VERSION: u8 = 70;
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The server accepted it.
+    Accepted,
+    /// The server turned it away, with the class of the failure and its text.
+    Refused(String),
+    /// The server does not speak this version.
+    NotSpoken,
+    /// It ended without telling what the server thinks of us.
+    Unknown(String),
+}
+
+/// What one session has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Met {
+    pub ending: Ending,
+    /// A ticket, or session id, was offered.
+    pub offered: bool,
+    /// The handshake resumed an earlier session.
+    pub resumed: bool,
+}
+
+/// Makes one session with the server of `plan`; offers what is in store if `resume`. It ends whatever
+/// the server does: every wait has the plan's limit.
+pub(super) async fn session(plan: &ProbePlan, tls: &ClientTls, resume: bool) -> Met {
+    let mut met = Met {
+        ending: Ending::Accepted,
+        offered: false,
+        resumed: false,
+    };
+    let result = match connect(plan, &mut Vec::new()).await {
+        Ok((io, _)) => match TlsStream::resuming(io, tls, resume) {
+            Ok(mut stream) => {
+                let result = drive(plan, &mut stream).await;
+                met.offered = matches!(stream.offer(), Offer::Sent { .. });
+                met.resumed = stream.kind() == Some(OkKind::Resumed);
+                result
+            }
+            Err(fault) => Err(failure(&fault, Stage::Handshake)),
+        },
+        Err(failure) => Err(failure),
+    };
+    if let Err(failure) = result {
+        met.ending = ending(failure);
+    }
+    met
+}
+
+async fn drive(plan: &ProbePlan, stream: &mut ClientStream) -> Result<(), Failure> {
+    match timeout(plan.timeout, stream.handshake()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => return Err(failure(&fault, Stage::Handshake)),
+        Err(_) => return Err(timed_out(Stage::Handshake, plan.timeout)),
+    }
+    if plan.protocol == ProtocolPlan::Handshake {
+        return confirm_by_close(stream, plan.timeout).await.map(|_| ());
+    }
+    let mut scratch = Vec::new();
+    let exchange = protocol::exchange(&plan.protocol, stream, &mut scratch);
+    match timeout(plan.timeout, exchange).await {
+        Ok(Ok(())) => {}
+        Ok(Err(ProtocolError::Answer { class, message })) => return Err((class, message)),
+        Ok(Err(ProtocolError::Io(error))) => {
+            return Err(explain(stream, error, Stage::Confirm, plan.timeout).await);
+        }
+        Err(_) => return Err(timed_out(Stage::Confirm, plan.timeout)),
+    }
+    let closing = async {
+        if stream.shutdown().await.is_ok() {
+            // Tickets may come as late as this.
+            let _ = stream.read_to_end().await;
+        }
+    };
+    let _ = timeout(CLOSE_LIMIT, closing).await;
+    Ok(())
+}
+
+/// What a failure says about the server's opinion of us.
+fn ending((class, message): Failure) -> Ending {
+    let told = format!("{class}: {}", escape_untrusted(&message, UNTRUSTED_CAP));
+    match class {
+        FailureClass::Alert(PROTOCOL_VERSION) | FailureClass::TlsProtocol => Ending::NotSpoken,
+        FailureClass::HttpStatus(status) if !refuses_client(status) => Ending::Accepted,
+        FailureClass::Alert(_)
+        | FailureClass::HttpStatus(_)
+        | FailureClass::Eof(_)
+        | FailureClass::Reset(_)
+        | FailureClass::Unconfirmed => Ending::Refused(told),
+        _ => Ending::Unknown(told),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_trouble_and_from_an_answer() {
+        let of = |class| ending((class, "x\u{1b}".to_owned()));
+        assert_eq!(of(FailureClass::HttpStatus(404)), Ending::Accepted);
+        assert_eq!(of(FailureClass::Alert(PROTOCOL_VERSION)), Ending::NotSpoken);
+        let Ending::Refused(told) = of(FailureClass::HttpStatus(400)) else {
+            panic!("nginx refuses clients with 400");
+        };
+        assert!(!told.contains('\u{1b}'), "{told:?}");
+        let Ending::Unknown(told) = of(FailureClass::Timeout(Stage::Confirm)) else {
+            panic!("silence is no refusal");
+        };
+        assert!(told.starts_with("timeout.confirm"), "{told}");
+    }
+}

@@ -1,0 +1,139 @@
+//! `shakedown audit --resumption`: offers tickets after what should end a session, and prints which
+//! the server resumed all the same.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use shakedown::audit::{AuditPlan, audit, story};
+use shakedown::pki::{Identity, PkiError};
+use shakedown::probe::ProbePlan;
+use shakedown::runner::permitted_address;
+use shakedown::scenario::{Header, ProtocolPlan, Scenario};
+use shakedown::units::Span;
+
+use super::exit::Exit;
+use super::output::{wants_color, write_json, write_stdout};
+
+/// How long the certificate that expires is valid: long enough to gain a ticket in both versions.
+const LIFETIME: Duration = Duration::from_secs(4);
+
+/// What an audit of resumption takes beside the server and its certificates.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Resumption")]
+pub struct ResumptionArgs {
+    /// Audit resumption instead: does a ticket outlive its certificate, its revocation, its host?
+    #[arg(long, conflicts_with_all = ["cases", "repeats", "output"])]
+    pub resumption: bool,
+
+    /// Another virtual host of the same server to offer tickets to; repeat for more
+    #[arg(long, value_name = "NAME", requires = "resumption")]
+    other_host: Vec<String>,
+
+    /// Shell command that lets the server know DIR/crl.pem, which revokes DIR/faults/client-revoked
+    #[arg(long, value_name = "CMD", requires = "resumption")]
+    revoke: Option<String>,
+
+    /// Shell command after which the server does not trust DIR/ca.pem for clients any more
+    #[arg(long, value_name = "CMD", requires = "resumption")]
+    change_ca: Option<String>,
+
+    /// Shell command that replaces the server's ticket keys, and waits until it has
+    #[arg(long, value_name = "CMD", requires = "resumption")]
+    rotate: Option<String>,
+
+    /// How long the server may take to act on a revocation or a change of authorities
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5s",
+        requires = "resumption"
+    )]
+    settle: Span,
+}
+
+impl ResumptionArgs {
+    /// Makes the audit that `scenario` describes, with the certificates in `pki`, and prints it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the certificates are not there, the server may not be audited, a command fails, or
+    /// nothing can be printed. What the server does wrong is no error but an exit code.
+    pub fn run(&self, scenario: &Scenario, pki: &Path, json: bool) -> anyhow::Result<Exit> {
+        let plan = self.plan(scenario, pki)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the asynchronous runtime; are file descriptors left?")?;
+        let report = runtime.block_on(audit(&plan))?;
+        // A resolver that is still at work must not hold the command back.
+        runtime.shutdown_background();
+        if json {
+            write_json(&report)?;
+        } else {
+            write_stdout(&story(&report, wants_color()))?;
+        }
+        Ok(match (report.has_findings(), report.is_controlled()) {
+            (true, _) => Exit::Unmet,
+            (false, true) => Exit::Success,
+            (false, false) => Exit::Invalid,
+        })
+    }
+
+    fn plan(&self, scenario: &Scenario, pki: &Path) -> anyhow::Result<AuditPlan> {
+        let home = probe_plan(scenario, None)?;
+        let address = home.pinned;
+        let others = self.other_host.iter().map(|name| {
+            let mut scenario = scenario.clone();
+            scenario.tls.sni = Some(name.clone());
+            let port = home.port;
+            if matches!(home.protocol, ProtocolPlan::Http1 { .. }) {
+                scenario.protocol.headers.push(Header {
+                    name: "host".to_owned(),
+                    value: format!("{name}:{port}"),
+                });
+            }
+            probe_plan(&scenario, address)
+        });
+        let other_hosts = others.collect::<anyhow::Result<_>>()?;
+        Ok(AuditPlan {
+            other_hosts,
+            other: pair(pki, "client-1")?.or(pair(pki, "faults/client-revoked")?),
+            issuer: pair(pki, "intermediate")?,
+            revocable: pair(pki, "faults/client-revoked")?,
+            revoke: self.revoke.clone(),
+            change_ca: self.change_ca.clone(),
+            rotate: self.rotate.clone(),
+            lifetime: LIFETIME,
+            settle: self.settle.0,
+            home,
+        })
+    }
+}
+
+/// The connection that a scenario describes, to the one address that is used throughout.
+fn probe_plan(scenario: &Scenario, address: Option<IpAddr>) -> anyhow::Result<ProbePlan> {
+    let checked = scenario.clone().check("audit", "")?;
+    let mut plan = ProbePlan::new(&checked, checked.scenario.timeouts.handshake.0)?;
+    plan.pinned = match address {
+        Some(address) => Some(address),
+        None => Some(permitted_address(&checked)?),
+    };
+    plan.versions = (checked.cells.iter())
+        .flat_map(|cell| cell.versions.clone())
+        .collect();
+    plan.versions.dedup();
+    Ok(plan)
+}
+
+/// A certificate of the folder with its key, if it has one.
+fn pair(pki: &Path, name: &str) -> Result<Option<Identity>, PkiError> {
+    let cert = pki.join(format!("{name}.pem"));
+    let key = pki.join(format!("{name}.key"));
+    if !cert.exists() || !key.exists() {
+        return Ok(None);
+    }
+    Identity::load(&cert, Some(&key)).map(Some)
+}

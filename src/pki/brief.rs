@@ -1,0 +1,81 @@
+//! A client certificate that expires within seconds, signed by an authority whose key is on disk: what
+//! becomes of a session when the certificate that began it has run out?
+
+use std::time::Duration;
+
+use rcgen::{ExtendedKeyUsagePurpose, Issuer, KeyPair};
+use time::OffsetDateTime;
+
+use super::algorithm::pkcs8_v1;
+use super::mint::{BACKDATE, Validity, failed, generate, leaf};
+use super::{Identity, KeyAlgorithm, PkiError};
+
+/// Mints a client named `client-brief`, signed by `issuer`, whose chain its own goes on with, and says
+/// when it expires: `lifetime` from now, cut to a whole second, since X.509 knows no fractions.
+///
+/// # Errors
+///
+/// Fails if `issuer` is no authority or its key cannot sign, if the lifetime is out of the calendar,
+/// and if the crypto library fails.
+pub fn brief_client(
+    issuer: &Identity,
+    lifetime: Duration,
+) -> Result<(Identity, OffsetDateTime), PkiError> {
+    const NAME: &str = "client-brief";
+    let out_of_range = |_| PkiError::InvalidSpec {
+        cause: format!(
+            "a lifetime of {} s is out of the calendar",
+            lifetime.as_secs()
+        ),
+        next: "ask for a few seconds",
+    };
+    let now = OffsetDateTime::now_utc();
+    let lifetime = time::Duration::try_from(lifetime).map_err(|_| out_of_range(()))?;
+    let not_after = now.checked_add(lifetime).ok_or_else(|| out_of_range(()))?;
+    let not_after = not_after - time::Duration::nanoseconds(not_after.nanosecond().into());
+    let validity = Validity {
+        early: now - BACKDATE,
+        not_before: now - BACKDATE,
+        not_after,
+    };
+    let authority = issuer.chain.first().ok_or_else(|| PkiError::Mint {
+        what: NAME.to_owned(),
+        cause: "its issuer has no certificate".to_owned(),
+    })?;
+    let signer = KeyPair::try_from(&issuer.key).map_err(failed(&issuer.name))?;
+    let signer = Issuer::from_ca_cert_der(authority, signer).map_err(failed(&issuer.name))?;
+    let usage = ExtendedKeyUsagePurpose::ClientAuth;
+    let params = leaf(NAME, vec![NAME.to_owned()], usage, validity)?;
+    let key = generate(NAME, KeyAlgorithm::EcdsaP256)?;
+    let cert = params.signed_by(&key, &signer).map_err(failed(NAME))?;
+    let mut chain = vec![cert.der().clone()];
+    chain.extend_from_slice(&issuer.chain);
+    let identity = Identity {
+        name: NAME.to_owned(),
+        chain,
+        key: pkcs8_v1(&key),
+    };
+    Ok((identity, not_after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CertLinks, Pki, PkiSpec};
+    use super::*;
+
+    #[test]
+    fn a_brief_client_is_signed_by_its_issuer_and_ends_on_time() {
+        let pki = Pki::mint(&PkiSpec::default()).unwrap();
+        let before = OffsetDateTime::now_utc();
+        let (brief, until) = brief_client(&pki.intermediate, Duration::from_secs(3)).unwrap();
+        assert_eq!(brief.chain.len(), 2);
+        let leaf = CertLinks::parse(&brief.chain[0]).unwrap();
+        let issuer = CertLinks::parse(&brief.chain[1]).unwrap();
+        assert_eq!(leaf.issuer_der, issuer.subject_der);
+        assert_eq!(until.nanosecond(), 0);
+        assert!(until > before + time::Duration::seconds(1));
+        assert_eq!(leaf.not_after_unix_s, until.unix_timestamp());
+        // What lies beyond the calendar is refused, not wrapped.
+        assert!(brief_client(&pki.intermediate, Duration::MAX).is_err());
+    }
+}
