@@ -1,5 +1,7 @@
 //! The report as text: a table of verdicts, then what each case means and what was seen.
 
+use std::fmt::Write as _;
+
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::verdict::{AuditReport, Finding, Row, Verdict};
@@ -50,21 +52,26 @@ fn name(row: &Row) -> String {
 fn paragraph(row: &Row, color: bool) -> String {
     let bad = |finding: &Finding| matches!(finding.verdict, Verdict::Resumes | Verdict::NoControl);
     let mut out = paint(&name(row), "1", color);
-    out.push_str(&format!("\n  {}\n", row.case.meaning()));
-    for finding in &row.findings {
+    let _ = writeln!(out, "\n  {}", row.case.meaning());
+    for (number, finding) in row.findings.iter().enumerate() {
+        let same = |f: &&Finding| (f.verdict, &f.detail) == (finding.verdict, &finding.detail);
+        // What was the same in both versions is told once.
+        if row.findings[..number].iter().any(|f| same(&f)) {
+            continue;
+        }
+        let alike = row.findings.iter().filter(same);
+        let versions: Vec<String> = alike.map(|f| f.tls.to_string()).collect();
+        let versions = versions.join(" and ");
         let words = finding.verdict.words();
         let words = if bad(finding) {
             paint(words, "1;31", color)
         } else {
             words.to_owned()
         };
-        out.push_str(&format!(
-            "  TLS {}: {words}: {}\n",
-            finding.tls, finding.detail
-        ));
+        let _ = writeln!(out, "  TLS {versions}: {words}: {}", finding.detail);
     }
     if row.findings.iter().any(|f| f.verdict == Verdict::Resumes) {
-        out.push_str(&format!("  to do: {}\n", row.case.advice()));
+        let _ = writeln!(out, "  to do: {}", row.case.advice());
     }
     out
 }

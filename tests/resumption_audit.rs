@@ -1,0 +1,242 @@
+//! `shakedown audit --resumption` against servers that do and do not notice: the embedded target, nginx
+//! and haproxy. What they do is theirs; where another release does otherwise, the table is to be changed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may panic; helpers outside #[test] are not recognised as such"
+)]
+
+#[path = "common/process.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod process;
+#[path = "resumption_audit/server.rs"]
+mod server;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Output;
+
+use process::{Running, code, run, shakedown, text};
+use server::{haproxy, installed, nginx, openssl};
+
+/// A case with its verdicts in TLS 1.2 and 1.3.
+type Expected = (&'static str, [&'static str; 2]);
+
+/// Certificates of an authority that the servers trust, and of one that only some hosts do.
+fn certificates(here: &Path) {
+    let names = "--name localhost --name other.test";
+    for new in ["pki new pki --faults --clients 2", "pki new other"] {
+        assert_eq!(code(&run(here, &format!("{new} {names}"))), 0);
+    }
+}
+
+fn audit(here: &Path, port: u16, flags: &[&str]) -> Output {
+    let mut command = shakedown(here);
+    command.arg("audit").arg(format!("localhost:{port}"));
+    command.args(["--pki", "pki", "--resumption", "--json"]);
+    command.args(flags).output().unwrap()
+}
+
+fn check(output: &Output, status: i32, expected: &[Expected]) {
+    let stderr = text(&output.stderr);
+    assert_eq!(code(output), status, "{}{stderr}", text(&output.stdout));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (case, verdicts) in expected {
+        let rows = report["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["case"] == *case).unwrap();
+        let found: Vec<&str> = (row["findings"].as_array().unwrap().iter())
+            .map(|finding| finding["verdict"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, verdicts, "{row:#}");
+    }
+}
+
+fn serve(here: &Path, flags: &str) -> (Running, u16) {
+    serve_from(here, "pki", flags)
+}
+
+fn serve_from(here: &Path, pki: &str, flags: &str) -> (Running, u16) {
+    let mut command = shakedown(here);
+    command.args(["serve", "--pki", pki]);
+    command.args("--listen 127.0.0.1:0".split(' '));
+    command.args(flags.split_whitespace());
+    let mut server = Running::start(command);
+    let line = server.first_line();
+    let url = line.split_whitespace().find(|w| w.starts_with("https://"));
+    let (_, port) = url.unwrap().trim_end_matches('/').rsplit_once(':').unwrap();
+    (server, port.parse().unwrap())
+}
+
+#[test]
+fn the_embedded_target_does_not_look_at_certificates_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    certificates(here);
+    for mode in ["stateless", "stateful"] {
+        let (_server, port) = serve(here, &format!("--tickets {mode}"));
+        let output = audit(here, port, &["--other-host", "other.test"]);
+        let expected = [
+            ("control", ["resumable"; 2]),
+            ("other-identity", ["as-the-ticket"; 2]),
+            // rustls compares the name with the one of the ticket.
+            ("other-host", ["safe"; 2]),
+            // rustls takes the verified chain out of the ticket and does not verify it again.
+            ("expired", ["resumes"; 2]),
+            ("keys-rotated", ["not-tested"; 2]),
+            ("revoked", ["not-tested"; 2]),
+            ("ca-changed", ["not-tested"; 2]),
+        ];
+        check(&output, 99, &expected);
+    }
+}
+
+#[test]
+fn a_server_without_tickets_is_safe_and_one_that_is_not_there_is_no_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    certificates(here);
+    let (_server, port) = serve(here, "");
+    let expected = [
+        ("control", ["nothing-resumes"; 2]),
+        ("expired", ["safe"; 2]),
+        ("revoked", ["safe"; 2]),
+    ];
+    check(&audit(here, port, &[]), 0, &expected);
+    // One version is audited where one is spoken.
+    let (_server, port) = serve(here, "--tls 1.3");
+    let expected = [
+        ("control", ["not-tested", "nothing-resumes"]),
+        ("expired", ["not-tested", "safe"]),
+    ];
+    check(&audit(here, port, &[]), 0, &expected);
+    // Nothing listens, and then nobody trusts us.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let gone = closed.local_addr().unwrap().port();
+    drop(closed);
+    let expected = [
+        ("control", ["no-control"; 2]),
+        ("expired", ["not-tested"; 2]),
+    ];
+    check(&audit(here, gone, &[]), 106, &expected);
+    let (_server, port) = serve_from(here, "other", "");
+    check(&audit(here, port, &["-k"]), 106, &expected);
+}
+
+#[test]
+fn a_change_that_fails_or_has_no_effect_is_no_verdict() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    certificates(here);
+    let (_server, port) = serve(here, "--tickets stateless");
+    let output = audit(here, port, &["--revoke", "true", "--settle", "300ms"]);
+    check(&output, 99, &[("revoked", ["not-tested"; 2])]);
+    assert!(text(&output.stdout).contains("did not take effect"));
+    let output = audit(here, port, &["--rotate", "echo on stderr; exit 3"]);
+    assert_eq!(code(&output), 1);
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("keys-rotated") && stderr.contains("exit status: 3"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("on stderr") && output.stdout.is_empty(),
+        "{stderr}"
+    );
+}
+
+/// The commands that change nginx: a line of configuration, and a reload.
+fn reloading(here: &Path, line: &str) -> String {
+    let dir = here.display();
+    let reload = format!("nginx -e {dir}/error.log -p {dir} -c {dir}/nginx.conf -s reload");
+    if line.is_empty() {
+        return format!("{reload} && sleep 1");
+    }
+    format!("echo '{line}' > {dir}/revoked.conf && {reload}")
+}
+
+/// Audits nginx with these settings of resumption in each host.
+fn audit_nginx(sessions: &str, expected: &[Expected]) {
+    if !installed("nginx") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    certificates(here);
+    let server = nginx(here, sessions);
+    let revoke = reloading(here, &format!("ssl_crl {}/pki/crl.pem;", here.display()));
+    let rotate = reloading(here, "");
+    let flags = [
+        ["--other-host", "other.test"],
+        ["--revoke", &revoke],
+        ["--rotate", &rotate],
+    ];
+    let output = audit(here, server.port, flags.as_flattened());
+    check(&output, 99, expected);
+}
+
+#[test]
+fn nginx_with_keys_of_each_configuration() {
+    let expected = [
+        ("control", ["resumable"; 2]),
+        ("other-identity", ["as-the-ticket"; 2]),
+        // Repaired in this release: HTTP 421 in TLS 1.2, access_denied in TLS 1.3 (CVE-2025-23419).
+        ("other-host", ["safe"; 2]),
+        ("expired", ["resumes"; 2]),
+        ("keys-rotated", ["safe"; 2]),
+        ("revoked", ["safe"; 2]),
+    ];
+    audit_nginx("", &expected);
+}
+
+#[test]
+fn nginx_with_a_shared_cache() {
+    let expected = [
+        ("control", ["resumable"; 2]),
+        ("other-host", ["safe"; 2]),
+        ("expired", ["resumes"; 2]),
+        // Ticket keys live in the shared memory of the cache, and that outlives a reload.
+        ("keys-rotated", ["resumes"; 2]),
+        ("revoked", ["resumes"; 2]),
+    ];
+    audit_nginx("ssl_session_cache shared:S:1m;", &expected);
+}
+
+#[test]
+fn haproxy_does_not_look_again_either() {
+    if !installed("haproxy") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    certificates(here);
+    let server = haproxy(here, "");
+    let expected = [
+        ("control", ["resumable"; 2]),
+        ("other-identity", ["as-the-ticket"; 2]),
+        ("expired", ["resumes"; 2]),
+    ];
+    check(
+        &audit(here, server.port, &["--other-host", "other.test"]),
+        99,
+        &expected,
+    );
+}
+
+#[test]
+fn openssl_resumes_for_another_name() {
+    if !installed("openssl") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    certificates(here);
+    let server = openssl(here);
+    let expected = [
+        ("control", ["resumable"; 2]),
+        ("other-host", ["safe", "resumes"]),
+        ("expired", ["resumes"; 2]),
+    ];
+    let output = audit(here, server.port, &["--other-host", "other.test"]);
+    check(&output, 99, &expected);
+}
