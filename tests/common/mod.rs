@@ -93,6 +93,15 @@ pub fn total(record: &RunRecord) -> Accounting {
     only(record).total()
 }
 
+/// How many sessions we say were confirmed, and by how many the target's own count differs.
+pub fn sessions_and_lost(record: &RunRecord) -> [(&'static str, u64); 2] {
+    let trials = || record.cells.iter().flat_map(|cell| &cell.trials);
+    let sessions: u64 = trials().map(|trial| trial.total.ok_total()).sum();
+    let counts = trials().filter_map(|trial| trial.target_counts);
+    let seen: u64 = counts.map(|counts| counts.established()).sum();
+    [("sessions", sessions), ("lost", sessions.abs_diff(seen))]
+}
+
 /// The codes of the reasons why a record is invalid.
 pub fn reasons(record: &RunRecord) -> Vec<&str> {
     record
