@@ -179,6 +179,18 @@ fn tickets_come_in_the_number_that_was_asked_for() {
 }
 
 #[test]
+fn a_store_keeps_twice_what_is_in_flight_and_drops_the_rest() {
+    let record = run(scenario(
+        "[load]\nsessions = 5\ntotal = 20\n[workers]\ncount = 1\n[matrix]\ntls = [\"1.3\"]\n\
+         [resumption]\nmode = \"ticket\"\nratio = 0\n",
+    ));
+    let trial = &only(&record).trials[0];
+    let counts = counts(trial);
+    assert_eq!((counts.harvested, counts.dropped), (40, 30));
+    assert_eq!((counts.planned, trial.prime.as_ref()), (0, None));
+}
+
+#[test]
 fn one_session_is_enough_where_it_is_reused() {
     for (reuse, primed) in [(false, 8), (true, 1)] {
         let record = run(scenario(&format!(
