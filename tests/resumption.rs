@@ -120,7 +120,8 @@ fn two_workers_agree_with_the_target_in_every_mode() {
 #[test]
 fn an_open_loop_agrees_with_the_target_in_every_mode() {
     sweep(
-        "rate = \"200/s\"\nduration = \"250ms\"\nwarmup = \"50ms\"",
+        // No more in flight than there are tickets, so that a busy machine starves nobody.
+        "rate = \"200/s\"\nmax-in-flight = 20\nduration = \"250ms\"\nwarmup = \"50ms\"",
         "echo",
         2,
     );
@@ -273,11 +274,12 @@ fn no_identity_resumes_anothers_session() {
     let mut text = String::new();
     for (index, share) in [1, 2, 4].into_iter().enumerate() {
         let file = |ending| dir.path().join(format!("client-{index}.{ending}"));
-        text += &format!(
+        let section = format!(
             "[[identities]]\nname = \"c{index}\"\ncert = {:?}\nkey = {:?}\nshare = {share}\n",
             file("pem"),
             file("key")
         );
+        text.push_str(&section);
     }
     let mut scenario = against_server(dir.path(), server.port(), &format!("ratio = 0.5\n{text}"));
     scenario.identity = None;
@@ -293,11 +295,11 @@ fn no_identity_resumes_anothers_session() {
     let mut sum = 0;
     for (index, client) in pki.clients().iter().enumerate() {
         // Whom a resumed session authenticates is in its ticket, so the server knows whose it was.
-        let served = server.resumed_by(&client.chain[0]);
+        let seen = server.resumed_by(&client.chain[0]);
         let claimed = trial.identities[&format!("c{index}")].ok_of(OkKind::Resumed);
-        assert_eq!(served, claimed, "client {index}");
+        assert_eq!(seen, claimed, "client {index}");
         assert!(claimed > 0, "client {index}");
-        sum += served;
+        sum += seen;
     }
     assert_eq!(sum, trial.total.ok_of(OkKind::Resumed));
 }
@@ -329,4 +331,27 @@ fn an_interrupt_ends_priming() {
     prime.check().unwrap();
     assert_eq!((prime.cancelled_total(), trial.total.scheduled), (4, 0));
     assert!(trial.interrupted && !record.validity.complete);
+}
+
+#[test]
+fn priming_ends_whatever_the_server_does() {
+    let dir = tempfile::tempdir().unwrap();
+    pki_in(dir.path());
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let mut scenario = against_server(dir.path(), port, "");
+    scenario.load.total = None;
+    scenario.load.warmup = Some("0s".parse().unwrap());
+    scenario.load.duration = Some("100ms".parse().unwrap());
+    scenario.load.grace = Some("100ms".parse().unwrap());
+    scenario.timeouts.handshake = "60s".parse().unwrap();
+    let start = Instant::now();
+    let record = run(scenario);
+    // Ten seconds of priming, then duration, grace and one second.
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(11_200), "{took:?}");
+    let trial = &only(&record).trials[0];
+    let prime = trial.prime.as_ref().unwrap();
+    assert_eq!((prime.cancelled_total(), prime.started), (4, 4));
+    assert_eq!(counts(trial).starved, 4);
 }

@@ -112,17 +112,10 @@ fn serve(mut io: TcpStream, config: ServerConfig, resumed: &Resumed) {
         *resumed.lock().unwrap().entry(client).or_default() += 1;
     }
     let mut data = [0; 1024];
-    loop {
-        match Stream::new(&mut conn, &mut io).read(&mut data) {
-            Ok(read @ 1..) => {
-                if Stream::new(&mut conn, &mut io)
-                    .write_all(&data[..read])
-                    .is_err()
-                {
-                    return;
-                }
-            }
-            Ok(0) | Err(_) => break,
+    while let Ok(read @ 1..) = Stream::new(&mut conn, &mut io).read(&mut data) {
+        let sent = Stream::new(&mut conn, &mut io).write_all(&data[..read]);
+        if sent.is_err() {
+            return;
         }
     }
     conn.send_close_notify();
