@@ -5,7 +5,7 @@ usage: scripts/reliability.py EVIDENCE [--check]
 
 EVIDENCE is a folder that a test run filled, because SHAKEDOWN_EVIDENCE named it: one JSON file for
 each promise and test, {"promise": ..., "test": ..., "figures": {name: count}}. The figures were
-counted by the tests while they ran; here they are only summed and laid out.
+counted by the tests while they ran; here they are only laid out, with sums.
 
   --check   write nothing; fail if a promise is no longer shown by any test, if docs/reliability.md
             names other promises or tests than the evidence, or if a count that must be 0 is not
@@ -22,6 +22,7 @@ PROMISES = {
     "outcomes": "Every attempt ends in exactly one outcome class, and the counts agree with the server's own",
     "rejection": "Every faulty identity, of a client or of a server, is rejected as expected; one wrong acceptance would be found",
     "real-servers": "Against servers that nobody here wrote: the good certificate is accepted, and each faulty one ends in its expected set",
+    "resumption": "The resumed share we claim is the share the server logged, in every combination of tickets, cache, mode and version",
     "alert-recovery": "After a failed write the server's alert is still read before the failure is classified",
     "runs-end": "A run ends by duration + grace + 1 s whatever the server does, and each stage by its timeout",
     "signals": "The first Ctrl-C or SIGTERM drains and writes a complete accounting, the second writes at once",
@@ -34,9 +35,12 @@ PROMISES = {
 # Tests that some machines cannot run, and then say so: without control groups, or never idle.
 MAY_BE_ABSENT = {"`cpu_quota`", "`control`"}
 
+# A promise that more tests than this hold gets a row with their sums.
+MANY = 4
+
 # Counts of what must not happen.
 MUST_BE_ZERO = {
-    "control_flagged", "crashes", "half_files", "late", "lost", "panics", "unflagged",
+    "control_flagged", "crashes", "half_files", "late", "lost", "mismatches", "panics", "unflagged",
     "wrong_classes", "wrong_verdicts",
 }
 
@@ -50,8 +54,7 @@ Make it again with:
 scripts/test; scripts/reliability.py target/evidence
 ```
 
-Every fault is injected, and its test asserts that it happened. Figures in the columns of one test are
-sums over its cases. What each server answers to each faulty certificate is in [servers.md](servers.md).
+Every fault is injected, and its test asserts that it happened. What each server answers to each faulty certificate is in [servers.md](servers.md).
 
 | Promise | Test | Figures |
 |---|---|---|
@@ -59,29 +62,44 @@ sums over its cases. What each server answers to each faulty certificate is in [
 
 
 def read(folder):
-    """The evidence by promise and test; figures of several files of one test are summed."""
+    """The evidence by promise and test."""
     found = {}
     for path in sorted(folder.glob("*.json")):
         entry = json.loads(path.read_text())
-        figures = found.setdefault(entry["promise"], {}).setdefault(entry["test"], {})
-        for name, count in entry["figures"].items():
-            figures[name] = figures.get(name, 0) + count
+        found.setdefault(entry["promise"], {})[entry["test"]] = entry["figures"]
     return found
 
 
 def document(found):
     rows = []
     for promise, text in PROMISES.items():
-        for number, (test, figures) in enumerate(sorted(found.get(promise, {}).items())):
-            counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in figures.items())
-            rows.append(f"| {text if number == 0 else ''} | `{test}` | {counts} |\n")
+        tests = sorted(found.get(promise, {}).items())
+        if len(tests) > MANY:
+            rows.append(row(text, "in all", total(figures for _, figures in tests)))
+        for number, (test, figures) in enumerate(tests):
+            first = number == 0 and len(tests) <= MANY
+            rows.append(row(text if first else "", f"`{test}`", figures))
     return HEAD + "".join(rows)
+
+
+def total(several):
+    """The sums of figures of one name."""
+    sums = {}
+    for figures in several:
+        for name, count in figures.items():
+            sums[name] = sums.get(name, 0) + count
+    return sums
+
+
+def row(promise, test, figures):
+    counts = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in figures.items())
+    return f"| {promise} | {test} | {counts} |\n"
 
 
 def tests_named(text):
     """Every test in the table, in order."""
     rows = [line.split("|") for line in text.splitlines() if line.startswith("|")]
-    return [row[2].strip() for row in rows[2:]]
+    return [row[2].strip() for row in rows[2:] if row[2].strip() != "in all"]
 
 
 def complaints(found):

@@ -87,7 +87,6 @@ fn of_cell(cell: &CellRecord, scenario: &Scenario) -> Vec<ExpectationRecord> {
         let verdict = verdict(&Expect::refusal(fault), &total, true);
         return vec![held(cell, None, Expect::refusal(fault), &total, verdict)];
     }
-    let of_all = scenario.expect.as_ref();
     let names = &cell.cell.identities;
     let mut found = Vec::new();
     for name in names {
@@ -100,9 +99,15 @@ fn of_cell(cell: &CellRecord, scenario: &Scenario) -> Vec<ExpectationRecord> {
             found.push(held(cell, Some(name), expected, &total, verdict));
         }
     }
-    if let Some(expected) = of_all
-        && (names.is_empty() || expected.is_split())
-    {
+    let of_all = scenario.expect.as_ref().filter(|expected| {
+        // A share is for a mix; in a mix what is said of all is said of each.
+        if expected.is_split() {
+            names.len() > 1
+        } else {
+            names.is_empty()
+        }
+    });
+    if let Some(expected) = of_all {
         let total = cell.total();
         let verdict = if expected.is_split() {
             split(expected, cell, scenario)

@@ -34,6 +34,12 @@ pub fn assert_accounted(record: &RunRecord) {
                     .check()
                     .unwrap_or_else(|e| panic!("{} {what}: {e}", cell.cell.name));
             }
+            if let Some(prime) = &trial.prime {
+                prime.check().unwrap_or_else(|e| panic!("priming: {e}"));
+            }
+            if let Some(resumption) = &trial.resumption {
+                resumption.check().unwrap_or_else(|e| panic!("{e}"));
+            }
             let cut: u64 = trial.cut_off.values().map(not_confirmed).sum();
             assert_eq!(cut, trial.total.cancelled_total(), "{}", cell.cell.name);
             let timeline = |of: fn(&shakedown::record::TimelineRecord) -> u64| -> u64 {
