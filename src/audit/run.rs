@@ -10,7 +10,8 @@ use crate::pki::{Identity, brief_client};
 use crate::probe::ProbePlan;
 use crate::scenario::TlsVersion;
 use crate::tls::{
-    ClientTls, ClientTlsSpec, IdentitySwitch, ResumptionSpec, TicketUse, TlsConfigError,
+    ClientTls, ClientTlsSpec, IdentitySwitch, ResumptionSpec, SessionStore, TicketUse,
+    TlsConfigError,
 };
 
 /// Tickets kept of one session; servers give a handful at most.
@@ -256,7 +257,7 @@ async fn arm(
     } else {
         Verdict::NotTested
     };
-    let stock = tls.store().map_or(0, |store| store.stock());
+    let stock = tls.store().map_or(0, SessionStore::stock);
     Ok(match met.ending {
         Ending::Accepted if stock > 0 => Ok(Armed { tls, switch }),
         Ending::Accepted if control => Err((

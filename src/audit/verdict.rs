@@ -129,9 +129,13 @@ fn resumed(case: Case, full: Option<&Ending>) -> (Verdict, String) {
         (Case::OtherHost, Some(Ending::Accepted)) => (
             Verdict::Resumes,
             format!(
-                "{seen}; so it does this certificate in a full handshake there, which gains this client \
+                "{seen}; it accepts this certificate in a full handshake there, which gains this client \
                  nothing, but one that only the first host accepts would get in, too"
             ),
+        ),
+        (Case::OtherHost, Some(Ending::Unknown(why))) => (
+            Verdict::Resumes,
+            format!("{seen}; a full handshake there does not tell what it thinks of us ({why})"),
         ),
         _ => (Verdict::Resumes, seen.to_owned()),
     }

@@ -22,7 +22,7 @@ pub fn brief_client(
     lifetime: Duration,
 ) -> Result<(Identity, OffsetDateTime), PkiError> {
     const NAME: &str = "client-brief";
-    let out_of_range = |_| PkiError::InvalidSpec {
+    let out_of_range = || PkiError::InvalidSpec {
         cause: format!(
             "a lifetime of {} s is out of the calendar",
             lifetime.as_secs()
@@ -30,8 +30,8 @@ pub fn brief_client(
         next: "ask for a few seconds",
     };
     let now = OffsetDateTime::now_utc();
-    let lifetime = time::Duration::try_from(lifetime).map_err(|_| out_of_range(()))?;
-    let not_after = now.checked_add(lifetime).ok_or_else(|| out_of_range(()))?;
+    let lifetime = time::Duration::try_from(lifetime).map_err(|_| out_of_range())?;
+    let not_after = now.checked_add(lifetime).ok_or_else(|| out_of_range())?;
     let not_after = not_after - time::Duration::nanoseconds(not_after.nanosecond().into());
     let validity = Validity {
         early: now - BACKDATE,
