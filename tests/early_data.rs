@@ -11,10 +11,19 @@ mod common;
 #[path = "resumption/server.rs"]
 mod server;
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+
 use common::{against, only, pki_in, reasons, run, scenario};
 use server::{Server, Tickets};
 use shakedown::record::{RunRecord, TrialRecord};
+use shakedown::scenario::{ProtocolKind, TicketMode, TlsVersion};
 use shakedown::stats::{EarlyCounts, OkKind, ResumptionCounts};
+use shakedown::target::{ListenerSpec, Target, TargetSpec};
+use shakedown::tls::{
+    ClientTls, ClientTlsSpec, ResumptionSpec, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply,
+    TicketUse,
+};
 
 fn counts(trial: &TrialRecord) -> ResumptionCounts {
     let counts = trial.resumption.expect("resumption is on");
@@ -140,4 +149,74 @@ fn tickets_that_do_not_allow_for_it_are_offered_without() {
 fn tickets_that_allow_for_it_are_not_taken_as_a_wish() {
     let (trial, _server) = against_server(Tickets::EarlyRejected, false);
     assert!(counts(&trial).early.is_empty());
+}
+
+/// An echo target that takes early data, and a client for it.
+fn target_and_client(pki: &shakedown::pki::Pki) -> (Target, ClientTls) {
+    let versions = &[TlsVersion::Tls13];
+    let spec = ServerTlsSpec {
+        versions,
+        identity: pki.server(),
+        auth: ServerAuth::Off,
+        tickets: TicketMode::Stateful,
+        alpn: &[],
+    };
+    let supply = TicketSupply {
+        early_data: 1_024,
+        ..TicketSupply::default()
+    };
+    let target = Target::start(&TargetSpec {
+        ip: Ipv4Addr::LOCALHOST.into(),
+        listeners: vec![ListenerSpec {
+            tls: Some(ServerTls::supplying(&spec, supply).unwrap()),
+            protocol: ProtocolKind::Echo,
+            port: 0,
+        }],
+        cores: vec![None],
+    });
+    let client = ClientTls::new(&ClientTlsSpec {
+        versions,
+        groups: &[],
+        suites: &[],
+        alpn: &[],
+        server_name: "localhost",
+        roots: Some(pki.roots()),
+        crls: &[],
+        identity: None,
+        resumption: Some(ResumptionSpec {
+            by_id_only: false,
+            capacity: 4,
+            ticket_use: TicketUse::Once,
+            request: None,
+            early_data: true,
+        }),
+    });
+    (target.unwrap(), client.unwrap())
+}
+
+#[test]
+fn the_embedded_target_answers_before_the_handshake_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let (target, client) = target_and_client(&pki_in(dir.path()));
+    let mut answer = [0; 5];
+    let mut conn = client.connection().unwrap();
+    let mut io = TcpStream::connect(target.addrs()[0]).unwrap();
+    let mut stream = rustls::Stream::new(&mut conn, &mut io);
+    stream.write_all(b"hello").unwrap();
+    stream.read_exact(&mut answer).unwrap();
+    assert!(client.store().unwrap().stock() > 0);
+
+    let mut conn = client.resuming_connection().unwrap();
+    let mut io = TcpStream::connect(target.addrs()[0]).unwrap();
+    conn.early_data().unwrap().write_all(b"early").unwrap();
+    conn.write_tls(&mut io).unwrap();
+    // From here on the client says nothing more, its Finished neither.
+    while conn.reader().read(&mut answer).is_err() {
+        assert!(conn.read_tls(&mut io).unwrap() > 0, "the target hung up");
+        conn.process_new_packets().unwrap();
+    }
+    assert_eq!(&answer, b"early");
+    assert!(conn.wants_write() && conn.is_early_data_accepted());
+    let counts = target.counts(0);
+    assert_eq!((counts.resumed, counts.early_accepted), (1, 1));
 }

@@ -141,6 +141,8 @@ impl ServerTls {
         config.send_tls13_tickets = usize::from(supply.count);
         config.max_tls13_tickets = MOST_TICKETS;
         config.max_early_data_size = supply.early_data;
+        // Early data is answered at once, which is what it is for.
+        config.send_half_rtt_data = supply.early_data > 0;
         match spec.tickets {
             TicketMode::Off => {
                 config.send_tls13_tickets = 0;

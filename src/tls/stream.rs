@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use rustls::client::ClientConnection;
-use rustls::server::ServerConnection;
+use rustls::server::{ReadEarlyData, ServerConnection};
 use rustls::{ConnectionCommon, HandshakeKind, ProtocolVersion, SideData};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -46,8 +46,8 @@ pub struct TlsStream<C> {
     wish: Wish,
     /// A client's request that went ahead with the `ClientHello`.
     early: EarlyData,
-    /// Reads what a client sent ahead; a client receives none.
-    read_early: fn(&mut C, &mut [u8]) -> usize,
+    /// What a client sent ahead, where it is taken; a client receives none.
+    early_of: fn(&mut C) -> Option<ReadEarlyData<'_>>,
 }
 
 /// Whether a client's session was to resume another.
@@ -119,13 +119,11 @@ impl TlsStream<ClientConnection> {
 }
 
 impl TlsStream<ServerConnection> {
-    /// Wraps a server's connection. Early data is read ahead of the rest.
+    /// Wraps a server's connection. Early data is read ahead of the rest, and the handshake counts as
+    /// complete once it is taken, so that it is answered before the client's Finished comes.
     pub(super) fn server(io: TcpStream, conn: ServerConnection) -> Self {
         Self {
-            read_early: |conn, buf| {
-                let mut early = conn.early_data();
-                early.as_mut().map_or(0, |e| e.read(buf).unwrap_or(0))
-            },
+            early_of: ServerConnection::early_data,
             ..Self::new(io, conn)
         }
     }
@@ -157,7 +155,7 @@ where
             hello: 0,
             wish: Wish::default(),
             early: EarlyData::default(),
-            read_early: |_, _| 0,
+            early_of: |_| None,
         }
     }
 
@@ -184,7 +182,8 @@ where
                     ahead => ahead,
                 };
             }
-            if !self.conn.is_handshaking() && self.write_failed.is_none() {
+            let done = !self.conn.is_handshaking() || (self.early_of)(&mut self.conn).is_some();
+            if done && self.write_failed.is_none() {
                 return flushed.map(|()| Ok(()));
             }
             if self.conn.wants_write() && flushed.is_pending() && !self.conn.wants_read() {
@@ -276,12 +275,13 @@ where
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let early = (self.read_early)(&mut self.conn, buf.initialize_unfilled());
-        if early > 0 {
-            buf.advance(early);
-            return Poll::Ready(Ok(()));
-        }
         loop {
+            if let Some(mut early) = (self.early_of)(&mut self.conn)
+                && let Ok(n @ 1..) = early.read(buf.initialize_unfilled())
+            {
+                buf.advance(n);
+                return Poll::Ready(Ok(()));
+            }
             match self.conn.reader().read(buf.initialize_unfilled()) {
                 Ok(n) => {
                     if n > 0 && self.marks.data.is_none() {
