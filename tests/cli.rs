@@ -219,6 +219,8 @@ fn bad_flags_and_files_are_told_apart() {
     assert!(failure(here, "report junk.json", 104).contains("not a result file"));
     assert!(failure(here, "run -o /proc/nope/x.json", 1).contains("--output"));
     assert!(failure(here, "run -o .", 2).contains("names a folder"));
+    assert!(failure(here, "run -o -", 2).contains("--json"));
+    assert!(failure(here, "run -o /dev/null", 2).contains("would replace"));
     let cores = failure(here, "run --cores 4000", 104);
     assert!(cores.contains("core 4000 is not available"), "{cores}");
     let groups = failure(here, "run --curves x448", 104);

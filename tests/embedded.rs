@@ -14,7 +14,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use common::{
-    against, only, pki_in, reasons, run, run_controlled, scenario, target, total, try_run,
+    against, evidence, only, pki_in, reasons, run, run_controlled, scenario, sessions_and_lost,
+    target, total, try_run,
 };
 use shakedown::load::{Event, Interrupt};
 use shakedown::record::RunRecord;
@@ -70,6 +71,7 @@ fn open_loop_agrees_with_the_target_in_every_cell() {
         }
     }
     assert!(record.validity.complete);
+    evidence("outcomes", "target_agrees", &sessions_and_lost(&record));
 }
 
 #[test]

@@ -9,8 +9,12 @@
 
 mod common;
 
-use common::{only, run, scenario};
+use std::path::Path;
+
+use common::{against, evidence, only, pki_in, run, scenario, target};
 use shakedown::record::{ExpectationVerdict, RunRecord};
+use shakedown::scenario::{IdentityFault, ProtocolKind, Scenario};
+use shakedown::tls::ServerAuth;
 
 /// Nine sessions with a certificate for each without one.
 const MIX: &str = "[load]\nsessions = 4\ntotal = 1000\n[workers]\ncount = 1\n\
@@ -37,6 +41,13 @@ fn a_mix_is_dealt_out_exactly_and_counted_by_identity() {
     assert_eq!(bare.failed["alert.certificate_required"].alert, Some(116));
     let counts = cell.trials[0].target_counts.unwrap();
     assert_eq!(counts.authenticated, 900);
+    let started = cell.total().started;
+    let lost = started.abs_diff(good.ok_total() + bare.failed_total());
+    evidence(
+        "outcomes",
+        "mix_of_identities",
+        &[("sessions", started), ("lost", lost)],
+    );
     let met = ExpectationVerdict::Met;
     assert_eq!(
         verdicts(&record),
@@ -61,13 +72,87 @@ fn the_sum_of_the_identities_is_the_whole_whatever_the_workers() {
 }
 
 #[test]
+fn every_fault_of_either_side_ends_as_expected() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/rejection.toml");
+    let record = run(Scenario::read(&file).unwrap().0);
+    let faults = IdentityFault::of_clients().count() + IdentityFault::of_servers().count();
+    assert_eq!(record.expectations.len(), 2 * (1 + faults));
+    let mut wrong = record
+        .expectations
+        .iter()
+        .filter(|e| e.verdict != ExpectationVerdict::Met);
+    assert!(wrong.clone().next().is_none(), "{:?}", wrong.next());
+    assert!(record.validity.valid, "{:?}", record.validity.reasons);
+    let sessions = record.cells.iter().map(|c| c.total().started).sum();
+    let figures = [
+        ("cases", record.expectations.len() as u64),
+        ("sessions", sessions),
+        ("wrong_verdicts", wrong.count() as u64),
+    ];
+    evidence("rejection", "scenario_of_all_faults", &figures);
+}
+
+#[test]
 fn one_wrong_acceptance_in_a_mix_is_found() {
-    // Whoever expects 899 of 1000 is wrong by one session, and one is enough.
+    // Both have good certificates; whoever expects the second to be rejected is wrong about it,
+    // whatever the number of sessions, workers and trials.
+    let mix = MIX.replace("fault = \"none\"", "").replace("1000", "30");
+    let mix = mix.replace("count = 1", "count = 2") + "[trials]\ncount = 2\n";
     let record = run(scenario(&format!(
-        "expect = {{ accept = 0.899, alerts = [\"certificate_required\"] }}\n{MIX}"
+        "expect = {{ accept = 0.9, alerts = [\"certificate_required\"] }}\n{mix}"
     )));
-    let whole = record.expectations.iter().find(|e| e.identity.is_none());
-    assert_eq!(whole.unwrap().verdict, ExpectationVerdict::WrongAcceptance);
+    let found: Vec<_> = record.expectations.iter().map(|e| e.verdict).collect();
+    assert_eq!(found, [ExpectationVerdict::WrongAcceptance]);
+    evidence(
+        "rejection",
+        "one_wrong_acceptance",
+        &[("injected", 1), ("found", found.len() as u64)],
+    );
+}
+
+#[test]
+fn a_share_does_not_depend_on_how_many_sessions_there_were() {
+    // Five sessions of two equal shares: three and two, in each of five trials.
+    let record = run(scenario(&format!(
+        "expect = {{ accept = 0.5, alerts = [\"certificate_required\"] }}\n{}[trials]\ncount = 5\n",
+        MIX.replace("1000", "5").replace("share = 9\n", "")
+    )));
+    let found: Vec<_> = record.expectations.iter().map(|e| e.verdict).collect();
+    assert_eq!(found, [ExpectationVerdict::Met; 2]);
+    assert_eq!(only(&record).total().ok_total(), 15);
+}
+
+#[test]
+fn a_good_identity_that_is_rejected_beside_a_faulty_one_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (dir.path().join("ours"), dir.path().join("theirs"));
+    let pki = pki_in(&theirs);
+    pki_in(&ours);
+    let auth = ServerAuth::Required(pki.roots().to_vec().into());
+    let (_target, addr) = target(&pki, auth, ProtocolKind::Echo);
+    let identity = |name: &str, fault: &str| {
+        let cert = ours.join("client-0.pem");
+        let key = ours.join("client-0.key");
+        format!("[[identities]]\nname = \"{name}\"\ncert = {cert:?}\nkey = {key:?}\n{fault}\n")
+    };
+    let text = format!(
+        "[protocol]\nkind = \"echo\"\n[load]\nsessions = 1\ntotal = 10\n{}{}",
+        identity("good", ""),
+        identity("bad", "fault = \"unknown-ca\"")
+    );
+    let url = format!("tls://localhost:{}", addr.port());
+    let record = run(against(scenario(&text), &url, &theirs, None));
+    let found: Vec<_> = verdicts(&record)
+        .into_iter()
+        .map(|v| (v.1.unwrap(), v.2))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("good".to_owned(), ExpectationVerdict::WrongRejection),
+            ("bad".to_owned(), ExpectationVerdict::Met)
+        ]
+    );
 }
 
 #[test]

@@ -120,7 +120,8 @@ fn two_workers_agree_with_the_target_in_every_mode() {
 #[test]
 fn an_open_loop_agrees_with_the_target_in_every_mode() {
     sweep(
-        "rate = \"200/s\"\nduration = \"250ms\"\nwarmup = \"50ms\"",
+        // No more in flight than there are tickets, so that a busy machine starves nobody.
+        "rate = \"200/s\"\nmax-in-flight = 20\nduration = \"250ms\"\nwarmup = \"50ms\"",
         "echo",
         2,
     );
@@ -175,6 +176,18 @@ fn tickets_come_in_the_number_that_was_asked_for() {
         let harvested = counts(&only(&record).trials[0]).harvested;
         assert_eq!(harvested, 20 * each, "{asked} {sent}");
     }
+}
+
+#[test]
+fn a_store_keeps_twice_what_is_in_flight_and_drops_the_rest() {
+    let record = run(scenario(
+        "[load]\nsessions = 5\ntotal = 20\n[workers]\ncount = 1\n[matrix]\ntls = [\"1.3\"]\n\
+         [resumption]\nmode = \"ticket\"\nratio = 0\n",
+    ));
+    let trial = &only(&record).trials[0];
+    let counts = counts(trial);
+    assert_eq!((counts.harvested, counts.dropped), (40, 30));
+    assert_eq!((counts.planned, trial.prime.as_ref()), (0, None));
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn silent(pki: &Path, sessions: u32, grace: &str) -> String {
 #[test]
 fn the_first_signal_ends_in_order_with_everything_written() {
     for signal in ["INT", "TERM"] {
-        let (record, lived) = interrupted(&[signal], "--auth mutual --sessions 4");
+        let (record, lived) = interrupted(&[signal], "--auth mutual --resumption off --sessions 4");
         let total = total(&record);
         assert!(
             total.ok_total() > 0 && total.cancelled_total() == 0,
@@ -134,7 +134,7 @@ fn the_second_signal_ends_at_once_whatever_is_in_flight() {
 #[test]
 fn the_second_signal_ends_at_once_under_load_too() {
     // Sessions by the hundred, in every stage when the signals come.
-    let load = "--auth mutual --sessions 300 --hold 50ms --grace 60s";
+    let load = "--auth mutual --resumption off --sessions 300 --hold 50ms --grace 60s";
     let (record, lived) = interrupted(&["INT", "TERM"], load);
     let total = total(&record);
     assert!(total.started > 100, "{total:?}");

@@ -65,7 +65,7 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
         ServerTls::new(&ServerTlsSpec {
             versions: &[version],
             identity: pki.server(),
-            auth: ServerAuth::Required(pki.roots().to_vec()),
+            auth: ServerAuth::Required(pki.roots().to_vec().into()),
             tickets,
             alpn: &[],
         })
@@ -79,6 +79,7 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
             alpn: &[],
             server_name: "localhost",
             roots: Some(pki.roots()),
+            crls: &[],
             identity: pki.clients().first().filter(|_| with_certificate),
             resumption: None,
         })

@@ -6,16 +6,19 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use shakedown::record;
+use shakedown::load::Interrupt;
+use shakedown::record::{self, ExpectationVerdict, RunRecord};
 use shakedown::report::{self, Style};
 use shakedown::runner::prepare;
-use shakedown::scenario::{Audit, IdentityFault};
+use shakedown::scenario::{Audit, IdentityFault, Scenario, TlsVersion};
 use shakedown::units::Span;
+use tokio::sync::watch;
 
 use super::connect::ConnectArgs;
 use super::exit::{Exit, UsageError};
 use super::output::{folder_of, wants_color, write_json, write_stdout};
 use super::progress::Progress;
+use super::redact::command_line;
 use super::signals;
 
 /// Arguments of `shakedown audit`.
@@ -82,38 +85,29 @@ fn client_fault() -> impl TypedValueParser<Value = IdentityFault> {
 /// Fails if the certificates are not there, the server cannot be found, or nothing can be printed.
 /// A server that accepts what it should not is no error but an exit code.
 pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
-    if args.connect.cert.is_some() {
-        return Err(UsageError("an audit presents the certificates of --pki; drop --cert").into());
-    }
-    if !args.pki.join("faults").is_dir() {
+    let faults = args.faults();
+    let bare = |fault: &IdentityFault| *fault == IdentityFault::None;
+    if !faults.iter().all(bare) && !args.pki.join("faults").is_dir() {
         return Err(UsageError(
             "--pki has no folder `faults`; make one with `shakedown pki new DIR --faults`, and let \
              the server trust DIR/ca.pem",
         )
         .into());
     }
-    let mut scenario = Audit {
-        url: &args.url,
-        pki: &args.pki,
-        faults: &args.cases,
-        repeats: args.repeats,
-        timeout: args.timeout,
-    }
-    .scenario();
-    scenario.target.allow_public = args.allow_public;
-    args.connect.apply(&mut scenario)?;
-    let checked = scenario.check("audit", "")?;
     if let Some(file) = &args.output {
         signals::let_writes_fail().context("cannot set up signals")?;
-        record::check_writable(&folder_of(file)?, record::expected_size(&checked))?;
+        let whole = args.scenario(&faults)?.check("audit", "")?;
+        record::check_writable(&folder_of(file)?, record::expected_size(&whole))?;
     }
-    let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once")
         .context("cannot listen for signals")?;
-    let mut progress = Progress::of(&prepared, args.quiet);
-    let command = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
-    let record = prepared.run(command.collect(), &control, &mut |event| progress.on(event))?;
-    progress.finish();
+    // Unless the good certificate is accepted, the faulty ones cannot say anything.
+    let mut record = args.present(args.scenario(&[])?, &control)?;
+    if let Some(spoken) = spoken(&record) {
+        let mut scenario = args.scenario(&faults)?;
+        scenario.matrix.tls = spoken;
+        record = args.present(scenario, &control)?;
+    }
     let saved = args.output.as_ref().map(|path| record::save(path, &record));
     if args.json {
         write_json(&record)?;
@@ -122,5 +116,64 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         write_stdout(&report::verdicts(&record, Style { color }))?;
     }
     saved.transpose()?;
+    if let Some(path) = &args.output {
+        eprintln!("saved to {}", path.display());
+    }
     Ok(Exit::of_record(&record))
+}
+
+impl AuditArgs {
+    fn faults(&self) -> Vec<IdentityFault> {
+        let asked = |fault: &IdentityFault| self.cases.is_empty() || self.cases.contains(fault);
+        IdentityFault::of_clients().filter(asked).collect()
+    }
+
+    fn scenario(&self, faults: &[IdentityFault]) -> anyhow::Result<Scenario> {
+        let mut scenario = Audit {
+            url: &self.url,
+            pki: &self.pki,
+            faults,
+            repeats: self.repeats,
+            timeout: self.timeout,
+        }
+        .scenario();
+        scenario.target.allow_public = self.allow_public;
+        if self.connect.insecure {
+            scenario.tls.cacert = None;
+        }
+        self.connect.apply(&mut scenario)?;
+        Ok(scenario)
+    }
+
+    /// Presents the identities of a scenario to the server.
+    fn present(
+        &self,
+        scenario: Scenario,
+        control: &watch::Receiver<Interrupt>,
+    ) -> anyhow::Result<RunRecord> {
+        let prepared = prepare(scenario.check("audit", "")?)?;
+        let mut progress = Progress::of(&prepared, self.quiet);
+        let command = command_line(Some(&self.url), std::iter::empty());
+        let record = prepared.run(command, control, &mut |event| progress.on(event))?;
+        progress.finish();
+        Ok(record)
+    }
+}
+
+/// The versions in which the server accepted the good identity; says which it does not speak.
+/// `None` if it accepted it in none, or rejected it in one.
+fn spoken(record: &RunRecord) -> Option<Vec<TlsVersion>> {
+    let mut spoken = Vec::new();
+    for (cell, expectation) in record.cells.iter().zip(&record.expectations) {
+        match expectation.verdict {
+            ExpectationVerdict::Met => spoken.extend(&cell.cell.versions),
+            ExpectationVerdict::NotSpoken => {
+                for version in &cell.cell.versions {
+                    eprintln!("the server does not speak TLS {version}: not audited");
+                }
+            }
+            _ => return None,
+        }
+    }
+    (!spoken.is_empty()).then_some(spoken)
 }

@@ -12,14 +12,6 @@ use super::exit::UsageError;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection (as in curl)")]
 pub struct ConnectArgs {
-    /// Client certificate chain, leaf first (PEM or DER)
-    #[arg(short = 'E', long, value_name = "FILE")]
-    pub cert: Option<PathBuf>,
-
-    /// Private key of the client certificate; looked for in --cert if left out
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    pub key: Option<PathBuf>,
-
     /// CA bundle the server is verified against
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
@@ -65,6 +57,31 @@ pub struct ConnectArgs {
     pub ciphers: Vec<String>,
 }
 
+/// The client's own certificate.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connection (as in curl)")]
+pub struct IdentityArgs {
+    /// Client certificate chain, leaf first (PEM or DER)
+    #[arg(short = 'E', long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// Private key of the client certificate; looked for in --cert if left out
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+}
+
+impl IdentityArgs {
+    /// Fills in what was given.
+    pub fn apply(&self, scenario: &mut Scenario) {
+        if let Some(cert) = &self.cert {
+            scenario.identity = Some(IdentityFiles {
+                cert: cert.clone(),
+                key: self.key.clone(),
+            });
+        }
+    }
+}
+
 /// The latest version to offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TlsMax {
@@ -96,12 +113,6 @@ impl ConnectArgs {
     ///
     /// Fails if no TLS version is left.
     pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
-        if let Some(cert) = &self.cert {
-            scenario.identity = Some(IdentityFiles {
-                cert: cert.clone(),
-                key: self.key.clone(),
-            });
-        }
         if let Some(version) = self.only_version()? {
             scenario.matrix.tls = vec![version];
         } else if self.tlsv1_2 {

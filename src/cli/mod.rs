@@ -8,6 +8,7 @@ mod output;
 mod pki;
 mod probe;
 mod progress;
+mod redact;
 mod report;
 mod run;
 mod serve;

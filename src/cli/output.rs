@@ -17,10 +17,24 @@ pub fn wants_color() -> bool {
 ///
 /// # Errors
 ///
-/// Fails if the file is a folder itself.
+/// Fails if what is there is not a file, or if `-` stands for standard output.
 pub fn folder_of(file: &Path) -> Result<PathBuf, UsageError> {
-    if file.is_dir() {
-        return Err(UsageError("--output names a folder; give a file in it"));
+    if file == Path::new("-") {
+        return Err(UsageError(
+            "--output - would be a file called `-`; for JSON on standard output write --json",
+        ));
+    }
+    // A result takes the place of what is there, and a device, pipe or link is not to be replaced.
+    match file.symlink_metadata().map(|found| found.file_type()) {
+        Ok(kind) if kind.is_dir() => {
+            return Err(UsageError("--output names a folder; give a file in it"));
+        }
+        Ok(kind) if !kind.is_file() => {
+            return Err(UsageError(
+                "--output names a link, device or pipe, which a result would replace; name a file",
+            ));
+        }
+        _ => {}
     }
     let folder = file.parent().filter(|p| *p != Path::new(""));
     Ok(folder.unwrap_or(Path::new(".")).to_owned())

@@ -6,7 +6,7 @@ use shakedown::probe::{ProbePlan, ProbeReport, probe, story};
 use shakedown::scenario::{ProtocolKind, Scenario};
 use shakedown::units::Span;
 
-use super::connect::ConnectArgs;
+use super::connect::{ConnectArgs, IdentityArgs};
 use super::exit::UsageError;
 use super::output::{wants_color, write_json, write_stdout};
 
@@ -16,6 +16,9 @@ pub struct ProbeArgs {
     /// The server: host:port, tls://host:port or https://host:port/path
     #[arg(value_name = "URL")]
     url: String,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -53,6 +56,7 @@ impl ProbeArgs {
             ProbeProtocol::Http1 => ProtocolKind::Http1,
             ProbeProtocol::Echo => ProtocolKind::Echo,
         });
+        self.identity.apply(&mut scenario);
         self.connect.apply(&mut scenario)?;
         if self.timeout.0.is_zero() {
             return Err(

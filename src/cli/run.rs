@@ -10,11 +10,12 @@ use shakedown::runner::prepare;
 use shakedown::scenario::{EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
 use shakedown::units::Rate;
 
-use super::connect::ConnectArgs;
+use super::connect::{ConnectArgs, IdentityArgs};
 use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
 use super::output::{folder_of, wants_color, write_json, write_stdout};
 use super::progress::Progress;
+use super::redact::command_line;
 use super::signals;
 
 /// Arguments of `run`.
@@ -29,6 +30,9 @@ pub struct RunArgs {
     /// the built-in scenario runs against the embedded target
     #[arg(value_name = "SCENARIO|URL")]
     target: Option<String>,
+
+    #[command(flatten)]
+    identity: IdentityArgs,
 
     #[command(flatten)]
     connect: ConnectArgs,
@@ -135,7 +139,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let control = signals::control("finishing what is in flight; once more to stop at once")
         .context("cannot listen for signals")?;
     let mut progress = Progress::of(&prepared, args.quiet);
-    let record = prepared.run(command_line(args), &control, &mut |event| {
+    let headers = args.protocol.headers.iter().map(|h| h.value.clone());
+    let command = command_line(args.target.as_deref(), headers);
+    let record = prepared.run(command, &control, &mut |event| {
         progress.on(event);
     })?;
     progress.finish();
@@ -183,6 +189,7 @@ impl RunArgs {
     /// Fills the scenario with what was given as flags.
     fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let as_written = scenario.clone();
+        self.identity.apply(scenario);
         self.connect.apply(scenario)?;
         self.load.apply(scenario);
         self.resumption.apply(scenario);
@@ -240,64 +247,4 @@ fn print(record: &RunRecord, json: bool) -> anyhow::Result<()> {
     }
     let color = wants_color();
     write_stdout(&report::render(record, Style { color })?)
-}
-
-/// The arguments as given, without what may be a secret: the values of headers, in whatever form
-/// they were given, and the query of the URL (invariant 8).
-fn command_line(args: &RunArgs) -> Vec<String> {
-    let query = args
-        .target
-        .as_deref()
-        .and_then(|t| Some(t.split_once('?')?.1.to_owned()));
-    let headers = args.protocol.headers.iter().map(|h| h.value.clone());
-    let secrets: Vec<String> = headers.chain(query).collect();
-    redacted(
-        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()),
-        &secrets,
-    )
-}
-
-fn redacted(args: impl Iterator<Item = String>, secrets: &[String]) -> Vec<String> {
-    let hide = |arg: String| {
-        let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-        secrets.fold(arg, |arg, secret| match arg.strip_suffix(secret.as_str()) {
-            Some(rest) => format!("{rest}(redacted)"),
-            None => arg,
-        })
-    };
-    args.map(|arg| {
-        let trimmed = arg.trim_end();
-        if trimmed.len() == arg.len() {
-            hide(arg)
-        } else {
-            hide(trimmed.to_owned())
-        }
-    })
-    .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_be_a_secret_stays_out_of_results() {
-        let args = [
-            "x",
-            "https://h/p?token=s3cret1",
-            "-H",
-            "Authorization: Bearer s3cret2 ",
-            "--header=Cookie: s3cret3",
-            "-qHX-Key:s3cret4",
-            "-n",
-            "5",
-        ];
-        let secrets =
-            ["Bearer s3cret2", "s3cret3", "s3cret4", "token=s3cret1", ""].map(str::to_owned);
-        let kept = redacted(args.iter().map(ToString::to_string), &secrets);
-        assert_eq!(kept[1], "https://h/p?(redacted)");
-        assert_eq!(kept[3], "Authorization: (redacted)");
-        assert!(!kept.concat().contains("s3cret"), "{kept:?}");
-        assert_eq!(kept[6..], ["-n", "5"]);
-    }
 }

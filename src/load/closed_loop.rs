@@ -13,7 +13,8 @@ use super::schedule::share;
 use super::session;
 use crate::scenario::Profile;
 
-/// Pause after a failed session, so that a dead server is not hammered.
+/// Pause after a failed connection, so that a dead server is not hammered. A server that answers, be
+/// it with a rejection, sets the pace itself.
 const FAILURE_PAUSE: Duration = Duration::from_millis(1);
 
 /// One worker's part of a closed loop.

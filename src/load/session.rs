@@ -18,11 +18,13 @@ use crate::tls::{
     explain, failure, timed_out,
 };
 
-/// Makes one attempt. Returns whether it succeeded.
+/// Makes one attempt. Returns whether it came to a connection.
 pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
     attempt.launch();
+    let mut came_to_a_connection = false;
     let result = match connect(&env, &attempt).await {
         Ok(io) => {
+            came_to_a_connection = true;
             // From here the handshake counts, the making of the key share included.
             let connected = Instant::now();
             attempt.connected(connected);
@@ -41,13 +43,10 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
         }
         Err(failure) => Err(failure),
     };
-    match result {
-        Ok(()) => true,
-        Err((class, message)) => {
-            attempt.record(Outcome::Failed { class, message });
-            false
-        }
+    if let Err((class, message)) = result {
+        attempt.record(Outcome::Failed { class, message });
     }
+    came_to_a_connection
 }
 
 async fn connect(env: &Env, attempt: &Attempt) -> Result<TcpStream, Failure> {

@@ -48,17 +48,22 @@ pub fn judge(
         if cell.trials.is_empty() {
             continue;
         }
-        // Where rejections are expected, failures are the finding and latency is not the question.
-        let expects = record
-            .expectations
-            .iter()
-            .filter(|e| e.cell == cell.cell.name);
-        if expects.clone().all(|e| e.expected.share() >= 1.0) {
+        let here = |e: &&ExpectationRecord| e.cell == cell.cell.name;
+        let expected = record.expectations.iter().filter(here);
+        // Where every session is to be rejected, failures are the finding and there is no latency.
+        let speaks_of_load = |e: &ExpectationRecord| {
+            let tested = !matches!(
+                e.verdict,
+                ExpectationVerdict::NotSpoken | ExpectationVerdict::Untested
+            );
+            tested && e.expected.share() > 0.0
+        };
+        if expected.clone().count() == 0 || expected.clone().any(speaks_of_load) {
             reasons.extend(nothing_confirmed(cell));
             reasons.extend(load_not_achieved(cell, &record.plan));
             reasons.extend(generator_limited(cell, summary));
         }
-        if expects.count() == 0 {
+        if expected.count() == 0 {
             warnings.extend(failures(cell));
         }
         reasons.extend(observed_otherwise(cell, &record.plan));
@@ -97,7 +102,7 @@ fn nothing_confirmed(cell: &CellRecord) -> Option<Note> {
     })
 }
 
-/// Expectations are met or not met by sessions that ended; without any nothing was learnt.
+/// Expectations are met or not met by what servers answer; without an answer nothing was learnt.
 fn untested(expectations: &[ExpectationRecord]) -> Vec<Note> {
     let cells = |verdict: ExpectationVerdict| {
         let with = expectations.iter().filter(|e| e.verdict == verdict);
@@ -108,8 +113,8 @@ fn untested(expectations: &[ExpectationRecord]) -> Vec<Note> {
     if !idle.is_empty() {
         notes.push(Note::new(
             "expectation-untested",
-            format!("no session ended in {idle}, so what was expected of it was not tested"),
-            "run it longer, or raise load.grace",
+            format!("no session came to an answer in {idle}, so what was expected of it was not tested"),
+            "is the server up, and is it a TLS server? See the failures; `shakedown probe` tells one handshake step by step",
         ));
     }
     let spoken = |e: &ExpectationRecord| e.verdict != ExpectationVerdict::NotSpoken;
@@ -355,7 +360,7 @@ fn weak_proof(cell: &CellRecord) -> Option<Note> {
         Note::new(
             "weak-proof",
             format!("{}: {count} sessions were confirmed by TLS alone, without application data", cell.cell.name),
-            "some servers (nginx) accept any certificate in TLS and reject it in HTTP; use --protocol http1 to be sure",
+            "some servers (nginx) accept any certificate in TLS and reject it in HTTP; use --protocol http1, or an https:// URL, to be sure",
         )
     })
 }

@@ -27,14 +27,21 @@ pub(super) fn section(record: &RunRecord, style: Style) -> String {
         parts.push(format!("{failed} NOT as expected"));
     }
     let sum = parts.join(", ");
-    out.push_str(&if failed > 0 {
-        style.bad(&sum)
-    } else {
-        style.good(&sum)
+    out.push_str(&match (failed, rest) {
+        (0, 0) => style.good(&sum),
+        (0, _) => sum,
+        _ => style.bad(&sum),
     });
-    out.push('\n');
-    for unmet in all.iter().filter(|e| e.verdict.fails()) {
-        out.push_str(&explanation(unmet, record, style));
+    for (number, unmet) in all.iter().enumerate().filter(|(_, e)| e.verdict.fails()) {
+        // What failed in both versions is explained once.
+        let same =
+            |e: &&ExpectationRecord| place(e).0 == place(unmet).0 && e.verdict == unmet.verdict;
+        if all[..number].iter().any(|e| same(&e)) {
+            continue;
+        }
+        let cells: Vec<&str> = all.iter().filter(same).map(|e| e.cell.as_str()).collect();
+        out.push('\n');
+        out.push_str(&explanation(unmet, &cells.join(", "), record, style));
     }
     out
 }
@@ -108,41 +115,49 @@ fn seen(expectation: &ExpectationRecord) -> String {
     }
 }
 
-fn explanation(unmet: &ExpectationRecord, record: &RunRecord, style: Style) -> String {
-    let scenario = &record.plan.scenario;
-    let of_client = (unmet.identity.as_ref())
-        .and_then(|name| scenario.identities.iter().find(|i| i.name == *name)?.fault);
+fn explanation(unmet: &ExpectationRecord, cells: &str, record: &RunRecord, style: Style) -> String {
+    let named = |name: &String| {
+        record
+            .plan
+            .scenario
+            .identities
+            .iter()
+            .find(|i| i.name == *name)
+    };
+    let of_client = unmet.identity.as_ref().and_then(|name| named(name)?.fault);
     let of_server =
         (record.cells.iter().find(|c| c.cell.name == unmet.cell)).and_then(|c| c.cell.server_fault);
-    let (who, advice) = match (of_client, of_server) {
+    let wrongly_accepted = unmet.verdict == ExpectationVerdict::WrongAcceptance;
+    let (what, help) = match (of_client, of_server) {
         (_, Some(fault)) => (
+            format!("the identity of the server {}", fault.meaning()),
+            "this is about this client, not a server; please report it",
+        ),
+        (Some(fault), None) if wrongly_accepted => (
             format!(
-                "this client met a server whose identity {}",
+                "the server accepted a client whose identity {}",
                 fault.meaning()
             ),
-            "a wrong acceptance here is a defect of this client; please report it",
+            fault.remedy(),
         ),
         (Some(fault), None) => (
-            format!("the server met a client whose identity {}", fault.meaning()),
-            match unmet.verdict {
-                ExpectationVerdict::WrongAcceptance => {
-                    "anyone with such a certificate gets in; see how the server verifies clients, docs/faults.md says what it should check"
-                }
-                _ => "`shakedown probe` with this certificate tells the handshake step by step",
-            },
+            format!("the identity of the client {}", fault.meaning()),
+            "`shakedown probe` with its certificate tells the handshake step by step",
+        ),
+        (None, None) if wrongly_accepted => (
+            "more sessions were accepted than expected".to_owned(),
+            "see how the server verifies its clients",
         ),
         (None, None) => (
-            "the server met clients that should be accepted as expected".to_owned(),
+            "sessions that were to be accepted were not, so rejections beside them prove nothing"
+                .to_owned(),
             "see the failures below; `shakedown probe` tells one handshake step by step",
         ),
     };
     let name = match &unmet.identity {
-        Some(identity) if !unmet.cell.contains('/') => format!("{}, {identity}", unmet.cell),
-        _ => unmet.cell.clone(),
+        Some(identity) if !unmet.cell.contains('/') => format!("{cells}, {identity}"),
+        _ => cells.to_owned(),
     };
-    format!(
-        "  {} {name}: {who}; outcome: {}\n    help: {advice}\n",
-        style.bad(unmet.verdict.label()),
-        seen(unmet)
-    )
+    let (verdict, seen) = (style.bad(unmet.verdict.label()), seen(unmet));
+    format!("  {verdict} {name}: {what} ({seen})\n    help: {help}")
 }

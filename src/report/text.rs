@@ -259,7 +259,12 @@ fn failures(out: &mut String, record: &RunRecord, style: Style) {
             .iter()
             .filter(|e| e.cell == cell.cell.name);
         let settled = expectations.clone().count() > 0
-            && expectations.all(|e| e.verdict == ExpectationVerdict::Met);
+            && expectations.all(|e| {
+                matches!(
+                    e.verdict,
+                    ExpectationVerdict::Met | ExpectationVerdict::NotSpoken
+                )
+            });
         if total.failed.is_empty() || settled {
             continue;
         }

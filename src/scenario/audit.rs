@@ -24,7 +24,7 @@ pub struct Audit<'a> {
     pub url: &'a str,
     /// A folder as `shakedown pki new --faults` writes it, of the authority that the server trusts.
     pub pki: &'a Path,
-    /// The faults to present; every one a client can have if empty.
+    /// The faults to present beside the good identity.
     pub faults: &'a [IdentityFault],
     /// Sessions per identity and version.
     pub repeats: u64,
@@ -76,8 +76,7 @@ impl Audit<'_> {
             share: None,
             expect: Some(Expect::acceptance()),
         };
-        let asked = |fault: &IdentityFault| self.faults.is_empty() || self.faults.contains(fault);
-        let faulty = IdentityFault::of_clients().filter(asked).map(|fault| {
+        let faulty = self.faults.iter().map(|&fault| {
             let file = |end| {
                 let name = format!("client-{fault}.{end}");
                 (fault != IdentityFault::None).then(|| self.pki.join("faults").join(name))
@@ -104,7 +103,7 @@ mod tests {
         let audit = Audit {
             url: "localhost:8443",
             pki: Path::new("pki"),
-            faults: &[],
+            faults: &IdentityFault::of_clients().collect::<Vec<_>>(),
             repeats: 2,
             timeout: Span::secs(3),
         };

@@ -35,8 +35,9 @@ const REJECTIONS: [&str; 19] = [
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Expect {
-    /// The share of sessions that must be accepted, from 0 to 1: no fewer and no more. If left out
-    /// it is 0 where `alerts` or `outcomes` are given and 1 otherwise.
+    /// The share that must be accepted, from 0 to 1: no less and no more. Between 0 and 1 it is for a
+    /// mix, of whose identities those that are accepted must have exactly this part of the shares.
+    /// If left out it is 0 where `alerts` or `outcomes` are given and 1 otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept: Option<f64>,
     /// Alerts that a rejected session may end with, by their names in RFC 8446 section 6.
@@ -66,7 +67,7 @@ impl Expect {
     }
 
     /// What this client is known to make of a server whose identity has this fault: it refuses every
-    /// session. Where it may stumble over more than one trace of the fault, each is listed.
+    /// session, for the reason that docs/faults.md names.
     pub fn refusal(fault: IdentityFault) -> Self {
         use ServerCertFault as Cause;
         let causes: &[Cause] = match fault {
@@ -81,7 +82,7 @@ impl Expect {
             IdentityFault::BrokenSignature | IdentityFault::Rsa1024 => &[Cause::Signature],
             // webpki does not look at the key usage of leaves, so a client on rustls accepts it.
             IdentityFault::NoDigitalSignature => return Self::acceptance(),
-            _ => &Cause::ALL,
+            _ => &[Cause::Other],
         };
         let outcomes = causes
             .iter()
@@ -97,6 +98,11 @@ impl Expect {
     pub fn share(&self) -> f64 {
         let rejects = !(self.alerts.is_empty() && self.outcomes.is_empty());
         self.accept.unwrap_or(if rejects { 0.0 } else { 1.0 })
+    }
+
+    /// Whether some identities are to be accepted and others not.
+    pub fn is_split(&self) -> bool {
+        self.share() > 0.0 && self.share() < 1.0
     }
 
     /// Whether a session may end with a failure of this label. Where rejections are expected and no

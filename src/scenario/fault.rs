@@ -123,6 +123,43 @@ impl IdentityFault {
         }
     }
 
+    /// What to change at a server that accepts a client with it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::None => {
+                "make the server require a certificate (nginx: ssl_verify_client on; haproxy: verify required)"
+            }
+            Self::UnknownCa | Self::SelfSigned => {
+                "anyone can make such a certificate: the server verifies none, or trusts the wrong authorities"
+            }
+            Self::ExpiredLeaf | Self::ExpiredIntermediate | Self::NotYetValid => {
+                "check the server's clock, and whether something tells it to ignore dates"
+            }
+            Self::Revoked => {
+                "give the server a revocation list and reload it when it changes (nginx: ssl_crl; haproxy: crl-file); some servers cannot consult one"
+            }
+            Self::LongChain => {
+                "limit the depth of chains if the server can (nginx: ssl_verify_depth); a long chain costs it CPU before it knows its client"
+            }
+            Self::Rsa1024 => {
+                "refuse short keys (OpenSSL: security level 2); a key of 1024 bits can be broken and its owner impersonated"
+            }
+            Self::MissingIntermediate => {
+                "the server completes chains from a store of its own; make sure that this is wanted"
+            }
+            Self::WrongEku
+            | Self::NoDigitalSignature
+            | Self::NameConstraint
+            | Self::PathLength
+            | Self::NotACa
+            | Self::UnknownCritical
+            | Self::BrokenSignature
+            | Self::WrongName => {
+                "the server's verification does not look at this (RFC 5280 section 6); docs/servers.md has other servers that do"
+            }
+        }
+    }
+
     /// The faults a client can have.
     pub fn of_clients() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|f| *f != Self::WrongName)

@@ -104,6 +104,18 @@ impl IdentitySection {
                 "write at least 1",
             );
         }
+        if name.starts_with("server-") {
+            return problem(
+                format!("{name:?} looks like a cell of matrix.server-fault"),
+                "give it a name that does not begin with server-",
+            );
+        }
+        if self.expect.as_ref().is_some_and(Expect::is_split) {
+            return problem(
+                format!("{name}: a server accepts an identity or does not"),
+                "write accept = 0 or 1; shares of a mix belong into [expect]",
+            );
+        }
         self.expect.iter().try_for_each(|e| e.check("identities"))
     }
 }
@@ -178,6 +190,13 @@ fn matrix(scenario: &Scenario, mutual: bool, remote: bool) -> Result<(), Problem
         ));
     }
     let dealt = matrix.identity.is_empty() && scenario.identities.len() > 1;
+    if !dealt && scenario.expect.as_ref().is_some_and(Expect::is_split) {
+        return Err(Problem::new(
+            "expect",
+            "a share between 0 and 1 is for a mix, where sessions are dealt out among identities",
+            "write accept = 0 or 1, or give several [[identities]] without matrix.identity",
+        ));
+    }
     if !dealt && scenario.identities.iter().any(|i| i.share.is_some()) {
         return Err(Problem::new(
             "identities",

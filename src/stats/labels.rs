@@ -23,17 +23,22 @@ pub fn covers_any(pattern: &str) -> bool {
     let status = pattern
         .strip_prefix("http.status.")
         .is_some_and(|code| matches!(code.parse::<u16>(), Ok(100..=999)));
+    let alert = pattern.strip_prefix("alert.").is_some_and(|code| {
+        code.parse::<u8>()
+            .is_ok_and(|code| alert_name(code).is_none())
+    });
     status
+        || alert
         || FailureClass::known()
             .iter()
             .any(|class| covers(pattern, &class.to_string()))
 }
 
 impl FailureClass {
-    /// Every class; of HTTP statuses one stands for all, of alerts those with a name are listed.
+    /// Every class that a session can have (the address is found before); of HTTP statuses one stands
+    /// for all, of alerts those with a name are listed.
     pub fn known() -> Vec<Self> {
         let mut known = vec![
-            Self::ResolveFailed,
             Self::ConnectRefused,
             Self::ConnectUnreachable,
             Self::ConnectReset,
@@ -41,7 +46,6 @@ impl FailureClass {
             Self::Local(LocalResource::Files),
             Self::Local(LocalResource::Ports),
             Self::Local(LocalResource::Memory),
-            Self::Timeout(Stage::Resolve),
             Self::TlsProtocol,
             Self::HttpStatus(400),
             Self::HttpProtocol,
@@ -80,13 +84,15 @@ mod tests {
         }
         assert!(!covers("alert.certificate", "alert.certificate_expired"));
         assert!(!covers("eof.confirm", "eof"));
-        assert!(covers_any("http.status.495"));
+        assert!(covers_any("http.status.495") && covers_any("alert.200"));
         for wrong in [
             "",
             "alerts",
             "alert.unknown",
             "http.status.4",
             "eof.connect",
+            "resolve",
+            "alert.48",
         ] {
             assert!(!covers_any(wrong), "{wrong}");
         }

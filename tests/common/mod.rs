@@ -34,6 +34,12 @@ pub fn assert_accounted(record: &RunRecord) {
                     .check()
                     .unwrap_or_else(|e| panic!("{} {what}: {e}", cell.cell.name));
             }
+            if let Some(prime) = &trial.prime {
+                prime.check().unwrap_or_else(|e| panic!("priming: {e}"));
+            }
+            if let Some(resumption) = &trial.resumption {
+                resumption.check().unwrap_or_else(|e| panic!("{e}"));
+            }
             let cut: u64 = trial.cut_off.values().map(not_confirmed).sum();
             assert_eq!(cut, trial.total.cancelled_total(), "{}", cell.cell.name);
             let timeline = |of: fn(&shakedown::record::TimelineRecord) -> u64| -> u64 {
@@ -91,6 +97,15 @@ pub fn only(record: &RunRecord) -> &CellRecord {
 /// All attempts of the one cell.
 pub fn total(record: &RunRecord) -> Accounting {
     only(record).total()
+}
+
+/// How many sessions we say were confirmed, and by how many the target's own count differs.
+pub fn sessions_and_lost(record: &RunRecord) -> [(&'static str, u64); 2] {
+    let trials = || record.cells.iter().flat_map(|cell| &cell.trials);
+    let sessions: u64 = trials().map(|trial| trial.total.ok_total()).sum();
+    let counts = trials().filter_map(|trial| trial.target_counts);
+    let seen: u64 = counts.map(|counts| counts.established()).sum();
+    [("sessions", sessions), ("lost", sessions.abs_diff(seen))]
 }
 
 /// The codes of the reasons why a record is invalid.
