@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use common::{against, only, pki_in, reasons, run, scenario};
 use server::{Server, Tickets};
 use shakedown::record::{RunRecord, TrialRecord};
+use shakedown::report::{Style, render};
 use shakedown::scenario::{ProtocolKind, TicketMode, TlsVersion};
 use shakedown::stats::{EarlyCounts, OkKind, ResumptionCounts};
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
@@ -100,7 +101,7 @@ fn a_request_larger_than_the_ticket_allows_is_withheld() {
 }
 
 /// Forty sessions of 64 bytes each against a server of its own.
-fn against_server(tickets: Tickets, early: bool) -> (TrialRecord, Server) {
+fn against_server(tickets: Tickets, early: bool) -> RunRecord {
     let dir = tempfile::tempdir().unwrap();
     let pki = pki_in(dir.path());
     let server = Server::start(&pki, tickets);
@@ -111,44 +112,63 @@ fn against_server(tickets: Tickets, early: bool) -> (TrialRecord, Server) {
     let url = format!("tls://localhost:{}", server.port());
     let record = run(against(asked, &url, dir.path(), Some(dir.path())));
     assert!(!reasons(&record).contains(&"resumption-missed"));
-    let trial = only(&record).trials[0].clone();
+    let trial = &only(&record).trials[0];
     assert_eq!(trial.total.ok_of(OkKind::Resumed), 40, "{:?}", trial.total);
     let sessions = 40 + trial.prime.as_ref().unwrap().ok_total();
     assert_eq!(server.bytes(), 64 * sessions, "every request came once");
-    (trial, server)
+    record
+}
+
+fn early_of(record: &RunRecord) -> EarlyCounts {
+    counts(&only(record).trials[0]).early
+}
+
+/// What the report says after a label.
+fn row(record: &RunRecord, label: &str) -> Option<String> {
+    let text = render(record, Style::default()).unwrap();
+    let row = text
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix(label));
+    row.map(|rest| rest.trim().to_owned())
 }
 
 #[test]
 fn what_the_server_rejects_is_sent_again() {
-    let (trial, _server) = against_server(Tickets::AllEarlyRejected, true);
+    let record = against_server(Tickets::AllEarlyRejected, true);
     let all = EarlyCounts {
         sent: 40,
         rejected: 40,
         replayed: 40,
         ..EarlyCounts::default()
     };
-    assert_eq!(counts(&trial).early, all);
+    assert_eq!(early_of(&record), all);
+    let told = |label| row(&record, label);
+    assert_eq!(
+        told("early data sent / accepted").as_deref(),
+        Some("40 / 0")
+    );
+    let label = "rejected / replayed / withheld";
+    assert_eq!(told(label).as_deref(), Some("40 / 40 / 0"));
 }
 
 #[test]
 fn only_what_was_rejected_is_sent_again() {
-    let (trial, _server) = against_server(Tickets::EarlyRejected, true);
-    let early = counts(&trial).early;
+    let early = early_of(&against_server(Tickets::EarlyRejected, true));
     assert_eq!((early.sent, early.accepted), (40, 20), "{early:?}");
     assert_eq!((early.rejected, early.replayed), (20, 20), "{early:?}");
 }
 
 #[test]
 fn tickets_that_do_not_allow_for_it_are_offered_without() {
-    let (trial, _server) = against_server(Tickets::Kept, true);
-    let early = counts(&trial).early;
+    let early = early_of(&against_server(Tickets::Kept, true));
     assert_eq!((early.withheld, early.sent), (40, 0), "{early:?}");
 }
 
 #[test]
 fn tickets_that_allow_for_it_are_not_taken_as_a_wish() {
-    let (trial, _server) = against_server(Tickets::EarlyRejected, false);
-    assert!(counts(&trial).early.is_empty());
+    let record = against_server(Tickets::EarlyRejected, false);
+    assert!(early_of(&record).is_empty());
+    assert_eq!(row(&record, "early data"), None);
 }
 
 /// An echo target that takes early data, and a client for it.
