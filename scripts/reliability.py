@@ -22,6 +22,7 @@ PROMISES = {
     "outcomes": "Every attempt ends in exactly one outcome class, and the counts agree with the server's own",
     "rejection": "Every faulty identity, of a client or of a server, is rejected as expected; one wrong acceptance would be found",
     "real-servers": "Against servers that nobody here wrote: the good certificate is accepted, and each faulty one ends in its expected set",
+    "resumption": "The resumed share we claim is the share the server logged, in every combination of tickets, cache, mode and version",
     "alert-recovery": "After a failed write the server's alert is still read before the failure is classified",
     "runs-end": "A run ends by duration + grace + 1 s whatever the server does, and each stage by its timeout",
     "signals": "The first Ctrl-C or SIGTERM drains and writes a complete accounting, the second writes at once",
@@ -39,7 +40,7 @@ MANY = 4
 
 # Counts of what must not happen.
 MUST_BE_ZERO = {
-    "control_flagged", "crashes", "half_files", "late", "lost", "panics", "unflagged",
+    "control_flagged", "crashes", "half_files", "late", "lost", "mismatches", "panics", "unflagged",
     "wrong_classes", "wrong_verdicts",
 }
 

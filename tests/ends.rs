@@ -468,7 +468,8 @@ fn a_target_that_is_killed_and_comes_back_fails_in_between_only() {
         let classes = counts.failed.keys().filter(|c| *c != "connect.refused");
         assert!(classes.clone().all(|c| met(&c)), "{load}: {counts:?}");
         let met: u64 = classes.map(|c| counts.failed[c].count).sum();
-        assert!(met <= 4, "{load}: {counts:?}");
+        // Four at once; a closed loop tries again at once and may reach the dying process a second time.
+        assert!(met <= 2 * 4, "{load}: {counts:?}");
         assert_eq!(
             counts.started,
             counts.ok_total() + refused.count + met,

@@ -4,12 +4,14 @@
 # Log: STATUS VERSION CIPHER - SUCCESS|NONE reused=Initial|Resumed sdn="DN" uri=/
 
 program=apache2
-knows='crl threads'
+knows='crl threads tickets cache'
 log_name=apache2.access.log
 accepted='^200 '
+resumed='^200 [^"]* reused=Resumed '
 
 configure() {
-  local verify versions user='' revoked='' modules='' module
+  local verify versions user='' revoked='' sessions=none
+  local modules='' module loaded=(mpm_event authz_core rewrite ssl)
   case $client_auth in
     required) verify=require ;;
     optional) verify=optional ;;
@@ -20,7 +22,11 @@ configure() {
     1.3) versions='-all +TLSv1.3' ;;
     both) versions='-all +TLSv1.2 +TLSv1.3' ;;
   esac
-  for module in mpm_event authz_core rewrite ssl; do
+  if [[ $cache == on ]]; then
+    loaded+=(socache_shmcb)
+    sessions="shmcb:$run/apache2.sessions(4194304)"
+  fi
+  for module in "${loaded[@]}"; do
     modules+="LoadModule ${module}_module \"$apache_modules/mod_$module.so\""$'\n'
   done
   # Apache refuses to serve as root. What its workers need is opened before they become somebody else.
@@ -48,8 +54,8 @@ LogFormat "%>s %{SSL_PROTOCOL}x %{SSL_CIPHER}x - %{SSL_CLIENT_VERIFY}x reused=%{
 CustomLog "$log" audit
 
 SSLRandomSeed connect builtin
-SSLSessionCache none
-SSLSessionTickets off
+SSLSessionCache $sessions
+SSLSessionTickets $tickets
 SSLEngine on
 SSLCertificateFile "$pki/server.pem"
 SSLCertificateKeyFile "$pki/server.key"

@@ -1,16 +1,17 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the variables are those of scripts/servers
 # Caddy (Go's crypto/tls): verifies in the handshake. It checks no revocation lists, up to and
-# including the 2.6 of Debian 12.
+# including the 2.6 of Debian 12. Go has no session cache.
 #
-# Log: JSON, a line per request, with "status":200
+# Log: JSON, a line per request, with "resumed":true|false and "status":200
 
 program=caddy
-knows='threads'
+knows='threads tickets'
 log_name=caddy.access.log
 accepted='"status":200[,}]'
+resumed='"resumed":true.*"status":200[,}]'
 
 configure() {
-  local verify versions trusted=", \"trusted_ca_certs_pem_files\": [\"$pki/ca.pem\"]"
+  local verify versions no_tickets=true trusted=", \"trusted_ca_certs_pem_files\": [\"$pki/ca.pem\"]"
   case $client_auth in
     required) verify=require_and_verify ;;
     optional) verify=verify_if_given ;;
@@ -22,6 +23,7 @@ configure() {
     1.3) versions='"protocol_min": "tls1.3", "protocol_max": "tls1.3"' ;;
     both) versions='"protocol_min": "tls1.2", "protocol_max": "tls1.3"' ;;
   esac
+  [[ $tickets == off ]] || no_tickets=false
   cat >"$run/caddy.json" <<CONF
 {
   "admin": {"disabled": true, "config": {"persist": false}},
@@ -45,7 +47,7 @@ configure() {
       }]
     }}},
     "tls": {
-      "session_tickets": {"disabled": true},
+      "session_tickets": {"disabled": $no_tickets},
       "certificates": {"load_files": [{"certificate": "$pki/server.pem", "key": "$pki/server.key"}]}
     }
   }

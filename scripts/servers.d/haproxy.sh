@@ -6,12 +6,13 @@
 #      - VERSION - - verify=CODE error="why" ci=ADDRESS rt=N         (a failed handshake)
 
 program=haproxy
-knows='crl threads'
+knows='crl threads tickets cache'
 log_name=haproxy.log
 accepted='^200 '
+resumed='^200 [^"]* reused=1 '
 
 configure() {
-  local verify versions ca_file="ca-file \"$pki/ca.pem\""
+  local verify versions no_tickets='' sessions=0 ca_file="ca-file \"$pki/ca.pem\""
   case $client_auth in
     required | optional) verify=$client_auth ;;
     off) verify=none ca_file='' ;;
@@ -22,6 +23,8 @@ configure() {
     both) versions='ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.3' ;;
   esac
   [[ $crl == off ]] || ca_file+=" crl-file \"$pki/crl.pem\""
+  [[ $tickets == on ]] || no_tickets=no-tls-tickets
+  [[ $cache == off ]] || sessions=20000
   local combined=$run/haproxy-server.pem
   rm -f "$combined"
   (umask 077 && cat "$pki/server.pem" "$pki/server.key" >"$combined")
@@ -32,7 +35,7 @@ global
   noreuseport
   nbthread $threads
   maxconn $connections
-  tune.ssl.cachesize 0
+  tune.ssl.cachesize $sessions
   tune.ssl.default-dh-param 2048
 
 defaults
@@ -45,7 +48,7 @@ defaults
   error-log-format "- %[ssl_fc_protocol] - - verify=%[ssl_c_verify] error=%{+Q,+E}[ssl_fc_err_str] ci=%ci rt=%rt"
 
 frontend mtls
-  bind 127.0.0.1:$port backlog 4096 ssl crt "$combined" $ca_file verify $verify no-tls-tickets $versions curves X25519:P-256:P-384
+  bind 127.0.0.1:$port backlog 4096 ssl crt "$combined" $ca_file verify $verify $no_tickets $versions curves X25519:P-256:P-384
   http-request return status 200 content-type text/plain string "ok\n"
 CONF
   command=(haproxy -db -f "$run/haproxy.cfg")

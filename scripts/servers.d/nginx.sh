@@ -4,12 +4,13 @@
 # Log: STATUS VERSION CIPHER GROUP SUCCESS|NONE|FAILED:why reused=r|. sdn="DN" uri=/
 
 program=nginx
-knows='crl threads master'
+knows='crl threads master tickets cache'
 log_name=nginx.access.log
 accepted='^200 '
+resumed='^200 [^"]* reused=r '
 
 configure() {
-  local verify versions user='' revoked=''
+  local verify versions user='' revoked='' sessions=off
   case $client_auth in
     required) verify=on ;;
     optional) verify=optional ;;
@@ -20,6 +21,7 @@ configure() {
     1.3) versions='TLSv1.3' ;;
     both) versions='TLSv1.2 TLSv1.3' ;;
   esac
+  [[ $cache == off ]] || sessions=shared:sessions:4m
   # Started by root, workers would become `nobody`, who cannot enter a private run folder.
   [[ $(id -u) -ne 0 ]] || user='user root root;'
   [[ $crl == off ]] || revoked="ssl_crl \"$pki/crl.pem\";"
@@ -60,8 +62,8 @@ http {
     ssl_client_certificate "$pki/ca.pem";
     ssl_verify_depth 3;
     $revoked
-    ssl_session_cache off;
-    ssl_session_tickets off;
+    ssl_session_cache $sessions;
+    ssl_session_tickets $tickets;
 
     location / {
       return 200 "ok\n";

@@ -3,11 +3,11 @@
 # time, so the next one waits for as long as a client holds the current one.
 
 program=openssl
-knows='crl'
+knows='crl tickets cache'
 log_name=openssl.log
 
 configure() {
-  local verify=() versions=() chain=$run/openssl-chain.pem trusted=$pki/ca.pem
+  local verify=() versions=() sessions=() chain=$run/openssl-chain.pem trusted=$pki/ca.pem
   # The depth of -verify only counts where something else is wrong.
   case $client_auth in
     required) verify=(-Verify 4 -verify_depth 4 -verify_return_error) ;;
@@ -27,8 +27,12 @@ configure() {
     cat "$pki/ca.pem" "$pki/crl.pem" >"$trusted"
     verify+=(-crl_check_all)
   fi
+  [[ $cache == on ]] || sessions+=(-no_cache)
+  [[ $tickets == on ]] || sessions+=(-no_ticket)
+  # Under TLS 1.3 a ticket may also be the name of a session in the cache.
+  [[ $tickets$cache != offoff ]] || sessions+=(-num_tickets 0)
   command=(openssl s_server -www -accept "127.0.0.1:$port" -cert "$pki/server.pem"
     -key "$pki/server.key" -CAfile "$trusted" -groups X25519:P-256:P-384
-    -no_cache -no_ticket -num_tickets 0 "${verify[@]}" "${versions[@]}")
+    "${sessions[@]}" "${verify[@]}" "${versions[@]}")
   [[ ! -s $chain ]] || command+=(-cert_chain "$chain")
 }

@@ -1,4 +1,5 @@
-//! Holds `docs/servers.md` to the table in `differences`: the part between its markers is made from it.
+//! Holds `docs/servers.md` to the tables in `differences` and `resumption`: what stands between its
+//! markers is made from them.
 //! `SHAKEDOWN_UPDATE=1` writes it anew.
 
 use std::fmt::Write as _;
@@ -8,10 +9,9 @@ use std::process::Command;
 use shakedown::scenario::{IdentityFault, TlsVersion};
 
 use crate::differences::{ACCEPTED, Answer, Family, Known, SERVERS, right};
+use crate::resumption;
 use crate::server::script;
 
-const BEGIN: &str = "<!-- answers: made by tests/real_servers, SHAKEDOWN_UPDATE=1 -->\n";
-const END: &str = "<!-- end of answers -->\n";
 const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 
 /// Each family with its members, in the order in which they come up.
@@ -83,19 +83,27 @@ fn answers() -> String {
     text + "\n"
 }
 
+/// The document with what stands between the markers of a part replaced.
+fn with_part(text: &str, part: &str, made: &str) -> String {
+    let begin = format!("<!-- {part}: made by tests/real_servers, SHAKEDOWN_UPDATE=1 -->\n");
+    let end = format!("<!-- end of {part} -->\n");
+    let (head, rest) = text.split_once(&begin).expect("the first marker");
+    let (_, tail) = rest.split_once(&end).expect("the second marker");
+    [head, &begin, made, &end, tail].concat()
+}
+
 #[test]
 fn the_document_says_what_the_tests_expect() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/servers.md");
     let text = std::fs::read_to_string(&path).unwrap();
-    let (head, rest) = text.split_once(BEGIN).expect("the first marker");
-    let (shown, tail) = rest.split_once(END).expect("the second marker");
-    let made = answers();
-    if shown != made && std::env::var_os("SHAKEDOWN_UPDATE").is_some() {
-        std::fs::write(&path, [head, BEGIN, &made, END, tail].concat()).unwrap();
+    let made = with_part(&text, "resumption", &resumption::section());
+    let made = with_part(&made, "answers", &answers());
+    if text != made && std::env::var_os("SHAKEDOWN_UPDATE").is_some() {
+        std::fs::write(&path, made).unwrap();
         return;
     }
     assert!(
-        shown == made,
+        text == made,
         "docs/servers.md is not what tests/real_servers expects; run \
          SHAKEDOWN_UPDATE=1 cargo test --test real_servers and read the diff"
     );

@@ -14,6 +14,7 @@
 mod common;
 mod differences;
 mod document;
+mod resumption;
 mod server;
 mod verdicts;
 

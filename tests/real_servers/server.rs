@@ -104,7 +104,7 @@ impl Server {
     pub fn logged(&self, expected: u64) -> u64 {
         let deadline = Instant::now() + Duration::from_secs(5);
         loop {
-            let count = self.log_count();
+            let count = self.log_count(&[]);
             if count >= expected || Instant::now() > deadline {
                 return count;
             }
@@ -117,11 +117,16 @@ impl Server {
     pub fn logged_at_the_end(&self, expected: u64) -> u64 {
         self.logged(expected);
         self.control("stop", &[]);
-        self.log_count()
+        self.log_count(&[])
     }
 
-    fn log_count(&self) -> u64 {
-        let output = self.control("logcount", &[self.name]);
+    /// Those of them that came in a resumed session; nothing is waited for.
+    pub fn logged_resumed(&self) -> u64 {
+        self.log_count(&["--resumed"])
+    }
+
+    fn log_count(&self, flags: &[&str]) -> u64 {
+        let output = self.control("logcount", &[&[self.name], flags].concat());
         let count = String::from_utf8_lossy(&output.stdout);
         count.trim().parse().unwrap_or(0)
     }
