@@ -55,6 +55,7 @@ impl Pair {
             crls: &[],
             identity: mutual.then(|| &pki.clients()[0]),
             resumption: Some(ResumptionSpec {
+                early_data: false,
                 by_id_only: false,
                 capacity: 8,
                 ticket_use: TicketUse::Once,

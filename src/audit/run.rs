@@ -350,6 +350,7 @@ fn client(
             capacity: TICKETS,
             ticket_use: TicketUse::Once,
             request: None,
+            early_data: false,
         }),
     };
     match trial.other {

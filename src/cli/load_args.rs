@@ -75,6 +75,12 @@ pub struct ResumptionArgs {
     /// The share of sessions that are resumed, from 0 to 1 [default: 1]
     #[arg(long, value_name = "SHARE")]
     pub resumed_ratio: Option<Ratio>,
+
+    /// Send the first request of resumed TLS 1.3 sessions as early data (0-RTT). Off unless asked: who
+    /// can listen in can send the request once more to a server that does not guard against it, so only
+    /// for requests that may be repeated. Takes --resumption ticket
+    #[arg(long)]
+    pub early_data: bool,
 }
 
 /// By what sessions are resumed.
@@ -254,6 +260,7 @@ impl ResumptionArgs {
                 scenario.matrix.resumed.clear();
             }
         }
+        scenario.resumption.early_data |= self.early_data;
         if self.resumed_ratio.is_some() {
             scenario.resumption.ratio = self.resumed_ratio;
             scenario.matrix.resumed.clear();

@@ -31,7 +31,12 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
             match env.tls_of(&attempt) {
                 None => drive(&env, &mut attempt, PlainStream::new(io), connected).await,
                 Some(tls) => match TlsStream::resuming(io, tls, attempt.resumes()) {
-                    Ok(stream) => drive(&env, &mut attempt, stream, connected).await,
+                    Ok(mut stream) => {
+                        if tls.sends_early_data() && attempt.resumes() {
+                            stream.send_early(&protocol::opening(env.protocol()));
+                        }
+                        drive(&env, &mut attempt, stream, connected).await
+                    }
                     Err(fault) => Err(failure(&fault, Stage::Handshake)),
                 },
             }
@@ -122,7 +127,12 @@ async fn exchange_all<S: SessionStream>(
         attempt.enter(stage);
         let from = Instant::now();
         let exchange = protocol::exchange(env.protocol(), stream, &mut scratch);
-        match timeout(limit, exchange).await {
+        let ended = timeout(limit, exchange).await;
+        if number == 0 {
+            // By now it is known whether early data was sent again.
+            attempt.offered(stream.offer());
+        }
+        match ended {
             Ok(Ok(())) => attempt.exchanged(kind, from, Instant::now()),
             Ok(Err(ProtocolError::Answer { class, message })) => return Err((class, message)),
             Ok(Err(ProtocolError::Io(error))) => {

@@ -31,7 +31,7 @@ pub fn brief_client(
     };
     let now = OffsetDateTime::now_utc();
     let lifetime = time::Duration::try_from(lifetime).map_err(|_| out_of_range())?;
-    let not_after = now.checked_add(lifetime).ok_or_else(|| out_of_range())?;
+    let not_after = now.checked_add(lifetime).ok_or_else(out_of_range)?;
     let not_after = not_after - time::Duration::nanoseconds(not_after.nanosecond().into());
     let validity = Validity {
         early: now - BACKDATE,

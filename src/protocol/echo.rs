@@ -13,6 +13,11 @@ const PIECE: usize = 4 * 1024;
 /// The byte that is sent.
 const FILL: u8 = b'e';
 
+/// The first piece of an exchange.
+pub(super) fn opening(payload: usize) -> Vec<u8> {
+    vec![FILL; payload.min(PIECE)]
+}
+
 pub(super) async fn exchange<S>(
     payload: usize,
     stream: &mut S,

@@ -6,6 +6,7 @@ mod echo;
 mod http1;
 mod http1_server;
 
+use std::borrow::Cow;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -58,6 +59,16 @@ where
             };
             http1::exchange(request, &expected, stream, scratch).await
         }
+    }
+}
+
+/// What the first exchange of a session writes before it reads anything; empty if nothing. It can be
+/// sent ahead of the exchange, which writes it all the same.
+pub fn opening(plan: &ProtocolPlan) -> Cow<'_, [u8]> {
+    match plan {
+        ProtocolPlan::Handshake => Cow::Borrowed(&[]),
+        ProtocolPlan::Echo { payload, .. } => Cow::Owned(echo::opening(*payload)),
+        ProtocolPlan::Http1 { request, .. } => Cow::Borrowed(request),
     }
 }
 

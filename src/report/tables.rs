@@ -126,10 +126,38 @@ fn resumption_rows(row: &mut AddRow<'_>, summaries: &[CellSummary]) {
             format!("{refused} / {starved} / {expired}")
         });
     }
+    early_rows(&mut show, summaries);
     show("  bytes added to ClientHello", &|_, c| {
         c.bytes_per_offer()
             .map_or(NOTHING.to_owned(), |b| format!("{b:.0}"))
     });
+}
+
+/// Shows a row of a cell that resumes sessions.
+type ShowCounts<'a> = dyn FnMut(&str, &dyn Fn(&CellSummary, ResumptionCounts) -> String) + 'a;
+
+/// Rows about early data, where any session was to send it.
+fn early_rows(show: &mut ShowCounts<'_>, summaries: &[CellSummary]) {
+    let counts = || {
+        summaries
+            .iter()
+            .filter_map(|s| s.resumption)
+            .map(|c| c.early)
+    };
+    if counts().all(|early| early.is_empty()) {
+        return;
+    }
+    show("  early data sent / accepted", &|_, c| {
+        let [sent, accepted] = [c.early.sent, c.early.accepted].map(format_count);
+        format!("{sent} / {accepted}")
+    });
+    if counts().any(|early| early.rejected + early.withheld > 0) {
+        show("    rejected / replayed / withheld", &|_, c| {
+            let early = c.early;
+            let all = [early.rejected, early.replayed, early.withheld].map(format_count);
+            all.join(" / ")
+        });
+    }
 }
 
 fn quantile_rows(row: &mut AddRow<'_>, metric: Metric, summaries: &[CellSummary]) {

@@ -164,6 +164,7 @@ impl ClientSide<'_> {
                     TicketUse::Once
                 },
                 request: resumption.tickets,
+                early_data: resumption.early_data,
             }),
         };
         ClientTls::new(&spec).map_err(|source| RunError::Tls {

@@ -120,6 +120,9 @@ fn protocol(plan: &ProtocolPlan) -> ProtocolKind {
     }
 }
 
+/// Most bytes of early data that the target takes of a session, as OpenSSL's default is.
+const EARLY_DATA: u32 = 16 * 1024;
+
 /// How much a cell's listener offers for resumption: its cache is sized to what the stores of all
 /// workers keep.
 fn supply(
@@ -135,6 +138,11 @@ fn supply(
     TicketSupply {
         count: settings.tickets_sent(),
         cached: Stock::cached(&checked.load, workers, shares),
+        early_data: if checked.scenario.resumption.early_data {
+            EARLY_DATA
+        } else {
+            0
+        },
     }
 }
 
@@ -159,7 +167,7 @@ fn server_tls(
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
         identity: marred.unwrap_or_else(|| pki.server()),
         auth,
-        tickets: settings.tickets_for(checked.scenario.resumption.mode),
+        tickets: settings.tickets_for(&checked.scenario.resumption),
         alpn: &checked.scenario.tls.alpn,
     };
     ServerTls::supplying(&spec, supply).map(Some)

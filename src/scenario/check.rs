@@ -152,6 +152,7 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     let target = target(&scenario, url.as_ref())?;
     let cells = cells(&scenario, url.as_ref())?;
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
+    resumption::check_protocol(&scenario, &protocol)?;
     let load = load(&scenario)?;
     let stop = stop(&scenario)?;
     timeouts(&scenario.timeouts)?;

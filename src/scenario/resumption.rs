@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
-use super::{AuthMode, Cell, EmbeddedTarget, Scenario, TicketMode, TlsVersion};
+use super::{AuthMode, Cell, EmbeddedTarget, ProtocolPlan, Scenario, TicketMode, TlsVersion};
 use crate::units::Ratio;
 
 /// Most TLS 1.3 tickets that the embedded target sends after a handshake.
@@ -26,6 +26,10 @@ pub struct ResumptionSection {
     /// TLS 1.3 tickets to ask for after each handshake (RFC 9149); the server's choice if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tickets: Option<u8>,
+    /// Whether the first request of a resumed session is sent as early data (RFC 8446 section 2.3),
+    /// which an attacker can replay. TLS 1.3 only.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub early_data: bool,
 }
 
 impl ResumptionSection {
@@ -50,11 +54,13 @@ pub enum ResumptionMode {
 }
 
 impl EmbeddedTarget {
-    /// What it offers for resumption: what is written, else what the scenario's mode needs.
-    pub fn tickets_for(&self, mode: ResumptionMode) -> TicketMode {
-        self.tickets.unwrap_or(match mode {
+    /// What it offers for resumption: what is written, else what the scenario needs.
+    pub fn tickets_for(&self, section: &ResumptionSection) -> TicketMode {
+        self.tickets.unwrap_or(match section.mode {
             ResumptionMode::Off => TicketMode::Off,
             ResumptionMode::SessionId => TicketMode::Stateful,
+            // Early data may be taken only once, so whoever takes it remembers its tickets.
+            ResumptionMode::Ticket if section.early_data => TicketMode::Stateful,
             ResumptionMode::Ticket => TicketMode::Stateless,
         })
     }
@@ -136,6 +142,43 @@ pub(super) fn check(scenario: &Scenario, cells: &[Cell]) -> Result<(), Problem> 
             "drop it, or add \"1.3\" to matrix.tls",
         ));
     }
+    let without_tls13 = tls().any(|cell| !cell.versions.contains(&TlsVersion::Tls13));
+    check_early_data(section, without_tls13, nothing_resumes)
+}
+
+/// Checks that early data has an effect in every cell with TLS.
+fn check_early_data(
+    section: &ResumptionSection,
+    without_tls13: bool,
+    nothing_resumes: bool,
+) -> Result<(), Problem> {
+    let (cause, next) = if !section.early_data {
+        return Ok(());
+    } else if without_tls13 {
+        (
+            "early data is part of TLS 1.3 (RFC 8446 section 2.3), and a cell does not offer it",
+            "drop it, or write matrix.tls = [\"1.3\"] and mode = \"ticket\"",
+        )
+    } else if nothing_resumes {
+        (
+            "only resumed sessions send early data, and with a share of 0 there are none",
+            "drop it, or raise the share",
+        )
+    } else {
+        return Ok(());
+    };
+    Err(Problem::new("resumption.early-data", cause, next))
+}
+
+/// Checks that the protocol has something to send as early data.
+pub(super) fn check_protocol(scenario: &Scenario, protocol: &ProtocolPlan) -> Result<(), Problem> {
+    if scenario.resumption.early_data && *protocol == ProtocolPlan::Handshake {
+        return Err(Problem::new(
+            "resumption.early-data",
+            "the protocol is \"handshake\", which sends no request",
+            "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
+        ));
+    }
     Ok(())
 }
 
@@ -145,6 +188,7 @@ fn off(section: &ResumptionSection, resumed: &[Ratio]) -> Result<(), Problem> {
         ("resumption.ratio", section.ratio.is_some()),
         ("resumption.reuse", section.reuse),
         ("resumption.tickets", section.tickets.is_some()),
+        ("resumption.early-data", section.early_data),
         ("matrix.resumed", !resumed.is_empty()),
     ];
     match without_effect.into_iter().find(|(_, given)| *given) {
@@ -160,7 +204,7 @@ fn off(section: &ResumptionSection, resumed: &[Ratio]) -> Result<(), Problem> {
 /// Checks that the embedded target offers what the client is to resume by.
 pub(super) fn check_target(scenario: &Scenario, target: &EmbeddedTarget) -> Result<(), Problem> {
     let mode = scenario.resumption.mode;
-    let offered = target.tickets_for(mode);
+    let offered = target.tickets_for(&scenario.resumption);
     let no_tls13 =
         !scenario.matrix.tls.is_empty() && !scenario.matrix.tls.contains(&TlsVersion::Tls13);
     let tls12_alone = scenario.matrix.tls.contains(&TlsVersion::Tls12);
@@ -171,8 +215,14 @@ pub(super) fn check_target(scenario: &Scenario, target: &EmbeddedTarget) -> Resu
         (ResumptionMode::SessionId, TicketMode::Stateless) => {
             Some("it gives tickets and no session ids, and mode is \"session-id\"")
         }
-        (ResumptionMode::Ticket, TicketMode::Stateful) if tls12_alone => {
+        // What nobody wrote follows from early data, which the cells are checked for.
+        (ResumptionMode::Ticket, TicketMode::Stateful)
+            if tls12_alone && target.tickets.is_some() =>
+        {
             Some("in TLS 1.2 it gives session ids and no tickets, and mode is \"ticket\"")
+        }
+        (ResumptionMode::Ticket, TicketMode::Stateless) if scenario.resumption.early_data => {
+            Some("it takes no early data unless it keeps its sessions (RFC 8446 section 8.1)")
         }
         _ => None,
     };
@@ -223,6 +273,23 @@ mod tests {
             ("[resumption]\nratio = 0.5\n", "resumption.ratio"),
             ("[resumption]\nreuse = true\n", "resumption.reuse"),
             ("[resumption]\ntickets = 2\n", "resumption.tickets"),
+            ("[resumption]\nearly-data = true\n", "resumption.early-data"),
+            (
+                "[resumption]\nmode = \"ticket\"\nearly-data = true\n[matrix]\ntls = [\"1.2\", \"1.3\"]\n",
+                "a cell does not offer it",
+            ),
+            (
+                "[resumption]\nmode = \"session-id\"\nearly-data = true\n[matrix]\ntls = [\"1.2\"]\n",
+                "a cell does not offer it",
+            ),
+            (
+                "[resumption]\nmode = \"ticket\"\nearly-data = true\nratio = 0\n",
+                "with a share of 0",
+            ),
+            (
+                "[resumption]\nmode = \"ticket\"\nearly-data = true\n[protocol]\nkind = \"handshake\"\n",
+                "sends no request",
+            ),
             ("[matrix]\nresumed = [0, 1]\n", "matrix.resumed"),
             (
                 "[resumption]\nmode = \"ticket\"\n[matrix]\nauth = [\"none\"]\n",
@@ -267,9 +334,9 @@ mod tests {
     fn the_target_offers_what_the_client_resumes_by() {
         let offered = |text: &str| {
             let checked = checked(text)?;
-            let mode = checked.scenario.resumption.mode;
+            let section = &checked.scenario.resumption;
             match checked.target {
-                TargetPlan::Embedded(target) => Ok(target.tickets_for(mode)),
+                TargetPlan::Embedded(target) => Ok(target.tickets_for(section)),
                 TargetPlan::Remote { .. } => Err("remote".to_owned()),
             }
         };
@@ -278,10 +345,14 @@ mod tests {
         assert_eq!(offered(""), Ok(TicketMode::Off));
         assert_eq!(offered(ids), Ok(TicketMode::Stateful));
         assert_eq!(offered(tickets), Ok(TicketMode::Stateless));
+        let early =
+            "[resumption]\nmode = \"ticket\"\nearly-data = true\n[matrix]\ntls = [\"1.3\"]\n";
+        assert_eq!(offered(early), Ok(TicketMode::Stateful));
         for (text, target, expected) in [
             (ids, "tickets = \"stateless\"", "no session ids"),
             (tickets, "tickets = \"off\"", "nothing"),
             (tickets, "tickets = \"stateful\"", "no tickets"),
+            (early, "tickets = \"stateless\"", "keeps its sessions"),
             (ids, "ticket-count = 2", "TLS 1.2 has one ticket"),
             (tickets, "ticket-count = 9", "more than 8"),
             (tickets, "ticket-count = 0", "without tickets"),

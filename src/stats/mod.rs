@@ -6,6 +6,7 @@
 mod accounting;
 mod alert;
 mod cut_off;
+mod early;
 mod histogram;
 mod labels;
 mod observed;
@@ -19,6 +20,7 @@ mod trial;
 pub use accounting::{Accounting, FailureRecord};
 pub use alert::{alert_code, alert_name, alert_text};
 pub use cut_off::CutOff;
+pub use early::{Early, EarlyCounts};
 pub use histogram::{HistogramError, LatencyHistogram};
 pub use labels::{covers, covers_any};
 pub use observed::{AlpnId, Observed, ObservedTally};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Observed, OkKind, Outcome};
+use super::{Early, EarlyCounts, Observed, OkKind, Outcome};
 
 /// What a session that was planned to resume another did about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,6 +19,8 @@ pub enum Offer {
     Sent {
         /// By how many bytes that made the `ClientHello` larger.
         bytes: u64,
+        /// What became of its first request as early data.
+        early: Early,
     },
 }
 
@@ -57,6 +59,9 @@ pub struct ResumptionCounts {
     pub harvested: u64,
     /// Those that full stores dropped, the oldest first.
     pub dropped: u64,
+    /// First requests that were to be early data, over `offered`; absent where early data is off.
+    #[serde(default, skip_serializing_if = "EarlyCounts::is_empty")]
+    pub early: EarlyCounts,
 }
 
 impl ResumptionCounts {
@@ -75,8 +80,9 @@ impl ResumptionCounts {
                 Offer::Undecided => &mut self.undecided,
                 Offer::Starved => &mut self.starved,
                 Offer::Expired => &mut self.expired,
-                Offer::Sent { bytes } => {
+                Offer::Sent { bytes, early } => {
                     self.offer_bytes += bytes;
+                    self.early.add(early);
                     let of_answer = match resumed {
                         Some(true) => &mut self.accepted,
                         Some(false) => &mut self.refused,
@@ -116,13 +122,14 @@ impl ResumptionCounts {
         ] {
             *mine += theirs;
         }
+        self.early.merge(&other.early);
     }
 
-    /// Checks both sums; the error names the one that is broken, with its numbers.
+    /// Checks all sums; the error names the one that is broken, with its numbers.
     ///
     /// # Errors
     ///
-    /// Fails if a planned session is unaccounted for.
+    /// Fails if a planned session, or a request that was to be early data, is unaccounted for.
     pub fn check(&self) -> Result<(), String> {
         let parts = self.undecided + self.starved + self.expired + self.offered;
         if self.planned != parts {
@@ -132,7 +139,7 @@ impl ResumptionCounts {
         if self.offered != parts {
             return Err(format!("offered {} is not {parts}: {self:?}", self.offered));
         }
-        Ok(())
+        self.early.check(self.offered)
     }
 
     /// Bytes that an offer added to its `ClientHello` on average; `None` without an offer.
@@ -159,7 +166,10 @@ mod tests {
         let (full, resumed) = (observed(false), observed(true));
         let cut = Outcome::Cancelled(CancelPhase::Drain);
         let mut counts = ResumptionCounts::default();
-        let sent = Offer::Sent { bytes: 200 };
+        let sent = Offer::Sent {
+            bytes: 200,
+            early: Early::Accepted,
+        };
         counts.add(true, sent, Some(&resumed), &ok(OkKind::Resumed));
         counts.add(true, sent, Some(&full), &ok(OkKind::Full));
         counts.add(true, sent, None, &cut);
@@ -172,10 +182,14 @@ mod tests {
         assert_eq!((counts.accepted, counts.refused), (1, 1));
         assert_eq!((counts.ok_planned, counts.ok_missed), (4, 3));
         assert_eq!(counts.bytes_per_offer(), Some(200.0));
+        assert_eq!((counts.early.sent, counts.early.accepted), (3, 3));
         let mut twice = counts;
         twice.merge(&counts);
         assert_eq!((twice.planned, twice.offer_bytes), (12, 1_200));
         assert_eq!(twice.check(), Ok(()));
+        assert_eq!(twice.early.sent, 6);
+        twice.early.withheld = 1;
+        assert!(twice.check().unwrap_err().contains("offered 6"));
         twice.planned += 1;
         assert!(twice.check().unwrap_err().contains("planned 13"));
     }

@@ -20,6 +20,9 @@ pub struct TargetCounts {
     /// Completed handshakes in which the client's certificate was verified (for a resumed one: when
     /// its ticket was issued).
     pub authenticated: u64,
+    /// Resumed handshakes in which early data was taken; absent in older files.
+    #[serde(default)]
+    pub early_accepted: u64,
     /// Handshakes that failed.
     pub handshake_failed: u64,
     /// Errors of the accept call, such as running out of file descriptors.
@@ -45,6 +48,7 @@ impl TargetCounts {
             resumed: with(self.resumed, other.resumed),
             plain: with(self.plain, other.plain),
             authenticated: with(self.authenticated, other.authenticated),
+            early_accepted: with(self.early_accepted, other.early_accepted),
             handshake_failed: with(self.handshake_failed, other.handshake_failed),
             accept_failed: with(self.accept_failed, other.accept_failed),
         }

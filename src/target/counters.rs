@@ -13,6 +13,7 @@ pub(super) struct ListenerCounters {
     pub resumed: AtomicU64,
     pub plain: AtomicU64,
     pub authenticated: AtomicU64,
+    pub early_accepted: AtomicU64,
     pub handshake_failed: AtomicU64,
     pub accept_failed: AtomicU64,
 }
@@ -26,6 +27,7 @@ impl ListenerCounters {
             resumed: get(&self.resumed),
             plain: get(&self.plain),
             authenticated: get(&self.authenticated),
+            early_accepted: get(&self.early_accepted),
             handshake_failed: get(&self.handshake_failed),
             accept_failed: get(&self.accept_failed),
         }

@@ -94,6 +94,9 @@ async fn session(
     if connection.peer_certificates().is_some() {
         bump(&counts.authenticated);
     }
+    if stream.takes_early_data() {
+        bump(&counts.early_accepted);
+    }
     let _ = protocol::serve(kind, &mut stream).await;
 }
 

@@ -111,6 +111,8 @@ pub struct ResumptionSpec {
     pub ticket_use: TicketUse,
     /// TLS 1.3 tickets to ask for per session (RFC 9149); `None` leaves it to the server.
     pub request: Option<u8>,
+    /// Whether the first request may be sent as early data (RFC 8446 section 2.3).
+    pub early_data: bool,
 }
 
 /// What a client keeps to resume by.
@@ -192,6 +194,11 @@ impl ClientTls {
         })
     }
 
+    /// Whether its sessions may send early data.
+    pub fn sends_early_data(&self) -> bool {
+        self.config.enable_early_data
+    }
+
     /// Where what it can resume by is kept; none where resumption is off.
     pub fn store(&self) -> Option<&SessionStore> {
         self.resuming.as_ref().map(|resuming| &*resuming.store)
@@ -271,6 +278,7 @@ fn resume(config: &mut ClientConfig, spec: ResumptionSpec) -> Arc<SessionStore> 
         Tls12Resumption::SessionIdOrTickets
     };
     config.resumption = Resumption::store(Arc::clone(&store) as _).tls12_resumption(by_tls12);
+    config.enable_early_data = spec.early_data;
     config.send_ticket_request = spec.request.map(|count| TicketRequest {
         new_session_count: count,
         resumption_count: count,

@@ -68,6 +68,9 @@ pub struct TicketSupply {
     pub count: u8,
     /// Sessions that are kept at least, by a server that keeps them.
     pub cached: usize,
+    /// Most bytes of early data that are taken; 0 takes none. rustls takes early data only where
+    /// sessions are kept (RFC 8446 section 8.1).
+    pub early_data: u32,
 }
 
 impl Default for TicketSupply {
@@ -75,6 +78,7 @@ impl Default for TicketSupply {
         Self {
             count: 2,
             cached: 4_096,
+            early_data: 0,
         }
     }
 }
@@ -136,6 +140,9 @@ impl ServerTls {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = usize::from(supply.count);
         config.max_tls13_tickets = MOST_TICKETS;
+        config.max_early_data_size = supply.early_data;
+        // Early data is answered at once, which is what it is for.
+        config.send_half_rtt_data = supply.early_data > 0;
         match spec.tickets {
             TicketMode::Off => {
                 config.send_tls13_tickets = 0;
@@ -169,6 +176,6 @@ impl ServerTls {
     ///
     /// Fails as [`Self::connection`] does.
     pub fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
-        Ok(TlsStream::new(io, self.connection()?))
+        Ok(TlsStream::server(io, self.connection()?))
     }
 }

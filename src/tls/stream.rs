@@ -11,33 +11,19 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use rustls::client::ClientConnection;
+use rustls::server::{ReadEarlyData, ServerConnection};
 use rustls::{ConnectionCommon, HandshakeKind, ProtocolVersion, SideData};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::ClientTls;
 use super::adapter::Adapter;
+use super::early::EarlyData;
+use super::fault::{Fault, again};
 use super::observe::{Captured, attribute};
 use super::quota::{Flood, Quota};
 use super::session::{Bytes, Marks, SessionStream};
 use crate::stats::{AlpnId, Observed, Offer, OkKind};
-
-/// What ended a session before it was done.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// TLS: an alert from the server, or what we refused.
-    #[error("{0}")]
-    Tls(rustls::Error),
-    /// The server closed the connection without `close_notify`.
-    #[error("the server closed the connection without a TLS alert")]
-    Eof,
-    /// The transport failed.
-    #[error("{0}")]
-    Io(io::Error),
-    /// The server sent more than anyone asked for.
-    #[error("{0}")]
-    Flood(#[from] Flood),
-}
 
 /// A TLS session over TCP; `C` is rustls's connection of either side.
 #[derive(Debug)]
@@ -58,6 +44,10 @@ pub struct TlsStream<C> {
     hello: u64,
     /// What the session was to offer.
     wish: Wish,
+    /// A client's request that went ahead with the `ClientHello`.
+    early: EarlyData,
+    /// What a client sent ahead, where it is taken; a client receives none.
+    early_of: fn(&mut C) -> Option<ReadEarlyData<'_>>,
 }
 
 /// Whether a client's session was to resume another.
@@ -102,6 +92,13 @@ impl TlsStream<ClientConnection> {
         })
     }
 
+    /// Sends the protocol's first request as early data (RFC 8446 section 2.3) if the session offers a
+    /// ticket that allows for all of it. Comes before anything is sent; the protocol writes its
+    /// request all the same, and the server gets it once.
+    pub fn send_early(&mut self, request: &[u8]) {
+        self.early.send(&mut self.conn, request);
+    }
+
     /// Sends the `ClientHello` ahead of [`SessionStream::handshake`] and returns its bytes, record
     /// header included. A transport error is left for the handshake to report.
     pub async fn send_hello(&mut self) -> u64 {
@@ -118,6 +115,22 @@ impl TlsStream<ClientConnection> {
         if self.marks.ticket.is_none() && self.conn.tls13_tickets_received() > 0 {
             self.marks.ticket = Some(Instant::now());
         }
+    }
+}
+
+impl TlsStream<ServerConnection> {
+    /// Wraps a server's connection. Early data is read ahead of the rest, and the handshake counts as
+    /// complete once it is taken, so that it is answered before the client's Finished comes.
+    pub(super) fn server(io: TcpStream, conn: ServerConnection) -> Self {
+        Self {
+            early_of: ServerConnection::early_data,
+            ..Self::new(io, conn)
+        }
+    }
+
+    /// Whether the client sent early data that is taken; known once the handshake is complete.
+    pub fn takes_early_data(&mut self) -> bool {
+        self.conn.early_data().is_some()
     }
 }
 
@@ -141,6 +154,8 @@ where
             tickets: |_| 0,
             hello: 0,
             wish: Wish::default(),
+            early: EarlyData::default(),
+            early_of: |_| None,
         }
     }
 
@@ -162,9 +177,13 @@ where
         loop {
             let flushed = self.poll_flush_tls(cx);
             if self.hello == 0 && flushed.is_ready() && self.write_failed.is_none() {
-                self.hello = self.bytes.sent;
+                self.hello = match self.early.hello {
+                    0 => self.bytes.sent,
+                    ahead => ahead,
+                };
             }
-            if !self.conn.is_handshaking() && self.write_failed.is_none() {
+            let done = !self.conn.is_handshaking() || (self.early_of)(&mut self.conn).is_some();
+            if done && self.write_failed.is_none() {
                 return flushed.map(|()| Ok(()));
             }
             if self.conn.wants_write() && flushed.is_pending() && !self.conn.wants_read() {
@@ -257,6 +276,12 @@ where
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
+            if let Some(mut early) = (self.early_of)(&mut self.conn)
+                && let Ok(n @ 1..) = early.read(buf.initialize_unfilled())
+            {
+                buf.advance(n);
+                return Poll::Ready(Ok(()));
+            }
             match self.conn.reader().read(buf.initialize_unfilled()) {
                 Ok(n) => {
                     if n > 0 && self.marks.data.is_none() {
@@ -303,6 +328,10 @@ where
         if let Some(fault) = self.behind_data.take() {
             return Poll::Ready(Err(self.fail(fault)));
         }
+        let swallowed = self.early.swallow(data);
+        if swallowed > 0 {
+            return Poll::Ready(Ok(swallowed));
+        }
         loop {
             let pending = self.poll_flush_tls(cx).is_pending();
             if let Some(error) = &self.write_failed {
@@ -313,6 +342,7 @@ where
             }
             let taken = self.conn.writer().write(data)?;
             if taken > 0 {
+                self.early.sent(taken);
                 let _ = self.poll_flush_tls(cx);
                 return Poll::Ready(Ok(taken));
             }
@@ -348,17 +378,12 @@ where
     }
 }
 
-/// The fault of a stream that is read again after its end: rustls repeats the missing `close_notify`.
-fn again(error: io::Error) -> Fault {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => Fault::Eof,
-        _ => Fault::Io(error),
-    }
-}
-
 impl SessionStream for TlsStream<ClientConnection> {
     async fn handshake(&mut self) -> Result<(), Fault> {
         let result = self.complete_handshake().await;
+        if result.is_ok() {
+            self.early.answered(self.conn.is_early_data_accepted());
+        }
         self.note_tickets();
         result
     }
@@ -407,6 +432,7 @@ impl SessionStream for TlsStream<ClientConnection> {
             // `ClientHello` of TLS 1.3 has anyway, taking it up shows it.
             hello if hello > full_hello || resumed => Offer::Sent {
                 bytes: hello.saturating_sub(full_hello),
+                early: self.early.fate(),
             },
             _ => Offer::Expired,
         }

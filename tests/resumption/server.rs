@@ -1,13 +1,16 @@
 //! An echo server that knows whose sessions it resumed, and forgets or ages its tickets when told to.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::pki_types::CertificateDer;
-use rustls::server::{ProducesTickets, WebPkiClientVerifier};
+use rustls::server::{ProducesTickets, ServerSessionMemoryCache, WebPkiClientVerifier};
 use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, Stream};
 use shakedown::pki::Pki;
 
@@ -20,6 +23,10 @@ pub enum Tickets {
     Forgotten,
     /// They are said to live for so many seconds.
     Lifetime(u32),
+    /// They allow for early data, which is then rejected on every other connection.
+    EarlyRejected,
+    /// They allow for early data, which is then rejected on every connection.
+    AllEarlyRejected,
 }
 
 #[derive(Debug)]
@@ -47,6 +54,7 @@ type Resumed = Arc<Mutex<HashMap<Vec<u8>, u64>>>;
 pub struct Server {
     port: u16,
     resumed: Resumed,
+    bytes: Arc<AtomicU64>,
 }
 
 impl Server {
@@ -66,7 +74,14 @@ impl Server {
             .with_client_cert_verifier(verifier.unwrap())
             .with_single_cert(identity.chain.clone(), identity.key.clone_key())
             .unwrap();
-        config.ticketer = Ticketer::new().unwrap();
+        let early = matches!(tickets, Tickets::EarlyRejected | Tickets::AllEarlyRejected);
+        if early {
+            // rustls takes early data only if it keeps the sessions itself.
+            config.session_storage = ServerSessionMemoryCache::new(4_096);
+            config.max_early_data_size = 1_024;
+        } else {
+            config.ticketer = Ticketer::new().unwrap();
+        }
         if let Tickets::Lifetime(seconds) = tickets {
             config.ticketer = Arc::new(Aged(Ticketer::new().unwrap(), seconds));
         }
@@ -74,17 +89,33 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let resumed = Resumed::default();
         let counts = Arc::clone(&resumed);
+        let bytes = Arc::<AtomicU64>::default();
+        let received = Arc::clone(&bytes);
         std::thread::spawn(move || {
-            for io in listener.incoming().map_while(Result::ok) {
+            for (number, io) in listener.incoming().map_while(Result::ok).enumerate() {
                 let mut config = config.clone();
                 if tickets == Tickets::Forgotten {
                     config.ticketer = Ticketer::new().unwrap();
                 }
                 let counts = Arc::clone(&counts);
-                std::thread::spawn(move || serve(io, config, &counts));
+                let received = Arc::clone(&received);
+                let mut conn = ServerConnection::new(Arc::new(config)).unwrap();
+                if tickets == Tickets::AllEarlyRejected || (early && number % 2 == 0) {
+                    conn.reject_early_data();
+                }
+                std::thread::spawn(move || serve(io, conn, &counts, &received));
             }
         });
-        Self { port, resumed }
+        Self {
+            port,
+            resumed,
+            bytes,
+        }
+    }
+
+    /// Bytes that clients have sent, each as often as it came; early data that was rejected did not.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
     }
 
     pub fn port(&self) -> u16 {
@@ -99,9 +130,8 @@ impl Server {
 }
 
 /// Echoes until the client closes.
-fn serve(mut io: TcpStream, config: ServerConfig, resumed: &Resumed) {
+fn serve(mut io: TcpStream, mut conn: ServerConnection, resumed: &Resumed, bytes: &AtomicU64) {
     io.set_nodelay(true).unwrap();
-    let mut conn = ServerConnection::new(Arc::new(config)).unwrap();
     while conn.is_handshaking() {
         if conn.complete_io(&mut io).is_err() {
             return;
@@ -112,7 +142,13 @@ fn serve(mut io: TcpStream, config: ServerConfig, resumed: &Resumed) {
         *resumed.lock().unwrap().entry(client).or_default() += 1;
     }
     let mut data = [0; 1024];
+    let early = conn
+        .early_data()
+        .map_or(0, |mut e| e.read(&mut data).unwrap());
+    bytes.fetch_add(early as u64, Ordering::SeqCst);
+    conn.writer().write_all(&data[..early]).unwrap();
     while let Ok(read @ 1..) = Stream::new(&mut conn, &mut io).read(&mut data) {
+        bytes.fetch_add(read as u64, Ordering::SeqCst);
         let sent = Stream::new(&mut conn, &mut io).write_all(&data[..read]);
         if sent.is_err() {
             return;

@@ -1,0 +1,30 @@
+//! What ends a session: TLS, the end of the stream, the transport, or too much of it.
+
+use std::io;
+
+use super::quota::Flood;
+
+/// What ended a session before it was done.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// TLS: an alert from the server, or what we refused.
+    #[error("{0}")]
+    Tls(rustls::Error),
+    /// The server closed the connection without `close_notify`.
+    #[error("the server closed the connection without a TLS alert")]
+    Eof,
+    /// The transport failed.
+    #[error("{0}")]
+    Io(io::Error),
+    /// The server sent more than anyone asked for.
+    #[error("{0}")]
+    Flood(#[from] Flood),
+}
+
+/// The fault of a stream that is read again after its end: rustls repeats the missing `close_notify`.
+pub(super) fn again(error: io::Error) -> Fault {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Fault::Eof,
+        _ => Fault::Io(error),
+    }
+}
