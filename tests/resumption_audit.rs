@@ -166,10 +166,15 @@ fn audit_nginx(sessions: &str, expected: &[Expected]) {
     let server = nginx(here, sessions);
     let revoke = reloading(here, &format!("ssl_crl {}/pki/crl.pem;", here.display()));
     let rotate = reloading(here, "");
+    let distrust = format!(
+        "cp {dir}/other/ca.pem {dir}/trusted.pem && {rotate}",
+        dir = here.display()
+    );
     let flags = [
         ["--other-host", "other.test"],
         ["--revoke", &revoke],
         ["--rotate", &rotate],
+        ["--change-ca", &distrust],
     ];
     let output = audit(here, server.port, flags.as_flattened());
     check(&output, 99, expected);
@@ -185,6 +190,7 @@ fn nginx_with_keys_of_each_configuration() {
         ("expired", ["resumes"; 2]),
         ("keys-rotated", ["safe"; 2]),
         ("revoked", ["safe"; 2]),
+        ("ca-changed", ["safe"; 2]),
     ];
     audit_nginx("", &expected);
 }
@@ -198,6 +204,7 @@ fn nginx_with_a_shared_cache() {
         // There are no ticket keys: sessions lie in shared memory, which outlives a reload.
         ("keys-rotated", ["resumes"; 2]),
         ("revoked", ["resumes"; 2]),
+        ("ca-changed", ["safe"; 2]),
     ];
     audit_nginx(
         "ssl_session_cache shared:S:1m; ssl_session_tickets off;",

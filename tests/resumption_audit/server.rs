@@ -25,11 +25,21 @@ impl Drop for Server {
     }
 }
 
-/// Whether the program is installed; says on stderr what is skipped if not.
+/// Whether the program is installed; panics instead of `false` where it must be, and says on stderr what
+/// is skipped.
 pub fn installed(program: &str) -> bool {
+    if std::env::var_os("SHAKEDOWN_SKIP_SERVERS").is_some() {
+        eprintln!("skipped: {program}, because SHAKEDOWN_SKIP_SERVERS is set");
+        return false;
+    }
     let found = Command::new(program).arg("version").output().is_ok();
+    let required = std::env::var_os("SHAKEDOWN_REQUIRE_SERVERS").is_some();
+    assert!(
+        found || !required,
+        "{program} is not installed; run scripts/install-deps"
+    );
     if !found {
-        eprintln!("skipped: {program} is not installed");
+        eprintln!("skipped: {program} is not installed; scripts/install-deps installs it");
     }
     found
 }
@@ -53,8 +63,9 @@ fn start(command: Command, port: u16) -> Server {
     server
 }
 
-/// nginx on the certificates of `pki`, with `sessions` in every server block. Its second host trusts
-/// the authority in `other`. `revoked.conf`, empty at first, belongs to the first host.
+/// nginx on the certificates of `pki`, with `sessions` in every server block. Its first host trusts
+/// `trusted.pem`, at first the authority of `pki`, its second the one in `other`. `revoked.conf`, empty
+/// at first, belongs to the first host.
 pub fn nginx(here: &Path, sessions: &str) -> Server {
     let port = free_port();
     let dir = here.display();
@@ -66,13 +77,18 @@ pub fn nginx(here: &Path, sessions: &str) -> Server {
             "server {{ listen 127.0.0.1:{port} ssl; server_name {name};\n\
              ssl_certificate {dir}/pki/server.pem; ssl_certificate_key {dir}/pki/server.key;\n\
              ssl_protocols TLSv1.2 TLSv1.3; ssl_verify_client on; ssl_verify_depth 3;\n\
-             ssl_client_certificate {dir}/{trust}/ca.pem; {sessions}\n{more}\n\
+             ssl_client_certificate {dir}/{trust}; {sessions}\n{more}\n\
              location / {{ return 200 \"ok\\n\"; }} }}\n"
         )
     };
+    fs::copy(here.join("pki/ca.pem"), here.join("trusted.pem")).unwrap();
     let hosts = [
-        host("localhost", "pki", &format!("include {dir}/revoked*.conf;")),
-        host("other.test", "other", ""),
+        host(
+            "localhost",
+            "trusted.pem",
+            &format!("include {dir}/revoked*.conf;"),
+        ),
+        host("other.test", "other/ca.pem", ""),
     ]
     .concat();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
