@@ -7,6 +7,8 @@
     reason = "a test may panic; helpers outside #[test] are not recognised as such"
 )]
 
+#[path = "common/installed.rs"]
+mod installed;
 #[path = "common/process.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod process;
@@ -17,8 +19,9 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
+use installed::installed;
 use process::{Running, code, run, shakedown, text};
-use server::{haproxy, installed, nginx, openssl};
+use server::{haproxy, nginx, openssl};
 
 /// A case with its verdicts in TLS 1.2 and 1.3.
 type Expected = (&'static str, [&'static str; 2]);

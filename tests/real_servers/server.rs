@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use shakedown::record::RunRecord;
 
-use crate::common::{against, pki_in, run, scenario};
+use crate::common::{self, against, pki_in, run, scenario};
 use crate::differences::known;
 
 pub fn script() -> PathBuf {
@@ -17,24 +17,7 @@ pub fn script() -> PathBuf {
 
 /// Whether the binary of a server is there; panics instead of `false` where it must be.
 pub fn installed(name: &str) -> bool {
-    if std::env::var_os("SHAKEDOWN_SKIP_SERVERS").is_some() {
-        eprintln!("skipped: {name}, because SHAKEDOWN_SKIP_SERVERS is set");
-        return false;
-    }
-    let program = known(name).program;
-    let paths = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
-    let found = paths
-        .split(':')
-        .any(|dir| Path::new(dir).join(program).is_file());
-    let required = std::env::var_os("SHAKEDOWN_REQUIRE_SERVERS").is_some();
-    assert!(
-        found || !required,
-        "{program} is not installed; run scripts/install-deps"
-    );
-    if !found {
-        eprintln!("skipped: {program} is not installed; scripts/install-deps installs it");
-    }
-    found
+    common::installed::installed(known(name).program)
 }
 
 /// A running server with its certificates; stopped when dropped.

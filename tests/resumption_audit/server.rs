@@ -25,25 +25,6 @@ impl Drop for Server {
     }
 }
 
-/// Whether the program is installed; panics instead of `false` where it must be, and says on stderr what
-/// is skipped.
-pub fn installed(program: &str) -> bool {
-    if std::env::var_os("SHAKEDOWN_SKIP_SERVERS").is_some() {
-        eprintln!("skipped: {program}, because SHAKEDOWN_SKIP_SERVERS is set");
-        return false;
-    }
-    let found = Command::new(program).arg("version").output().is_ok();
-    let required = std::env::var_os("SHAKEDOWN_REQUIRE_SERVERS").is_some();
-    assert!(
-        found || !required,
-        "{program} is not installed; run scripts/install-deps"
-    );
-    if !found {
-        eprintln!("skipped: {program} is not installed; scripts/install-deps installs it");
-    }
-    found
-}
-
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
