@@ -152,8 +152,8 @@ pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
     let mut rejected = vec![false; p_values.len()];
     for (rank, &index) in order.iter().enumerate() {
         let left = (p_values.len() - rank) as f64;
-        // Not `>`: a p-value that is not a number rejects nothing.
-        if !(p_values[index] <= alpha / left) {
+        // A p-value that is not a number rejects nothing.
+        if p_values[index].is_nan() || p_values[index] > alpha / left {
             break;
         }
         rejected[index] = true;

@@ -25,7 +25,7 @@ pub use accounting::{Accounting, FailureRecord};
 pub use alert::{alert_code, alert_name, alert_text};
 pub use cut_off::CutOff;
 pub use early::{Early, EarlyCounts};
-pub use histogram::{HistogramError, LatencyHistogram};
+pub use histogram::{HistogramError, HistogramSetup, LatencyHistogram};
 pub use inference::{Estimate, LEAST_CHANGES, POWER, holm, learned_limit};
 pub use labels::{covers, covers_any};
 pub use observed::{AlpnId, Observed, ObservedTally};
