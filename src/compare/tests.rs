@@ -163,7 +163,10 @@ fn names_of_scenarios_and_cells_do_not_matter_and_cells_without_partner_are_list
     let (a, b) = (results(vec![old]), results(vec![new]));
     let comparison = compare(Some(&a), &b, &policy(CPU), &[]).unwrap();
     assert_eq!(comparison.cells[0].name, "renamed");
-    assert_eq!(comparison.missing, [gone.cell.name.clone()]);
+    assert_eq!(
+        comparison.missing[..],
+        *std::slice::from_ref(&gone.cell.name)
+    );
     assert_eq!(comparison.verdict, Verdict::Invalid);
     assert!(comparison.reasons.iter().any(|r| r.code == "cells-missing"));
     let back = compare(Some(&b), &a, &policy(CPU), &[]).unwrap();

@@ -130,7 +130,7 @@ impl ClientTls {
     ///
     /// Fails as [`ClientTls::new`].
     pub fn capturing(spec: &ClientTlsSpec<'_>) -> Result<(Self, HandshakeCapture), TlsConfigError> {
-        let provider = Arc::new(provider(spec.groups, spec.suites)?);
+        let provider = Arc::new(provider(spec.provider, spec.groups, spec.suites)?);
         let roots = match spec.roots {
             Some(roots) if !roots.is_empty() => Some(root_store(roots)?),
             _ => None,

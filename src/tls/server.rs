@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
-use rustls::{ServerConfig, crypto::aws_lc_rs};
 use tokio::net::TcpStream;
 
 use super::config::{TlsConfigError, certified, protocol_versions, root_store};
 use super::server_sessions::ServerSessions;
 use super::{Fault, TlsStream};
+use crate::crypto;
 use crate::pki::Identity;
-use crate::scenario::{TicketMode, TlsVersion};
+use crate::scenario::{ProviderName, TicketMode, TlsVersion};
 
 /// Whether and how a server asks clients for a certificate.
 #[derive(Debug, Clone)]
@@ -43,6 +44,8 @@ impl From<Vec<CertificateDer<'static>>> for ClientTrust {
 /// What a server offers.
 #[derive(Debug)]
 pub struct ServerTlsSpec<'a> {
+    /// Where the cryptography comes from.
+    pub provider: ProviderName,
     /// Versions to accept.
     pub versions: &'a [TlsVersion],
     /// Chain and key.
@@ -105,9 +108,7 @@ impl ServerTls {
         spec: &ServerTlsSpec<'_>,
         supply: TicketSupply,
     ) -> Result<Self, TlsConfigError> {
-        let mut provider = aws_lc_rs::default_provider();
-        provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS.to_vec();
-        let provider = Arc::new(provider);
+        let provider = Arc::new(crypto::provider(spec.provider)?);
         let key = certified(spec.identity, &provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&protocol_versions(spec.versions))
@@ -118,7 +119,7 @@ impl ServerTls {
                 .with_crls(trust.crls.iter().cloned())
                 .allow_unknown_revocation_status()
                 .enforce_revocation_expiration();
-            Ok(builder)
+            Ok::<_, TlsConfigError>(builder)
         };
         let failed =
             |e: rustls::server::VerifierBuilderError| TlsConfigError::Verifier(e.to_string());
@@ -149,8 +150,7 @@ impl ServerTls {
                 config.max_tls13_tickets = 0;
             }
             TicketMode::Stateless => {
-                config.ticketer =
-                    aws_lc_rs::Ticketer::new().map_err(TlsConfigError::NothingLeft)?;
+                config.ticketer = crypto::ticketer(spec.provider)?;
             }
             TicketMode::Stateful => {
                 config.session_storage = Arc::new(ServerSessions::new(supply.cached));

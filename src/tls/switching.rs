@@ -63,7 +63,7 @@ impl ClientTls {
         spec: &ClientTlsSpec<'_>,
         other: &Identity,
     ) -> Result<(Self, IdentitySwitch), TlsConfigError> {
-        let provider = Arc::new(provider(spec.groups, spec.suites)?);
+        let provider = Arc::new(provider(spec.provider, spec.groups, spec.suites)?);
         let verifier = verifier(spec.roots, spec.crls, &provider)?;
         let first = spec
             .identity
