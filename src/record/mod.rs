@@ -6,6 +6,7 @@ mod build;
 mod environment;
 mod expectation;
 mod model;
+mod pins;
 mod resumption;
 mod store;
 mod summary;
@@ -20,8 +21,9 @@ pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
 pub use model::{
     CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
-    RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,
+    RunRecord, SCHEMA_VERSION, SkippedRecord, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
+pub use pins::Pins;
 pub use store::{StoreError, check_writable, expected_size, load, parse, result_path, save};
 pub use summary::{CellSummary, Quantiles, Question, Tax, TaxRow, summarise, taxes};
 pub use validity::judge;
