@@ -10,7 +10,9 @@ use shakedown::load::Interrupt;
 use shakedown::record::{self, ExpectationVerdict, RunRecord};
 use shakedown::report::{self, Style};
 use shakedown::runner::prepare;
-use shakedown::scenario::{Audit, IdentityFault, IdentityFiles, ProviderName, Scenario, TlsVersion};
+use shakedown::scenario::{
+    Audit, IdentityFault, IdentityFiles, ProviderName, Scenario, TlsVersion,
+};
 use shakedown::units::Span;
 use tokio::sync::watch;
 

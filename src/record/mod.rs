@@ -10,6 +10,7 @@ mod pins;
 mod resumption;
 mod store;
 mod summary;
+mod tax;
 mod validity;
 mod watch;
 
@@ -25,7 +26,8 @@ pub use model::{
 };
 pub use pins::Pins;
 pub use store::{StoreError, check_writable, expected_size, load, parse, result_path, save};
-pub use summary::{CellSummary, Quantiles, Question, Tax, TaxRow, summarise, taxes};
+pub use summary::{CellSummary, Quantiles, summarise};
+pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};
 pub use validity::judge;
 pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};
 

@@ -22,6 +22,9 @@ mod short_rsa;
 mod stream;
 mod switching;
 
+#[cfg(test)]
+mod provider_tests;
+
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::{classify_connect, classify_fault};
 pub use config::{
