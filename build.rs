@@ -62,7 +62,7 @@ fn revision() -> String {
 /// `name=version` of each of [`CRATES`] that is built, from `Cargo.lock`.
 fn crates() -> String {
     let lock = fs::read_to_string("Cargo.lock").unwrap_or_default();
-    let built = |feature: &Option<&str>| {
+    let built = |feature: Option<&str>| {
         feature.is_none_or(|name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some())
     };
     let mut found = Vec::new();
@@ -73,7 +73,7 @@ fn crates() -> String {
         } else if let Some(rest) = line.strip_prefix("version = ")
             && CRATES
                 .iter()
-                .any(|(known, feature)| *known == name && built(feature))
+                .any(|(known, feature)| *known == name && built(*feature))
         {
             found.push(format!("{name}={}", rest.trim_matches('"')));
         }

@@ -3,6 +3,7 @@
 //! The file is versioned JSON. Reports and comparisons are made from it alone.
 
 mod build;
+mod comparison;
 mod environment;
 mod expectation;
 mod model;
@@ -18,6 +19,10 @@ mod watch;
 mod validity_tests;
 
 pub use build::BuildInfo;
+pub use comparison::{
+    BlocksRecord, COMPARISON_SCHEMA, CellComparison, CheckRecord, Comparison, EffectRecord,
+    FigureComparison, Scale, SideRecord, UnitKind, Verdict,
+};
 pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
 pub use model::{
@@ -25,7 +30,10 @@ pub use model::{
     RunRecord, SCHEMA_VERSION, SkippedRecord, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
 pub use pins::Pins;
-pub use store::{StoreError, check_writable, expected_size, load, parse, result_path, save};
+pub use store::{
+    StoreError, check_writable, expected_size, load, load_comparison, parse, result_path, save,
+    save_comparison,
+};
 pub use summary::{CellSummary, Quantiles, summarise};
 pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};
 pub use validity::judge;

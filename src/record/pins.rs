@@ -107,6 +107,8 @@ pub(super) fn negotiated_otherwise(cell: &CellRecord) -> Vec<Note> {
 mod tests {
     use super::*;
 
+    type Change = fn(&mut ObservedRecord);
+
     fn observed() -> ObservedRecord {
         ObservedRecord {
             count: 7,
@@ -138,16 +140,16 @@ mod tests {
     fn what_was_pinned_is_no_miss_and_anything_else_is() {
         assert_eq!(pins().missed(&observed()), None);
         assert_eq!(Pins::default().missed(&observed()), None);
-        let others: [(&str, fn(&mut ObservedRecord)); 6] = [
+        let others: [(&str, Change); 6] = [
             ("provider", |o| o.provider = "other".into()),
             ("version", |o| o.version = "other".into()),
             ("cipher suite", |o| o.cipher_suite = "other".into()),
             ("group", |o| o.group = "other".into()),
             ("server's signature", |o| {
-                o.server_signature = "other".into()
+                o.server_signature = "other".into();
             }),
             ("client's signature", |o| {
-                o.client_signature = "other".into()
+                o.client_signature = "other".into();
             }),
         ];
         for (what, change) in others {

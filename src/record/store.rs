@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::{RunRecord, SCHEMA_VERSION};
+use super::{COMPARISON_SCHEMA, Comparison, RunRecord, SCHEMA_VERSION};
 use crate::scenario::Checked;
 
 /// Largest result file that is read, in bytes.
@@ -160,7 +161,39 @@ pub fn save(path: &Path, record: &RunRecord) -> Result<(), StoreError> {
     })
 }
 
-fn write_whole(path: &Path, record: &RunRecord) -> io::Result<()> {
+/// Writes a comparison, as [`save`] writes a result.
+///
+/// # Errors
+///
+/// As [`save`].
+pub fn save_comparison(path: &Path, comparison: &Comparison) -> Result<(), StoreError> {
+    write_whole(path, comparison).map_err(|source| StoreError::Unsaved {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a comparison.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or is not a comparison of this version.
+pub fn load_comparison(path: &Path) -> Result<Comparison, StoreError> {
+    let malformed = |source| StoreError::Malformed {
+        path: path.to_owned(),
+        source,
+    };
+    let comparison: Comparison = serde_json::from_slice(&read(path)?).map_err(malformed)?;
+    if comparison.schema != COMPARISON_SCHEMA {
+        return Err(StoreError::Version {
+            path: path.to_owned(),
+            found: comparison.schema.into(),
+        });
+    }
+    Ok(comparison)
+}
+
+fn write_whole(path: &Path, record: &impl Serialize) -> io::Result<()> {
     let dir = match path.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
@@ -231,6 +264,10 @@ fn is_temporary(name: &str) -> bool {
 ///
 /// Fails if the file cannot be read, and as [`parse`] does.
 pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
+    parse(path, &read(path)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
     let unreadable = |source| StoreError::Unreadable {
         path: path.to_owned(),
         source,
@@ -242,7 +279,7 @@ pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
             size,
         });
     }
-    parse(path, &fs::read(path).map_err(unreadable)?)
+    fs::read(path).map_err(unreadable)
 }
 
 /// Reads a result from the bytes of a file; `path` is only named in errors.

@@ -66,7 +66,7 @@ impl Support {
     ///
     /// # Errors
     ///
-    /// Fails if none is left.
+    /// Fails if all that use TLS are.
     pub fn select(&self, checked: &mut Checked) -> Result<Selection, RunError> {
         let common_suites = if checked.scenario.tls.suites.is_empty() {
             self.common_suites()
@@ -80,7 +80,8 @@ impl Support {
                 None => checked.cells.push(cell),
             }
         }
-        if checked.cells.is_empty() {
+        let tls = |cell: &Cell| cell.auth != AuthMode::None;
+        if !skipped.is_empty() && !checked.cells.iter().any(tls) {
             return Err(RunError::Unsupported(list(&skipped)));
         }
         Ok(Selection {
@@ -229,7 +230,16 @@ pub(super) fn pins(cell: &Cell, checked: &Checked, suites: &[String]) -> Pins {
     }
 }
 
+/// Every reason once, with the cells it is for.
 fn list(skipped: &[SkippedRecord]) -> String {
-    let line = |s: &SkippedRecord| format!("cell {}: {}", s.cell.name, s.reason);
-    skipped.iter().map(line).collect::<Vec<_>>().join("\n  ")
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for SkippedRecord { cell, reason } in skipped {
+        match reasons.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, cells)) => cells.push(&cell.name),
+            None => reasons.push((reason, vec![&cell.name])),
+        }
+    }
+    let line = |(reason, cells): (&str, Vec<&str>)| format!("{}: {reason}", cells.join(", "));
+    let lines: Vec<String> = reasons.into_iter().map(line).collect();
+    lines.join("\n  ")
 }
