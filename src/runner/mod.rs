@@ -11,6 +11,9 @@ mod sites;
 mod support;
 mod target;
 
+#[cfg(test)]
+mod provider_tests;
+
 use std::sync::Arc;
 use std::time::SystemTime;
 

@@ -55,8 +55,8 @@ mod tests {
         let load = |identity: &crate::pki::Identity| {
             one_scheme(keys.load_private_key(identity.key.clone_key()).unwrap())
         };
-        let rsa = load(pki.server());
-        let chosen = |offered: &[SignatureScheme]| Some(rsa.choose_scheme(offered)?.scheme());
+        let key = load(pki.server());
+        let chosen = |offered: &[SignatureScheme]| Some(key.choose_scheme(offered)?.scheme());
         let both = [SignatureScheme::RSA_PSS_SHA512, RSA];
         assert_eq!(chosen(&both), Some(RSA));
         assert_eq!(chosen(&both[..1]), Some(both[0]));
