@@ -10,7 +10,9 @@ use shakedown::load::Interrupt;
 use shakedown::record::{self, ExpectationVerdict, RunRecord};
 use shakedown::report::{self, Style};
 use shakedown::runner::prepare;
-use shakedown::scenario::{Audit, IdentityFault, IdentityFiles, Scenario, TlsVersion};
+use shakedown::scenario::{
+    Audit, IdentityFault, IdentityFiles, ProviderName, Scenario, TlsVersion,
+};
 use shakedown::units::Span;
 use tokio::sync::watch;
 
@@ -57,6 +59,10 @@ pub struct AuditArgs {
 
     #[command(flatten)]
     connect: ConnectArgs,
+
+    /// Crypto provider; `shakedown providers` lists what there is [default: aws-lc-rs]
+    #[arg(long, value_name = "NAME")]
+    provider: Option<ProviderName>,
 
     /// Allow a server with a public address (only with its owner's consent)
     #[arg(long)]
@@ -152,6 +158,7 @@ impl AuditArgs {
             scenario.tls.cacert = None;
         }
         self.connect.apply(&mut scenario)?;
+        scenario.tls.provider = self.provider;
         Ok(scenario)
     }
 

@@ -124,6 +124,9 @@ impl ConnectArgs {
         tls.insecure |= self.insecure;
         tls.sni = self.sni.clone().or(tls.sni.take());
         replace(&mut tls.alpn, &self.alpn);
+        if !self.curves.is_empty() {
+            scenario.matrix.group.clear();
+        }
         replace(&mut tls.groups, &self.curves);
         replace(&mut tls.suites, &self.ciphers);
         replace(&mut scenario.target.resolve, &self.resolve);

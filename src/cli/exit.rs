@@ -66,7 +66,11 @@ impl Exit {
         let bad_run = |e: &RunError| {
             matches!(
                 e,
-                RunError::Pki(_) | RunError::Tls { .. } | RunError::Cores { .. }
+                RunError::Pki(_)
+                    | RunError::Tls { .. }
+                    | RunError::TargetProvider(_)
+                    | RunError::Unsupported(_)
+                    | RunError::Cores { .. }
             )
         };
         let bad_input = error.is::<ScenarioError>()

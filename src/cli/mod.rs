@@ -3,12 +3,14 @@
 mod audit;
 mod audit_resumption;
 mod connect;
+mod crypto_args;
 mod exit;
 mod load_args;
 mod output;
 mod pki;
 mod probe;
 mod progress;
+mod providers;
 mod redact;
 mod report;
 mod run;
@@ -51,6 +53,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
     Pki(pki::PkiArgs),
+    /// Print what each crypto provider can do, and how to build those that are not here
+    Providers(providers::ProvidersArgs),
     /// Print the table of a result file again
     Report(report::ReportArgs),
 }
@@ -64,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
+        Command::Providers(args) => providers::run(args).map(|()| Exit::Success),
         Command::Report(args) => report::run(args),
     };
     match result {

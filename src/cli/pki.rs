@@ -84,6 +84,7 @@ impl NewArgs {
             ca_key: or_key(self.ca_key, defaults.ca_key),
             server_key: or_key(self.server_key, defaults.server_key),
             client_key: or_key(self.client_key, defaults.client_key),
+            intermediates: defaults.intermediates,
             clients: self.clients,
             server_names: if self.names.is_empty() {
                 defaults.server_names

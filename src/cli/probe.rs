@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use shakedown::probe::{ProbePlan, ProbeReport, probe, story};
-use shakedown::scenario::{ProtocolKind, Scenario};
+use shakedown::scenario::{ProtocolKind, ProviderName, Scenario};
 use shakedown::units::Span;
 
 use super::connect::{ConnectArgs, IdentityArgs};
@@ -22,6 +22,10 @@ pub struct ProbeArgs {
 
     #[command(flatten)]
     connect: ConnectArgs,
+
+    /// Crypto provider; `shakedown providers` lists what there is [default: aws-lc-rs]
+    #[arg(long, value_name = "NAME")]
+    provider: Option<ProviderName>,
 
     /// What to speak after the handshake [default: http1 for https://, else handshake]
     #[arg(long, value_name = "PROTOCOL")]
@@ -58,6 +62,7 @@ impl ProbeArgs {
         });
         self.identity.apply(&mut scenario);
         self.connect.apply(&mut scenario)?;
+        scenario.tls.provider = self.provider;
         if self.timeout.0.is_zero() {
             return Err(
                 UsageError("--timeout 0 leaves no time to connect; write for example 10s").into(),

@@ -11,6 +11,7 @@ use shakedown::scenario::{EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMod
 use shakedown::units::Rate;
 
 use super::connect::{ConnectArgs, IdentityArgs};
+use super::crypto_args::CryptoArgs;
 use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
 use super::output::{folder_of, wants_color, write_json, write_stdout};
@@ -48,6 +49,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     timeouts: TimeoutArgs,
+
+    #[command(flatten)]
+    crypto: CryptoArgs,
 
     #[command(flatten)]
     threads: ThreadArgs,
@@ -96,10 +100,6 @@ struct ThreadArgs {
     /// What the embedded target offers for resumption [default: what --resumption needs]
     #[arg(long, value_name = "MODE")]
     target_tickets: Option<super::serve::TicketArg>,
-
-    /// Key algorithm of the embedded target's certificates: p256, p384, rsa2048, rsa3072, ed25519
-    #[arg(long, value_name = "ALG")]
-    target_key: Option<String>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -191,6 +191,7 @@ impl RunArgs {
         let as_written = scenario.clone();
         self.identity.apply(scenario);
         self.connect.apply(scenario)?;
+        self.crypto.apply(scenario);
         self.load.apply(scenario);
         self.resumption.apply(scenario);
         self.protocol.apply(scenario);
@@ -221,8 +222,7 @@ impl ThreadArgs {
         scenario.workers.cores = self.cores.clone().or(scenario.workers.cores.take());
         let wants_target = self.target_threads.is_some()
             || self.target_cores.is_some()
-            || self.target_tickets.is_some()
-            || self.target_key.is_some();
+            || self.target_tickets.is_some();
         if wants_target {
             let embedded = scenario
                 .target
@@ -234,9 +234,6 @@ impl ThreadArgs {
                 .target_tickets
                 .map(TicketMode::from)
                 .or(embedded.tickets);
-            if let Some(key) = &self.target_key {
-                embedded.key.0.clone_from(key);
-            }
         }
     }
 }

@@ -139,7 +139,7 @@ pub fn entry(name: ProviderName) -> Entry {
             package: "rustls-graviola",
             feature: Some("graviola"),
             builds_with: "nothing, on x86_64 and aarch64",
-            remarks: "no C at all; Ed25519 in TLS 1.3 only",
+            remarks: "no C at all; servers with Ed25519 certificates in TLS 1.3 only",
             cpu: graviola_cpu,
             backend: GRAVIOLA,
         },
@@ -330,6 +330,24 @@ mod tests {
                 assert!(message.contains(&format!("--features {feature}")));
                 assert!(message.contains(entry.builds_with), "{message}");
             }
+        }
+    }
+
+    #[test]
+    fn the_document_has_every_provider_with_what_it_needs() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        for name in ProviderName::ALL {
+            let entry = entry(name);
+            let rows = text.lines();
+            let mut row = rows.filter(|row| row.starts_with(&format!("| `{name}` |")));
+            let row = row.next().unwrap_or_else(|| panic!("no row of {name}"));
+            for part in [entry.package, entry.builds_with, entry.remarks] {
+                assert!(row.contains(part), "{name}: {part:?} is not in {row}");
+            }
+            let feature = entry.feature.map(|feature| format!("`{feature}`"));
+            let feature = feature.unwrap_or("always built".to_owned());
+            assert!(row.contains(&feature), "{row}");
         }
     }
 

@@ -6,22 +6,12 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::KeyAlgorithm;
 use crate::text::shell_quote;
 
 /// Why certificates could not be minted, written, loaded or described.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum PkiError {
-    /// The name is not one of [`KeyAlgorithm::ALL`].
-    #[error(
-        "unknown key algorithm \"{given}\"; use one of {}",
-        KeyAlgorithm::names()
-    )]
-    UnknownKeyAlgorithm {
-        /// The name as it was given, escaped.
-        given: String,
-    },
     /// A [`super::PkiSpec`] asks for something that cannot be minted.
     #[error("cannot mint certificates: {cause}; {next}")]
     InvalidSpec {

@@ -1,7 +1,7 @@
 //! What faulty identities look like, whatever the algorithms and names of the good ones beside them.
 
 use super::{CertFacts, CertLinks, KeyAlgorithm, Pki, PkiSpec};
-use crate::scenario::IdentityFault;
+use crate::scenario::{IdentityFault, TlsVersion};
 
 fn minted(key: KeyAlgorithm) -> PkiSpec {
     PkiSpec {
@@ -16,7 +16,8 @@ fn minted(key: KeyAlgorithm) -> PkiSpec {
 fn every_algorithm_gives_every_fault_with_keys_of_its_own_kind() {
     // RSA 3072 goes the way of RSA 2048 and takes seconds longer.
     let all = KeyAlgorithm::ALL.into_iter();
-    for key in all.filter(|key| *key != KeyAlgorithm::Rsa3072) {
+    let classical = all.filter(|key| key.fits(TlsVersion::Tls12));
+    for key in classical.filter(|key| *key != KeyAlgorithm::Rsa3072) {
         let pki = Pki::mint(&minted(key)).unwrap();
         let faults = pki.mint_faults().unwrap();
         let good = CertFacts::parse(&pki.server().chain[0]).unwrap();
@@ -108,5 +109,19 @@ fn faults_keep_the_names_of_the_good_server() {
             _ => "IP:192.0.2.1",
         };
         assert_eq!(leaf.san, [expected], "{fault}");
+    }
+}
+
+#[test]
+fn faults_are_refused_where_they_would_not_be_the_only_ones() {
+    for spec in [
+        PkiSpec {
+            intermediates: 2,
+            ..PkiSpec::default()
+        },
+        minted(KeyAlgorithm::MlDsa44),
+    ] {
+        let error = Pki::mint(&spec).unwrap().mint_faults().unwrap_err();
+        assert!(error.to_string().contains("or for no faults"), "{error}");
     }
 }

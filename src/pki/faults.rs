@@ -13,7 +13,7 @@ use super::fault_authorities::{Authorities, AuthorityKeys, crl, serial};
 use super::mint::{failed, generate, leaf};
 use super::short_rsa::ShortRsa;
 use super::{Identity, Pki, PkiError};
-use crate::scenario::IdentityFault;
+use crate::scenario::{IdentityFault, TlsVersion};
 
 /// The object identifier of the unknown critical extension. It lies below the enterprise number for
 /// documentation (RFC 5612), so that no software will ever know it.
@@ -81,8 +81,10 @@ impl Pki {
     ///
     /// # Errors
     ///
-    /// Fails if the crypto library or the system's source of random bytes does.
+    /// Fails unless there is exactly one intermediate and no key is ML-DSA, and if the crypto library or
+    /// the system's source of random bytes does.
     pub fn mint_faults(&self) -> Result<Faults, PkiError> {
+        self.can_be_faulty()?;
         let keys = AuthorityKeys::new(self)?;
         let authorities = Authorities::mint(self, &keys)?;
         let short = ShortRsa::generate()?;
@@ -110,6 +112,25 @@ impl Pki {
             servers,
             crls,
         })
+    }
+}
+
+impl Pki {
+    /// Some faults are about the one intermediate, and long chains of ML-DSA fit no handshake message.
+    fn can_be_faulty(&self) -> Result<(), PkiError> {
+        let spec = &self.spec;
+        let keys = [spec.ca_key, spec.server_key, spec.client_key];
+        let (cause, next) = if spec.intermediates != 1 {
+            let cause = format!("faults take one intermediate, not {}", spec.intermediates);
+            (cause, "ask for a chain of 1, or for no faults")
+        } else if keys.iter().any(|key| !key.fits(TlsVersion::Tls12)) {
+            let cause =
+                "faulty chains of ML-DSA keys are larger than a handshake message".to_owned();
+            (cause, "ask for another key algorithm, or for no faults")
+        } else {
+            return Ok(());
+        };
+        Err(PkiError::InvalidSpec { cause, next })
     }
 }
 

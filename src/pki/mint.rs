@@ -1,4 +1,4 @@
-//! A throw-away certificate authority: root, intermediate, one server and any number of clients.
+//! A throw-away certificate authority: root, intermediates, one server and any number of clients.
 //! The keys exist to be measured and thrown away. Nothing here should guard anything of value.
 
 use std::net::IpAddr;
@@ -7,11 +7,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
-use rustls_pki_types::{CertificateDer, DnsName};
+use rustls_pki_types::{CertificateDer, DnsName, PrivateKeyDer};
 use time::{Duration, OffsetDateTime};
 
-use super::algorithm::pkcs8_v1;
+use super::algorithm::{key_pair, pkcs8_v1};
 use super::{Identity, KeyAlgorithm, PkiError};
+use crate::scenario::MOST_INTERMEDIATES;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
 /// The most clients of one [`Pki`]: enough for one identity per session on one machine.
@@ -30,12 +31,14 @@ const AUTHORITY_BACKDATE: Duration = Duration::days(2);
 /// What [`Pki::mint`] should make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PkiSpec {
-    /// The key of the root and of the intermediate, hence also the signatures on every chain.
+    /// The key of the root and of the intermediates, hence also the signatures on every chain.
     pub ca_key: KeyAlgorithm,
     /// The key of the server.
     pub server_key: KeyAlgorithm,
     /// The key of each client.
     pub client_key: KeyAlgorithm,
+    /// How many intermediates are between the root and the leaves; 0 to [`MOST_INTERMEDIATES`].
+    pub intermediates: u8,
     /// How many clients; 0 to 100,000.
     pub clients: usize,
     /// The names the server is valid for: DNS names (a leading `*.` is allowed) and IP addresses.
@@ -50,6 +53,7 @@ impl Default for PkiSpec {
             ca_key: KeyAlgorithm::EcdsaP256,
             server_key: KeyAlgorithm::EcdsaP256,
             client_key: KeyAlgorithm::EcdsaP256,
+            intermediates: 1,
             clients: 1,
             server_names: ["localhost", "127.0.0.1", "::1"]
                 .map(str::to_owned)
@@ -61,12 +65,13 @@ impl Default for PkiSpec {
 
 /// A minted authority with the identities it issued.
 ///
-/// Chains are leaf and intermediate: a peer trusts [`Pki::roots`] and is sent everything else.
+/// Chains are leaf and intermediates: a peer trusts [`Pki::roots`] and is sent everything else.
 #[derive(Clone, Debug)]
 pub struct Pki {
     /// Exactly one certificate, the root.
     roots: Vec<CertificateDer<'static>>,
     pub(super) root: Identity,
+    /// What issues the leaves: the lowest intermediate, or the root where there is none.
     pub(super) intermediate: Identity,
     server: Identity,
     clients: Vec<Identity>,
@@ -83,50 +88,76 @@ impl Pki {
     /// Fails if the specification is out of its ranges or names something that is neither a DNS name nor
     /// an IP address, and if the crypto library fails.
     pub fn mint(spec: &PkiSpec) -> Result<Self, PkiError> {
-        check(spec)?;
+        Self::in_line(spec, &[spec.intermediates])?
+            .pop()
+            .ok_or_else(|| PkiError::Mint {
+                what: "chain".into(),
+                cause: "there is none".into(),
+            })
+    }
+
+    /// Mints one for each of several numbers of intermediates, in place of that of `spec`. They share the
+    /// root, the intermediates as far as each goes, and the keys of the leaves: RSA keys take long.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::mint`] does.
+    pub fn in_line(spec: &PkiSpec, lengths: &[u8]) -> Result<Vec<Self>, PkiError> {
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        check(spec, longest)?;
         let validity = Validity::starting(OffsetDateTime::now_utc(), spec.valid_days)?;
-        let root_key = generate("root key", spec.ca_key)?;
-        let root_params = authority("root", &root_key, BasicConstraints::Unconstrained, validity);
-        let root_secret = pkcs8_v1(&root_key);
-        let root = CertifiedIssuer::self_signed(root_params, root_key).map_err(failed("root"))?;
+        let authorities = line(spec.ca_key, longest, validity)?;
+        let server_key = generate("server", spec.server_key)?;
+        let client_keys = (0..spec.clients)
+            .map(|index| generate(&format!("client-{index}"), spec.client_key))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mint = |length: &u8| {
+            let spec = PkiSpec {
+                intermediates: *length,
+                ..spec.clone()
+            };
+            let authorities = &authorities[..=usize::from(*length)];
+            Self::below(authorities, spec, validity, &server_key, &client_keys)
+        };
+        lengths.iter().map(mint).collect()
+    }
 
-        let key = generate("intermediate key", spec.ca_key)?;
-        let params = authority(
-            "intermediate",
-            &key,
-            BasicConstraints::Constrained(0),
-            validity,
-        );
-        let secret = pkcs8_v1(&key);
-        let issuer =
-            CertifiedIssuer::signed_by(params, key, &root).map_err(failed("intermediate"))?;
-
-        let server_usage = ExtendedKeyUsagePurpose::ServerAuth;
-        let server_names = spec.server_names.clone();
-        let params = leaf("server", server_names, server_usage, validity)?;
-        let server = issue("server", &params, spec.server_key, &issuer)?;
-        let clients = (0..spec.clients).map(|index| {
+    /// Issues the leaves below the last of `authorities`, of which the first is the root.
+    fn below(
+        authorities: &[Minted],
+        spec: PkiSpec,
+        validity: Validity,
+        server_key: &KeyPair,
+        client_keys: &[KeyPair],
+    ) -> Result<Self, PkiError> {
+        let issue = |name: &str, names, usage, key: &KeyPair| {
+            issue(name, &leaf(name, names, usage, validity)?, key, authorities)
+        };
+        let names = spec.server_names.clone();
+        let server = issue(
+            "server",
+            names,
+            ExtendedKeyUsagePurpose::ServerAuth,
+            server_key,
+        )?;
+        let clients = client_keys.iter().enumerate().map(|(index, key)| {
             let name = format!("client-{index}");
             let usage = ExtendedKeyUsagePurpose::ClientAuth;
-            let params = leaf(&name, vec![name.clone()], usage, validity)?;
-            issue(&name, &params, spec.client_key, &issuer)
+            issue(&name, vec![name.clone()], usage, key)
         });
+        let clients = clients.collect::<Result<_, _>>()?;
+        let [root, ..] = authorities else {
+            return Err(nothing_issues());
+        };
+        let issuer = authorities.last().unwrap_or(root);
         Ok(Self {
-            spec: spec.clone(),
-            validity,
-            roots: vec![root.der().clone()],
-            clients: clients.collect::<Result<_, _>>()?,
+            roots: vec![root.issuer.der().clone()],
+            root: root.identity("root"),
+            intermediate: issuer.identity("intermediate"),
             server,
-            root: Identity {
-                name: "root".into(),
-                chain: vec![root.der().clone()],
-                key: root_secret,
-            },
-            intermediate: Identity {
-                name: "intermediate".into(),
-                chain: vec![issuer.der().clone()],
-                key: secret,
-            },
+            clients,
+            spec,
+            validity,
         })
     }
 
@@ -173,12 +204,18 @@ impl Validity {
     }
 }
 
-fn check(spec: &PkiSpec) -> Result<(), PkiError> {
+fn check(spec: &PkiSpec, intermediates: u8) -> Result<(), PkiError> {
     let invalid = |cause: String, next| Err(PkiError::InvalidSpec { cause, next });
     if spec.clients > MAX_CLIENTS {
         return invalid(
             format!("{} clients are more than {MAX_CLIENTS}", spec.clients),
             "ask for fewer and let sessions share identities",
+        );
+    }
+    if intermediates > MOST_INTERMEDIATES {
+        return invalid(
+            format!("{intermediates} intermediates are more than verifiers follow"),
+            "ask for 0 to 6",
         );
     }
     if spec.valid_days == 0 || spec.valid_days > MAX_VALID_DAYS {
@@ -264,25 +301,76 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// Generates a key and signs its certificate.
+/// An authority with its secret key.
+struct Minted {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    secret: PrivateKeyDer<'static>,
+}
+
+impl Minted {
+    fn identity(&self, name: &str) -> Identity {
+        Identity {
+            name: name.to_owned(),
+            chain: vec![self.issuer.der().clone()],
+            key: self.secret.clone_key(),
+        }
+    }
+}
+
+/// A root and so many intermediates, each below the one before it.
+fn line(
+    algorithm: KeyAlgorithm,
+    intermediates: u8,
+    validity: Validity,
+) -> Result<Vec<Minted>, PkiError> {
+    let key = generate("root key", algorithm)?;
+    let params = authority("root", &key, BasicConstraints::Unconstrained, validity);
+    let secret = pkcs8_v1(&key);
+    let issuer = CertifiedIssuer::self_signed(params, key).map_err(failed("root"))?;
+    let mut line = vec![Minted { issuer, secret }];
+    for below in (0..intermediates).rev() {
+        let key = generate("intermediate key", algorithm)?;
+        let constraints = BasicConstraints::Constrained(below);
+        let params = authority("intermediate", &key, constraints, validity);
+        let secret = pkcs8_v1(&key);
+        let above = &line.last().ok_or_else(nothing_issues)?.issuer;
+        let issuer =
+            CertifiedIssuer::signed_by(params, key, above).map_err(failed("intermediate"))?;
+        line.push(Minted { issuer, secret });
+    }
+    Ok(line)
+}
+
+fn nothing_issues() -> PkiError {
+    PkiError::Mint {
+        what: "certificate".into(),
+        cause: "there is no authority".into(),
+    }
+}
+
+/// Signs the certificate of a key with the last of `authorities`, of which the first is the root.
 fn issue(
     name: &str,
     params: &CertificateParams,
-    algorithm: KeyAlgorithm,
-    issuer: &CertifiedIssuer<'_, KeyPair>,
+    key: &KeyPair,
+    authorities: &[Minted],
 ) -> Result<Identity, PkiError> {
-    let key = generate(name, algorithm)?;
-    let cert = params.signed_by(&key, issuer).map_err(failed(name))?;
-    let chain = vec![cert.der().clone(), issuer.der().clone()];
+    let (root, below) = authorities.split_first().ok_or_else(nothing_issues)?;
+    let issuer = below.last().unwrap_or(root);
+    let cert = params
+        .signed_by(key, &*issuer.issuer)
+        .map_err(failed(name))?;
+    let mut chain = vec![cert.der().clone()];
+    chain.extend(below.iter().rev().map(|a| a.issuer.der().clone()));
     Ok(Identity {
         name: name.to_owned(),
         chain,
-        key: pkcs8_v1(&key),
+        key: pkcs8_v1(key),
     })
 }
 
 pub(super) fn generate(what: &str, algorithm: KeyAlgorithm) -> Result<KeyPair, PkiError> {
-    algorithm.generate().map_err(failed(what))
+    key_pair(algorithm).map_err(failed(what))
 }
 
 pub(super) fn failed(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError + use<'_> {

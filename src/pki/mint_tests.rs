@@ -161,7 +161,7 @@ fn hostile_names_are_escaped_capped_and_counted() {
         .map(|i| SanType::DnsName(format!("h{i}\u{7}.example").try_into().unwrap()))
         .collect();
     let cert = params
-        .self_signed(&KeyAlgorithm::EcdsaP256.generate().unwrap())
+        .self_signed(&super::mint::generate("key", KeyAlgorithm::EcdsaP256).unwrap())
         .unwrap();
     let facts = CertFacts::parse(cert.der()).unwrap();
     assert!(

@@ -1,6 +1,6 @@
 //! Certificates and keys: minted for a test, loaded from disk, described for a report.
 //!
-//! [`Pki::mint`] makes a root, an intermediate, a server and clients, [`Pki::mint_faults`] identities to
+//! [`Pki::mint`] makes a root, intermediates, a server and clients, [`Pki::mint_faults`] identities to
 //! be rejected; [`Pki::write`] puts them on disk; [`Identity::load`], [`load_roots`] and [`load_crls`]
 //! read what users bring; [`CertFacts`] describes. This module knows no sockets, sessions or load.
 
@@ -30,7 +30,8 @@ mod mint_tests;
 #[cfg(test)]
 mod write_tests;
 
-pub use algorithm::KeyAlgorithm;
+pub use crate::scenario::KeyAlgorithm;
+pub use algorithm::throw_away_key;
 pub use brief::brief_client;
 pub use error::PkiError;
 pub use facts::CertFacts;

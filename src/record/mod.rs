@@ -7,9 +7,11 @@ mod comparison;
 mod environment;
 mod expectation;
 mod model;
+mod pins;
 mod resumption;
 mod store;
 mod summary;
+mod tax;
 mod validity;
 mod watch;
 
@@ -25,13 +27,15 @@ pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
 pub use model::{
     CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
-    RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,
+    RunRecord, SCHEMA_VERSION, SkippedRecord, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
+pub use pins::Pins;
 pub use store::{
     StoreError, check_writable, expected_size, load, load_comparison, parse, result_path, save,
     save_comparison,
 };
-pub use summary::{CellSummary, Quantiles, Question, Tax, TaxRow, summarise, taxes};
+pub use summary::{CellSummary, Quantiles, summarise};
+pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};
 pub use validity::judge;
 pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};
 

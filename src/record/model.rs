@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildInfo, CutOffRecord, Environment, ExpectationRecord, StallRecord, ThrottledRecord,
+    BuildInfo, CutOffRecord, Environment, ExpectationRecord, Pins, StallRecord, ThrottledRecord,
 };
 use crate::affinity::Placement;
 use crate::scenario::{AuthMode, Cell, Scenario};
@@ -68,8 +68,18 @@ pub struct PlanRecord {
     pub duration_s: f64,
     /// Seconds that sessions in flight may take to finish.
     pub grace_s: f64,
-    /// The provider of the client's cryptography.
+    /// The provider of the client's cryptography; of several, as cells name them, separated by commas.
     pub provider: String,
+    /// The provider of the embedded target's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_provider: Option<String>,
+    /// Cipher suites that are offered because all providers have them, so that like is compared with like;
+    /// empty where the scenario names suites, or there is one provider.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub common_suites: Vec<String>,
+    /// Cells that this build or this combination cannot do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedRecord>,
     /// The client's identity: subject of its certificate, if one was used.
     pub identity: Option<String>,
     /// Whether the server's chain and name were verified.
@@ -96,6 +106,16 @@ pub struct PreflightRecord {
     pub memory_available: Option<u64>,
 }
 
+/// A cell that was not run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SkippedRecord {
+    /// What it would have been.
+    pub cell: Cell,
+    /// Why not.
+    pub reason: String,
+}
+
 /// One cell and its trials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +124,9 @@ pub struct CellRecord {
     pub cell: Cell,
     /// The address it connected to.
     pub address: String,
+    /// What its handshakes had to negotiate.
+    #[serde(default, skip_serializing_if = "Pins::is_empty")]
+    pub pins: Pins,
     /// Its trials, in the order they ran.
     pub trials: Vec<TrialRecord>,
 }
@@ -316,6 +339,9 @@ impl KindRecord {
 pub struct ObservedRecord {
     /// How many handshakes negotiated it.
     pub count: u64,
+    /// The provider of the client's cryptography in these; empty in results before providers could be chosen.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub provider: String,
     /// Protocol version.
     pub version: String,
     /// Cipher suite.

@@ -1,16 +1,14 @@
-//! What a record says, in figures: per cell over its trials, and cell against cell.
+//! What a record says of each cell, in figures over its trials.
 //!
-//! Histograms of trials are merged before a percentile is taken. Spreads treat the trial as the
-//! unit, and cells are compared round by round, since trials of one round ran next to each other.
+//! Histograms of trials are merged before a percentile is taken. Spreads treat the trial as the unit.
 
 use std::collections::BTreeMap;
 
 use super::{CellRecord, KindRecord, RunRecord, TrialRecord};
-use crate::scenario::{AuthMode, Cell};
+use crate::scenario::AuthMode;
 use crate::stats::{
     Accounting, HistogramError, LatencyHistogram, Metric, ResumptionCounts, Spread,
 };
-use crate::units::Ratio;
 
 /// Percentiles of one metric, in nanoseconds; `None` where there are too few samples for one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,159 +146,4 @@ impl TrialRecord {
         let growth = self.memory_max?.checked_sub(floor)?;
         (self.held_max >= LEAST_HELD).then(|| growth as f64 / self.held_max as f64)
     }
-}
-
-/// One metric of one cell against another's.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaxRow {
-    /// What is compared.
-    pub metric: String,
-    /// Its unit.
-    pub unit: &'static str,
-    /// The cell's value per trial.
-    pub cell: Spread,
-    /// The base cell's value per trial.
-    pub base: Spread,
-    /// Cell minus base, round by round.
-    pub difference: Spread,
-    /// Cell over base, round by round; `None` where the base is zero.
-    pub ratio: Option<Spread>,
-}
-
-/// What two cells are held against each other for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
-    /// What mutual authentication costs, all else being equal.
-    MutualTax,
-    /// What resumption saves, all else being equal.
-    Resumption,
-}
-
-/// What one cell costs against another.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tax {
-    /// What the two differ in.
-    pub question: Question,
-    /// The cell.
-    pub cell: String,
-    /// What it is held against.
-    pub base: String,
-    /// By metric.
-    pub rows: Vec<TaxRow>,
-}
-
-/// The tax of mutual authentication: every mTLS cell against the TLS cell of the same versions and share
-/// of resumed sessions. Then what resumption saves: every cell with resumed sessions against the one
-/// without that is the same otherwise.
-///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub fn taxes(record: &RunRecord) -> Result<Vec<Tax>, HistogramError> {
-    let mut taxes = Vec::new();
-    for cell in record.cells.iter().filter(|c| c.is_mutual()) {
-        taxes.extend(against(record, cell, Question::MutualTax, |base| {
-            base.auth == AuthMode::Server
-                && (&base.versions, base.resumed) == (&cell.cell.versions, cell.cell.resumed)
-        })?);
-    }
-    let resumes = |cell: &Cell| cell.resumed.is_some_and(|share| share > Ratio::ZERO);
-    for cell in record.cells.iter().filter(|c| resumes(&c.cell)) {
-        let full = Cell {
-            resumed: Some(Ratio::ZERO),
-            ..cell.cell.clone()
-        };
-        taxes.extend(against(record, cell, Question::Resumption, |base| {
-            full == Cell {
-                name: full.name.clone(),
-                ..base.clone()
-            }
-        })?);
-    }
-    Ok(taxes)
-}
-
-/// One cell against the first that fits; none without a round in which both were measured.
-fn against(
-    record: &RunRecord,
-    cell: &CellRecord,
-    question: Question,
-    fits: impl Fn(&Cell) -> bool,
-) -> Result<Option<Tax>, HistogramError> {
-    let Some(base) = record.cells.iter().find(|base| fits(&base.cell)) else {
-        return Ok(None);
-    };
-    let rows = tax_rows(cell, base)?;
-    Ok((!rows.is_empty()).then(|| Tax {
-        question,
-        cell: cell.cell.name.clone(),
-        base: base.cell.name.clone(),
-        rows,
-    }))
-}
-
-/// A figure of one trial.
-type Figure<'a> = &'a dyn Fn(&TrialRecord) -> Result<Option<f64>, HistogramError>;
-
-fn tax_rows(cell: &CellRecord, base: &CellRecord) -> Result<Vec<TaxRow>, HistogramError> {
-    let median = |metric: Metric| {
-        move |trial: &TrialRecord| -> Result<Option<f64>, HistogramError> {
-            Ok(trial.histogram(metric)?.median().map(|ns| ns as f64 / 1e3))
-        }
-    };
-    let per_session = |of: fn(&KindRecord) -> u64| {
-        move |trial: &TrialRecord| -> Result<Option<f64>, HistogramError> {
-            let ok = trial.measured.ok_total();
-            Ok((ok > 0).then(|| trial.sum(of) as f64 / ok as f64))
-        }
-    };
-    let handshake = median(Metric::Handshake);
-    let confirm = median(Metric::Confirm);
-    let out = per_session(|k| k.handshake_bytes_out);
-    let received = per_session(|k| k.handshake_bytes_in);
-    let figures: [(&str, &'static str, Figure<'_>); 6] = [
-        ("handshake p50", "µs", &handshake),
-        ("confirm p50", "µs", &confirm),
-        ("client CPU per session", "µs", &|t| {
-            Ok(t.worker_cpu.us_per_session())
-        }),
-        ("target CPU per session", "µs", &|t| {
-            Ok(t.target_cpu.and_then(|c| c.us_per_session()))
-        }),
-        ("bytes out per handshake", "B", &out),
-        ("bytes in per handshake", "B", &received),
-    ];
-    let mut rows = Vec::new();
-    for (metric, unit, figure) in figures {
-        rows.extend(tax_row(metric, unit, (cell, base), figure)?);
-    }
-    Ok(rows)
-}
-
-fn tax_row(
-    metric: &str,
-    unit: &'static str,
-    (cell, base): (&CellRecord, &CellRecord),
-    figure: Figure<'_>,
-) -> Result<Option<TaxRow>, HistogramError> {
-    let mut pairs = Vec::new();
-    for trial in &cell.trials {
-        if let Some(partner) = base.trials.iter().find(|t| t.round == trial.round)
-            && let (Some(a), Some(b)) = (figure(trial)?, figure(partner)?)
-        {
-            pairs.push((a, b));
-        }
-    }
-    let spread = |of: &dyn Fn(&(f64, f64)) -> f64| Spread::of(pairs.iter().map(of));
-    let row = (|| {
-        Some(TaxRow {
-            metric: metric.to_owned(),
-            unit,
-            cell: spread(&|p| p.0)?,
-            base: spread(&|p| p.1)?,
-            difference: spread(&|p| p.0 - p.1)?,
-            ratio: spread(&|p| p.0 / p.1),
-        })
-    })();
-    Ok(row)
 }

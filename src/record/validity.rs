@@ -1,6 +1,7 @@
 //! Did the run do what was asked? What was asked is checked against what happened (invariant 4),
 //! and the generator against itself (invariant 5).
 
+use super::pins::negotiated_otherwise;
 use super::resumption::resumption_missed;
 use super::summary::CellSummary;
 use super::{
@@ -67,6 +68,7 @@ pub fn judge(
             warnings.extend(failures(cell));
         }
         reasons.extend(observed_otherwise(cell, &record.plan));
+        reasons.extend(negotiated_otherwise(cell));
         reasons.extend(resumption_missed(cell, &record.plan));
         reasons.extend(alpn_ignored(cell, &record.plan));
         warnings.extend(crowded(cell));

@@ -33,6 +33,20 @@ fn what_was_asked_and_happened_is_valid() {
 }
 
 #[test]
+fn what_was_negotiated_against_a_pin_is_named() {
+    let (validity, _) = judged(|record| {
+        record.cells[2].pins.group = Some("secp384r1".to_owned());
+        record.cells[1].pins.versions = vec!["TLSv1.3".to_owned()];
+    });
+    assert_eq!(codes(&validity.reasons), ["negotiated-otherwise"]);
+    let message = &validity.reasons[0].message;
+    assert!(
+        message.contains("the group was x25519, and secp384r1 was asked for"),
+        "{message}"
+    );
+}
+
+#[test]
 fn what_did_not_happen_as_asked_is_named() {
     assert_eq!(
         reasons(|t| t.measured.scheduled += 100),

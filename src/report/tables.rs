@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
 
-use crate::record::{CellSummary, PlanRecord, Quantiles, Tax, TaxRow};
+use crate::record::{CellSummary, ContrastSet, PlanRecord, Quantiles, Tax, TaxRow};
 use crate::stats::{Metric, OkKind, ResumptionCounts, Spread};
 use crate::units::{format_count, format_ns, three_digits};
 
@@ -211,10 +211,51 @@ fn tax_row(row: &TaxRow) -> Vec<String> {
             signed(difference.min),
             signed(difference.max)
         ),
-        row.ratio.map_or(NOTHING.to_owned(), |r| {
-            format!("{:.2} [{:.2} … {:.2}]", r.median, r.min, r.max)
-        }),
+        ratio(row),
     ]
+}
+
+/// Cells that differ in one dimension, each against the first: the base in absolute figures, the others as
+/// ratios.
+pub(super) fn contrast(sets: &[ContrastSet]) -> String {
+    let mut table = bare();
+    let mut metrics: Vec<(&str, &str)> = Vec::new();
+    for row in sets.iter().flat_map(|s| &s.cells).flat_map(|(_, r)| r) {
+        if !metrics.iter().any(|(known, _)| *known == row.metric) {
+            metrics.push((&row.metric, row.unit));
+        }
+    }
+    let titles = metrics.iter().map(|(metric, _)| (*metric).to_owned());
+    table.set_header(std::iter::once(String::new()).chain(titles));
+    for set in sets {
+        let Some((_, rows)) = set.cells.first() else {
+            continue;
+        };
+        let figure = |(metric, unit): &(&str, &str)| {
+            let row = rows.iter().find(|row| row.metric == *metric);
+            row.map_or(NOTHING.to_owned(), |row| {
+                format!("{} {unit}", three_digits(row.base.median))
+            })
+        };
+        let figures = metrics.iter().map(figure);
+        table.add_row(std::iter::once(set.base.clone()).chain(figures));
+        for (name, rows) in &set.cells {
+            let ratio = |(metric, _): &(&str, &str)| {
+                let row = rows.iter().find(|row| row.metric == *metric);
+                row.map_or(NOTHING.to_owned(), ratio)
+            };
+            let ratios = metrics.iter().map(ratio);
+            table.add_row(std::iter::once(format!("  {name}")).chain(ratios));
+        }
+    }
+    align(&mut table, metrics.len() + 1);
+    table.to_string()
+}
+
+fn ratio(row: &TaxRow) -> String {
+    row.ratio.map_or(NOTHING.to_owned(), |r| {
+        format!("{:.2} [{:.2} … {:.2}]", r.median, r.min, r.max)
+    })
 }
 
 pub(super) fn bare() -> Table {

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::{expectations, tables};
 use crate::record::{
-    CellRecord, CellSummary, ExpectationVerdict, ObservedRecord, PlanRecord, Question, RunRecord,
-    summarise, taxes,
+    CellRecord, CellSummary, Dimension, ExpectationVerdict, ObservedRecord, PlanRecord, Question,
+    RunRecord, contrasts, summarise, taxes,
 };
 use crate::stats::{CancelPhase, HistogramError, Metric};
 use crate::units::{Span, format_count, format_ns, three_digits};
@@ -71,12 +71,47 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
         line(&mut out, &format!("\n{} ({how})", style.bold(&title)));
         line(&mut out, &tables::tax(&tax));
     }
+    compared(&mut out, record, style)?;
+    skipped(&mut out, record, style);
     negotiated(&mut out, record, &shown, style);
     failures(&mut out, record, style);
     cut_off(&mut out, record, style)?;
     verdict(&mut out, record, style);
     reading(&mut out, record, style);
     Ok(out)
+}
+
+/// What another provider, key, group or chain costs against the first.
+fn compared(out: &mut String, record: &RunRecord, style: Style) -> Result<(), HistogramError> {
+    for contrast in contrasts(record)? {
+        let what = match contrast.dimension {
+            Dimension::Provider => "providers",
+            Dimension::Keys => "keys",
+            Dimension::Group => "groups",
+            Dimension::Chain => "chains of other lengths",
+        };
+        let rows = contrast.sets.iter().flat_map(|set| &set.cells);
+        let rounds = rows.flat_map(|(_, rows)| rows).map(|r| r.base.trials).max();
+        let title = format!("{what} against {}", contrast.base);
+        let how = format!(
+            "ratios round by round, median [min … max] of {}",
+            rounds.unwrap_or(0)
+        );
+        line(out, &format!("\n{} ({how})", style.bold(&title)));
+        line(out, &tables::contrast(&contrast.sets));
+    }
+    Ok(())
+}
+
+/// The cells that could not be run, each with its reason.
+fn skipped(out: &mut String, record: &RunRecord, style: Style) {
+    if !record.plan.skipped.is_empty() {
+        line(out, &format!("\n{}", style.bold("skipped")));
+    }
+    for skipped in &record.plan.skipped {
+        let name = style.bad(&skipped.cell.name);
+        line(out, &format!("  {name}: {}", skipped.reason));
+    }
 }
 
 /// Renders the expected outcomes of a record and nothing of its figures: what an audit is about.
@@ -136,10 +171,20 @@ fn header(out: &mut String, record: &RunRecord, style: Style) {
     if scenario.target.url.is_none() {
         let _ = write!(places, ", {}", threads(plan, "target"));
     }
-    line(
-        out,
-        &format!("against {target}, {places}, provider {}", plan.provider),
-    );
+    let provider = match &plan.target_provider {
+        Some(theirs) if *theirs != plan.provider => {
+            format!("providers: client {}, target {theirs}", plan.provider)
+        }
+        _ => format!("provider {}", plan.provider),
+    };
+    line(out, &format!("against {target}, {places}, {provider}"));
+    if !plan.common_suites.is_empty() {
+        let suites = plan.common_suites.join(", ");
+        line(
+            out,
+            &format!("suites, the first that all providers have: {suites}"),
+        );
+    }
     line(out, "");
 }
 

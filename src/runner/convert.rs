@@ -107,6 +107,7 @@ fn kind_record(stats: &KindStats) -> Result<KindRecord, HistogramError> {
 fn observed(observed: &Observed, count: u64) -> ObservedRecord {
     ObservedRecord {
         count,
+        provider: observed.provider.to_owned(),
         version: version_name(observed.version),
         cipher_suite: cipher_suite_name(observed.suite),
         group: group_name(observed.group),

@@ -11,7 +11,7 @@ pub(super) struct Presented {
     pub identity: Option<Identity>,
 }
 
-/// All identities of a run.
+/// All identities that cells of one client key present.
 pub(super) struct Identities(Vec<Presented>);
 
 impl Identities {
@@ -49,19 +49,24 @@ impl Identities {
         let find = |name: &String| self.0.iter().find(|known| known.name == *name);
         wanted.iter().filter_map(find).collect()
     }
+}
 
-    /// The subject of the certificate, if mutual cells all present the same one.
-    pub fn subject(&self, cells: &[Cell]) -> Result<Option<String>, PkiError> {
-        let mutual = cells.iter().filter(|cell| cell.auth == AuthMode::Mutual);
-        let mut presented = mutual.flat_map(|cell| self.of(cell));
-        let Some(first) = presented.next() else {
-            return Ok(None);
-        };
-        if presented.any(|other| other.name != first.name) {
-            return Ok(None);
-        }
-        let leaf = first.identity.as_ref().and_then(|i| i.chain.first());
-        leaf.map(|leaf| Ok(CertFacts::parse(leaf)?.subject))
-            .transpose()
+/// The subject of the certificate, if mutual cells all present the same one. `of` has the identities of a
+/// cell.
+pub(super) fn subject<'a>(
+    cells: &[Cell],
+    of: impl Fn(&Cell) -> Option<&'a Identities>,
+) -> Result<Option<String>, PkiError> {
+    let mutual = cells.iter().filter(|cell| cell.auth == AuthMode::Mutual);
+    let mut presented = mutual.flat_map(|cell| of(cell).map_or(Vec::new(), |all| all.of(cell)));
+    let leaf = |presented: &'a Presented| presented.identity.as_ref()?.chain.first();
+    let Some(first) = presented.next() else {
+        return Ok(None);
+    };
+    if presented.any(|other| other.name != first.name || leaf(other) != leaf(first)) {
+        return Ok(None);
     }
+    leaf(first)
+        .map(|leaf| Ok(CertFacts::parse(leaf)?.subject))
+        .transpose()
 }

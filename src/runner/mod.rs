@@ -6,8 +6,13 @@ mod address;
 mod convert;
 mod cores;
 mod identities;
+mod minted;
 mod sites;
+mod support;
 mod target;
+
+#[cfg(test)]
+mod provider_tests;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,6 +21,7 @@ use tokio::sync::watch;
 
 use crate::affinity::CoreListError;
 use crate::clock::rfc3339;
+use crate::crypto::ProviderError;
 use crate::load::{
     Engine, EngineError, Event, Interrupt, LoadPlan, Preflight, PreflightError, Resources,
 };
@@ -30,7 +36,9 @@ use crate::stats::TargetCounts;
 use crate::target::TargetError;
 use crate::tls::TlsConfigError;
 use cores::CorePlan;
-use sites::Sites;
+use minted::Minted;
+use sites::{Client, Sites};
+use support::{Selection, Support, pins};
 use target::Embedded;
 
 pub use address::{AddressError, permitted_address};
@@ -52,6 +60,12 @@ pub enum RunError {
     /// Certificates or keys.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// The provider of the embedded target.
+    #[error("the embedded target: {0}")]
+    TargetProvider(#[from] ProviderError),
+    /// Every cell would be skipped.
+    #[error("nothing can be run: {0}")]
+    Unsupported(String),
     /// TLS parameters.
     #[error("cell {cell}: {source}")]
     Tls {
@@ -81,6 +95,7 @@ pub struct Prepared {
     embedded: Option<Embedded>,
     preflight: Preflight,
     identity: Option<String>,
+    selection: Selection,
 }
 
 /// Resolves a scenario: addresses, certificates, TLS, cores, this host's limits. Starts the embedded
@@ -89,14 +104,23 @@ pub struct Prepared {
 /// # Errors
 ///
 /// Fails with what cannot be resolved, before any load.
-pub fn prepare(checked: Checked) -> Result<Prepared, RunError> {
+pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
     let cores = CorePlan::of(&checked)?;
     let workers = cores.workers.len();
-    let sites = match &checked.target {
-        TargetPlan::Embedded(settings) => {
-            Sites::embedded(&checked, settings, cores.target, workers)?
+    let minted = match &checked.target {
+        TargetPlan::Embedded(_) => Some(Minted::new(&checked)?),
+        TargetPlan::Remote { .. } => None,
+    };
+    let selection = Support::new(&checked, minted.as_ref())?.select(&mut checked)?;
+    let client = Client {
+        workers,
+        suites: selection.suites(&checked),
+    };
+    let sites = match (&checked.target, &minted) {
+        (TargetPlan::Embedded(settings), Some(minted)) => {
+            Sites::embedded(&checked, settings, minted, client, cores.target)?
         }
-        TargetPlan::Remote { .. } => Sites::remote(&checked, workers)?,
+        _ => Sites::remote(&checked, client)?,
     };
     let targets: Vec<_> = sites.cells.iter().map(|site| site.addr.ip()).collect();
     let trials = checked.cells.len() * checked.scenario.trials.count;
@@ -124,6 +148,7 @@ pub fn prepare(checked: Checked) -> Result<Prepared, RunError> {
         embedded: sites.embedded,
         preflight,
         identity: sites.identity,
+        selection,
     })
 }
 
@@ -222,6 +247,11 @@ impl Prepared {
             .map(|site| CellRecord {
                 cell: site.cell.clone(),
                 address: site.addr.to_string(),
+                pins: pins(
+                    &site.cell,
+                    &self.plan.checked,
+                    self.selection.suites(&self.plan.checked),
+                ),
                 trials: Vec::new(),
             })
             .collect();
@@ -231,6 +261,21 @@ impl Prepared {
             site.trials.push(trial);
         }
         Ok((cells, failed))
+    }
+
+    /// The providers of the client, each once, in the order of the cells.
+    fn providers(&self) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.plan.cells.iter().filter_map(|site| site.cell.provider) {
+            if !names.contains(&name.as_str()) {
+                names.push(name.as_str());
+            }
+        }
+        if names.is_empty() {
+            let default = self.plan.checked.scenario.tls.provider.unwrap_or_default();
+            names.push(default.as_str());
+        }
+        names.join(", ")
     }
 
     fn plan_record(&self, engine: &Engine) -> PlanRecord {
@@ -255,9 +300,15 @@ impl Prepared {
             warmup_s: warmup,
             duration_s: duration,
             grace_s: stop.grace.as_secs_f64(),
-            provider: (checked.scenario.tls.provider)
-                .unwrap_or_default()
-                .to_string(),
+            provider: self.providers(),
+            target_provider: match &checked.target {
+                TargetPlan::Embedded(settings) => {
+                    Some(settings.provider.unwrap_or_default().to_string())
+                }
+                TargetPlan::Remote { .. } => None,
+            },
+            common_suites: self.selection.common_suites.clone(),
+            skipped: self.selection.skipped.clone(),
             identity: self.identity.clone(),
             server_verified: !checked.scenario.tls.insecure,
             sources: self.plan.sources.iter().map(ToString::to_string).collect(),

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use super::RunError;
 use super::address::{self, Resolved};
-use super::identities::Identities;
+use super::identities::{Identities, subject};
+use super::minted::{Issued, Minted};
 use super::target::Embedded;
 use crate::load::{CellPlan, Stock};
 use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity, load_crls, load_roots};
@@ -26,28 +27,43 @@ impl Sites {
     pub fn embedded(
         checked: &Checked,
         settings: &EmbeddedTarget,
+        minted: &Minted,
+        client: Client<'_>,
         cores: Vec<Option<usize>>,
-        workers: usize,
     ) -> Result<Self, RunError> {
-        let embedded = Embedded::start(checked, settings, cores, workers)?;
-        let identities = embedded.identities(&checked.scenario)?;
-        let side = ClientSide {
-            checked,
-            server_name: "localhost",
-            roots: Some(embedded.pki.roots()),
-            crls: embedded.crls(),
-            identities: &identities,
-            workers,
+        let embedded = Embedded::start(checked, settings, minted, cores, client.workers)?;
+        let identities = (checked.cells.iter())
+            .map(|cell| {
+                let issued = minted.of(cell);
+                let of = |issued: Issued<'_>| issued.identities(&checked.scenario);
+                issued.map(of).transpose()
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let sites = checked.cells.iter().zip(embedded.target.addrs());
+        let sites = sites.zip(&identities).map(|((cell, addr), identities)| {
+            let issued = minted.of(cell);
+            let peer = Peer {
+                server_name: "localhost",
+                roots: issued.map(|issued| issued.server_roots()),
+                crls: issued.map_or(&[], |issued| issued.server_crls()),
+                identities: identities.as_ref(),
+            };
+            client.plan(checked, cell, *addr, &peer)
+        });
+        let cells = sites.collect::<Result<_, _>>()?;
+        let of = |cell: &Cell| {
+            let index = checked.cells.iter().position(|known| known == cell)?;
+            identities.get(index)?.as_ref()
         };
         Ok(Self {
-            cells: side.plans(embedded.target.addrs())?,
-            identity: identities.subject(&checked.cells)?,
+            cells,
+            identity: subject(&checked.cells, of)?,
             embedded: Some(embedded),
         })
     }
 
     /// Resolves the URL, loads the files and points every cell at the one address.
-    pub fn remote(checked: &Checked, workers: usize) -> Result<Self, RunError> {
+    pub fn remote(checked: &Checked, client: Client<'_>) -> Result<Self, RunError> {
         let scenario = &checked.scenario;
         let Resolved { host, addr } = address::resolve(checked)?;
         let only = (scenario.identity.as_ref())
@@ -68,54 +84,61 @@ impl Sites {
             Some(path) => load_crls(path)?,
             None => Vec::new(),
         };
-        let side = ClientSide {
-            checked,
+        let peer = Peer {
             server_name: scenario.tls.sni.as_deref().unwrap_or(&host),
             roots: roots.as_deref(),
             crls: &crls,
-            identities: &identities,
-            workers,
+            identities: Some(&identities),
         };
+        let cells = checked.cells.iter();
         Ok(Self {
-            cells: side.plans(&vec![addr; checked.cells.len()])?,
+            cells: cells
+                .map(|cell| client.plan(checked, cell, addr, &peer))
+                .collect::<Result<_, _>>()?,
             embedded: None,
-            identity: identities.subject(&checked.cells)?,
+            identity: subject(&checked.cells, |_| Some(&identities))?,
         })
     }
 }
 
-/// What the client of every cell has in common.
-struct ClientSide<'a> {
-    checked: &'a Checked,
+/// Who is connected to, and what with.
+struct Peer<'a> {
     server_name: &'a str,
     roots: Option<&'a [CertificateDer<'static>]>,
     crls: &'a [CertificateRevocationListDer<'static>],
-    identities: &'a Identities,
-    workers: usize,
+    identities: Option<&'a Identities>,
 }
 
-impl ClientSide<'_> {
-    /// Every cell with its address.
-    fn plans(&self, addrs: &[SocketAddr]) -> Result<Vec<CellPlan>, RunError> {
-        let cells = self.checked.cells.iter().zip(addrs);
-        cells.map(|(cell, addr)| self.plan(cell, *addr)).collect()
-    }
+/// What the client of every cell has in common.
+#[derive(Clone, Copy)]
+pub(super) struct Client<'a> {
+    pub workers: usize,
+    /// Suites to offer by name; the provider's if empty.
+    pub suites: &'a [String],
+}
 
-    fn plan(&self, cell: &Cell, addr: SocketAddr) -> Result<CellPlan, RunError> {
+impl Client<'_> {
+    fn plan(
+        self,
+        checked: &Checked,
+        cell: &Cell,
+        addr: SocketAddr,
+        peer: &Peer<'_>,
+    ) -> Result<CellPlan, RunError> {
         let presented = match cell.auth {
             AuthMode::None => Vec::new(),
             AuthMode::Server => vec![(1, None)],
-            AuthMode::Mutual => (self.identities.of(cell).into_iter())
+            AuthMode::Mutual => (peer.identities.iter().flat_map(|all| all.of(cell)))
                 .map(|presented| (presented.share, presented.identity.as_ref()))
                 .collect(),
         };
         let shares: Vec<u32> = presented.iter().map(|(share, _)| *share).collect();
         let of = shares.iter().sum();
-        let stock = |share: u32| Stock::of(&self.checked.load, self.workers, (share, of));
+        let stock = |share: u32| Stock::of(&checked.load, self.workers, (share, of));
         let per_worker = || {
             let all = presented.iter();
             let tls = |(share, identity): &(u32, Option<&Identity>)| {
-                self.tls(cell, *identity, stock(*share).capacity)
+                self.tls(checked, cell, peer, *identity, stock(*share).capacity)
             };
             all.map(tls).collect()
         };
@@ -127,7 +150,7 @@ impl ClientSide<'_> {
                 .collect::<Result<_, _>>()?,
             primed: if cell.resumed.is_some_and(|ratio| ratio > Ratio::ZERO) {
                 let primed = shares.iter().map(|share| stock(*share).primed);
-                let reuse = self.checked.scenario.resumption.reuse;
+                let reuse = checked.scenario.resumption.reuse;
                 primed.map(|count| if reuse { 1 } else { count }).collect()
             } else {
                 Vec::new()
@@ -138,22 +161,25 @@ impl ClientSide<'_> {
 
     /// A configuration of its own for every worker, so that nothing is shared on the hot path.
     fn tls(
-        &self,
+        self,
+        checked: &Checked,
         cell: &Cell,
+        peer: &Peer<'_>,
         identity: Option<&Identity>,
         capacity: usize,
     ) -> Result<ClientTls, RunError> {
-        let tls = &self.checked.scenario.tls;
-        let resumption = &self.checked.scenario.resumption;
+        let tls = &checked.scenario.tls;
+        let resumption = &checked.scenario.resumption;
+        let group = cell.group.as_ref().map(std::slice::from_ref);
         let spec = ClientTlsSpec {
-            provider: tls.provider.unwrap_or_default(),
+            provider: cell.provider.unwrap_or_default(),
             versions: &cell.versions,
-            groups: &tls.groups,
-            suites: &tls.suites,
+            groups: group.unwrap_or(&tls.groups),
+            suites: self.suites,
             alpn: &tls.alpn,
-            server_name: self.server_name,
-            roots: self.roots,
-            crls: self.crls,
+            server_name: peer.server_name,
+            roots: peer.roots,
+            crls: peer.crls,
             identity,
             // A cell whose share is 0 takes tickets as the others do, so that they compare.
             resumption: cell.resumed.map(|_| ResumptionSpec {

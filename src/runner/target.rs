@@ -1,54 +1,39 @@
-//! The embedded target of a run: its own certificates, one listener per cell.
+//! The embedded target of a run: one listener per cell.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::RunError;
-use super::identities::Identities;
+use super::minted::Minted;
 use crate::load::{Stock, TargetView};
-use crate::pki::{CertificateRevocationListDer, Faults, KeyAlgorithm, Pki, PkiError, PkiSpec};
 use crate::scenario::{
-    AuthMode, Cell, Checked, EmbeddedTarget, IdentityFault, IdentitySection, ProtocolKind,
-    ProtocolPlan, Scenario, TlsVersion,
+    AuthMode, Cell, Checked, EmbeddedTarget, IdentitySection, ProtocolKind, ProtocolPlan,
+    TlsVersion,
 };
 use crate::target::{ListenerSpec, Target, TargetSpec};
 use crate::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
 
-/// A running embedded target with the authority that signed for both ends.
+/// A running embedded target.
 #[derive(Debug)]
 pub(super) struct Embedded {
     pub target: Target,
-    pub pki: Pki,
-    /// Minted only where the scenario names a fault: revocation lists have their cost.
-    faults: Option<Faults>,
 }
 
 impl Embedded {
-    /// Mints the certificates and starts the target on loopback.
+    /// Starts the target on loopback, with a listener for each cell.
     pub fn start(
         checked: &Checked,
         settings: &EmbeddedTarget,
+        minted: &Minted,
         cores: Vec<Option<usize>>,
         workers: usize,
     ) -> Result<Self, RunError> {
-        let key: KeyAlgorithm = settings.key.0.parse()?;
-        let spec = PkiSpec {
-            ca_key: key,
-            server_key: key,
-            client_key: key,
-            clients: good(&checked.scenario).count().max(1),
-            ..PkiSpec::default()
-        };
-        let pki = Pki::mint(&spec)?;
-        let faults = names_faults(checked)
-            .then(|| pki.mint_faults())
-            .transpose()?;
         let listeners = checked
             .cells
             .iter()
             .map(|cell| {
                 let supply = supply(cell, checked, settings, workers);
-                let tls = server_tls(cell, checked, settings, supply, &pki, faults.as_ref());
+                let tls = server_tls(cell, checked, settings, supply, minted);
                 let tls = tls.map_err(|source| RunError::Tls {
                     cell: cell.name.clone(),
                     source,
@@ -66,44 +51,8 @@ impl Embedded {
             listeners,
             cores,
         })?;
-        Ok(Self {
-            target,
-            pki,
-            faults,
-        })
+        Ok(Self { target })
     }
-
-    /// The client identities that the authority issued for this scenario: each good one has a
-    /// certificate of its own.
-    pub fn identities(&self, scenario: &Scenario) -> Result<Identities, PkiError> {
-        let clients = self.pki.clients();
-        Identities::new(scenario, clients.first().cloned(), |section| {
-            let minted = match section.fault {
-                Some(fault) => self.faults.as_ref().and_then(|f| f.client(fault)),
-                None => good(scenario)
-                    .position(|other| other.name == section.name)
-                    .and_then(|index| clients.get(index)),
-            };
-            Ok(minted.cloned())
-        })
-    }
-
-    /// What both ends consult for revoked certificates.
-    pub fn crls(&self) -> &[CertificateRevocationListDer<'static>] {
-        self.faults.as_ref().map_or(&[], Faults::crls)
-    }
-}
-
-/// The identities of a scenario that have no fault.
-fn good(scenario: &Scenario) -> impl Iterator<Item = &IdentitySection> {
-    scenario.identities.iter().filter(|i| i.fault.is_none())
-}
-
-/// Whether any end presents a certificate with a fault.
-fn names_faults(checked: &Checked) -> bool {
-    let identities = &checked.scenario.identities;
-    let of_client = |i: &IdentitySection| i.fault.is_some_and(|f| f != IdentityFault::None);
-    identities.iter().any(of_client) || checked.cells.iter().any(|c| c.server_fault.is_some())
 }
 
 impl TargetView for Embedded {
@@ -151,22 +100,23 @@ fn server_tls(
     checked: &Checked,
     settings: &EmbeddedTarget,
     supply: TicketSupply,
-    pki: &Pki,
-    faults: Option<&Faults>,
+    minted: &Minted,
 ) -> Result<Option<ServerTls>, crate::tls::TlsConfigError> {
+    let Some(issued) = minted.of(cell) else {
+        return Ok(None);
+    };
     let auth = match cell.auth {
         AuthMode::None => return Ok(None),
         AuthMode::Server => ServerAuth::Off,
         AuthMode::Mutual => ServerAuth::Required(ClientTrust {
-            roots: pki.roots().to_vec(),
-            crls: faults.map_or(&[][..], Faults::crls).to_vec(),
+            roots: issued.client_roots().to_vec(),
+            crls: issued.client_crls().to_vec(),
         }),
     };
-    let marred = (cell.server_fault).and_then(|fault| faults?.server(fault));
     let spec = ServerTlsSpec {
         provider: settings.provider.unwrap_or_default(),
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
-        identity: marred.unwrap_or_else(|| pki.server()),
+        identity: issued.server(cell.server_fault),
         auth,
         tickets: settings.tickets_for(&checked.scenario.resumption),
         alpn: &checked.scenario.tls.alpn,

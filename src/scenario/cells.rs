@@ -1,26 +1,40 @@
 //! The matrix, expanded: cells, and the order in which their trials run.
 
+use std::fmt;
+
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AuthMode, IdentityFault, IdentitySection, Matrix, TlsVersion};
+use super::{AuthMode, EndKeys, IdentityFault, IdentitySection, Matrix, ProviderName, TlsVersion};
 use crate::units::Ratio;
 
 /// One point of the expanded matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version if it is varied,
-    /// `-resumed` with the percentage below 100, and the identity or fault behind a slash, as in
-    /// `mtls1.3-resumed50/expired`.
+    /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version, key, group, chain and
+    /// provider that are varied, `-resumed` with the percentage below 100, and the identity or fault
+    /// behind a slash, as in `mtls1.3-rsa2048-ring-resumed50/expired`.
     pub name: String,
     /// Who is authenticated.
     pub auth: AuthMode,
     /// The TLS versions offered, none for plain TCP.
     pub versions: Vec<TlsVersion>,
+    /// Where the client's cryptography comes from; none for plain TCP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
+    /// Key algorithms of the embedded target's certificates on both sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<EndKeys>,
+    /// The only group that is offered; none where the scenario's list is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Intermediates in the embedded target's chains.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<u8>,
     /// The share of its sessions that is planned to be resumed; none where resumption is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Ratio>,
@@ -33,79 +47,150 @@ pub struct Cell {
     pub server_fault: Option<IdentityFault>,
 }
 
+/// What every cell has where the matrix does not vary it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Common<'a> {
+    pub auth: AuthMode,
+    pub identities: &'a [IdentitySection],
+    /// The shares of resumed sessions, a TLS cell each; none where resumption is off.
+    pub resumed: &'a [Ratio],
+    pub provider: ProviderName,
+    /// Key algorithms and intermediates of the embedded target's certificates; none for a server elsewhere.
+    pub minted: Option<(EndKeys, u8)>,
+}
+
 impl Matrix {
-    /// Expands to cells, in the order written, without repetitions. `resumed` are the shares of
-    /// resumed sessions, a TLS cell each; none where resumption is off.
-    pub fn cells(
-        &self,
-        default_auth: AuthMode,
-        identities: &[IdentitySection],
-        resumed: &[Ratio],
-    ) -> Vec<Cell> {
+    /// Expands to cells, in the order written, without repetitions.
+    pub(super) fn cells(&self, common: &Common<'_>) -> Vec<Cell> {
         let auths = if self.auth.is_empty() {
-            &[default_auth][..]
+            &[common.auth][..]
         } else {
             &self.auth
         };
-        let both = [TlsVersion::Tls12, TlsVersion::Tls13];
         let mut cells: Vec<Cell> = Vec::new();
         for &auth in auths {
-            let choices: Vec<Vec<TlsVersion>> = match (auth, self.tls.len()) {
-                (AuthMode::None, _) => vec![Vec::new()],
-                (_, 0) => vec![both.to_vec()],
-                _ => self.tls.iter().map(|v| vec![*v]).collect(),
-            };
-            for versions in choices {
-                let name = match versions[..] {
-                    [version] if self.tls.len() > 1 => format!("{}{version}", auth.label()),
-                    _ => auth.label().to_owned(),
-                };
-                for share in shares(auth, resumed) {
-                    let name = format!("{name}{}", suffix(share));
-                    let mut variants = self.variants(&name, auth, &versions, identities);
-                    variants.retain(|cell| cells.iter().all(|known| known.name != cell.name));
-                    cells.extend(variants.into_iter().map(|cell| Cell {
+            for base in self.of_auth(auth, common) {
+                for share in shares(auth, common.resumed) {
+                    let name = format!("{}{}", base.name, suffix(share));
+                    let base = Cell {
+                        name,
                         resumed: share,
-                        ..cell
-                    }));
+                        ..base.clone()
+                    };
+                    let mut variants = self.variants(&base, common.identities);
+                    variants.retain(|cell| cells.iter().all(|known| known.name != cell.name));
+                    cells.extend(variants);
                 }
             }
         }
         cells
     }
 
-    /// The cells of one authentication mode and choice of versions: by identity, then by fault of
-    /// the server.
-    fn variants(
-        &self,
-        base: &str,
-        auth: AuthMode,
-        versions: &[TlsVersion],
-        identities: &[IdentitySection],
-    ) -> Vec<Cell> {
+    /// The cells of one authentication mode by version, key, group, chain and provider. Names say what
+    /// is varied and nothing else.
+    fn of_auth(&self, auth: AuthMode, common: &Common<'_>) -> Vec<Cell> {
+        let plain = Cell {
+            name: auth.label().to_owned(),
+            auth,
+            versions: Vec::new(),
+            provider: None,
+            keys: None,
+            group: None,
+            chain: None,
+            resumed: None,
+            identities: Vec::new(),
+            server_fault: None,
+        };
+        if auth == AuthMode::None {
+            return vec![plain];
+        }
+        let (keys, chain) = common.minted.unzip();
+        let base = Cell {
+            versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
+            provider: Some(common.provider),
+            keys,
+            chain,
+            ..plain
+        };
+        let cells = vary(vec![base], &self.tls, "", |cell, version| {
+            cell.versions = vec![*version];
+        });
+        let cells = vary(cells, &self.key, "-", |cell, keys| cell.keys = Some(*keys));
+        let groups: Vec<String> = self
+            .group
+            .iter()
+            .map(|name| canonical_group(name))
+            .collect();
+        let cells = vary(cells, &groups, "-", |cell, group| {
+            cell.group = Some(group.clone());
+        });
+        let cells = vary(cells, &self.chain, "-chain", |cell, length| {
+            cell.chain = Some(*length);
+        });
+        vary(cells, &self.provider, "-", |cell, provider| {
+            cell.provider = Some(*provider);
+        })
+    }
+
+    /// A cell by identity, then by fault of the server.
+    fn variants(&self, base: &Cell, identities: &[IdentitySection]) -> Vec<Cell> {
         let cell = |name, identities, server_fault| Cell {
             name,
-            auth,
-            versions: versions.to_vec(),
-            resumed: None,
             identities,
             server_fault,
+            ..base.clone()
         };
-        let mutual = auth == AuthMode::Mutual;
+        let mutual = base.auth == AuthMode::Mutual;
+        let name = &base.name;
         let mut cells = Vec::new();
-        for name in self.identity.iter().filter(|_| mutual) {
-            cells.push(cell(format!("{base}/{name}"), vec![name.clone()], None));
+        for identity in self.identity.iter().filter(|_| mutual) {
+            let one = vec![identity.clone()];
+            cells.push(cell(format!("{name}/{identity}"), one, None));
         }
         if cells.is_empty() {
             let presented = identities.iter().filter(|_| mutual);
             let dealt = presented.map(|identity| identity.name.clone()).collect();
-            cells.push(cell(base.to_owned(), dealt, None));
+            cells.push(cell(name.clone(), dealt, None));
         }
-        for fault in self.server_fault.iter().filter(|_| auth != AuthMode::None) {
-            let name = format!("{base}/server-{fault}");
+        let tls = base.auth != AuthMode::None;
+        for fault in self.server_fault.iter().filter(|_| tls) {
+            let name = format!("{name}/server-{fault}");
             cells.push(cell(name, Vec::new(), Some(*fault)));
         }
         cells
+    }
+}
+
+/// Every cell with every value, which is in its name where there is more than one; as they are without
+/// a value.
+fn vary<T: fmt::Display>(
+    cells: Vec<Cell>,
+    values: &[T],
+    sign: &str,
+    set: impl Fn(&mut Cell, &T),
+) -> Vec<Cell> {
+    if values.is_empty() {
+        return cells;
+    }
+    let with = |cell: &Cell, value: &T| {
+        let mut cell = cell.clone();
+        if values.len() > 1 {
+            cell.name = format!("{}{sign}{value}", cell.name);
+        }
+        set(&mut cell, value);
+        cell
+    };
+    let each = cells.iter();
+    each.flat_map(|cell| values.iter().map(|value| with(cell, value)))
+        .collect()
+}
+
+/// A group's name in the IANA registry, for the names that OpenSSL users know.
+pub fn canonical_group(name: &str) -> String {
+    match name.to_lowercase().as_str() {
+        "p256" | "p-256" | "prime256v1" => "secp256r1".to_owned(),
+        "p384" | "p-384" => "secp384r1".to_owned(),
+        other => other.to_owned(),
     }
 }
 
@@ -149,12 +234,17 @@ pub fn trial_order(cells: usize, rounds: usize, seed: u64) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
 
+    const COMMON: Common<'_> = Common {
+        auth: AuthMode::Server,
+        identities: &[],
+        resumed: &[],
+        provider: ProviderName::AwsLcRs,
+        minted: None,
+    };
+
     fn names(matrix: &Matrix) -> Vec<String> {
-        matrix
-            .cells(AuthMode::Server, &[], &[])
-            .into_iter()
-            .map(|c| c.name)
-            .collect()
+        let cells = matrix.cells(&COMMON).into_iter();
+        cells.map(|c| c.name).collect()
     }
 
     #[test]
@@ -192,7 +282,11 @@ mod tests {
             auth: vec![AuthMode::Server, AuthMode::Mutual],
             ..Matrix::default()
         };
-        let cells = matrix.cells(AuthMode::Mutual, &identities, &[]);
+        let common = Common {
+            identities: &identities,
+            ..COMMON
+        };
+        let cells = matrix.cells(&common);
         assert_eq!(cells[0].identities, [""; 0]);
         assert_eq!(
             (cells.len(), &cells[1].identities[..]),
@@ -200,11 +294,8 @@ mod tests {
         );
         matrix.identity = vec!["good".to_owned(), "bad".to_owned()];
         matrix.server_fault = vec![IdentityFault::WrongName];
-        let names: Vec<String> = matrix
-            .cells(AuthMode::Mutual, &identities, &[])
-            .into_iter()
-            .map(|c| c.name)
-            .collect();
+        let cells = matrix.cells(&common).into_iter();
+        let names: Vec<String> = cells.map(|c| c.name).collect();
         assert_eq!(
             names,
             [
@@ -225,7 +316,10 @@ mod tests {
             ..Matrix::default()
         };
         let shares = ["0", "0.5", "0.125", "1"].map(|share| share.parse().unwrap());
-        let cells = matrix.cells(AuthMode::Mutual, &[], &shares);
+        let cells = matrix.cells(&Common {
+            resumed: &shares,
+            ..COMMON
+        });
         let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
         assert_eq!(
             names[..5],
@@ -239,6 +333,43 @@ mod tests {
         );
         assert_eq!((cells.len(), cells[0].resumed), (9, None));
         assert_eq!(cells[3].resumed, Some(shares[2]));
+    }
+
+    #[test]
+    fn keys_groups_chains_and_providers_are_cells_and_their_names_say_what_is_varied() {
+        let keys = ["p256", "rsa2048+p256"].map(|keys| keys.parse().unwrap());
+        let matrix = Matrix {
+            auth: vec![AuthMode::None, AuthMode::Mutual],
+            provider: vec![ProviderName::AwsLcRs, ProviderName::Ring],
+            key: keys.into(),
+            group: vec!["P-256".to_owned()],
+            chain: vec![0, 3],
+            ..Matrix::default()
+        };
+        let cells = matrix.cells(&Common {
+            minted: Some((EndKeys::default(), 1)),
+            ..COMMON
+        });
+        let names: Vec<&str> = cells.iter().map(|cell| cell.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "tcp",
+                "mtls-p256-chain0-aws-lc-rs",
+                "mtls-p256-chain0-ring",
+                "mtls-p256-chain3-aws-lc-rs",
+                "mtls-p256-chain3-ring",
+                "mtls-rsa2048+p256-chain0-aws-lc-rs",
+                "mtls-rsa2048+p256-chain0-ring",
+                "mtls-rsa2048+p256-chain3-aws-lc-rs",
+                "mtls-rsa2048+p256-chain3-ring",
+            ]
+        );
+        assert_eq!((cells[0].provider, cells[0].chain), (None, None));
+        let last = &cells[8];
+        assert_eq!(last.group.as_deref(), Some("secp256r1"));
+        assert_eq!(last.provider, Some(ProviderName::Ring));
+        assert_eq!((last.keys, last.chain), (Some(keys[1]), Some(3)));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::cells::Common;
 use super::check_load::{load, stop, timeouts};
+use super::dimensions;
 use super::error::Problem;
 use super::identity;
 use super::request::http_request;
@@ -249,11 +251,13 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
         _ if url.is_none() || scenario.presents() => AuthMode::Mutual,
         _ => AuthMode::Server,
     };
-    let cells = scenario.matrix.cells(
-        default_auth,
-        &scenario.identities,
-        &resumption::shares(scenario),
-    );
+    let cells = scenario.matrix.cells(&Common {
+        auth: default_auth,
+        identities: &scenario.identities,
+        resumed: &resumption::shares(scenario),
+        provider: scenario.tls.provider.unwrap_or_default(),
+        minted: url.is_none().then(|| dimensions::minted(scenario)),
+    });
     let mutual = cells.iter().any(|c| c.auth == AuthMode::Mutual);
     let any_tls = cells.iter().any(|c| c.auth != AuthMode::None);
     let tls = &scenario.tls;
@@ -322,6 +326,7 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
             "write https:// or tls://, or auth = [\"none\"]",
         ));
     }
+    dimensions::check(scenario, any_tls)?;
     identity::check(scenario, mutual)?;
     resumption::check(scenario, &cells)?;
     Ok(cells)

@@ -7,10 +7,12 @@ mod audit;
 mod cells;
 mod check;
 mod check_load;
+mod dimensions;
 mod error;
 mod expect;
 mod fault;
 mod identity;
+mod key;
 mod model;
 mod profile;
 mod provider;
@@ -19,16 +21,18 @@ mod resumption;
 mod url;
 
 pub use audit::Audit;
-pub use cells::{Cell, trial_order};
+pub use cells::{Cell, canonical_group, trial_order};
 pub use check::{Checked, LoadModel, ProtocolPlan, Stop, TargetPlan};
+pub use dimensions::MOST_INTERMEDIATES;
 pub use error::ScenarioError;
 pub use expect::Expect;
 pub use fault::IdentityFault;
 pub use identity::IdentitySection;
+pub use key::{EndKeys, KeyAlgorithm, UnknownKey};
 pub use model::{
-    Arrivals, AuthMode, EmbeddedTarget, Header, IdentityFiles, KeyName, LoadSection, Matrix,
-    ProtocolKind, ProtocolSection, Scenario, StageSection, TargetSection, TicketMode, Timeouts,
-    TlsSection, TlsVersion, TrialSection, WorkerSection,
+    Arrivals, AuthMode, EmbeddedTarget, Header, IdentityFiles, LoadSection, Matrix, ProtocolKind,
+    ProtocolSection, Scenario, StageSection, TargetSection, TicketMode, Timeouts, TlsSection,
+    TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
 pub use provider::{ProviderName, UnknownProvider};

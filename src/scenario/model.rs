@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Expect, IdentityFault, IdentitySection, ProviderName, ResumptionSection};
+use super::{EndKeys, Expect, IdentityFault, IdentitySection, ProviderName, ResumptionSection};
 use crate::units::{ByteSize, Rate, Ratio, Span};
 
 /// A whole scenario.
@@ -144,8 +144,12 @@ pub struct EmbeddedTarget {
     /// Cores to pin them to; chosen apart from the workers' if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<String>,
-    /// Key algorithm of the minted certificates: p256, p384, rsa2048, rsa3072 or ed25519.
-    pub key: KeyName,
+    /// Key algorithm of the minted certificates, or `server+client`; p256 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<EndKeys>,
+    /// Intermediates between the root and each end's certificate; 1 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<u8>,
     /// Where its cryptography comes from; aws-lc-rs if left out, whatever the client's is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderName>,
@@ -162,18 +166,14 @@ impl Default for EmbeddedTarget {
         Self {
             threads: 1,
             cores: None,
-            key: KeyName("p256".to_owned()),
+            key: None,
+            chain: None,
             provider: None,
             tickets: None,
             ticket_count: None,
         }
     }
 }
-
-/// The name of a key algorithm, resolved where certificates are minted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct KeyName(pub String);
 
 /// What the embedded target offers for resumption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -407,6 +407,18 @@ pub struct Matrix {
     pub auth: Vec<AuthMode>,
     /// TLS versions, a cell each; if left out one cell offers both.
     pub tls: Vec<TlsVersion>,
+    /// Providers of the client's cryptography, a cell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub provider: Vec<ProviderName>,
+    /// Key algorithms of the embedded target's certificates on both sides, a cell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub key: Vec<EndKeys>,
+    /// Key exchange groups, a cell each, in which no other is offered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub group: Vec<String>,
+    /// Numbers of intermediates in the embedded target's chains, a cell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<u8>,
     /// Shares of sessions that are resumed, a cell each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Ratio>,

@@ -10,6 +10,8 @@ use crate::text::escape_untrusted;
 /// What one handshake negotiated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Observed {
+    /// The provider of our cryptography, by its name.
+    pub provider: &'static str,
     /// Protocol version, e.g. 0x0304.
     pub version: u16,
     /// Cipher suite.

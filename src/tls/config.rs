@@ -13,13 +13,13 @@ use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore, SupportedProtocolVersion};
 
 use super::Fault;
-use super::names::{cipher_suite_name, group_name};
 use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
 use super::resume::{SessionStore, TicketUse};
+use super::scheme::one_scheme;
 use super::short_rsa;
-use crate::crypto::{self, ProviderError};
+use crate::crypto::{self, ProviderError, cipher_suite_name, group_name};
 use crate::pki::Identity;
-use crate::scenario::{ProviderName, TlsVersion};
+use crate::scenario::{ProviderName, TlsVersion, canonical_group};
 
 /// Groups offered unless others are asked for: X25519 first, so that every provider and server
 /// compares on the same one. The curves of ECDSA certificates follow, since a TLS 1.2 server may
@@ -143,6 +143,7 @@ pub(super) struct Begun {
 pub struct ClientTls {
     pub(super) config: Arc<ClientConfig>,
     pub(super) server_name: ServerName<'static>,
+    pub(super) provider: ProviderName,
     resuming: Option<Resuming>,
 }
 
@@ -249,6 +250,7 @@ impl ClientTls {
         let mut tls = Self {
             config: Arc::new(config),
             server_name,
+            provider: spec.provider,
             resuming: None,
         };
         if let Some(store) = store {
@@ -347,13 +349,17 @@ pub(super) fn provider(
     Ok(provider)
 }
 
-/// Accepts the names OpenSSL users know beside the registry's.
-fn canonical_group(name: &str) -> String {
-    match name.to_lowercase().as_str() {
-        "p256" | "p-256" | "prime256v1" => "secp256r1".to_owned(),
-        "p384" | "p-384" => "secp384r1".to_owned(),
-        other => other.to_owned(),
-    }
+/// Whether a provider has every one of these groups and suites.
+///
+/// # Errors
+///
+/// Fails if it cannot be used, or with the first name that it does not have.
+pub fn check_offer(
+    name: ProviderName,
+    groups: &[String],
+    suites: &[String],
+) -> Result<(), TlsConfigError> {
+    provider(name, groups, suites).map(drop)
 }
 
 /// The versions for rustls's builder.
@@ -418,7 +424,7 @@ pub(super) fn certified(
         Ok(key) => key,
         Err(error) => short_rsa::signing_key(&identity.key).ok_or_else(|| bad(error))?,
     };
-    let certified = CertifiedKey::new(identity.chain.clone(), key);
+    let certified = CertifiedKey::new(identity.chain.clone(), one_scheme(key));
     match certified.keys_match() {
         // A critical extension that rustls does not know keeps it from reading the certificate, but
         // not from sending it; that the pair matches is known since it was loaded or minted.

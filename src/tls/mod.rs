@@ -10,11 +10,11 @@ mod config;
 mod confirm;
 mod early;
 mod fault;
-mod names;
 mod observe;
 mod plain;
 mod quota;
 mod resume;
+mod scheme;
 mod server;
 mod server_sessions;
 mod session;
@@ -22,12 +22,16 @@ mod short_rsa;
 mod stream;
 mod switching;
 
+#[cfg(test)]
+mod provider_tests;
+
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::{classify_connect, classify_fault};
-pub use config::{ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError};
+pub use config::{
+    ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError, check_offer,
+};
 pub use confirm::{Failure, confirm_by_close, explain, failure, timed_out};
 pub use fault::Fault;
-pub use names::{cipher_suite_name, group_name, scheme_name, version_name};
 pub use plain::PlainStream;
 pub use quota::Flood;
 pub use resume::{SessionStore, StoreCounts, TicketUse};
@@ -35,3 +39,5 @@ pub use server::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply
 pub use session::{Bytes, Marks, SessionStream};
 pub use stream::{ClientStream, TlsStream};
 pub use switching::IdentitySwitch;
+
+pub use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};

@@ -17,6 +17,8 @@ use rustls::{DigitallySignedStruct, SignatureScheme};
 /// What the callbacks saw of one session.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Captured {
+    /// The provider of the configuration that the session was begun with; empty for a server's.
+    pub provider: &'static str,
     /// The server sent a `CertificateRequest`.
     pub requested: bool,
     /// Scheme of our answer to it, zero if we answered without a certificate.
@@ -27,10 +29,21 @@ pub(super) struct Captured {
 
 thread_local! {
     static CURRENT: Cell<Captured> = const { Cell::new(Captured {
+        provider: "",
         requested: false,
         client_scheme: 0,
         server_scheme: 0,
     }) };
+}
+
+impl Captured {
+    /// Of a client's session that has not begun.
+    pub fn of(provider: &'static str) -> Self {
+        Self {
+            provider,
+            ..Self::default()
+        }
+    }
 }
 
 /// Runs `drive` with `captured` as the current session.

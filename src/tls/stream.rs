@@ -82,6 +82,7 @@ impl TlsStream<ClientConnection> {
     pub fn resuming(io: TcpStream, tls: &ClientTls, planned: bool) -> Result<Self, Fault> {
         let begun = tls.begin(planned)?;
         Ok(Self {
+            captured: Captured::of(tls.provider.as_str()),
             tickets: |conn| conn.tls13_tickets_received(),
             wish: Wish {
                 planned,
@@ -402,6 +403,7 @@ impl SessionStream for TlsStream<ClientConnection> {
 
     fn observed(&self) -> Option<Observed> {
         Some(Observed {
+            provider: self.captured.provider,
             version: self.conn.protocol_version()?.into(),
             suite: self.conn.negotiated_cipher_suite()?.suite().into(),
             group: self

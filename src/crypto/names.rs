@@ -48,6 +48,10 @@ pub fn scheme_name(code: u16) -> String {
         0x0809 => "rsa_pss_pss_sha256",
         0x080a => "rsa_pss_pss_sha384",
         0x080b => "rsa_pss_pss_sha512",
+        // draft-ietf-tls-mldsa
+        0x0904 => "mldsa44",
+        0x0905 => "mldsa65",
+        0x0906 => "mldsa87",
         0x081a => "ecdsa_brainpoolP256r1tls13_sha256",
         0x081b => "ecdsa_brainpoolP384r1tls13_sha384",
         0x081c => "ecdsa_brainpoolP512r1tls13_sha512",

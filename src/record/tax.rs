@@ -1,0 +1,317 @@
+//! Cell against cell, round by round, since trials of one round ran next to each other: what mutual
+//! authentication costs, what resumption saves, and what another provider, key, group or chain costs.
+
+use super::{CellRecord, KindRecord, RunRecord, TrialRecord};
+use crate::scenario::{AuthMode, Cell};
+use crate::stats::{HistogramError, Metric, Spread};
+use crate::units::Ratio;
+
+/// One metric of one cell against another's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaxRow {
+    /// What is compared.
+    pub metric: String,
+    /// Its unit.
+    pub unit: &'static str,
+    /// The cell's value per trial.
+    pub cell: Spread,
+    /// The base cell's value per trial.
+    pub base: Spread,
+    /// Cell minus base, round by round.
+    pub difference: Spread,
+    /// Cell over base, round by round; `None` where the base is zero.
+    pub ratio: Option<Spread>,
+}
+
+/// What two cells are held against each other for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// What mutual authentication costs, all else being equal.
+    MutualTax,
+    /// What resumption saves, all else being equal.
+    Resumption,
+}
+
+/// What one cell costs against another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tax {
+    /// What the two differ in.
+    pub question: Question,
+    /// The cell.
+    pub cell: String,
+    /// What it is held against.
+    pub base: String,
+    /// By metric.
+    pub rows: Vec<TaxRow>,
+}
+
+/// The tax of mutual authentication: every mTLS cell against the TLS cell that is the same otherwise. Then
+/// what resumption saves: every cell with resumed sessions against the one without.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn taxes(record: &RunRecord) -> Result<Vec<Tax>, HistogramError> {
+    let mut taxes = Vec::new();
+    for cell in record.cells.iter().filter(|c| c.is_mutual()) {
+        let server_only = Cell {
+            auth: AuthMode::Server,
+            identities: Vec::new(),
+            server_fault: None,
+            ..cell.cell.clone()
+        };
+        taxes.extend(against(record, cell, Question::MutualTax, &server_only)?);
+    }
+    let resumes = |cell: &Cell| cell.resumed.is_some_and(|share| share > Ratio::ZERO);
+    for cell in record.cells.iter().filter(|c| resumes(&c.cell)) {
+        let full = Cell {
+            resumed: Some(Ratio::ZERO),
+            ..cell.cell.clone()
+        };
+        taxes.extend(against(record, cell, Question::Resumption, &full)?);
+    }
+    Ok(taxes)
+}
+
+/// One cell against the one that is like `base` but for the name; none without a round in which both were
+/// measured.
+fn against(
+    record: &RunRecord,
+    cell: &CellRecord,
+    question: Question,
+    base: &Cell,
+) -> Result<Option<Tax>, HistogramError> {
+    let Some(base) = alike(record, base) else {
+        return Ok(None);
+    };
+    let rows = rows((cell, base), &TAXED)?;
+    Ok((!rows.is_empty()).then(|| Tax {
+        question,
+        cell: cell.cell.name.clone(),
+        base: base.cell.name.clone(),
+        rows,
+    }))
+}
+
+/// The cell of a record that is like this one but for the name.
+fn alike<'a>(record: &'a RunRecord, cell: &Cell) -> Option<&'a CellRecord> {
+    record.cells.iter().find(|other| {
+        let named = Cell {
+            name: other.cell.name.clone(),
+            ..cell.clone()
+        };
+        other.cell == named
+    })
+}
+
+/// What a comparison varies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dimension {
+    /// The client's crypto provider.
+    Provider,
+    /// The key algorithms of both ends.
+    Keys,
+    /// The key exchange group.
+    Group,
+    /// The length of the chains.
+    Chain,
+}
+
+impl Dimension {
+    const ALL: [Self; 4] = [Self::Provider, Self::Keys, Self::Group, Self::Chain];
+
+    /// The value of a cell, as it is written.
+    fn of(self, cell: &Cell) -> Option<String> {
+        match self {
+            Self::Provider => cell.provider.map(|name| name.to_string()),
+            Self::Keys => cell.keys.map(|keys| keys.to_string()),
+            Self::Group => cell.group.clone(),
+            Self::Chain => cell.chain.map(|length| length.to_string()),
+        }
+    }
+
+    /// The same cell with another's value.
+    fn take(self, cell: &Cell, from: &Cell) -> Cell {
+        let mut cell = cell.clone();
+        match self {
+            Self::Provider => cell.provider = from.provider,
+            Self::Keys => cell.keys = from.keys,
+            Self::Group => cell.group.clone_from(&from.group),
+            Self::Chain => cell.chain = from.chain,
+        }
+        cell
+    }
+}
+
+/// Cells that differ in one dimension alone, against those with its first value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contrast {
+    /// What is varied.
+    pub dimension: Dimension,
+    /// Its first value.
+    pub base: String,
+    /// Each base with what is held against it.
+    pub sets: Vec<ContrastSet>,
+}
+
+/// One base cell, and the cells that differ from it in one dimension.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ContrastSet {
+    /// The base cell's name.
+    pub base: String,
+    /// The other cells' names and figures.
+    pub cells: Vec<(String, Vec<TaxRow>)>,
+}
+
+/// Every dimension of which there are several values: its cells against those of the first value. A cell
+/// whose base was not run is left out.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn contrasts(record: &RunRecord) -> Result<Vec<Contrast>, HistogramError> {
+    let mut contrasts = Vec::new();
+    for dimension in Dimension::ALL {
+        let first = (record.cells.iter()).find(|c| dimension.of(&c.cell).is_some());
+        let Some((first, value)) = first.and_then(|c| Some((c, dimension.of(&c.cell)?))) else {
+            continue;
+        };
+        let mut sets: Vec<ContrastSet> = Vec::new();
+        for cell in &record.cells {
+            if dimension.of(&cell.cell).is_none_or(|other| other == value) {
+                continue;
+            }
+            let Some(base) = alike(record, &dimension.take(&cell.cell, &first.cell)) else {
+                continue;
+            };
+            let rows = rows((cell, base), &COMPARED)?;
+            if rows.is_empty() {
+                continue;
+            }
+            let compared = (cell.cell.name.clone(), rows);
+            match sets.iter_mut().find(|set| set.base == base.cell.name) {
+                Some(set) => set.cells.push(compared),
+                None => sets.push(ContrastSet {
+                    base: base.cell.name.clone(),
+                    cells: vec![compared],
+                }),
+            }
+        }
+        if !sets.is_empty() {
+            contrasts.push(Contrast {
+                dimension,
+                base: value,
+                sets,
+            });
+        }
+    }
+    Ok(contrasts)
+}
+
+/// A figure of one trial: name, unit, and how to get it.
+type Figure = (
+    &'static str,
+    &'static str,
+    fn(&TrialRecord) -> Result<Option<f64>, HistogramError>,
+);
+
+/// What the tax and the saving are given in.
+const TAXED: [Figure; 6] = [
+    ("handshake p50", "µs", |t| {
+        quantile_us(t, Metric::Handshake, Q::Median)
+    }),
+    ("confirm p50", "µs", |t| {
+        quantile_us(t, Metric::Confirm, Q::Median)
+    }),
+    CLIENT_CPU,
+    TARGET_CPU,
+    ("bytes out per handshake", "B", |t| {
+        Ok(bytes(t, |k| k.handshake_bytes_out))
+    }),
+    ("bytes in per handshake", "B", |t| {
+        Ok(bytes(t, |k| k.handshake_bytes_in))
+    }),
+];
+
+/// What contrasts are given in.
+const COMPARED: [Figure; 5] = [
+    CLIENT_CPU,
+    TARGET_CPU,
+    ("confirm p50", "µs", |t| {
+        quantile_us(t, Metric::Confirm, Q::Median)
+    }),
+    ("confirm p99", "µs", |t| {
+        quantile_us(t, Metric::Confirm, Q::P99)
+    }),
+    ("handshake bytes", "B", |t| {
+        Ok(bytes(t, |k| k.handshake_bytes_out + k.handshake_bytes_in))
+    }),
+];
+
+const CLIENT_CPU: Figure = ("client CPU per session", "µs", |t| {
+    Ok(t.worker_cpu.us_per_session())
+});
+
+const TARGET_CPU: Figure = ("target CPU per session", "µs", |t| {
+    Ok(t.target_cpu.and_then(|c| c.us_per_session()))
+});
+
+/// A quantile of one trial.
+#[derive(Clone, Copy)]
+enum Q {
+    /// Given whatever the count, because here the trial is the observation.
+    Median,
+    /// Given from 1,000 samples on.
+    P99,
+}
+
+fn quantile_us(trial: &TrialRecord, metric: Metric, q: Q) -> Result<Option<f64>, HistogramError> {
+    let histogram = trial.histogram(metric)?;
+    let ns = match q {
+        Q::Median => histogram.median(),
+        Q::P99 => histogram.quantile(0.99),
+    };
+    Ok(ns.map(|ns| ns as f64 / 1e3))
+}
+
+fn bytes(trial: &TrialRecord, of: fn(&KindRecord) -> u64) -> Option<f64> {
+    let ok = trial.measured.ok_total();
+    (ok > 0).then(|| trial.sum(of) as f64 / ok as f64)
+}
+
+fn rows(
+    pair: (&CellRecord, &CellRecord),
+    figures: &[Figure],
+) -> Result<Vec<TaxRow>, HistogramError> {
+    let mut rows = Vec::new();
+    for figure in figures {
+        rows.extend(row(pair, *figure)?);
+    }
+    Ok(rows)
+}
+
+fn row(
+    (cell, base): (&CellRecord, &CellRecord),
+    (metric, unit, figure): Figure,
+) -> Result<Option<TaxRow>, HistogramError> {
+    let mut pairs = Vec::new();
+    for trial in &cell.trials {
+        if let Some(partner) = base.trials.iter().find(|t| t.round == trial.round)
+            && let (Some(a), Some(b)) = (figure(trial)?, figure(partner)?)
+        {
+            pairs.push((a, b));
+        }
+    }
+    let spread = |of: &dyn Fn(&(f64, f64)) -> f64| Spread::of(pairs.iter().map(of));
+    let row = (|| {
+        Some(TaxRow {
+            metric: metric.to_owned(),
+            unit,
+            cell: spread(&|p| p.0)?,
+            base: spread(&|p| p.1)?,
+            difference: spread(&|p| p.0 - p.1)?,
+            ratio: spread(&|p| p.0 / p.1),
+        })
+    })();
+    Ok(row)
+}
