@@ -3,6 +3,7 @@
 pub mod affinity;
 pub mod audit;
 pub mod clock;
+pub mod crypto;
 pub mod load;
 pub mod pki;
 pub mod probe;

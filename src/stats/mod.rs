@@ -9,11 +9,13 @@ mod cut_off;
 mod early;
 mod histogram;
 mod labels;
+mod ledger;
 mod observed;
 mod outcome;
 mod resumption;
 mod spread;
 mod stalls;
+mod step;
 mod target_counts;
 mod trial;
 
@@ -23,6 +25,10 @@ pub use cut_off::CutOff;
 pub use early::{Early, EarlyCounts};
 pub use histogram::{HistogramError, LatencyHistogram};
 pub use labels::{covers, covers_any};
+pub use ledger::{
+    CryptoOp, Entry, EntryStats, Flight, FlightStats, LedgerStats, LedgersByKind, Passage,
+    SessionLedger, Spent, Work,
+};
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
     CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,
@@ -31,5 +37,6 @@ pub use outcome::{
 pub use resumption::{Offer, ResumptionCounts};
 pub use spread::Spread;
 pub use stalls::{Stalls, Throttled};
+pub use step::{End, Step};
 pub use target_counts::TargetCounts;
 pub use trial::{CpuWindow, KindStats, Metric, Phase, Sample, TimelineRow, TrialStats};
