@@ -2,4 +2,4 @@
 
 mod metered;
 
-pub use metered::{Ledger, Metered, attributed, enter, metered, note, span_cost};
+pub use metered::{Ledger, Metering, SWITCH, attributed, enter, note, span_cost};

@@ -119,6 +119,7 @@ pub fn prepare(checked: Checked) -> Result<Prepared, RunError> {
     let plan = LoadPlan {
         cells: sites.cells,
         worker_cores: cores.workers,
+        metered: false,
         sources: LoadPlan::loopback_sources(&targets, preflight.sources),
         checked,
     };

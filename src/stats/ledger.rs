@@ -245,6 +245,13 @@ pub struct LedgerStats {
 /// Ledgers by kind of session.
 pub type LedgersByKind = BTreeMap<OkKind, LedgerStats>;
 
+/// Adds the ledgers of another worker or thread.
+pub fn merge_ledgers(mine: &mut LedgersByKind, theirs: &LedgersByKind) {
+    for (kind, stats) in theirs {
+        mine.entry(*kind).or_default().merge(stats);
+    }
+}
+
 impl LedgerStats {
     /// Adds one session.
     pub fn add(&mut self, ledger: &SessionLedger) {

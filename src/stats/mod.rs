@@ -27,7 +27,7 @@ pub use histogram::{HistogramError, LatencyHistogram};
 pub use labels::{covers, covers_any};
 pub use ledger::{
     CryptoOp, Entry, EntryStats, Flight, FlightStats, LedgerStats, LedgersByKind, Passage,
-    SessionLedger, Spent, Work,
+    SessionLedger, Spent, Work, merge_ledgers,
 };
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{

@@ -17,6 +17,7 @@ use super::names::{cipher_suite_name, group_name};
 use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
 use super::resume::{SessionStore, TicketUse};
 use super::short_rsa;
+use crate::crypto::{Ledger, Metering};
 use crate::pki::Identity;
 use crate::scenario::TlsVersion;
 
@@ -138,6 +139,8 @@ pub struct ClientTls {
     pub(super) config: Arc<ClientConfig>,
     pub(super) server_name: ServerName<'static>,
     resuming: Option<Resuming>,
+    /// Whether its cryptography is metered.
+    metered: bool,
 }
 
 impl ClientTls {
@@ -148,15 +151,33 @@ impl ClientTls {
     /// Fails where names are unknown, parameters leave nothing to offer, or key or roots are
     /// unusable.
     pub fn new(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
-        let provider = Arc::new(provider(spec.groups, spec.suites)?);
-        let verifier = verifier(spec.roots, spec.crls, &provider)?;
+        Self::build(spec, Metering::default())
+    }
+
+    /// Builds the configuration with a metered provider: its sessions keep a ledger.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::new`] does.
+    pub fn metered(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
+        Self::build(spec, Metering::On)
+    }
+
+    fn build(spec: &ClientTlsSpec<'_>, metering: Metering) -> Result<Self, TlsConfigError> {
+        let provider = Arc::new(provider(spec, metering)?);
+        let verifier = verifier(spec.roots, spec.crls, &provider, metering)?;
         let key = spec
             .identity
             .map(|identity| certified(identity, &provider))
             .transpose()?;
         let verifier = Arc::new(ObservingVerifier(verifier));
         let resolver = Arc::new(ObservingResolver::new(key));
-        Self::assemble(spec, provider, verifier, resolver)
+        Self::assemble(spec, (provider, metering), verifier, resolver)
+    }
+
+    /// An empty ledger for a session, if the configuration is metered.
+    pub fn ledger(&self) -> Option<Box<Ledger>> {
+        self.metered.then(Ledger::client)
     }
 
     /// Begins a session with a full handshake, which the caller drives in memory.
@@ -226,7 +247,7 @@ impl ClientTls {
     /// caller's choice; everything else is the same for all.
     pub(super) fn assemble(
         spec: &ClientTlsSpec<'_>,
-        provider: Arc<CryptoProvider>,
+        (provider, metering): (Arc<CryptoProvider>, Metering),
         verifier: Arc<dyn ServerCertVerifier>,
         resolver: Arc<dyn ResolvesClientCert>,
     ) -> Result<Self, TlsConfigError> {
@@ -244,6 +265,7 @@ impl ClientTls {
             config: Arc::new(config),
             server_name,
             resuming: None,
+            metered: metering == Metering::On,
         };
         if let Some(store) = store {
             let full_hello = tls.full_hello().map_err(TlsConfigError::NothingLeft)?;
@@ -288,9 +310,10 @@ fn resume(config: &mut ClientConfig, spec: ResumptionSpec) -> Arc<SessionStore> 
 
 /// The default provider with groups and suites pinned as asked, in the order asked.
 pub(super) fn provider(
-    groups: &[String],
-    suites: &[String],
+    spec: &ClientTlsSpec<'_>,
+    metering: Metering,
 ) -> Result<CryptoProvider, TlsConfigError> {
+    let ClientTlsSpec { groups, suites, .. } = spec;
     let mut provider = aws_lc_rs::default_provider();
     let known = aws_lc_rs::ALL_KX_GROUPS;
     let default = DEFAULT_GROUPS.map(str::to_owned);
@@ -334,7 +357,7 @@ pub(super) fn provider(
             })
             .collect::<Result<_, _>>()?;
     }
-    Ok(provider)
+    Ok(metering.provider(provider))
 }
 
 /// Accepts the names OpenSSL users know beside the registry's.
@@ -376,6 +399,7 @@ pub(super) fn verifier(
     roots: Option<&[CertificateDer<'static>]>,
     crls: &[CertificateRevocationListDer<'static>],
     provider: &Arc<CryptoProvider>,
+    metering: Metering,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
     let Some(roots) = roots else {
         return Ok(Arc::new(ChainBlindVerifier(
@@ -389,7 +413,7 @@ pub(super) fn verifier(
         .enforce_revocation_expiration()
         .build()
         .map_err(|e| TlsConfigError::Verifier(e.to_string()))?;
-    Ok(verifier)
+    Ok(metering.server_verifier(verifier))
 }
 
 /// An identity's chain with its key loaded into the provider.

@@ -6,6 +6,7 @@
 mod adapter;
 mod capture;
 mod classify;
+mod client;
 mod config;
 mod confirm;
 mod early;
@@ -24,6 +25,7 @@ mod switching;
 
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::{classify_connect, classify_fault};
+pub use client::ClientStream;
 pub use config::{ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError};
 pub use confirm::{Failure, confirm_by_close, explain, failure, timed_out};
 pub use fault::Fault;
@@ -33,5 +35,5 @@ pub use quota::Flood;
 pub use resume::{SessionStore, StoreCounts, TicketUse};
 pub use server::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
 pub use session::{Bytes, Marks, SessionStream};
-pub use stream::{ClientStream, TlsStream};
+pub use stream::TlsStream;
 pub use switching::IdentitySwitch;

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use super::config::{TlsConfigError, certified, protocol_versions, root_store};
 use super::server_sessions::ServerSessions;
 use super::{Fault, TlsStream};
+use crate::crypto::{Ledger, Metering};
 use crate::pki::Identity;
 use crate::scenario::{TicketMode, TlsVersion};
 
@@ -59,6 +60,8 @@ pub struct ServerTlsSpec<'a> {
 #[derive(Debug, Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    /// Whether its cryptography is metered.
+    metered: bool,
 }
 
 /// How much a server offers for resumption, where it does.
@@ -105,9 +108,29 @@ impl ServerTls {
         spec: &ServerTlsSpec<'_>,
         supply: TicketSupply,
     ) -> Result<Self, TlsConfigError> {
+        Self::build(spec, supply, Metering::default())
+    }
+
+    /// Builds the configuration with a metered provider: its sessions keep a ledger.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::new`] does.
+    pub fn metered(
+        spec: &ServerTlsSpec<'_>,
+        supply: TicketSupply,
+    ) -> Result<Self, TlsConfigError> {
+        Self::build(spec, supply, Metering::On)
+    }
+
+    fn build(
+        spec: &ServerTlsSpec<'_>,
+        supply: TicketSupply,
+        metering: Metering,
+    ) -> Result<Self, TlsConfigError> {
         let mut provider = aws_lc_rs::default_provider();
         provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS.to_vec();
-        let provider = Arc::new(provider);
+        let provider = Arc::new(metering.provider(provider));
         let key = certified(spec.identity, &provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&protocol_versions(spec.versions))
@@ -124,14 +147,13 @@ impl ServerTls {
             |e: rustls::server::VerifierBuilderError| TlsConfigError::Verifier(e.to_string());
         let builder = match &spec.auth {
             ServerAuth::Off => builder.with_no_client_auth(),
-            ServerAuth::Optional(trust) => builder.with_client_cert_verifier(
-                verifier(trust)?
-                    .allow_unauthenticated()
-                    .build()
-                    .map_err(failed)?,
-            ),
+            ServerAuth::Optional(trust) => {
+                let verifier = verifier(trust)?.allow_unauthenticated().build();
+                builder.with_client_cert_verifier(metering.client_verifier(verifier.map_err(failed)?))
+            }
             ServerAuth::Required(trust) => {
-                builder.with_client_cert_verifier(verifier(trust)?.build().map_err(failed)?)
+                let verifier = verifier(trust)?.build().map_err(failed)?;
+                builder.with_client_cert_verifier(metering.client_verifier(verifier))
             }
         };
         let mut config =
@@ -149,8 +171,8 @@ impl ServerTls {
                 config.max_tls13_tickets = 0;
             }
             TicketMode::Stateless => {
-                config.ticketer =
-                    aws_lc_rs::Ticketer::new().map_err(TlsConfigError::NothingLeft)?;
+                let ticketer = aws_lc_rs::Ticketer::new().map_err(TlsConfigError::NothingLeft)?;
+                config.ticketer = metering.ticketer(ticketer);
             }
             TicketMode::Stateful => {
                 config.session_storage = Arc::new(ServerSessions::new(supply.cached));
@@ -158,6 +180,7 @@ impl ServerTls {
         }
         Ok(Self {
             config: Arc::new(config),
+            metered: metering == Metering::On,
         })
     }
 
@@ -170,12 +193,17 @@ impl ServerTls {
         ServerConnection::new(Arc::clone(&self.config)).map_err(Fault::Tls)
     }
 
+    /// An empty ledger for a session, if the configuration is metered.
+    pub fn ledger(&self) -> Option<Box<Ledger>> {
+        self.metered.then(Ledger::server)
+    }
+
     /// Starts a server session on an accepted socket.
     ///
     /// # Errors
     ///
     /// Fails as [`Self::connection`] does.
     pub fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
-        Ok(TlsStream::server(io, self.connection()?))
+        TlsStream::server(io, || self.connection(), self.ledger())
     }
 }

@@ -17,14 +17,7 @@ const TICKET: &str = "ticket";
 
 /// Meters a callback of a configuration that has a metered provider.
 #[derive(Debug)]
-pub struct Metered<T: ?Sized>(Arc<T>);
-
-impl<T: ?Sized> Metered<T> {
-    /// Decorates it.
-    pub fn new(inner: Arc<T>) -> Arc<Self> {
-        Arc::new(Self(inner))
-    }
-}
+pub(super) struct Metered<T: ?Sized>(pub Arc<T>);
 
 impl ServerCertVerifier for Metered<dyn ServerCertVerifier> {
     fn verify_server_cert(

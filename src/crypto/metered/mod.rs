@@ -13,27 +13,93 @@ mod suite;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{
     CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, SupportedKxGroup,
     WebPkiSupportedAlgorithms,
 };
 use rustls::pki_types::SignatureVerificationAlgorithm;
+use rustls::server::ProducesTickets;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{SignatureScheme, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
 use crate::stats::{CryptoOp, Work};
 
-pub use callbacks::Metered;
 pub use ledger::{Ledger, attributed, enter, note, span_cost};
 
+use callbacks::Metered;
 use ledger::Entered;
+
+/// The environment variable that meters every session of the process if it is `1`, so that the tests can
+/// be run so. The result says so, as headline figures are not to be taken with it.
+pub const SWITCH: &str = "SHAKEDOWN_METERED";
+
+/// Whether a configuration's cryptography is metered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metering {
+    /// It is as the provider made it.
+    Off,
+    /// Its sessions keep a ledger.
+    On,
+}
+
+impl Default for Metering {
+    /// Off, unless [`SWITCH`] is set.
+    fn default() -> Self {
+        static SWITCHED_ON: LazyLock<bool> =
+            LazyLock::new(|| std::env::var_os(SWITCH).is_some_and(|value| value == "1"));
+        if *SWITCHED_ON { Self::On } else { Self::Off }
+    }
+}
+
+impl Metering {
+    /// A provider, decorated if it is on.
+    #[must_use]
+    pub fn provider(self, provider: CryptoProvider) -> CryptoProvider {
+        match self {
+            Self::Off => provider,
+            Self::On => metered(&provider),
+        }
+    }
+
+    /// What verifies servers, decorated if it is on.
+    pub fn server_verifier(
+        self,
+        verifier: Arc<dyn ServerCertVerifier>,
+    ) -> Arc<dyn ServerCertVerifier> {
+        match self {
+            Self::Off => verifier,
+            Self::On => Arc::new(Metered(verifier)),
+        }
+    }
+
+    /// What verifies clients, decorated if it is on.
+    pub fn client_verifier(
+        self,
+        verifier: Arc<dyn ClientCertVerifier>,
+    ) -> Arc<dyn ClientCertVerifier> {
+        match self {
+            Self::Off => verifier,
+            Self::On => Arc::new(Metered(verifier)),
+        }
+    }
+
+    /// What makes tickets, decorated if it is on.
+    pub fn ticketer(self, ticketer: Arc<dyn ProducesTickets>) -> Arc<dyn ProducesTickets> {
+        match self {
+            Self::Off => ticketer,
+            Self::On => Arc::new(Metered(ticketer)),
+        }
+    }
+}
 
 /// The same provider with every operation metered.
 ///
 /// rustls wants groups, suites and algorithms that live for ever. Each is decorated once per process,
 /// however many configurations are made from it, so what is leaked does not grow.
-pub fn metered(provider: &CryptoProvider) -> CryptoProvider {
+fn metered(provider: &CryptoProvider) -> CryptoProvider {
     CryptoProvider {
         cipher_suites: provider.cipher_suites.iter().map(|s| suite(*s)).collect(),
         kx_groups: provider.kx_groups.iter().map(|g| group(*g)).collect(),
@@ -89,10 +155,6 @@ fn label(name: &str) -> &'static str {
 
 /// Whether two references are to the same object of the same type. Objects without size may share an
 /// address, so the type counts.
-#[expect(
-    ambiguous_wide_pointer_comparisons,
-    reason = "a second decoration of the same object would do no harm"
-)]
 fn same<T: ?Sized>(one: &T, other: &T) -> bool {
     std::ptr::eq(one, other)
 }
