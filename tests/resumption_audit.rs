@@ -21,7 +21,7 @@ use std::process::Output;
 
 use installed::installed;
 use process::{Running, code, run, shakedown, text};
-use server::{haproxy, nginx, openssl};
+use server::{Restarting, haproxy, nginx, openssl};
 
 /// A case with its verdicts in TLS 1.2 and 1.3.
 type Expected = (&'static str, [&'static str; 2]);
@@ -91,6 +91,39 @@ fn the_embedded_target_does_not_look_at_certificates_again() {
             ("ca-changed", ["not-tested"; 2]),
         ];
         check(&output, 99, &expected);
+    }
+}
+
+#[test]
+fn the_embedded_target_forgets_every_session_when_it_is_started_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    certificates(here);
+    for mode in ["stateless", "stateful"] {
+        let target = Restarting::start(here, &format!("--tickets {mode}"));
+        let rotate = target.again("");
+        let revoke = target.again("--crlfile pki/crl.pem");
+        let distrust = format!(
+            "cp {0}/other/ca.pem {0}/trusted.pem && {rotate}",
+            here.display()
+        );
+        let flags = [
+            ["--rotate", &rotate],
+            ["--revoke", &revoke],
+            ["--change-ca", &distrust],
+        ];
+        let expected = [
+            ("control", ["resumable"; 2]),
+            ("expired", ["resumes"; 2]),
+            ("keys-rotated", ["safe"; 2]),
+            ("revoked", ["safe"; 2]),
+            ("ca-changed", ["safe"; 2]),
+        ];
+        check(
+            &audit(here, target.port(), flags.as_flattened()),
+            99,
+            &expected,
+        );
     }
 }
 
@@ -215,25 +248,72 @@ fn nginx_with_a_shared_cache() {
     );
 }
 
-#[test]
-fn haproxy_does_not_look_again_either() {
+/// Audits haproxy with these settings on its line of TLS; its commands change the configuration and have
+/// the master replace its worker.
+fn audit_haproxy(options: &str, expected: &[Expected]) {
     if !installed("haproxy") {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path();
     certificates(here);
-    let server = haproxy(here, "");
+    // Three keys of 48 bytes: the one before, the one in use, the next (base64).
+    let keys = [["k"; 64].concat(), ["l"; 64].concat(), ["m"; 64].concat()];
+    std::fs::write(here.join("ticket-keys"), keys.join("\n") + "\n").unwrap();
+    let dir = here.display();
+    let server = haproxy(
+        here,
+        &options.replace("KEYS", &format!("{dir}/ticket-keys")),
+    );
+    let reload = format!("kill -s USR2 $(cat {dir}/haproxy.pid) && sleep 1");
+    let revoke = format!(
+        "sed -i 's|verify required|& crl-file {dir}/pki/crl.pem|' {dir}/haproxy.cfg && {reload}"
+    );
+    let distrust = format!(
+        "sed -i 's| crl-file [^ ]*||' {dir}/haproxy.cfg && \
+         cp {dir}/other/ca.pem {dir}/trusted.pem && {reload}"
+    );
+    let flags = [
+        ["--other-host", "other.test"],
+        ["--revoke", &revoke],
+        ["--rotate", &reload],
+        ["--change-ca", &distrust],
+    ];
+    check(
+        &audit(here, server.port, flags.as_flattened()),
+        99,
+        expected,
+    );
+}
+
+#[test]
+fn haproxy_with_keys_of_each_worker() {
     let expected = [
         ("control", ["resumable"; 2]),
         ("other-identity", ["as-the-ticket"; 2]),
+        // One line of TLS with one certificate for both names: it has no rules for the second to apply.
+        ("other-host", ["resumes"; 2]),
         ("expired", ["resumes"; 2]),
+        // A new worker has new keys and an empty cache.
+        ("keys-rotated", ["safe"; 2]),
+        ("revoked", ["safe"; 2]),
+        ("ca-changed", ["safe"; 2]),
     ];
-    check(
-        &audit(here, server.port, &["--other-host", "other.test"]),
-        99,
-        &expected,
-    );
+    audit_haproxy("", &expected);
+}
+
+#[test]
+fn haproxy_with_keys_from_a_file() {
+    let expected = [
+        ("control", ["resumable"; 2]),
+        ("other-host", ["resumes"; 2]),
+        ("expired", ["resumes"; 2]),
+        // The same keys are read again, and nothing else in a ticket is looked at.
+        ("keys-rotated", ["resumes"; 2]),
+        ("revoked", ["resumes"; 2]),
+        ("ca-changed", ["resumes"; 2]),
+    ];
+    audit_haproxy("tls-ticket-keys KEYS", &expected);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::process::Running;
+use super::process::{Running, shakedown};
 
 /// A running server; it is told to end, and then waited for, since its workers outlive a killed master.
 pub struct Server {
@@ -88,23 +88,70 @@ pub fn nginx(here: &Path, sessions: &str) -> Server {
     start(command, port)
 }
 
-/// haproxy on the certificates of `pki`, with `options` on its line of TLS.
+/// haproxy on the certificates of `pki`, with `options` on its line of TLS; a master with a worker, which
+/// SIGUSR2 to the master replaces. It trusts `trusted.pem`, at first the authority of `pki`.
 pub fn haproxy(here: &Path, options: &str) -> Server {
     let port = free_port();
     let dir = here.display();
     let pem = ["server.pem", "server.key"].map(|f| fs::read(here.join("pki").join(f)).unwrap());
     fs::write(here.join("haproxy.pem"), pem.concat()).unwrap();
+    fs::copy(here.join("pki/ca.pem"), here.join("trusted.pem")).unwrap();
     let text = format!(
         "global\n  nbthread 1\n  noreuseport\n  tune.ssl.default-dh-param 2048\n\
          defaults\n  mode http\n  timeout client 30s\n\
-         frontend mtls\n  bind 127.0.0.1:{port} ssl crt {dir}/haproxy.pem ca-file {dir}/pki/ca.pem \
-         verify required ssl-min-ver TLSv1.2 {options}\n\
-         \x20 http-request return status 200 content-type text/plain string ok\n"
+         frontend mtls\n  http-request return status 200 content-type text/plain string ok\n\
+         \x20 bind 127.0.0.1:{port} ssl crt {dir}/haproxy.pem ca-file {dir}/trusted.pem \
+         verify required ssl-min-ver TLSv1.2 {options}\n"
     );
     fs::write(here.join("haproxy.cfg"), text).unwrap();
     let mut command = Command::new("haproxy");
-    command.arg("-db").arg("-f").arg(here.join("haproxy.cfg"));
+    command.args(["-W", "-p"]).arg(here.join("haproxy.pid"));
+    command.arg("-f").arg(here.join("haproxy.cfg"));
     start(command, port)
+}
+
+/// The embedded target on the certificates of `pki`, trusting `trusted.pem`; whenever it ends it is
+/// started again with what `target.flags` says then.
+pub struct Restarting {
+    server: Server,
+    dir: PathBuf,
+}
+
+impl Restarting {
+    pub fn start(here: &Path, flags: &str) -> Self {
+        let port = free_port();
+        fs::copy(here.join("pki/ca.pem"), here.join("trusted.pem")).unwrap();
+        let files = "--cert pki/server.pem --key pki/server.key --client-ca trusted.pem";
+        let flags = format!("--listen 127.0.0.1:{port} {files} {flags}");
+        fs::write(here.join("target.flags"), flags).unwrap();
+        let mut shell = Command::new("sh");
+        let again = "while [ -e target.flags ]; do \
+                     \"$0\" serve $(cat target.flags) & echo $! > target.pid; wait $!; done";
+        shell.args(["-c", again]).arg(shakedown(here).get_program());
+        shell.current_dir(here);
+        Self {
+            server: start(shell, port),
+            dir: here.to_owned(),
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.server.port
+    }
+
+    /// The command that starts it again with `more` flags.
+    pub fn again(&self, more: &str) -> String {
+        let dir = self.dir.display();
+        format!("printf ' {more}' >> {dir}/target.flags && kill $(cat {dir}/target.pid) && sleep 1")
+    }
+}
+
+impl Drop for Restarting {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.dir.join("target.flags"));
+        let pid = fs::read_to_string(self.dir.join("target.pid")).unwrap_or_default();
+        let _ = Command::new("kill").arg(pid.trim()).status();
+    }
 }
 
 /// `openssl s_server` with two names, which share their ticket keys.
