@@ -4,16 +4,23 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-/// Crates whose version belongs into every result file.
-const CRATES: [&str; 8] = [
-    "aws-lc-rs",
-    "aws-lc-sys",
-    "hdrhistogram",
-    "rcgen",
-    "rustls",
-    "rustls-webpki",
-    "tokio",
-    "httparse",
+/// Crates whose version belongs into every result file, and the feature without which they are not built.
+const CRATES: [(&str, Option<&str>); 15] = [
+    ("aws-lc-fips-sys", Some("FIPS")),
+    ("aws-lc-rs", None),
+    ("aws-lc-sys", None),
+    ("boring-rustls-provider", Some("BORING")),
+    ("graviola", Some("GRAVIOLA")),
+    ("hdrhistogram", None),
+    ("httparse", None),
+    ("rcgen", None),
+    ("ring", None),
+    ("rustls", None),
+    ("rustls-graviola", Some("GRAVIOLA")),
+    ("rustls-openssl", Some("OPENSSL")),
+    ("rustls-rustcrypto", Some("RUSTCRYPTO")),
+    ("rustls-webpki", None),
+    ("tokio", None),
 ];
 
 fn main() {
@@ -52,16 +59,21 @@ fn revision() -> String {
     }
 }
 
-/// `name=version` of each of [`CRATES`] in `Cargo.lock`.
+/// `name=version` of each of [`CRATES`] that is built, from `Cargo.lock`.
 fn crates() -> String {
     let lock = fs::read_to_string("Cargo.lock").unwrap_or_default();
+    let built = |feature: &Option<&str>| {
+        feature.is_none_or(|name| env::var_os(format!("CARGO_FEATURE_{name}")).is_some())
+    };
     let mut found = Vec::new();
     let mut name = "";
     for line in lock.lines() {
         if let Some(rest) = line.strip_prefix("name = ") {
             name = rest.trim_matches('"');
         } else if let Some(rest) = line.strip_prefix("version = ")
-            && CRATES.contains(&name)
+            && CRATES
+                .iter()
+                .any(|(known, feature)| *known == name && built(feature))
         {
             found.push(format!("{name}={}", rest.trim_matches('"')));
         }

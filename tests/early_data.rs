@@ -18,7 +18,7 @@ use common::{against, only, pki_in, reasons, run, scenario};
 use server::{Server, Tickets};
 use shakedown::record::{RunRecord, TrialRecord};
 use shakedown::report::{Style, render};
-use shakedown::scenario::{ProtocolKind, TicketMode, TlsVersion};
+use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion};
 use shakedown::stats::{EarlyCounts, OkKind, ResumptionCounts};
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
 use shakedown::tls::{
@@ -175,6 +175,7 @@ fn tickets_that_allow_for_it_are_not_taken_as_a_wish() {
 fn target_and_client(pki: &shakedown::pki::Pki) -> (Target, ClientTls) {
     let versions = &[TlsVersion::Tls13];
     let spec = ServerTlsSpec {
+        provider: ProviderName::default(),
         versions,
         identity: pki.server(),
         auth: ServerAuth::Off,
@@ -195,6 +196,7 @@ fn target_and_client(pki: &shakedown::pki::Pki) -> (Target, ClientTls) {
         cores: vec![None],
     });
     let client = ClientTls::new(&ClientTlsSpec {
+        provider: ProviderName::default(),
         versions,
         groups: &[],
         suites: &[],

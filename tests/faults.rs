@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use shakedown::pki::{Faults, Identity, Pki, PkiSpec, ShortRsa};
-use shakedown::scenario::{IdentityFault, TicketMode, TlsVersion};
+use shakedown::scenario::{IdentityFault, ProviderName, TicketMode, TlsVersion};
 use shakedown::stats::{FailureClass, Stage};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, ClientTrust, Fault, ServerAuth, ServerTls, ServerTlsSpec, failure,
@@ -36,6 +36,7 @@ fn meet(
 ) -> Option<(FailureClass, String)> {
     let (pki, faults) = &*SET;
     let tls = ServerTls::new(&ServerTlsSpec {
+        provider: ProviderName::default(),
         versions: &[version],
         identity: server,
         auth: ServerAuth::Required(ClientTrust {
@@ -47,6 +48,7 @@ fn meet(
     });
     let mut server = tls.unwrap().connection().unwrap();
     let tls = ClientTls::new(&ClientTlsSpec {
+        provider: ProviderName::default(),
         versions: &[version],
         groups: &[],
         suites: &[],

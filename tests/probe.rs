@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use shakedown::pki::{CertificateDer, Identity, Pki, PkiSpec};
 use shakedown::probe::{ProbePlan, ProbeReport, Status, Verdict, probe, story};
-use shakedown::scenario::{ProtocolKind, ProtocolPlan, Scenario, TicketMode, TlsVersion};
+use shakedown::scenario::{
+    ProtocolKind, ProtocolPlan, ProviderName, Scenario, TicketMode, TlsVersion,
+};
 use shakedown::stats::Proof;
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
 use shakedown::tls::{ServerAuth, ServerTls, ServerTlsSpec};
@@ -34,6 +36,7 @@ fn serve(
     tickets: TicketMode,
 ) -> Target {
     let tls = ServerTls::new(&ServerTlsSpec {
+        provider: ProviderName::default(),
         versions: &BOTH,
         identity,
         auth,

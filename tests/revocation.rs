@@ -21,7 +21,9 @@ use rcgen::{
 use shakedown::pki::{CertificateDer, CertificateRevocationListDer, Identity, Pki, PkiSpec};
 use shakedown::probe::{ProbePlan, ProbeReport, Status, Verdict, probe};
 use shakedown::record::RunRecord;
-use shakedown::scenario::{IdentityFault, ProtocolKind, Scenario, TicketMode, TlsVersion};
+use shakedown::scenario::{
+    IdentityFault, ProtocolKind, ProviderName, Scenario, TicketMode, TlsVersion,
+};
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TlsConfigError,
@@ -31,6 +33,7 @@ use time::{Duration as Days, OffsetDateTime};
 /// A target that presents `identity` and asks for no certificate.
 fn serve(identity: &Identity, protocol: ProtocolKind) -> Target {
     let tls = ServerTls::new(&ServerTlsSpec {
+        provider: ProviderName::default(),
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
         identity,
         auth: ServerAuth::Off,
@@ -218,6 +221,7 @@ fn a_list_that_is_none_is_refused_before_any_session() {
     let pki = Pki::mint(&PkiSpec::default()).unwrap();
     let junk = vec![CertificateRevocationListDer::from(vec![1, 2, 3])];
     let client = ClientTls::new(&ClientTlsSpec {
+        provider: ProviderName::default(),
         versions: &[TlsVersion::Tls13],
         groups: &[],
         suites: &[],
@@ -230,6 +234,7 @@ fn a_list_that_is_none_is_refused_before_any_session() {
     });
     assert!(matches!(client, Err(TlsConfigError::Verifier(_))));
     let server = ServerTls::new(&ServerTlsSpec {
+        provider: ProviderName::default(),
         versions: &[TlsVersion::Tls13],
         identity: pki.server(),
         auth: ServerAuth::Required(ClientTrust {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls::{ConnectionCommon, HandshakeKind, SideData};
 use shakedown::clock::thread_cpu;
 use shakedown::pki::Pki;
-use shakedown::scenario::{TicketMode, TlsVersion};
+use shakedown::scenario::{ProviderName, TicketMode, TlsVersion};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, ResumptionSpec, ServerAuth, ServerTls, ServerTlsSpec, TicketUse,
 };
@@ -61,6 +61,7 @@ impl Pair {
         tickets: TicketMode,
     ) -> Self {
         let client = ClientTls::new(&ClientTlsSpec {
+            provider: ProviderName::default(),
             versions: &[version],
             groups: &[],
             suites: &[],
@@ -73,6 +74,7 @@ impl Pair {
         });
         let roots = pki.roots().to_vec();
         let server = ServerTls::new(&ServerTlsSpec {
+            provider: ProviderName::default(),
             versions: &[version],
             identity: pki.server(),
             auth: if mutual {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::protocol::{self, ProtocolError};
-use shakedown::scenario::{ProtocolPlan, TicketMode, TlsVersion};
+use shakedown::scenario::{ProtocolPlan, ProviderName, TicketMode, TlsVersion};
 use shakedown::stats::{FailureClass, Proof, Stage};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, Failure, ServerAuth, ServerTls, ServerTlsSpec, SessionStream,
@@ -63,6 +63,7 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
     let versions = [TlsVersion::Tls12, TlsVersion::Tls13];
     let server = |version, tickets| {
         ServerTls::new(&ServerTlsSpec {
+            provider: ProviderName::default(),
             versions: &[version],
             identity: pki.server(),
             auth: ServerAuth::Required(pki.roots().to_vec().into()),
@@ -73,6 +74,7 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
     };
     let client = |version, with_certificate: bool| {
         ClientTls::new(&ClientTlsSpec {
+            provider: ProviderName::default(),
             versions: &[version],
             groups: &[],
             suites: &[],

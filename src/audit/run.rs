@@ -337,6 +337,7 @@ fn client(
 ) -> Result<(ClientTls, Option<IdentitySwitch>), TlsConfigError> {
     let home = trial.home;
     let spec = ClientTlsSpec {
+        provider: home.provider,
         versions: &[version],
         groups: &home.groups,
         suites: &home.suites,

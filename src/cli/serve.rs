@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use shakedown::affinity::{available_cores, parse_cores};
 use shakedown::load::Interrupt;
 use shakedown::pki::{Identity, load_crls, load_roots};
-use shakedown::scenario::{ProtocolKind, TicketMode, TlsVersion};
+use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion};
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
 use shakedown::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
 use shakedown::units::format_count;
@@ -67,6 +67,10 @@ pub struct ServeArgs {
     /// ALPN protocols to accept
     #[arg(long, value_name = "PROTO", value_delimiter = ',')]
     alpn: Vec<String>,
+
+    /// Where the cryptography comes from; `shakedown providers` lists what there is
+    #[arg(long, value_name = "NAME", default_value_t)]
+    provider: ProviderName,
 
     /// Threads, each with its own listener
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
@@ -238,6 +242,7 @@ fn tls(args: &ServeArgs) -> anyhow::Result<ServerTls> {
         })
         .collect();
     let spec = ServerTlsSpec {
+        provider: args.provider,
         versions: &versions,
         identity: &identity,
         auth,

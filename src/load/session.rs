@@ -63,9 +63,7 @@ async fn connect(
     let limit = env.timeouts().connect.0;
     let deadline = attempt.started() + limit;
     let mut connecting = pin!(env.connector.connect(env.addr));
-    let connected = poll_fn(|cx| {
-        attributed(ledger, Work::Socket, || connecting.as_mut().poll(cx))
-    });
+    let connected = poll_fn(|cx| attributed(ledger, Work::Socket, || connecting.as_mut().poll(cx)));
     match timeout_at(deadline.into(), connected).await {
         Ok(Ok(io)) => Ok(io),
         Ok(Err(error)) => Err((classify_connect(&error), error.to_string())),

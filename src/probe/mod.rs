@@ -34,7 +34,7 @@ pub use verdict::refuses_client;
 use crate::pki::{
     CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,
 };
-use crate::scenario::{AuthMode, Checked, ProtocolPlan, TargetPlan, TlsVersion};
+use crate::scenario::{AuthMode, Checked, ProtocolPlan, ProviderName, TargetPlan, TlsVersion};
 use crate::tls::{ClientTls, ClientTlsSpec, TlsConfigError};
 
 /// Why there is nothing to probe.
@@ -65,6 +65,8 @@ pub struct ProbePlan {
     pub pinned: Option<IpAddr>,
     /// What is spoken after the handshake.
     pub protocol: ProtocolPlan,
+    /// Where the cryptography comes from.
+    pub provider: ProviderName,
     /// Versions to offer.
     pub versions: Vec<TlsVersion>,
     /// Groups to offer by name; X25519 alone if empty.
@@ -120,6 +122,7 @@ impl ProbePlan {
             port: *port,
             pinned: *pinned,
             protocol: checked.protocol.clone(),
+            provider: tls.provider.unwrap_or_default(),
             versions: cell.versions.clone(),
             groups: tls.groups.clone(),
             suites: tls.suites.clone(),
@@ -141,6 +144,7 @@ impl ProbePlan {
 /// Fails only if the plan's TLS parameters cannot work.
 pub async fn probe(plan: &ProbePlan) -> Result<ProbeReport, ProbeError> {
     let (tls, capture) = ClientTls::capturing(&ClientTlsSpec {
+        provider: plan.provider,
         versions: &plan.versions,
         groups: &plan.groups,
         suites: &plan.suites,

@@ -35,9 +35,6 @@ use target::Embedded;
 
 pub use address::{AddressError, permitted_address};
 
-/// The provider of the client's cryptography.
-const PROVIDER: &str = "aws-lc-rs";
-
 /// A run that could not be prepared or carried through.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -259,7 +256,9 @@ impl Prepared {
             warmup_s: warmup,
             duration_s: duration,
             grace_s: stop.grace.as_secs_f64(),
-            provider: PROVIDER.to_owned(),
+            provider: (checked.scenario.tls.provider)
+                .unwrap_or_default()
+                .to_string(),
             identity: self.identity.clone(),
             server_verified: !checked.scenario.tls.insecure,
             sources: self.plan.sources.iter().map(ToString::to_string).collect(),

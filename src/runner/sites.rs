@@ -146,6 +146,7 @@ impl ClientSide<'_> {
         let tls = &self.checked.scenario.tls;
         let resumption = &self.checked.scenario.resumption;
         let spec = ClientTlsSpec {
+            provider: tls.provider.unwrap_or_default(),
             versions: &cell.versions,
             groups: &tls.groups,
             suites: &tls.suites,

@@ -164,6 +164,7 @@ fn server_tls(
     };
     let marred = (cell.server_fault).and_then(|fault| faults?.server(fault));
     let spec = ServerTlsSpec {
+        provider: settings.provider.unwrap_or_default(),
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
         identity: marred.unwrap_or_else(|| pki.server()),
         auth,

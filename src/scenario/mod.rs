@@ -13,6 +13,7 @@ mod fault;
 mod identity;
 mod model;
 mod profile;
+mod provider;
 mod request;
 mod resumption;
 mod url;
@@ -30,6 +31,7 @@ pub use model::{
     TlsSection, TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
+pub use provider::{ProviderName, UnknownProvider};
 pub use resumption::{ResumptionMode, ResumptionSection};
 
 /// The scenario that `shakedown run` takes without arguments, as shipped in `scenarios/`.

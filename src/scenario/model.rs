@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Expect, IdentityFault, IdentitySection, ResumptionSection};
+use super::{Expect, IdentityFault, IdentitySection, ProviderName, ResumptionSection};
 use crate::units::{ByteSize, Rate, Ratio, Span};
 
 /// A whole scenario.
@@ -146,6 +146,9 @@ pub struct EmbeddedTarget {
     pub cores: Option<String>,
     /// Key algorithm of the minted certificates: p256, p384, rsa2048, rsa3072 or ed25519.
     pub key: KeyName,
+    /// Where its cryptography comes from; aws-lc-rs if left out, whatever the client's is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
     /// What it offers for resumption; what the scenario's `resumption` needs if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tickets: Option<TicketMode>,
@@ -160,6 +163,7 @@ impl Default for EmbeddedTarget {
             threads: 1,
             cores: None,
             key: KeyName("p256".to_owned()),
+            provider: None,
             tickets: None,
             ticket_count: None,
         }
@@ -187,6 +191,9 @@ pub enum TicketMode {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct TlsSection {
+    /// Where the client's cryptography comes from; aws-lc-rs if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderName>,
     /// The CA bundle (PEM or DER) the server is verified against.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cacert: Option<PathBuf>,

@@ -302,10 +302,7 @@ mod tests {
         };
         SessionLedger {
             entries: vec![
-                (
-                    entry(Work::Crypto(CryptoOp::Sign)),
-                    Spent { ns, count: 1 },
-                ),
+                (entry(Work::Crypto(CryptoOp::Sign)), Spent { ns, count: 1 }),
                 (entry(Work::Tls), Spent { ns: 10, count: 3 }),
             ],
             flights: vec![

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Accounting, CancelPhase, CutOff, LatencyHistogram, LedgersByKind, NotStarted, Observed, ObservedTally, Offer,
-    OkKind, Outcome, Proof, ResumptionCounts, Stage, Stalls, merge_ledgers,
+    Accounting, CancelPhase, CutOff, LatencyHistogram, LedgersByKind, NotStarted, Observed,
+    ObservedTally, Offer, OkKind, Outcome, Proof, ResumptionCounts, Stage, Stalls, merge_ledgers,
 };
 
 /// The part of a trial that an arrival falls into by its scheduled start.

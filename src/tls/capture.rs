@@ -132,7 +132,9 @@ impl ClientTls {
     /// Fails as [`ClientTls::new`].
     pub fn capturing(spec: &ClientTlsSpec<'_>) -> Result<(Self, HandshakeCapture), TlsConfigError> {
         let metering = Metering::On;
-        let metered = Arc::new(provider(spec, metering)?);
+        let plain = provider(spec.provider, spec.groups, spec.suites)?;
+        let algorithms = plain.signature_verification_algorithms;
+        let metered = Arc::new(metering.provider(plain));
         let roots = match spec.roots {
             Some(roots) if !roots.is_empty() => Some(root_store(roots)?),
             _ => None,
@@ -150,7 +152,7 @@ impl ClientTls {
             trusts_none: spec.roots.is_some() && roots.is_none(),
             roots,
             // What is verified once more for the reader is no work of the handshake.
-            algorithms: provider(spec, Metering::Off)?.signature_verification_algorithms,
+            algorithms,
             seen: seen.clone(),
         };
         let schemes = verifier.supported_verify_schemes();

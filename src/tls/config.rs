@@ -7,7 +7,7 @@ use rustls::client::{
     ClientConnection, ResolvesClientCert, Resumption, TicketRequest, Tls12Resumption,
     WebPkiServerVerifier,
 };
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore, SupportedProtocolVersion};
@@ -17,9 +17,9 @@ use super::names::{cipher_suite_name, group_name};
 use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
 use super::resume::{SessionStore, TicketUse};
 use super::short_rsa;
-use crate::crypto::{Ledger, Metering};
+use crate::crypto::{self, Ledger, Metering, ProviderError};
 use crate::pki::Identity;
-use crate::scenario::TlsVersion;
+use crate::scenario::{ProviderName, TlsVersion};
 
 /// Groups offered unless others are asked for: X25519 first, so that every provider and server
 /// compares on the same one. The curves of ECDSA certificates follow, since a TLS 1.2 server may
@@ -29,6 +29,9 @@ pub const DEFAULT_GROUPS: [&str; 3] = ["x25519", "secp256r1", "secp384r1"];
 /// TLS parameters that cannot work, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsConfigError {
+    /// The provider cannot be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// A name that is neither a DNS name nor an address.
     #[error("{0:?} is not a server name; give a DNS name or an IP address with --sni")]
     ServerName(String),
@@ -79,9 +82,11 @@ pub enum TlsConfigError {
 /// What a cell asks of the client.
 #[derive(Debug)]
 pub struct ClientTlsSpec<'a> {
+    /// Where the cryptography comes from.
+    pub provider: ProviderName,
     /// Versions to offer.
     pub versions: &'a [TlsVersion],
-    /// Groups to offer by name; [`DEFAULT_GROUPS`] if empty.
+    /// Groups to offer by name; those of [`DEFAULT_GROUPS`] that the provider has if empty.
     pub groups: &'a [String],
     /// Suites to offer by name; the provider's if empty.
     pub suites: &'a [String],
@@ -164,7 +169,8 @@ impl ClientTls {
     }
 
     fn build(spec: &ClientTlsSpec<'_>, metering: Metering) -> Result<Self, TlsConfigError> {
-        let provider = Arc::new(provider(spec, metering)?);
+        let provider = provider(spec.provider, spec.groups, spec.suites)?;
+        let provider = Arc::new(metering.provider(provider));
         let verifier = verifier(spec.roots, spec.crls, &provider, metering)?;
         let key = spec
             .identity
@@ -308,15 +314,18 @@ fn resume(config: &mut ClientConfig, spec: ResumptionSpec) -> Arc<SessionStore> 
     store
 }
 
-/// The default provider with groups and suites pinned as asked, in the order asked.
+/// A provider with groups and suites pinned as asked, in the order asked.
 pub(super) fn provider(
-    spec: &ClientTlsSpec<'_>,
-    metering: Metering,
+    name: ProviderName,
+    groups: &[String],
+    suites: &[String],
 ) -> Result<CryptoProvider, TlsConfigError> {
-    let ClientTlsSpec { groups, suites, .. } = spec;
-    let mut provider = aws_lc_rs::default_provider();
-    let known = aws_lc_rs::ALL_KX_GROUPS;
-    let default = DEFAULT_GROUPS.map(str::to_owned);
+    let mut provider = crypto::provider(name)?;
+    let known = &provider.kx_groups;
+    let has = |name: &&str| known.iter().any(|g| group_name(g.name().into()) == **name);
+    let default: Vec<String> = (DEFAULT_GROUPS.iter().filter(|name| has(name)))
+        .map(|name| (*name).to_owned())
+        .collect();
     let groups = if groups.is_empty() {
         &default[..]
     } else {
@@ -357,7 +366,7 @@ pub(super) fn provider(
             })
             .collect::<Result<_, _>>()?;
     }
-    Ok(metering.provider(provider))
+    Ok(provider)
 }
 
 /// Accepts the names OpenSSL users know beside the registry's.

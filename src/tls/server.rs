@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
-use rustls::{ServerConfig, crypto::aws_lc_rs};
 use tokio::net::TcpStream;
 
 use super::config::{TlsConfigError, certified, protocol_versions, root_store};
 use super::server_sessions::ServerSessions;
 use super::{Fault, TlsStream};
-use crate::crypto::{Ledger, Metering};
+use crate::crypto::{self, Ledger, Metering};
 use crate::pki::Identity;
-use crate::scenario::{TicketMode, TlsVersion};
+use crate::scenario::{ProviderName, TicketMode, TlsVersion};
 
 /// Whether and how a server asks clients for a certificate.
 #[derive(Debug, Clone)]
@@ -44,6 +44,8 @@ impl From<Vec<CertificateDer<'static>>> for ClientTrust {
 /// What a server offers.
 #[derive(Debug)]
 pub struct ServerTlsSpec<'a> {
+    /// Where the cryptography comes from.
+    pub provider: ProviderName,
     /// Versions to accept.
     pub versions: &'a [TlsVersion],
     /// Chain and key.
@@ -116,10 +118,7 @@ impl ServerTls {
     /// # Errors
     ///
     /// Fails as [`Self::new`] does.
-    pub fn metered(
-        spec: &ServerTlsSpec<'_>,
-        supply: TicketSupply,
-    ) -> Result<Self, TlsConfigError> {
+    pub fn metered(spec: &ServerTlsSpec<'_>, supply: TicketSupply) -> Result<Self, TlsConfigError> {
         Self::build(spec, supply, Metering::On)
     }
 
@@ -128,9 +127,7 @@ impl ServerTls {
         supply: TicketSupply,
         metering: Metering,
     ) -> Result<Self, TlsConfigError> {
-        let mut provider = aws_lc_rs::default_provider();
-        provider.kx_groups = aws_lc_rs::ALL_KX_GROUPS.to_vec();
-        let provider = Arc::new(metering.provider(provider));
+        let provider = Arc::new(metering.provider(crypto::provider(spec.provider)?));
         let key = certified(spec.identity, &provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&protocol_versions(spec.versions))
@@ -141,7 +138,7 @@ impl ServerTls {
                 .with_crls(trust.crls.iter().cloned())
                 .allow_unknown_revocation_status()
                 .enforce_revocation_expiration();
-            Ok(builder)
+            Ok::<_, TlsConfigError>(builder)
         };
         let failed =
             |e: rustls::server::VerifierBuilderError| TlsConfigError::Verifier(e.to_string());
@@ -149,7 +146,8 @@ impl ServerTls {
             ServerAuth::Off => builder.with_no_client_auth(),
             ServerAuth::Optional(trust) => {
                 let verifier = verifier(trust)?.allow_unauthenticated().build();
-                builder.with_client_cert_verifier(metering.client_verifier(verifier.map_err(failed)?))
+                builder
+                    .with_client_cert_verifier(metering.client_verifier(verifier.map_err(failed)?))
             }
             ServerAuth::Required(trust) => {
                 let verifier = verifier(trust)?.build().map_err(failed)?;
@@ -171,8 +169,7 @@ impl ServerTls {
                 config.max_tls13_tickets = 0;
             }
             TicketMode::Stateless => {
-                let ticketer = aws_lc_rs::Ticketer::new().map_err(TlsConfigError::NothingLeft)?;
-                config.ticketer = metering.ticketer(ticketer);
+                config.ticketer = metering.ticketer(crypto::ticketer(spec.provider)?);
             }
             TicketMode::Stateful => {
                 config.session_storage = Arc::new(ServerSessions::new(supply.cached));

@@ -28,16 +28,16 @@ use crate::stats::{SessionLedger, Work};
 /// A TLS session over TCP; `C` is rustls's connection of either side.
 #[derive(Debug)]
 pub struct TlsStream<C> {
-    io: TcpStream,
+    pub(super) io: TcpStream,
     pub(super) conn: C,
     pub(super) bytes: Bytes,
     pub(super) marks: Marks,
     pub(super) current: Current,
     pub(super) fault: Option<Fault>,
     /// A fault that came in one piece with data, which is to be read first.
-    behind_data: Option<Fault>,
-    write_failed: Option<io::Error>,
-    quota: Quota,
+    pub(super) behind_data: Option<Fault>,
+    pub(super) write_failed: Option<io::Error>,
+    pub(super) quota: Quota,
     /// TLS 1.3 tickets received; a server receives none.
     pub(super) tickets: fn(&C) -> u32,
     /// Bytes of the `ClientHello`, once it was sent whole; zero before and for a server.
@@ -47,7 +47,7 @@ pub struct TlsStream<C> {
     /// A client's request that went ahead with the `ClientHello`.
     pub(super) early: EarlyData,
     /// What a client sent ahead, where it is taken; a client receives none.
-    early_of: fn(&mut C) -> Option<ReadEarlyData<'_>>,
+    pub(super) early_of: fn(&mut C) -> Option<ReadEarlyData<'_>>,
 }
 
 impl TlsStream<ServerConnection> {
@@ -324,7 +324,10 @@ where
 
     /// Reads and discards until the stream ends; `after_poll` runs whenever something may have come,
     /// also when it was nothing for the application.
-    pub(super) async fn discard(&mut self, mut after_poll: impl FnMut(&mut Self)) -> Result<(), Fault> {
+    pub(super) async fn discard(
+        &mut self,
+        mut after_poll: impl FnMut(&mut Self),
+    ) -> Result<(), Fault> {
         let mut scratch = [0u8; 1024];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);

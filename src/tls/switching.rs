@@ -65,7 +65,8 @@ impl ClientTls {
         other: &Identity,
     ) -> Result<(Self, IdentitySwitch), TlsConfigError> {
         let metering = Metering::default();
-        let provider = Arc::new(provider(spec, metering)?);
+        let provider = provider(spec.provider, spec.groups, spec.suites)?;
+        let provider = Arc::new(metering.provider(provider));
         let verifier = verifier(spec.roots, spec.crls, &provider, metering)?;
         let first = spec
             .identity
@@ -77,7 +78,12 @@ impl ClientTls {
             switched: AtomicBool::new(false),
         });
         let verifier = Arc::new(ObservingVerifier(verifier));
-        let tls = Self::assemble(spec, (provider, metering), verifier, Arc::clone(&resolver) as _)?;
+        let tls = Self::assemble(
+            spec,
+            (provider, metering),
+            verifier,
+            Arc::clone(&resolver) as _,
+        )?;
         Ok((tls, IdentitySwitch(resolver)))
     }
 }

@@ -14,7 +14,9 @@ use shakedown::load::{Event, Interrupt};
 use shakedown::pki::{Pki, PkiSpec};
 use shakedown::record::{CellRecord, CutOffRecord, RunRecord};
 use shakedown::runner::{RunError, prepare};
-use shakedown::scenario::{IdentityFiles, ProtocolKind, Scenario, TicketMode, TlsVersion};
+use shakedown::scenario::{
+    IdentityFiles, ProtocolKind, ProviderName, Scenario, TicketMode, TlsVersion,
+};
 use shakedown::stats::Accounting;
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
 use shakedown::tls::{ServerAuth, ServerTls, ServerTlsSpec};
@@ -161,6 +163,7 @@ pub fn evidence(promise: &str, test: &str, figures: &[(&str, u64)]) {
 /// An embedded target of its own, apart from a run.
 pub fn target(pki: &Pki, auth: ServerAuth, protocol: ProtocolKind) -> (Target, SocketAddr) {
     let tls = ServerTls::new(&ServerTlsSpec {
+        provider: ProviderName::default(),
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
         identity: pki.server(),
         auth,

@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::ServerConnection;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::protocol::{ProtocolError, exchange};
-use shakedown::scenario::{ProtocolPlan, TlsVersion};
+use shakedown::scenario::{ProtocolPlan, ProviderName, TlsVersion};
 use shakedown::stats::{FailureClass, Stage};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, Failure, SessionStream, TlsStream, explain, failure,
@@ -62,6 +62,7 @@ impl Ends {
         })
         .unwrap();
         let client = ClientTls::new(&ClientTlsSpec {
+            provider: ProviderName::default(),
             versions: &[version],
             groups: &[],
             suites: &[],

@@ -1,8 +1,6 @@
 //! Key exchange, metered by group.
 
-use rustls::crypto::{
-    ActiveKeyExchange, CompletedKeyExchange, SharedSecret, SupportedKxGroup,
-};
+use rustls::crypto::{ActiveKeyExchange, CompletedKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, ProtocolVersion, SupportedProtocolVersion};
 

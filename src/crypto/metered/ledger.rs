@@ -160,11 +160,7 @@ impl Ledger {
 
 /// Runs `drive`, whose time is `work` where nothing else is entered, with `ledger` as the current one.
 /// Without a ledger it only runs `drive`.
-pub fn attributed<T>(
-    ledger: &mut Option<Box<Ledger>>,
-    work: Work,
-    drive: impl FnOnce() -> T,
-) -> T {
+pub fn attributed<T>(ledger: &mut Option<Box<Ledger>>, work: Work, drive: impl FnOnce() -> T) -> T {
     let Some(mut own) = ledger.take() else {
         return drive();
     };

@@ -103,9 +103,7 @@ fn metered(provider: &CryptoProvider) -> CryptoProvider {
     CryptoProvider {
         cipher_suites: provider.cipher_suites.iter().map(|s| suite(*s)).collect(),
         kx_groups: provider.kx_groups.iter().map(|g| group(*g)).collect(),
-        signature_verification_algorithms: verification(
-            provider.signature_verification_algorithms,
-        ),
+        signature_verification_algorithms: verification(provider.signature_verification_algorithms),
         secure_random: random(provider.secure_random),
         key_provider: keys(provider.key_provider),
     }
