@@ -9,7 +9,7 @@ use shakedown::scenario::Scenario;
 
 /// Every module of `src/` with the height of its layer. A module imports only from lower layers, so
 /// modules of one height never import each other.
-const LAYERS: [(&str, u32); 19] = [
+const LAYERS: [(&str, u32); 20] = [
     ("main", 12),
     ("cli", 11),
     ("report", 10),
@@ -17,6 +17,7 @@ const LAYERS: [(&str, u32); 19] = [
     ("audit", 8),
     ("record", 8),
     ("load", 7),
+    ("anatomy", 7),
     ("probe", 7),
     ("target", 7),
     ("protocol", 6),

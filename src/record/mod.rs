@@ -2,7 +2,9 @@
 //!
 //! The file is versioned JSON. Reports and comparisons are made from it alone.
 
+mod anatomy;
 mod build;
+mod dissect;
 mod environment;
 mod expectation;
 mod model;
@@ -15,7 +17,9 @@ mod watch;
 #[cfg(test)]
 mod validity_tests;
 
+pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
 pub use build::BuildInfo;
+pub use dissect::{Dissection, EndFigures, EntryFigures, FlightFigures, dissect};
 pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
 pub use model::{

@@ -7,6 +7,7 @@ use super::RunError;
 use super::address::{self, Resolved};
 use super::identities::Identities;
 use super::target::Embedded;
+use crate::crypto::Metering;
 use crate::load::{CellPlan, Stock};
 use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity, load_crls, load_roots};
 use crate::scenario::{AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode};
@@ -17,6 +18,7 @@ use crate::units::Ratio;
 pub(super) struct Sites {
     pub cells: Vec<CellPlan>,
     pub embedded: Option<Embedded>,
+    pub metering: Metering,
     /// Subject of the client's certificate, if one is used by all.
     pub identity: Option<String>,
 }
@@ -29,7 +31,8 @@ impl Sites {
         cores: Vec<Option<usize>>,
         workers: usize,
     ) -> Result<Self, RunError> {
-        let embedded = Embedded::start(checked, settings, cores, workers)?;
+        let metering = metering(checked);
+        let embedded = Embedded::start(checked, settings, (cores, metering), workers)?;
         let identities = embedded.identities(&checked.scenario)?;
         let side = ClientSide {
             checked,
@@ -38,8 +41,10 @@ impl Sites {
             crls: embedded.crls(),
             identities: &identities,
             workers,
+            metering,
         };
         Ok(Self {
+            metering,
             cells: side.plans(embedded.target.addrs())?,
             identity: identities.subject(&checked.cells)?,
             embedded: Some(embedded),
@@ -75,8 +80,10 @@ impl Sites {
             crls: &crls,
             identities: &identities,
             workers,
+            metering: metering(checked),
         };
         Ok(Self {
+            metering: side.metering,
             cells: side.plans(&vec![addr; checked.cells.len()])?,
             embedded: None,
             identity: identities.subject(&checked.cells)?,
@@ -92,6 +99,16 @@ struct ClientSide<'a> {
     crls: &'a [CertificateRevocationListDer<'static>],
     identities: &'a Identities,
     workers: usize,
+    metering: Metering,
+}
+
+/// Whether sessions are metered: where the scenario says so, or the whole process is.
+fn metering(checked: &Checked) -> Metering {
+    if checked.scenario.metered {
+        Metering::On
+    } else {
+        Metering::default()
+    }
 }
 
 impl ClientSide<'_> {
@@ -168,7 +185,11 @@ impl ClientSide<'_> {
                 early_data: resumption.early_data,
             }),
         };
-        ClientTls::new(&spec).map_err(|source| RunError::Tls {
+        let tls = match self.metering {
+            Metering::On => ClientTls::metered(&spec),
+            Metering::Off => ClientTls::new(&spec),
+        };
+        tls.map_err(|source| RunError::Tls {
             cell: cell.name.clone(),
             source,
         })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::RunError;
 use super::identities::Identities;
+use crate::crypto::Metering;
 use crate::load::{Stock, TargetView};
 use crate::pki::{CertificateRevocationListDer, Faults, KeyAlgorithm, Pki, PkiError, PkiSpec};
 use crate::scenario::{
@@ -28,7 +29,7 @@ impl Embedded {
     pub fn start(
         checked: &Checked,
         settings: &EmbeddedTarget,
-        cores: Vec<Option<usize>>,
+        (cores, metering): (Vec<Option<usize>>, Metering),
         workers: usize,
     ) -> Result<Self, RunError> {
         let key: KeyAlgorithm = settings.key.0.parse()?;
@@ -48,7 +49,8 @@ impl Embedded {
             .iter()
             .map(|cell| {
                 let supply = supply(cell, checked, settings, workers);
-                let tls = server_tls(cell, checked, settings, supply, &pki, faults.as_ref());
+                let issued = (&pki, faults.as_ref());
+                let tls = server_tls(cell, checked, settings, (supply, metering), issued);
                 let tls = tls.map_err(|source| RunError::Tls {
                     cell: cell.name.clone(),
                     source,
@@ -61,11 +63,15 @@ impl Embedded {
             })
             .collect::<Result<_, RunError>>()?;
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let target = Target::start(&TargetSpec {
+        let spec = TargetSpec {
             ip,
             listeners,
             cores,
-        })?;
+        };
+        let target = match metering {
+            Metering::On => Target::metered(&spec)?,
+            Metering::Off => Target::start(&spec)?,
+        };
         Ok(Self {
             target,
             pki,
@@ -150,9 +156,8 @@ fn server_tls(
     cell: &Cell,
     checked: &Checked,
     settings: &EmbeddedTarget,
-    supply: TicketSupply,
-    pki: &Pki,
-    faults: Option<&Faults>,
+    (supply, metering): (TicketSupply, Metering),
+    (pki, faults): (&Pki, Option<&Faults>),
 ) -> Result<Option<ServerTls>, crate::tls::TlsConfigError> {
     let auth = match cell.auth {
         AuthMode::None => return Ok(None),
@@ -171,5 +176,8 @@ fn server_tls(
         tickets: settings.tickets_for(&checked.scenario.resumption),
         alpn: &checked.scenario.tls.alpn,
     };
-    ServerTls::supplying(&spec, supply).map(Some)
+    match metering {
+        Metering::On => ServerTls::metered(&spec, supply).map(Some),
+        Metering::Off => ServerTls::supplying(&spec, supply).map(Some),
+    }
 }

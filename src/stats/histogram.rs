@@ -91,6 +91,20 @@ impl LatencyHistogram {
         (self.count() > 0 && self.overflow == 0).then(|| self.counts.value_at_quantile(0.5))
     }
 
+    /// The median in nanoseconds over `all` samples, of which those that were not recorded are zero;
+    /// whatever the sample count, as [`Self::median`].
+    pub fn median_among(&self, all: u64) -> Option<u64> {
+        let zeros = all.checked_sub(self.count())?;
+        if all == 0 || self.overflow > 0 {
+            return None;
+        }
+        if zeros * 2 >= all {
+            return Some(0);
+        }
+        let rank = (all as f64 / 2.0 - zeros as f64) / self.count() as f64;
+        Some(self.counts.value_at_quantile(rank))
+    }
+
     /// The histogram as `HdrHistogram` V2 deflate in base64, which other tools can read.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod config;
 mod confirm;
 mod early;
 mod fault;
+mod memory;
 mod names;
 mod observe;
 mod plain;
@@ -23,12 +24,16 @@ mod short_rsa;
 mod stream;
 mod switching;
 
+#[cfg(test)]
+mod memory_tests;
+
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::{classify_connect, classify_fault};
 pub use client::ClientStream;
 pub use config::{ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError};
 pub use confirm::{Failure, confirm_by_close, explain, failure, timed_out};
 pub use fault::Fault;
+pub use memory::{MemoryEnd, MemorySession, session_in_memory};
 pub use names::{cipher_suite_name, group_name, scheme_name, version_name};
 pub use plain::PlainStream;
 pub use quota::Flood;

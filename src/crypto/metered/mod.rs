@@ -179,13 +179,14 @@ fn suite(inner: SupportedCipherSuite) -> SupportedCipherSuite {
     }
 }
 
+type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
+
 fn verification(inner: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
     static KNOWN: Known<WebPkiSupportedAlgorithms, WebPkiSupportedAlgorithms> =
         LazyLock::new(Mutex::default);
     let is = |other: WebPkiSupportedAlgorithms| {
         same(other.all, inner.all) && same(other.mapping, inner.mapping)
     };
-    type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
     let decorate = |all: Algorithms, op| -> Algorithms {
         let each = |inner: &&'static dyn SignatureVerificationAlgorithm| {
             forever(signature::Verification::new(*inner, op)) as _

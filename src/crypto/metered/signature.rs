@@ -38,7 +38,7 @@ struct Key(Arc<dyn SigningKey>);
 impl SigningKey for Key {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let inner = self.0.choose_scheme(offered)?;
-        let scheme = label(&format!("{:?}", inner.scheme()));
+        let scheme = scheme_label(inner.scheme());
         Some(Box::new(Signing { inner, scheme }))
     }
 
@@ -114,26 +114,38 @@ impl SignatureVerificationAlgorithm for Verification {
     }
 }
 
+/// What a scheme is called in the registry of TLS; rustls has older names for some.
+fn scheme_label(scheme: SignatureScheme) -> &'static str {
+    let name = format!("{scheme:?}");
+    label(
+        &(name.replace("NISTP256", "SECP256R1"))
+            .replace("NISTP384", "SECP384R1")
+            .replace("NISTP521", "SECP521R1")
+            .replace("RSA_PSS_SHA", "RSA_PSS_RSAE_SHA")
+            .replace("ML_DSA_", "MLDSA"),
+    )
+}
+
 /// What a verification algorithm is called: the name of the signature scheme of TLS 1.3 where it has
 /// one, so that signing and verifying are called the same.
 fn algorithm_name(key: &AlgorithmIdentifier, signature: &AlgorithmIdentifier) -> String {
     const ALONE: [(AlgorithmIdentifier, &str); 11] = [
         (alg_id::ED25519, "ed25519"),
         (alg_id::ED448, "ed448"),
-        (alg_id::ML_DSA_44, "ml_dsa_44"),
-        (alg_id::ML_DSA_65, "ml_dsa_65"),
-        (alg_id::ML_DSA_87, "ml_dsa_87"),
+        (alg_id::ML_DSA_44, "mldsa44"),
+        (alg_id::ML_DSA_65, "mldsa65"),
+        (alg_id::ML_DSA_87, "mldsa87"),
         (alg_id::RSA_PKCS1_SHA256, "rsa_pkcs1_sha256"),
         (alg_id::RSA_PKCS1_SHA384, "rsa_pkcs1_sha384"),
         (alg_id::RSA_PKCS1_SHA512, "rsa_pkcs1_sha512"),
-        (alg_id::RSA_PSS_SHA256, "rsa_pss_sha256"),
-        (alg_id::RSA_PSS_SHA384, "rsa_pss_sha384"),
-        (alg_id::RSA_PSS_SHA512, "rsa_pss_sha512"),
+        (alg_id::RSA_PSS_SHA256, "rsa_pss_rsae_sha256"),
+        (alg_id::RSA_PSS_SHA384, "rsa_pss_rsae_sha384"),
+        (alg_id::RSA_PSS_SHA512, "rsa_pss_rsae_sha512"),
     ];
     const CURVES: [(AlgorithmIdentifier, &str); 3] = [
-        (alg_id::ECDSA_P256, "ecdsa_nistp256"),
-        (alg_id::ECDSA_P384, "ecdsa_nistp384"),
-        (alg_id::ECDSA_P521, "ecdsa_nistp521"),
+        (alg_id::ECDSA_P256, "ecdsa_secp256r1"),
+        (alg_id::ECDSA_P384, "ecdsa_secp384r1"),
+        (alg_id::ECDSA_P521, "ecdsa_secp521r1"),
     ];
     const HASHES: [(AlgorithmIdentifier, &str); 3] = [
         (alg_id::ECDSA_SHA256, "sha256"),
@@ -158,7 +170,7 @@ mod tests {
 
     #[test]
     fn verifying_is_called_as_signing_is() {
-        let of = |scheme: SignatureScheme| label(&format!("{scheme:?}"));
+        let of = scheme_label;
         assert_eq!(
             of(SignatureScheme::ECDSA_NISTP256_SHA256),
             algorithm_name(&alg_id::ECDSA_P256, &alg_id::ECDSA_SHA256)

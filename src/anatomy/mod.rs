@@ -1,0 +1,267 @@
+//! Sessions in memory, taken apart: how much of a thread's CPU time does the ledger explain? There is
+//! no socket, no runtime and no other thread here, so what it does not explain is its own fault.
+
+mod story;
+
+use serde::Serialize;
+
+use crate::pki::{KeyAlgorithm, Pki, PkiError, PkiSpec};
+use crate::scenario::{
+    AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode, TargetPlan, TicketMode, TlsVersion,
+};
+use crate::stats::{OkKind, SessionLedger, Spread, Work};
+use crate::tls::{
+    ClientTls, ClientTlsSpec, Fault, MemoryEnd, MemorySession, ResumptionSpec, ServerAuth,
+    ServerTls, ServerTlsSpec, TicketSupply, TicketUse, TlsConfigError, session_in_memory,
+};
+use crate::units::Ratio;
+
+pub use story::story;
+
+/// Sessions of one batch.
+const BATCH: usize = 200;
+/// Batches of each cell, which take turns; a figure is the median batch with the least and the most.
+const BATCHES: usize = 9;
+
+/// An anatomy in memory that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AnatomyError {
+    /// Certificates.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// TLS parameters.
+    #[error("cell {cell}: {source}")]
+    Tls {
+        /// The cell.
+        cell: String,
+        /// Why.
+        source: TlsConfigError,
+    },
+    /// A session failed, or was of another kind than asked for.
+    #[error("cell {cell}: {cause}; try the same with `shakedown run`")]
+    Session {
+        /// The cell.
+        cell: String,
+        /// What happened.
+        cause: String,
+    },
+}
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct InMemory {
+    /// Sessions of each cell.
+    pub sessions: usize,
+    /// Cell by cell.
+    pub cells: Vec<InMemoryCell>,
+}
+
+/// One cell.
+#[derive(Debug, Clone, Serialize)]
+pub struct InMemoryCell {
+    /// Its name.
+    pub name: String,
+    /// The client's end.
+    pub client: InMemoryEnd,
+    /// The server's end.
+    pub server: InMemoryEnd,
+}
+
+/// One end: microseconds per session as batches have them, and shares of the CPU time.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct InMemoryEnd {
+    /// CPU time of the thread.
+    pub cpu_us: Option<Spread>,
+    /// Crypto operations.
+    pub crypto_us: Option<Spread>,
+    /// rustls itself.
+    pub tls_us: Option<Spread>,
+    /// The share of the CPU time that both explain.
+    pub explained: Option<Spread>,
+}
+
+/// Takes the TLS cells of a scenario for the embedded target apart in memory.
+///
+/// # Errors
+///
+/// Fails if certificates cannot be minted, parameters do not fit, or a session is not what was asked.
+pub fn in_memory(checked: &Checked) -> Result<InMemory, AnatomyError> {
+    let settings = match &checked.target {
+        TargetPlan::Embedded(settings) => settings.clone(),
+        TargetPlan::Remote { .. } => EmbeddedTarget::default(),
+    };
+    let key: KeyAlgorithm = settings.key.0.parse()?;
+    let pki = Pki::mint(&PkiSpec {
+        ca_key: key,
+        server_key: key,
+        client_key: key,
+        ..PkiSpec::default()
+    })?;
+    let cells = checked.cells.iter().filter(|c| c.auth != AuthMode::None);
+    let mut pairs = cells
+        .map(|cell| Pair::new(checked, &settings, &pki, cell))
+        .collect::<Result<Vec<_>, _>>()?;
+    for pair in &mut pairs {
+        // Warm caches and entropy, and tickets for the first batch.
+        pair.batch(BATCH / 4)?;
+        pair.batches.clear();
+    }
+    for _ in 0..BATCHES {
+        for pair in &mut pairs {
+            pair.batch(BATCH)?;
+        }
+    }
+    Ok(InMemory {
+        sessions: BATCH * BATCHES,
+        cells: pairs.into_iter().map(Pair::into_cell).collect(),
+    })
+}
+
+/// Both ends of a cell, and what its batches took.
+struct Pair {
+    name: String,
+    client: ClientTls,
+    server: ServerTls,
+    resumes: bool,
+    batches: Vec<[EndSums; 2]>,
+}
+
+/// Nanoseconds of one end, over the sessions of a batch.
+#[derive(Debug, Clone, Copy, Default)]
+struct EndSums {
+    cpu: u64,
+    crypto: u64,
+    tls: u64,
+}
+
+impl EndSums {
+    fn add(&mut self, end: &MemoryEnd) {
+        let sum = |ledger: &SessionLedger, crypto: bool| -> u64 {
+            let is_crypto = |work| matches!(work, Work::Crypto(_));
+            let all = ledger.entries.iter();
+            all.filter(|(entry, _)| is_crypto(entry.work) == crypto)
+                .map(|(_, spent)| spent.ns)
+                .sum()
+        };
+        self.cpu += u64::try_from(end.cpu.as_nanos()).unwrap_or(u64::MAX);
+        self.crypto += sum(&end.ledger, true);
+        self.tls += sum(&end.ledger, false);
+    }
+}
+
+impl Pair {
+    fn new(
+        checked: &Checked,
+        settings: &EmbeddedTarget,
+        pki: &Pki,
+        cell: &Cell,
+    ) -> Result<Self, AnatomyError> {
+        let tls = &checked.scenario.tls;
+        let mutual = cell.auth == AuthMode::Mutual;
+        let failed = |source| AnatomyError::Tls {
+            cell: cell.name.clone(),
+            source,
+        };
+        let client = ClientTls::metered(&ClientTlsSpec {
+            provider: tls.provider.unwrap_or_default(),
+            versions: &cell.versions,
+            groups: &tls.groups,
+            suites: &tls.suites,
+            alpn: &tls.alpn,
+            server_name: "localhost",
+            roots: Some(pki.roots()),
+            crls: &[],
+            identity: pki.clients().first().filter(|_| mutual),
+            resumption: cell.resumed.map(|_| ResumptionSpec {
+                by_id_only: checked.scenario.resumption.mode == ResumptionMode::SessionId,
+                capacity: 16,
+                ticket_use: TicketUse::Once,
+                request: None,
+                early_data: false,
+            }),
+        });
+        let server = ServerTls::metered(
+            &ServerTlsSpec {
+                provider: settings.provider.unwrap_or_default(),
+                versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
+                identity: pki.server(),
+                auth: if mutual {
+                    ServerAuth::Required(pki.roots().to_vec().into())
+                } else {
+                    ServerAuth::Off
+                },
+                tickets: cell.resumed.map_or(TicketMode::Off, |_| {
+                    settings.tickets_for(&checked.scenario.resumption)
+                }),
+                alpn: &tls.alpn,
+            },
+            TicketSupply::default(),
+        );
+        Ok(Self {
+            name: cell.name.clone(),
+            client: client.map_err(failed)?,
+            server: server.map_err(failed)?,
+            resumes: cell.resumed.is_some_and(|share| share > Ratio::ZERO),
+            batches: Vec::new(),
+        })
+    }
+
+    fn batch(&mut self, sessions: usize) -> Result<(), AnatomyError> {
+        let stock = || {
+            self.client
+                .store()
+                .map_or(0, crate::tls::SessionStore::stock)
+        };
+        if self.resumes && stock() == 0 {
+            self.session(false)?;
+        }
+        let mut sums = [EndSums::default(); 2];
+        for _ in 0..sessions {
+            let session = self.session(self.resumes)?;
+            let wanted = if self.resumes {
+                OkKind::Resumed
+            } else {
+                OkKind::Full
+            };
+            if session.kind != wanted {
+                return Err(self.failed(format!("a session was {:?}", session.kind)));
+            }
+            sums[0].add(&session.client);
+            sums[1].add(&session.server);
+        }
+        self.batches.push(sums);
+        Ok(())
+    }
+
+    fn session(&self, resume: bool) -> Result<MemorySession, AnatomyError> {
+        session_in_memory(&self.client, &self.server, resume)
+            .map_err(|fault: Fault| self.failed(fault.to_string()))
+    }
+
+    fn failed(&self, cause: String) -> AnatomyError {
+        AnatomyError::Session {
+            cell: self.name.clone(),
+            cause,
+        }
+    }
+
+    fn into_cell(self) -> InMemoryCell {
+        let end = |index: usize| {
+            let over = |of: &dyn Fn(EndSums) -> f64| {
+                Spread::of(self.batches.iter().map(|sums| of(sums[index])))
+            };
+            let us = |ns: u64| ns as f64 / 1e3 / BATCH as f64;
+            InMemoryEnd {
+                cpu_us: over(&|sums| us(sums.cpu)),
+                crypto_us: over(&|sums| us(sums.crypto)),
+                tls_us: over(&|sums| us(sums.tls)),
+                explained: over(&|sums| (sums.crypto + sums.tls) as f64 / sums.cpu.max(1) as f64),
+            }
+        };
+        InMemoryCell {
+            client: end(0),
+            server: end(1),
+            name: self.name,
+        }
+    }
+}
