@@ -4,6 +4,7 @@ pub mod affinity;
 pub mod anatomy;
 pub mod audit;
 pub mod clock;
+pub mod compare;
 pub mod crypto;
 pub mod load;
 pub mod pki;

@@ -1,5 +1,7 @@
-//! Text that is safe to show: escaping for what strangers send, quoting for commands we print.
-//! Knows nothing of TLS or certificates. Lengths are in `char`s, not bytes.
+//! Text that is safe to show: escaping for what strangers send, quoting for commands we print, and where
+//! in a TOML file a key stands. Knows nothing of TLS or certificates. Lengths are in `char`s, not bytes.
+
+use toml::de::{DeTable, DeValue};
 
 /// The length, in characters, that reports give one string sent by a peer.
 pub const UNTRUSTED_CAP: usize = 256;
@@ -69,9 +71,43 @@ fn needs_escape(c: char) -> bool {
         )
 }
 
+/// The line (from 1) of a byte offset.
+pub fn line_at(text: &str, offset: usize) -> usize {
+    1 + text.get(..offset).unwrap_or(text).matches('\n').count()
+}
+
+/// The line of a TOML document on which the key with this path, or else its nearest written parent,
+/// stands.
+pub fn line_of_key(text: &str, path: &[&str]) -> Option<usize> {
+    let table = DeTable::parse(text).ok()?;
+    let mut current = table.get_ref();
+    let mut found = None;
+    for part in path {
+        let Some((key, value)) = current.iter().find(|(key, _)| key.get_ref() == part) else {
+            break;
+        };
+        found = Some(line_at(text, key.span().start));
+        match value.get_ref() {
+            DeValue::Table(inner) => current = inner,
+            _ => break,
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_found_where_they_stand() {
+        let text = "[a]\nb = 1\n[c.d]\ne = 2\n[c.\"x.y\"]\nf = 3\n";
+        assert_eq!(line_of_key(text, &["a", "b"]), Some(2));
+        assert_eq!(line_of_key(text, &["c", "d", "e"]), Some(4));
+        assert_eq!(line_of_key(text, &["c", "x.y", "f"]), Some(6));
+        assert_eq!(line_of_key(text, &["a", "x"]), Some(1));
+        assert_eq!(line_of_key(text, &["z"]), None);
+    }
 
     #[test]
     fn plain_text_is_left_alone() {

@@ -9,7 +9,7 @@ use crate::pki::{KeyAlgorithm, Pki, PkiError, PkiSpec};
 use crate::scenario::{
     AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode, TargetPlan, TicketMode, TlsVersion,
 };
-use crate::stats::{OkKind, SessionLedger, Spread, Work};
+use crate::stats::{Entry, OkKind, SessionLedger, Spent, Spread, Work};
 use crate::tls::{
     ClientTls, ClientTlsSpec, Fault, MemoryEnd, MemorySession, ResumptionSpec, ServerAuth,
     ServerTls, ServerTlsSpec, TicketSupply, TicketUse, TlsConfigError, session_in_memory,
@@ -67,7 +67,7 @@ pub struct InMemoryCell {
     pub server: InMemoryEnd,
 }
 
-/// One end: microseconds per session as batches have them, and shares of the CPU time.
+/// One end: microseconds of the median session of a batch, over batches, and its share of the CPU time.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct InMemoryEnd {
     /// CPU time of the thread.
@@ -123,30 +123,39 @@ struct Pair {
     client: ClientTls,
     server: ServerTls,
     resumes: bool,
-    batches: Vec<[EndSums; 2]>,
+    batches: Vec<[EndMedians; 2]>,
 }
 
-/// Nanoseconds of one end, over the sessions of a batch.
-#[derive(Debug, Clone, Copy, Default)]
-struct EndSums {
-    cpu: u64,
-    crypto: u64,
-    tls: u64,
+/// The median session of a batch at one end. A session during which the system took the core away is at
+/// the end of its batch, not in its middle.
+#[derive(Debug, Clone, Copy)]
+struct EndMedians {
+    cpu_us: f64,
+    crypto_us: f64,
+    tls_us: f64,
+    explained: f64,
 }
 
-impl EndSums {
-    fn add(&mut self, end: &MemoryEnd) {
-        let sum = |ledger: &SessionLedger, crypto: bool| -> u64 {
-            let is_crypto = |work| matches!(work, Work::Crypto(_));
-            let all = ledger.entries.iter();
-            all.filter(|(entry, _)| is_crypto(entry.work) == crypto)
-                .map(|(_, spent)| spent.ns)
-                .sum()
+impl EndMedians {
+    fn of<'a>(ends: impl Iterator<Item = &'a MemoryEnd> + Clone) -> Option<Self> {
+        let median = |of: &dyn Fn(&MemoryEnd) -> f64| {
+            Spread::of(ends.clone().map(of)).map(|spread| spread.median)
         };
-        self.cpu += u64::try_from(end.cpu.as_nanos()).unwrap_or(u64::MAX);
-        self.crypto += sum(&end.ledger, true);
-        self.tls += sum(&end.ledger, false);
+        let us = |ns: u64| ns as f64 / 1e3;
+        let cpu_us = |end: &MemoryEnd| end.cpu.as_secs_f64() * 1e6;
+        Some(Self {
+            cpu_us: median(&cpu_us)?,
+            crypto_us: median(&|end| us(crypto_ns(&end.ledger)))?,
+            tls_us: median(&|end| us(end.ledger.ns() - crypto_ns(&end.ledger)))?,
+            explained: median(&|end| us(end.ledger.ns()) / cpu_us(end))?,
+        })
     }
+}
+
+fn crypto_ns(ledger: &SessionLedger) -> u64 {
+    let is_crypto = |(entry, _): &&(Entry, Spent)| matches!(entry.work, Work::Crypto(_));
+    let crypto = ledger.entries.iter().filter(is_crypto);
+    crypto.map(|(_, spent)| spent.ns).sum()
 }
 
 impl Pair {
@@ -215,21 +224,23 @@ impl Pair {
         if self.resumes && stock() == 0 {
             self.session(false)?;
         }
-        let mut sums = [EndSums::default(); 2];
-        for _ in 0..sessions {
+        let wanted = if self.resumes {
+            OkKind::Resumed
+        } else {
+            OkKind::Full
+        };
+        let made = (0..sessions).map(|_| {
             let session = self.session(self.resumes)?;
-            let wanted = if self.resumes {
-                OkKind::Resumed
+            if session.kind == wanted {
+                Ok(session)
             } else {
-                OkKind::Full
-            };
-            if session.kind != wanted {
-                return Err(self.failed(format!("a session was {:?}", session.kind)));
+                Err(self.failed(format!("a session was {:?}", session.kind)))
             }
-            sums[0].add(&session.client);
-            sums[1].add(&session.server);
-        }
-        self.batches.push(sums);
+        });
+        let made = made.collect::<Result<Vec<_>, _>>()?;
+        let client = EndMedians::of(made.iter().map(|session| &session.client));
+        let server = EndMedians::of(made.iter().map(|session| &session.server));
+        self.batches.extend(client.zip(server).map(|(c, s)| [c, s]));
         Ok(())
     }
 
@@ -247,15 +258,14 @@ impl Pair {
 
     fn into_cell(self) -> InMemoryCell {
         let end = |index: usize| {
-            let over = |of: &dyn Fn(EndSums) -> f64| {
-                Spread::of(self.batches.iter().map(|sums| of(sums[index])))
+            let over = |of: fn(&EndMedians) -> f64| {
+                Spread::of(self.batches.iter().map(|medians| of(&medians[index])))
             };
-            let us = |ns: u64| ns as f64 / 1e3 / BATCH as f64;
             InMemoryEnd {
-                cpu_us: over(&|sums| us(sums.cpu)),
-                crypto_us: over(&|sums| us(sums.crypto)),
-                tls_us: over(&|sums| us(sums.tls)),
-                explained: over(&|sums| (sums.crypto + sums.tls) as f64 / sums.cpu.max(1) as f64),
+                cpu_us: over(|medians| medians.cpu_us),
+                crypto_us: over(|medians| medians.crypto_us),
+                tls_us: over(|medians| medians.tls_us),
+                explained: over(|medians| medians.explained),
             }
         };
         InMemoryCell {

@@ -7,8 +7,8 @@ use crate::stats::Spread;
 use crate::units::{format_count, three_digits};
 
 const READING: &str = "\
-The clock of the ledger is monotonic time, that of the CPU is the thread's own: where the system took the
-core away, the first goes on and the second does not, so that a share may come out above 100 %. What the
+Each figure is the median session of a batch, since the clock of the ledger goes on when the system takes the
+core away and that of the CPU does not; on a busy machine a share may still come out above 100 %. What the
 ledger cannot see: which message rustls itself is at, random bytes and allocations inside an operation, and
 what an operation does to caches for the next one.
 ";

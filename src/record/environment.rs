@@ -73,6 +73,35 @@ impl Environment {
     }
 }
 
+impl Environment {
+    /// A name for hosts whose figures may be held against each other: CPU model, number of cores, `vm`
+    /// where the CPU says that it is virtual, operating system, architecture, and the kernel's first
+    /// two numbers. It is fit for a folder's name and is the same for the same facts in every build.
+    ///
+    /// Left out is what changes from boot to boot or is in the file beside it: memory, load, limits.
+    pub fn host_class(&self) -> String {
+        let kernel = self.kernel.as_deref().unwrap_or("unknown");
+        let kernel = kernel.split(['.', '-']).take(2).collect::<Vec<_>>();
+        let parts = [
+            self.cpu.clone().unwrap_or_else(|| "unknown-cpu".to_owned()),
+            format!("{}c", self.cores.len()),
+            if self.virtual_machine == Some(true) {
+                "vm".to_owned()
+            } else {
+                String::new()
+            },
+            self.platform.clone(),
+            kernel.join("."),
+        ];
+        let text = parts.join(" ").to_ascii_lowercase();
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
+        let words = words.map(|word| word.trim_matches('.'));
+        // What every model's name has.
+        let empty = |word: &&str| !["", "r", "tm", "cpu", "processor", "core"].contains(word);
+        words.filter(empty).collect::<Vec<_>>().join("-")
+    }
+}
+
 fn line(path: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     Some(text.trim().to_owned())
@@ -88,4 +117,30 @@ fn total_memory() -> Option<u64> {
         .parse()
         .ok()?;
     Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_class_of_a_host_is_stable_and_a_folder_name() {
+        let mut host = Environment {
+            cpu: Some("Intel(R) Xeon(R) CPU E5-2670 v3 @ 2.30GHz".to_owned()),
+            cores: vec![0, 1],
+            platform: "linux/x86_64".to_owned(),
+            kernel: Some("6.18.0-12-amd64".to_owned()),
+            virtual_machine: Some(true),
+            ..Environment::gather()
+        };
+        let class = "intel-xeon-e5-2670-v3-2.30ghz-2c-vm-linux-x86-64-6.18";
+        assert_eq!(host.host_class(), class);
+        host.load_average = Some(9.0);
+        host.kernel = Some("6.18.7".to_owned());
+        assert_eq!(host.host_class(), class);
+        host.cores = vec![0];
+        assert_ne!(host.host_class(), class);
+        host.cpu = Some("../..".to_owned());
+        assert!(!host.host_class().contains('/') && !host.host_class().starts_with('.'));
+    }
 }

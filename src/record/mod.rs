@@ -4,6 +4,7 @@
 
 mod anatomy;
 mod build;
+mod comparison;
 mod dissect;
 mod environment;
 mod expectation;
@@ -19,6 +20,10 @@ mod validity_tests;
 
 pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
 pub use build::BuildInfo;
+pub use comparison::{
+    BlocksRecord, COMPARISON_SCHEMA, CellComparison, CheckRecord, Comparison, EffectRecord,
+    FigureComparison, Scale, SideRecord, UnitKind, Verdict,
+};
 pub use dissect::{Dissection, EndFigures, EntryFigures, FlightFigures, dissect};
 pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
@@ -26,7 +31,10 @@ pub use model::{
     CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
     RunRecord, SCHEMA_VERSION, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
-pub use store::{StoreError, check_writable, expected_size, load, parse, result_path, save};
+pub use store::{
+    StoreError, check_writable, expected_size, load, load_comparison, parse, result_path, save,
+    save_comparison,
+};
 pub use summary::{CellSummary, Quantiles, Question, Tax, TaxRow, summarise, taxes};
 pub use validity::judge;
 pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};

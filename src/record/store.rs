@@ -4,10 +4,11 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::{RunRecord, SCHEMA_VERSION};
+use super::{COMPARISON_SCHEMA, Comparison, RunRecord, SCHEMA_VERSION};
 use crate::scenario::Checked;
 
 /// Largest result file that is read, in bytes.
@@ -22,6 +23,8 @@ const TEMP_SUFFIX: &str = ".tmp";
 const SIZE_BASE: u64 = 32 << 10;
 /// Size of a trial in a result, in bytes: mostly histograms, of which busy trials have larger ones.
 const SIZE_PER_TRIAL: u64 = 16 << 10;
+/// Bytes of the ledgers of a metered trial, both ends.
+const SIZE_OF_ANATOMY: u64 = 32 << 10;
 /// Size of a second of a trial in a result, in bytes: a row of the timeline.
 const SIZE_PER_SECOND: f64 = 200.0;
 
@@ -125,7 +128,12 @@ pub fn expected_size(checked: &Checked) -> u64 {
         reason = "a positive size, far below 2^64"
     )]
     let timeline = (seconds * SIZE_PER_SECOND) as u64;
-    SIZE_BASE + trials * (SIZE_PER_TRIAL + timeline)
+    let anatomy = if checked.scenario.metered {
+        SIZE_OF_ANATOMY
+    } else {
+        0
+    };
+    SIZE_BASE + trials * (SIZE_PER_TRIAL + timeline + anatomy)
 }
 
 /// Finds out before a run whether its result can be written to `dir`, which is created if needed:
@@ -160,7 +168,39 @@ pub fn save(path: &Path, record: &RunRecord) -> Result<(), StoreError> {
     })
 }
 
-fn write_whole(path: &Path, record: &RunRecord) -> io::Result<()> {
+/// Writes a comparison, as [`save`] writes a result.
+///
+/// # Errors
+///
+/// As [`save`].
+pub fn save_comparison(path: &Path, comparison: &Comparison) -> Result<(), StoreError> {
+    write_whole(path, comparison).map_err(|source| StoreError::Unsaved {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a comparison.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or is not a comparison of this version.
+pub fn load_comparison(path: &Path) -> Result<Comparison, StoreError> {
+    let malformed = |source| StoreError::Malformed {
+        path: path.to_owned(),
+        source,
+    };
+    let comparison: Comparison = serde_json::from_slice(&read(path)?).map_err(malformed)?;
+    if comparison.schema != COMPARISON_SCHEMA {
+        return Err(StoreError::Version {
+            path: path.to_owned(),
+            found: comparison.schema.into(),
+        });
+    }
+    Ok(comparison)
+}
+
+fn write_whole(path: &Path, record: &impl Serialize) -> io::Result<()> {
     let dir = match path.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
@@ -231,6 +271,10 @@ fn is_temporary(name: &str) -> bool {
 ///
 /// Fails if the file cannot be read, and as [`parse`] does.
 pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
+    parse(path, &read(path)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
     let unreadable = |source| StoreError::Unreadable {
         path: path.to_owned(),
         source,
@@ -242,7 +286,7 @@ pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
             size,
         });
     }
-    parse(path, &fs::read(path).map_err(unreadable)?)
+    fs::read(path).map_err(unreadable)
 }
 
 /// Reads a result from the bytes of a file; `path` is only named in errors.

@@ -79,17 +79,15 @@ pub struct CellSummary {
 ///
 /// Fails if a stored histogram is damaged.
 pub fn summarise(record: &RunRecord) -> Result<Vec<CellSummary>, HistogramError> {
-    // Memory that earlier trials left behind must not count as there before the first session.
-    let trials = || record.cells.iter().flat_map(|c| &c.trials);
-    let baseline = trials().filter_map(|t| t.memory_before).min();
+    let floor = record.memory_floor();
     record
         .cells
         .iter()
-        .map(|cell| summarise_cell(cell, baseline))
+        .map(|cell| summarise_cell(cell, floor))
         .collect()
 }
 
-fn summarise_cell(cell: &CellRecord, baseline: Option<u64>) -> Result<CellSummary, HistogramError> {
+fn summarise_cell(cell: &CellRecord, floor: Option<u64>) -> Result<CellSummary, HistogramError> {
     let mut metrics = BTreeMap::new();
     for metric in Metric::ALL {
         let mut merged = LatencyHistogram::new();
@@ -110,7 +108,7 @@ fn summarise_cell(cell: &CellRecord, baseline: Option<u64>) -> Result<CellSummar
     Ok(CellSummary {
         name: cell.cell.name.clone(),
         metrics,
-        confirmed_rate: per_trial(&confirmed_rate),
+        confirmed_rate: per_trial(&TrialRecord::confirmed_per_second),
         client_cpu_us: per_trial(&|t| t.worker_cpu.us_per_session()),
         target_cpu_us: per_trial(&|t| t.target_cpu?.us_per_session()),
         resumption: cell.resumption(),
@@ -120,24 +118,36 @@ fn summarise_cell(cell: &CellRecord, baseline: Option<u64>) -> Result<CellSummar
         memory_per_session: cell
             .trials
             .iter()
-            .filter_map(|t| memory_per_session(t, baseline?))
+            .filter_map(|t| t.memory_per_session(floor?))
             .reduce(f64::max),
         measured,
     })
 }
 
-/// Sessions confirmed in the CPU window, which is the measure phase, per second of it.
-fn confirmed_rate(trial: &TrialRecord) -> Option<f64> {
-    let seconds = trial.worker_cpu.wall_ns as f64 / 1e9;
-    (seconds > 0.0).then(|| trial.worker_cpu.confirmed as f64 / seconds)
-}
-
 /// Fewer held sessions than this drown in the noise of the process's own memory.
 const LEAST_HELD: u64 = 100;
 
-fn memory_per_session(trial: &TrialRecord, baseline: u64) -> Option<f64> {
-    let growth = trial.memory_max?.checked_sub(baseline)?;
-    (trial.held_max >= LEAST_HELD).then(|| growth as f64 / trial.held_max as f64)
+impl RunRecord {
+    /// Memory of the process before the first session, in bytes: what earlier trials left behind must
+    /// not count as there before.
+    pub fn memory_floor(&self) -> Option<u64> {
+        let trials = self.cells.iter().flat_map(|cell| &cell.trials);
+        trials.filter_map(|trial| trial.memory_before).min()
+    }
+}
+
+impl TrialRecord {
+    /// Sessions confirmed in the CPU window, which is the measure phase, per second of it.
+    pub fn confirmed_per_second(&self) -> Option<f64> {
+        let seconds = self.worker_cpu.wall_ns as f64 / 1e9;
+        (seconds > 0.0).then(|| self.worker_cpu.confirmed as f64 / seconds)
+    }
+
+    /// Growth of the process beyond `floor` per session held open, in bytes, if enough were.
+    pub fn memory_per_session(&self, floor: u64) -> Option<f64> {
+        let growth = self.memory_max?.checked_sub(floor)?;
+        (self.held_max >= LEAST_HELD).then(|| growth as f64 / self.held_max as f64)
+    }
 }
 
 /// One metric of one cell against another's.

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::{fmt, fs};
 
-use toml::de::{DeTable, DeValue};
-
 use super::Scenario;
+use crate::text::{line_at, line_of_key};
 
 /// A scenario that cannot run, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +40,8 @@ impl Problem {
 
     /// Says where the key is: in `text` under `name` if it was written there, else as a flag.
     pub fn locate(self, name: &str, text: &str) -> ScenarioError {
-        let place = match line_of(text, self.key) {
+        let path: Vec<&str> = self.key.split('.').collect();
+        let place = match line_of_key(text, &path) {
             Some(line) => format!("{name}:{line}: {}", self.key),
             None if text.is_empty() => format!("command line: {}", self.key),
             None => format!("{name}: {}", self.key),
@@ -100,29 +100,6 @@ impl Scenario {
     }
 }
 
-/// The line (from 1) of a byte offset.
-fn line_at(text: &str, offset: usize) -> usize {
-    1 + text.get(..offset).unwrap_or(text).matches('\n').count()
-}
-
-/// The line on which the key with this path, or else its nearest written parent, stands.
-fn line_of(text: &str, path: &str) -> Option<usize> {
-    let table = DeTable::parse(text).ok()?;
-    let mut current = table.get_ref();
-    let mut found = None;
-    for part in path.split('.') {
-        let Some((key, value)) = current.iter().find(|(key, _)| key.get_ref() == part) else {
-            break;
-        };
-        found = Some(line_at(text, key.span().start));
-        match value.get_ref() {
-            DeValue::Table(inner) => current = inner,
-            _ => break,
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,14 +143,5 @@ mod tests {
             text.starts_with("s.toml:2: version: scenario format 9"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn keys_are_found_where_they_stand() {
-        let text = "[a]\nb = 1\n[c.d]\ne = 2\n";
-        assert_eq!(line_of(text, "a.b"), Some(2));
-        assert_eq!(line_of(text, "c.d.e"), Some(4));
-        assert_eq!(line_of(text, "a.x"), Some(1));
-        assert_eq!(line_of(text, "z"), None);
     }
 }

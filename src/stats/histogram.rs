@@ -85,6 +85,16 @@ impl LatencyHistogram {
         (self.count() > 0 && self.overflow == 0).then(|| self.counts.max())
     }
 
+    /// The smallest value in nanoseconds, exact to the histogram's precision.
+    pub fn min(&self) -> Option<u64> {
+        (self.count() > 0).then(|| self.counts.min())
+    }
+
+    /// The mean in nanoseconds; none once a sample overflowed, which would have raised it.
+    pub fn mean(&self) -> Option<f64> {
+        (self.count() > 0 && self.overflow == 0).then(|| self.counts.mean())
+    }
+
     /// The median in nanoseconds whatever the sample count: for comparing trials, where the trial
     /// is the unit and its median is a single observation.
     pub fn median(&self) -> Option<u64> {
@@ -124,12 +134,7 @@ impl LatencyHistogram {
     ///
     /// Fails if the text is not base64 or not a V2 deflate histogram.
     pub fn decode(text: &str, overflow: u64) -> Result<Self, HistogramError> {
-        let bytes = STANDARD
-            .decode(text)
-            .map_err(|e| HistogramError(e.to_string()))?;
-        let stored: Histogram<u64> = Deserializer::new()
-            .deserialize(&mut bytes.as_slice())
-            .map_err(|e| HistogramError(format!("{e:?}")))?;
+        let stored = stored(text)?;
         let mut decoded = Self::new();
         decoded.overflow = overflow;
         decoded
@@ -138,6 +143,42 @@ impl LatencyHistogram {
             .map_err(|e| HistogramError(format!("{e:?}")))?;
         Ok(decoded)
     }
+}
+
+/// How a histogram was set up: values of differently set up ones are rounded differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistogramSetup {
+    /// The smallest value that is told from zero, in nanoseconds.
+    pub low_ns: u64,
+    /// The largest value, in nanoseconds.
+    pub high_ns: u64,
+    /// Significant decimal digits.
+    pub digits: u8,
+}
+
+impl HistogramSetup {
+    /// The set-up of a histogram as [`LatencyHistogram::encode`] wrote it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`LatencyHistogram::decode`] does.
+    pub fn of(text: &str) -> Result<Self, HistogramError> {
+        let stored = stored(text)?;
+        Ok(Self {
+            low_ns: stored.low(),
+            high_ns: stored.high(),
+            digits: stored.sigfig(),
+        })
+    }
+}
+
+fn stored(text: &str) -> Result<Histogram<u64>, HistogramError> {
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|e| HistogramError(e.to_string()))?;
+    Deserializer::new()
+        .deserialize(&mut bytes.as_slice())
+        .map_err(|e| HistogramError(format!("{e:?}")))
 }
 
 impl Default for LatencyHistogram {

@@ -8,6 +8,7 @@ mod alert;
 mod cut_off;
 mod early;
 mod histogram;
+mod inference;
 mod labels;
 mod ledger;
 mod observed;
@@ -19,11 +20,15 @@ mod step;
 mod target_counts;
 mod trial;
 
+#[cfg(test)]
+mod inference_tests;
+
 pub use accounting::{Accounting, FailureRecord};
 pub use alert::{alert_code, alert_name, alert_text};
 pub use cut_off::CutOff;
 pub use early::{Early, EarlyCounts};
-pub use histogram::{HistogramError, LatencyHistogram};
+pub use histogram::{HistogramError, HistogramSetup, LatencyHistogram};
+pub use inference::{Estimate, LEAST_CHANGES, POWER, holm, learned_limit};
 pub use labels::{covers, covers_any};
 pub use ledger::{
     CryptoOp, Entry, EntryStats, Flight, FlightStats, LedgerStats, LedgersByKind, Passage,

@@ -1,6 +1,6 @@
 //! The nine steps of a mutual handshake, and which of them each entry of a ledger belongs to.
 
-use super::{CryptoOp, Entry, Passage, Work};
+use super::{CryptoOp, Entry, Flight, Passage, Work};
 
 /// One end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,9 @@ impl Step {
         Self(8),
         Self(9),
     ];
+
+    /// The last one, protected data.
+    pub const DATA: Self = Self(9);
 
     /// From 1 to 9.
     pub fn number(self) -> u8 {
@@ -65,6 +68,23 @@ impl Step {
             End::Server => server(op, entry),
         };
         Some(Self(number))
+    }
+
+    /// The step that a flight of a client's handshake belongs to, given all of them: what we sent first is
+    /// the `ClientHello` (two after a `HelloRetryRequest`), what we sent last ends with our Finished. What
+    /// came in between is the server's flight, with its certificate; what came after, in TLS 1.2, its
+    /// Finished.
+    pub fn of_flight(flights: &[Flight], place: usize) -> Self {
+        let first = flights.iter().position(|flight| flight.sent);
+        let last = flights.iter().rposition(|flight| flight.sent);
+        let finished = last.filter(|last| Some(*last) != first);
+        let sent = flights.get(place).is_some_and(|flight| flight.sent);
+        Self(match (sent, finished) {
+            (true, Some(last)) if place == last => 8,
+            (true, _) => 1,
+            (false, Some(last)) if place > last => 8,
+            (false, _) => 2,
+        })
     }
 }
 
@@ -141,6 +161,30 @@ mod tests {
             };
             assert_eq!(Step::of(End::Client, &entry), None);
         }
+    }
+
+    #[test]
+    fn flights_are_told_by_their_order() {
+        let steps = |directions: &[bool]| -> Vec<u8> {
+            let flights: Vec<Flight> = (directions.iter())
+                .map(|sent| Flight {
+                    sent: *sent,
+                    bytes: 1,
+                })
+                .collect();
+            let all = 0..flights.len();
+            all.map(|place| Step::of_flight(&flights, place).number())
+                .collect()
+        };
+        let (out, back) = (true, false);
+        assert_eq!(steps(&[out, back, out]), [1, 2, 8], "TLS 1.3");
+        assert_eq!(steps(&[out, back, out, back]), [1, 2, 8, 8], "TLS 1.2");
+        assert_eq!(
+            steps(&[out, back, out, back, out]),
+            [1, 2, 1, 2, 8],
+            "retry"
+        );
+        assert_eq!(steps(&[out, back]), [1, 2], "it ended there");
     }
 
     #[test]

@@ -1,0 +1,133 @@
+//! What a candidate must reach or keep to by itself: absolute thresholds and required minimums.
+
+use super::observe::identity;
+use super::policy::{Policy, Required, Rules};
+use crate::record::{CellComparison, CellRecord, CheckRecord, Comparison, RunRecord, Verdict};
+use crate::stats::{HistogramError, OkKind};
+
+/// Adds to every cell of the candidate what became of its thresholds and minimums.
+pub fn add(
+    comparison: &mut Comparison,
+    results: &[RunRecord],
+    policy: &Policy,
+) -> Result<(), HistogramError> {
+    let floor = results.iter().filter_map(RunRecord::memory_floor).min();
+    for cell in whole_cells(results) {
+        let rules = policy.of(&cell.cell.name);
+        let mut checks = thresholds(&rules, &cell, floor)?;
+        checks.extend(minimums(&rules.required, &cell, results));
+        let known = comparison.cells.iter_mut();
+        let known = known.into_iter().find(|known| known.name == cell.cell.name);
+        if let Some(known) = known {
+            checks.extend(units(&rules.required, known));
+            known.checks = checks;
+        } else {
+            comparison.cells.push(CellComparison {
+                name: cell.cell.name,
+                figures: Vec::new(),
+                checks,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The cells of several results, each with its trials of all of them.
+fn whole_cells(results: &[RunRecord]) -> Vec<CellRecord> {
+    let mut cells: Vec<CellRecord> = Vec::new();
+    for cell in results.iter().flat_map(|result| &result.cells) {
+        let same = cells.iter_mut().find(|c| identity(c) == identity(cell));
+        match same {
+            Some(known) => known.trials.extend(cell.trials.iter().cloned()),
+            None => cells.push(cell.clone()),
+        }
+    }
+    cells
+}
+
+fn thresholds(
+    rules: &Rules,
+    cell: &CellRecord,
+    memory_floor: Option<u64>,
+) -> Result<Vec<CheckRecord>, HistogramError> {
+    let mut checks = Vec::new();
+    for threshold in &rules.thresholds {
+        let observed = threshold.observed(cell, memory_floor)?;
+        let (verdict, reason) = match observed {
+            Some(value) if threshold.holds(value) => (Verdict::Pass, None),
+            Some(_) => (Verdict::Regress, None),
+            None => {
+                let why = "there is no such figure, or too few samples for it";
+                (Verdict::Invalid, Some(why.to_owned()))
+            }
+        };
+        checks.push(CheckRecord {
+            threshold: true,
+            rule: threshold.to_string(),
+            observed,
+            limit: threshold.limit,
+            unit: threshold.unit().to_owned(),
+            verdict,
+            reason,
+        });
+    }
+    Ok(checks)
+}
+
+fn minimums(required: &Required, cell: &CellRecord, results: &[RunRecord]) -> Vec<CheckRecord> {
+    let measured = cell.measured();
+    let confirmed = measured.ok_total() as f64;
+    let mut checks = Vec::new();
+    if let Some(least) = required.samples {
+        checks.push(minimum("samples", least as f64, Some(confirmed)));
+    }
+    if let Some(least) = required.achieved_load {
+        checks.push(minimum("achieved-load", least, achieved(cell, results)));
+    }
+    if let Some(least) = required.resumed_share {
+        let resumed = measured.ok_of(OkKind::Resumed) as f64;
+        let share = (confirmed > 0.0).then(|| resumed / confirmed);
+        checks.push(minimum("resumed-share", least, share));
+    }
+    checks
+}
+
+/// Units on each side, of the figure that has most.
+fn units(required: &Required, cell: &CellComparison) -> Option<CheckRecord> {
+    let least = required.units?;
+    let effects = cell.figures.iter().filter_map(|figure| figure.effect);
+    let most = effects.map(|effect| effect.units).max().unwrap_or(0);
+    Some(minimum("units", least as f64, Some(most as f64)))
+}
+
+/// The share of the asked load that was achieved: arrivals that became attempts in an open loop, mean
+/// sessions in flight in a closed one.
+fn achieved(cell: &CellRecord, results: &[RunRecord]) -> Option<f64> {
+    let plan = &results.first()?.plan;
+    if plan.asked_rate.is_some() {
+        let measured = cell.measured();
+        let due = measured.scheduled as f64;
+        return (due > 0.0).then(|| measured.started as f64 / due);
+    }
+    let asked = plan.asked_sessions.filter(|asked| *asked > 0.0)?;
+    let trials = cell.trials.len() as f64;
+    let in_flight: f64 = cell.trials.iter().map(|trial| trial.in_flight_mean).sum();
+    (trials > 0.0).then(|| in_flight / trials / asked)
+}
+
+fn minimum(key: &str, least: f64, observed: Option<f64>) -> CheckRecord {
+    let reached = observed.is_some_and(|value| value >= least);
+    CheckRecord {
+        threshold: false,
+        rule: format!("{key}: {least}"),
+        observed,
+        limit: least,
+        unit: String::new(),
+        verdict: if reached {
+            Verdict::Pass
+        } else {
+            Verdict::Invalid
+        },
+        reason: (!reached).then(|| "less than is required".to_owned()),
+    }
+}

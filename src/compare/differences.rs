@@ -1,0 +1,200 @@
+//! What must be the same on both sides before figures may be held against each other.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::record::{Note, RunRecord};
+use crate::stats::{HistogramError, HistogramSetup};
+
+/// A kind of difference that makes a comparison say something else than it seems to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Difference {
+    /// Results of different classes of hosts.
+    Host,
+    /// Something else was asked of the two.
+    Plan,
+    /// Histograms that round differently.
+    Histogram,
+    /// A debug build against a release build.
+    Profile,
+    /// A run that did not do what was asked, or did not run to its end.
+    Validity,
+}
+
+impl Difference {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Host,
+        Self::Plan,
+        Self::Histogram,
+        Self::Profile,
+        Self::Validity,
+    ];
+
+    /// The stable label, with which it is let pass.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Plan => "plan",
+            Self::Histogram => "histogram",
+            Self::Profile => "profile",
+            Self::Validity => "validity",
+        }
+    }
+
+    /// The note that it leaves.
+    fn note(self, message: String) -> Found {
+        let (code, advice) = match self {
+            Self::Host => (
+                "other-host-class",
+                "measure both on hosts of one class, or interleave them with `shakedown ab`",
+            ),
+            Self::Plan => (
+                "other-plan",
+                "run both with the same scenario, or compare what differs with `shakedown ab`",
+            ),
+            Self::Histogram => (
+                "other-histogram",
+                "measure both with builds that keep the same histograms",
+            ),
+            Self::Profile => ("other-profile", "measure both with release builds"),
+            Self::Validity => (
+                "invalid-run",
+                "see what the run itself says, mend it, and run it again",
+            ),
+        };
+        Found {
+            kind: self,
+            note: Note::new(code, message, advice),
+        }
+    }
+}
+
+/// A difference that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its kind.
+    pub kind: Difference,
+    /// What differs, with both sides' values.
+    pub note: Note,
+}
+
+/// What differs between the results of two sides, and which of them are invalid. Each kind of difference
+/// is found once, with everything of it in its message.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn find(baseline: &[RunRecord], candidate: &[RunRecord]) -> Result<Vec<Found>, HistogramError> {
+    let mut found = Vec::new();
+    let mut differs = |kind: Difference, of: &dyn Fn(&RunRecord) -> String| {
+        let values = |side: &[RunRecord]| side.iter().map(of).collect::<BTreeSet<_>>();
+        let (left, right) = (values(baseline), values(candidate));
+        if left.len() > 1 || right.len() > 1 || (!left.is_empty() && left != right) {
+            let list = |side: BTreeSet<String>| side.into_iter().collect::<Vec<_>>().join(", ");
+            let message = format!("{} against {}", list(left), list(right));
+            found.push(kind.note(message));
+        }
+    };
+    differs(Difference::Host, &|r| r.environment.host_class());
+    differs(Difference::Profile, &|r| r.build.profile.clone());
+    found.extend(plans(baseline, candidate));
+    let mut setups: Vec<HistogramSetup> = Vec::new();
+    for result in baseline.iter().chain(candidate) {
+        for setup in setups_of(result)? {
+            if !setups.contains(&setup) {
+                setups.push(setup);
+            }
+        }
+    }
+    if setups.len() > 1 {
+        let list: Vec<String> = setups.iter().map(|s| format!("{s:?}")).collect();
+        found.push(Difference::Histogram.note(list.join(" against ")));
+    }
+    for (side, results) in [("baseline", baseline), ("candidate", candidate)] {
+        found.extend(results.iter().filter_map(|r| invalid(side, r)));
+    }
+    Ok(found)
+}
+
+/// Why a result is not to be used, if it is not.
+pub fn invalid(side: &str, result: &RunRecord) -> Option<Found> {
+    let validity = &result.validity;
+    if validity.valid && validity.complete {
+        return None;
+    }
+    let mut why: Vec<&str> = validity.reasons.iter().map(|r| r.code.as_str()).collect();
+    if !validity.complete {
+        why.push("not complete");
+    }
+    let message = format!(
+        "the {side} of {} is invalid: {}",
+        result.started_at,
+        why.join(", ")
+    );
+    Some(Difference::Validity.note(message))
+}
+
+/// The set-up of one histogram of each trial; all of one trial are made by one build.
+fn setups_of(result: &RunRecord) -> Result<Vec<HistogramSetup>, HistogramError> {
+    let trials = result.cells.iter().flat_map(|cell| &cell.trials);
+    let first = trials.filter_map(|trial| {
+        let mut stored = trial
+            .kinds
+            .values()
+            .flat_map(|kind| kind.histograms.values());
+        stored.next()
+    });
+    first
+        .map(|h| HistogramSetup::of(&h.hdr_v2_deflate))
+        .collect()
+}
+
+/// Keys of a plan that may differ: they do not change what is asked of one cell in one trial.
+const FREE_KEYS: [&str; 6] = [
+    "scenario.name",
+    "scenario.question",
+    "scenario.reading",
+    "scenario.trials",
+    "scenario.matrix",
+    "preflight",
+];
+
+/// How the plan of any result differs from the first's.
+fn plans(baseline: &[RunRecord], candidate: &[RunRecord]) -> Option<Found> {
+    let first = serde_json::to_value(&baseline.first().or(candidate.first())?.plan).ok()?;
+    let mut keys = BTreeSet::new();
+    for result in baseline.iter().chain(candidate) {
+        let plan = serde_json::to_value(&result.plan).ok()?;
+        collect("", &first, &plan, &mut keys);
+    }
+    let list: Vec<String> = keys.into_iter().collect();
+    (!list.is_empty()).then(|| Difference::Plan.note(list.join("; ")))
+}
+
+/// The keys below `path` in which two values differ, with both values.
+fn collect(path: &str, left: &Value, right: &Value, keys: &mut BTreeSet<String>) {
+    if FREE_KEYS.contains(&path) || left == right {
+        return;
+    }
+    match (left, right) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for name in names {
+                let below = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
+                let side = |of: &serde_json::Map<String, Value>| {
+                    of.get(name).cloned().unwrap_or(Value::Null)
+                };
+                collect(&below, &side(a), &side(b), keys);
+            }
+        }
+        _ => {
+            keys.insert(format!("{path}: {left} against {right}"));
+        }
+    }
+}

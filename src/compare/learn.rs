@@ -1,0 +1,79 @@
+//! Limits learned from past results: how much did figures change from one to the next when nobody
+//! objected?
+
+use std::collections::BTreeMap;
+
+use super::figure::Figure;
+use super::observe::{CellSeries, on_scale, series};
+use super::policy::Policy;
+use crate::record::{Note, RunRecord, Scale, UnitKind};
+use crate::stats::{HistogramError, LEAST_CHANGES, learned_limit};
+
+/// Replaces the limits of the figures that gate by the third quartile and three times the distance
+/// between the quartiles of the changes from each past result to the next. Returns a note for each
+/// limit: what was learned, or why nothing was.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn learn(
+    policy: &mut Policy,
+    past: &[RunRecord],
+    cells: &[CellSeries],
+) -> Result<Vec<Note>, HistogramError> {
+    let mut ordered = past.to_vec();
+    ordered.sort_by(|a, b| a.started_at.cmp(&b.started_at));
+    let past = series(&ordered, UnitKind::Run)?;
+    let mut notes = Vec::new();
+    for cell in cells {
+        let Some(known) = past.iter().find(|known| known.identity == cell.identity) else {
+            notes.push(nothing(&cell.name, "past results do not have this cell"));
+            continue;
+        };
+        let mut limits = BTreeMap::new();
+        for figure in policy.of(&cell.name).allowed.keys() {
+            let changes = changes(known, *figure);
+            let place = format!("{} {figure}", cell.name);
+            let Some(limit) = learned_limit(&changes) else {
+                let why = format!("{} changes, it takes {LEAST_CHANGES}", changes.len());
+                notes.push(nothing(&place, &why));
+                continue;
+            };
+            let limit = match figure.scale() {
+                Scale::Ratio => limit.exp_m1(),
+                Scale::Difference => limit,
+            };
+            limits.insert(*figure, limit);
+            notes.push(Note::new(
+                "limit-learned",
+                format!(
+                    "{place}: {:.2} % from {} changes",
+                    limit * 100.0,
+                    changes.len()
+                ),
+                "it takes the place of the policy's limit",
+            ));
+        }
+        policy.learn(&cell.name, &limits);
+    }
+    Ok(notes)
+}
+
+/// From each result to the next, on the scale of effects.
+fn changes(cell: &CellSeries, figure: Figure) -> Vec<f64> {
+    let values: Vec<f64> = cell
+        .units
+        .iter()
+        .filter_map(|unit| unit.values.get(&figure))
+        .map(|value| on_scale(figure, *value))
+        .collect();
+    values.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+fn nothing(place: &str, why: &str) -> Note {
+    Note::new(
+        "limit-not-learned",
+        format!("{place}: {why}"),
+        "the policy's limit stays; keep more results of the same host class and plan",
+    )
+}

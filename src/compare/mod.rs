@@ -1,0 +1,260 @@
+//! Holding results against each other: which cells are the same, what sets them apart, and whether that
+//! is worse than a policy allows. Pure functions of records; knows neither sockets nor reports.
+
+mod blocks;
+mod checks;
+mod differences;
+mod figure;
+mod judge;
+mod learn;
+mod observe;
+mod policy;
+mod threshold;
+mod verdict;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write as _;
+
+pub use blocks::{BLOCKS_PER_ROUND, Look, Rounds, Side, looks, order};
+pub use differences::{Difference, Found, find as differences, invalid};
+pub use figure::{Figure, P99_SAMPLES, Percentile};
+pub use judge::{Aligned, align, judge};
+pub use learn::learn;
+pub use observe::{CellSeries, Observation, series, unit_of};
+pub use policy::{Policy, PolicyError, Required, Rules};
+pub use threshold::{Subject, Threshold};
+
+use crate::record::{
+    BlocksRecord, BuildInfo, COMPARISON_SCHEMA, Comparison, Note, RunRecord, SideRecord, UnitKind,
+    Verdict,
+};
+use crate::stats::HistogramError;
+
+/// Why results could not be held against each other.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// They differ in something that makes the comparison say something else.
+    #[error("{}", refusal(.0))]
+    Refused(Vec<Found>),
+    /// A stored histogram is damaged.
+    #[error("a result is damaged: {0}")]
+    Damaged(#[from] HistogramError),
+    /// The policy does not fit the results.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// No cell is on both sides.
+    #[error(
+        "the two have no cell in common: the baseline has {baseline}, the candidate {candidate}; compare results of the same scenario"
+    )]
+    NothingInCommon {
+        /// Names of the baseline's cells.
+        baseline: String,
+        /// Names of the candidate's.
+        candidate: String,
+    },
+}
+
+fn refusal(found: &[Found]) -> String {
+    let mut text = "these results cannot be compared:".to_owned();
+    for Found { kind, note } in found {
+        let _ = write!(
+            text,
+            "\n  {}: {}\n    help: {}; or let it pass, marked, with --despite {}",
+            note.code,
+            note.message,
+            note.advice,
+            kind.label()
+        );
+    }
+    text
+}
+
+/// The results of one side with what they came from.
+#[derive(Debug, Clone)]
+pub struct Results {
+    /// The file, folder or command.
+    pub source: String,
+    /// At least one.
+    pub records: Vec<RunRecord>,
+}
+
+impl Results {
+    fn side(&self) -> Option<SideRecord> {
+        let first = self.records.first()?;
+        Some(SideRecord {
+            source: self.source.clone(),
+            results: self.records.len(),
+            scenario: first.plan.scenario.name.clone(),
+            started_at: first.started_at.clone(),
+            host_class: first.environment.host_class(),
+            build: first.build.clone(),
+        })
+    }
+}
+
+/// Compares results that were there before, and judges the candidate. Without a baseline only thresholds
+/// and required minimums are judged.
+///
+/// # Errors
+///
+/// Refuses what cannot be compared unless `despite` lets it pass; fails if the policy names a cell
+/// that is not there, or a stored histogram is damaged.
+pub fn compare(
+    baseline: Option<&Results>,
+    candidate: &Results,
+    policy: &Policy,
+    despite: &[Difference],
+) -> Result<Comparison, CompareError> {
+    let old = baseline.map_or(&[][..], |results| &results.records);
+    let unit = unit_of(old, &candidate.records);
+    let notes = passed(differences(old, &candidate.records)?, despite)?;
+    let (left, right) = (series(old, unit)?, series(&candidate.records, unit)?);
+    let names: Vec<String> = right.iter().map(|cell| cell.name.clone()).collect();
+    policy.check_cells(&names)?;
+    let mut comparison = empty(baseline, candidate, unit, policy.confidence)?;
+    comparison.notes = notes;
+    let aligned = align(&left, &right, false);
+    if baseline.is_some() {
+        if aligned.pairs.is_empty() {
+            return Err(nothing_in_common(&left, &right));
+        }
+        comparison.cells = judge(&aligned.pairs, policy, unit, policy.confidence);
+        comparison.notes.push(not_interleaved());
+        comparison.missing = aligned.missing;
+        comparison.new = aligned.new;
+    }
+    checks::add(&mut comparison, &candidate.records, policy)?;
+    verdict::conclude(&mut comparison);
+    Ok(comparison)
+}
+
+/// What the rounds of an A/B run come to.
+#[derive(Debug, Clone, Copy)]
+pub struct AbRun<'a> {
+    /// The rounds so far.
+    pub rounds: &'a Rounds,
+    /// The results of the baseline's blocks.
+    pub baseline: &'a Results,
+    /// The results of the candidate's.
+    pub candidate: &'a Results,
+    /// Whether the sides differ in what they were asked to do.
+    pub on_purpose: bool,
+    /// The confidence of this look.
+    pub confidence: f64,
+}
+
+/// Judges an A/B run as far as it has come.
+///
+/// # Errors
+///
+/// As [`compare`].
+pub fn judge_rounds(
+    run: &AbRun<'_>,
+    blocks: BlocksRecord,
+    policy: &Policy,
+    despite: &[Difference],
+) -> Result<Comparison, CompareError> {
+    let mut despite = despite.to_vec();
+    if run.on_purpose {
+        despite.push(Difference::Plan);
+    }
+    let found = differences(&run.baseline.records, &run.candidate.records)?;
+    let mut comparison = empty(
+        Some(run.baseline),
+        run.candidate,
+        UnitKind::Round,
+        run.confidence,
+    )?;
+    comparison.notes = passed(found, &despite)?;
+    let reference = run.rounds.reference();
+    let candidate = run.rounds.side(Side::Candidate);
+    let names: Vec<String> = candidate.iter().map(|cell| cell.name.clone()).collect();
+    policy.check_cells(&names)?;
+    let aligned = align(&reference, candidate, run.on_purpose);
+    if aligned.pairs.is_empty() {
+        return Err(nothing_in_common(&reference, candidate));
+    }
+    let judge =
+        |aligned: &Aligned<'_>| judge(&aligned.pairs, policy, UnitKind::Round, run.confidence);
+    comparison.cells = judge(&aligned);
+    comparison.control = judge(&align(
+        run.rounds.side(Side::Baseline),
+        run.rounds.side(Side::Control),
+        false,
+    ));
+    comparison.missing = aligned.missing;
+    comparison.new = aligned.new;
+    comparison.blocks = Some(blocks);
+    checks::add(&mut comparison, &run.candidate.records, policy)?;
+    verdict::conclude(&mut comparison);
+    Ok(comparison)
+}
+
+/// Whether more rounds could still change what a comparison of rounds says: a figure that gates, or its
+/// control, is not decided.
+pub fn is_open(comparison: &Comparison) -> bool {
+    let cells = comparison.cells.iter().chain(&comparison.control);
+    let mut gated = cells.flat_map(|cell| &cell.figures).filter(|f| f.gated);
+    gated.any(|figure| figure.verdict == Some(Verdict::Inconclusive))
+}
+
+fn empty(
+    baseline: Option<&Results>,
+    candidate: &Results,
+    unit: UnitKind,
+    confidence: f64,
+) -> Result<Comparison, CompareError> {
+    let Some(side) = candidate.side() else {
+        return Err(nothing_in_common(&[], &[]));
+    };
+    Ok(Comparison {
+        schema: COMPARISON_SCHEMA,
+        build: BuildInfo::current(),
+        baseline: baseline.and_then(Results::side),
+        candidate: side,
+        unit,
+        confidence,
+        cells: Vec::new(),
+        missing: Vec::new(),
+        new: Vec::new(),
+        blocks: None,
+        control: Vec::new(),
+        notes: Vec::new(),
+        reasons: Vec::new(),
+        verdict: Verdict::Invalid,
+    })
+}
+
+/// The notes of differences that are let pass; refuses the others.
+fn passed(found: Vec<Found>, despite: &[Difference]) -> Result<Vec<Note>, CompareError> {
+    let (passed, refused): (Vec<Found>, Vec<Found>) = found
+        .into_iter()
+        .partition(|found| despite.contains(&found.kind));
+    if refused.is_empty() {
+        Ok(passed.into_iter().map(|found| found.note).collect())
+    } else {
+        Err(CompareError::Refused(refused))
+    }
+}
+
+fn nothing_in_common(baseline: &[CellSeries], candidate: &[CellSeries]) -> CompareError {
+    let names = |side: &[CellSeries]| {
+        let names: Vec<&str> = side.iter().map(|cell| cell.name.as_str()).collect();
+        names.join(", ")
+    };
+    CompareError::NothingInCommon {
+        baseline: names(baseline),
+        candidate: names(candidate),
+    }
+}
+
+fn not_interleaved() -> Note {
+    Note::new(
+        "not-interleaved",
+        "the two sides were measured one after the other, so what the machine did differently in \
+         between is in the effects and not in their intervals",
+        "where the verdict matters, interleave them with `shakedown ab`",
+    )
+}

@@ -1,0 +1,134 @@
+//! From results to observations: which cells are the same, and what each unit of them says.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::figure::Figure;
+use crate::record::{CellRecord, RunRecord, Scale, TrialRecord, UnitKind};
+use crate::stats::HistogramError;
+
+/// Results of a side from which on the result is the unit instead of the trial: trials of one run share
+/// what the machine did to that run.
+const RUNS_AS_UNITS: usize = 5;
+
+/// What one unit says about one cell.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Observation {
+    /// By figure, as far as there are any.
+    pub values: BTreeMap<Figure, f64>,
+    /// Confirmed sessions in its measure phase.
+    pub samples: u64,
+}
+
+impl Observation {
+    fn of(trial: &TrialRecord, memory_floor: Option<u64>) -> Result<Self, HistogramError> {
+        let mut values: BTreeMap<Figure, f64> = Figure::percentiles(trial)?.into_iter().collect();
+        for figure in Figure::all() {
+            values.extend(figure.of(trial, memory_floor).map(|value| (figure, value)));
+        }
+        values.retain(|_, value| value.is_finite());
+        Ok(Self {
+            values,
+            samples: trial.measured.ok_total(),
+        })
+    }
+
+    /// Several as one: means of logarithms where ratios are formed, else of values. A figure that one of
+    /// them lacks is left out. `None` of none.
+    pub fn joined(parts: &[&Self]) -> Option<Self> {
+        let first = parts.first()?;
+        let count = parts.len() as f64;
+        let mean = |figure: &Figure| {
+            let values: Option<Vec<f64>> = parts
+                .iter()
+                .map(|part| part.values.get(figure).map(|v| on_scale(*figure, *v)))
+                .collect();
+            let mean = values?.iter().sum::<f64>() / count;
+            Some(match figure.scale() {
+                Scale::Ratio => mean.exp(),
+                Scale::Difference => mean,
+            })
+        };
+        let figures = first.values.keys();
+        Some(Self {
+            values: figures.filter_map(|f| Some((*f, mean(f)?))).collect(),
+            samples: parts.iter().map(|part| part.samples).min().unwrap_or(0),
+        })
+    }
+}
+
+/// A value on the scale on which effects are differences: its logarithm where ratios are formed.
+pub fn on_scale(figure: Figure, value: f64) -> f64 {
+    match figure.scale() {
+        Scale::Ratio => value.ln(),
+        Scale::Difference => value,
+    }
+}
+
+/// One cell of one side.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellSeries {
+    /// What makes it the same cell: everything about it but its name.
+    pub identity: String,
+    /// Its name.
+    pub name: String,
+    /// What its units say, in the order in which they were measured.
+    pub units: Vec<Observation>,
+}
+
+/// What makes a cell the same in another result: all of its fields but the name, so that a dimension
+/// which is added to cells counts without a change here.
+pub fn identity(cell: &CellRecord) -> String {
+    let mut value = serde_json::to_value(&cell.cell).unwrap_or_default();
+    if let Value::Object(fields) = &mut value {
+        fields.remove("name");
+    }
+    value.to_string()
+}
+
+/// The unit of two sides that were not interleaved.
+pub fn unit_of(baseline: &[RunRecord], candidate: &[RunRecord]) -> UnitKind {
+    if baseline.len().min(candidate.len()) >= RUNS_AS_UNITS {
+        UnitKind::Run
+    } else {
+        UnitKind::Trial
+    }
+}
+
+/// What the units of a side's results say, by cell, in the order in which cells first occur.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn series(results: &[RunRecord], unit: UnitKind) -> Result<Vec<CellSeries>, HistogramError> {
+    let mut all: Vec<CellSeries> = Vec::new();
+    for result in results {
+        let floor = result.memory_floor();
+        for cell in &result.cells {
+            let trials: Vec<Observation> = cell
+                .trials
+                .iter()
+                .map(|trial| Observation::of(trial, floor))
+                .collect::<Result<_, _>>()?;
+            let units = match unit {
+                UnitKind::Trial => trials,
+                UnitKind::Run | UnitKind::Round => {
+                    let parts: Vec<&Observation> = trials.iter().collect();
+                    Observation::joined(&parts).into_iter().collect()
+                }
+            };
+            let identity = identity(cell);
+            if let Some(known) = all.iter_mut().find(|known| known.identity == identity) {
+                known.units.extend(units);
+            } else {
+                all.push(CellSeries {
+                    identity,
+                    name: cell.cell.name.clone(),
+                    units,
+                });
+            }
+        }
+    }
+    Ok(all)
+}

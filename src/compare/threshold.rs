@@ -1,0 +1,342 @@
+//! Absolute thresholds, in the grammar of k6: `p(99)<25ms`, `rate<0.01`, and also `p99<25ms`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::figure::Figure;
+use crate::record::CellRecord;
+use crate::stats::{HistogramError, LatencyHistogram, Metric, OkKind};
+use crate::units::Span;
+
+/// What a threshold is about: a duration, or a figure with one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The histogram of a duration, merged over all trials.
+    Duration(Metric),
+    /// A figure, over all trials.
+    Figure(Figure),
+}
+
+/// Figures that thresholds can be about; percentiles are written as a duration's.
+const FIGURES: [Figure; 8] = [
+    Figure::ClientCpu,
+    Figure::TargetCpu,
+    Figure::Throughput,
+    Figure::BytesOut,
+    Figure::BytesIn,
+    Figure::Memory,
+    Figure::FailureRate,
+    Figure::ResumedShare,
+];
+
+impl Subject {
+    /// Every subject.
+    pub fn all() -> Vec<Self> {
+        let durations = Metric::ALL.into_iter().map(Self::Duration);
+        durations.chain(FIGURES.map(Self::Figure)).collect()
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Duration(metric) => f.write_str(metric.label()),
+            Self::Figure(figure) => figure.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Subject {
+    type Err = ();
+
+    fn from_str(label: &str) -> Result<Self, ()> {
+        let mut all = Self::all().into_iter();
+        all.find(|s| s.to_string() == label).ok_or(())
+    }
+}
+
+/// What of a subject is held against the limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Aggregate {
+    /// A percentile, as a share.
+    Percentile(f64),
+    Mean,
+    Min,
+    Max,
+    /// The figure itself: `rate` for shares, `value` for the others.
+    Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Equal,
+    NotEqual,
+}
+
+/// Longer ones first, because they begin like the shorter ones.
+const RELATIONS: [(&str, Relation); 8] = [
+    ("<=", Relation::LessOrEqual),
+    (">=", Relation::GreaterOrEqual),
+    ("===", Relation::Equal),
+    ("==", Relation::Equal),
+    ("!=", Relation::NotEqual),
+    ("<", Relation::Less),
+    (">", Relation::Greater),
+    ("=", Relation::Equal),
+];
+
+/// One threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    subject: Subject,
+    aggregate: Aggregate,
+    relation: Relation,
+    /// Nanoseconds for durations, else in the figure's own unit.
+    pub limit: f64,
+    text: String,
+}
+
+/// What is wrong with the text of a threshold: the cause and the remedy.
+pub type Fault = (String, String);
+
+impl Threshold {
+    /// Reads a threshold about `subject`.
+    ///
+    /// # Errors
+    ///
+    /// Fails with cause and remedy if the text is not of the grammar, or does not fit the subject.
+    pub fn parse(subject: Subject, text: &str) -> Result<Self, Fault> {
+        let found = RELATIONS
+            .iter()
+            .filter_map(|(sign, relation)| Some((text.find(sign)?, *sign, *relation)))
+            .min_by_key(|(at, sign, _)| (*at, usize::MAX - sign.len()));
+        let Some((at, sign, relation)) = found else {
+            return Err((
+                format!("{text:?} compares nothing"),
+                format!("write {}", example(subject)),
+            ));
+        };
+        let (aggregate, limit) = (text[..at].trim(), text[at + sign.len()..].trim());
+        let aggregate = aggregate_of(subject, aggregate).ok_or_else(|| {
+            (
+                format!("{aggregate:?} says nothing about {subject}"),
+                format!("write {}", example(subject)),
+            )
+        })?;
+        let limit = limit_of(subject, limit).ok_or_else(|| {
+            (
+                format!("{limit:?} is no limit for {subject}"),
+                format!("write {}", example(subject)),
+            )
+        })?;
+        Ok(Self {
+            subject,
+            aggregate,
+            relation,
+            limit,
+            text: text.trim().to_owned(),
+        })
+    }
+
+    /// The unit of the limit: `ns` for durations.
+    pub fn unit(&self) -> &'static str {
+        match self.subject {
+            Subject::Duration(_) => "ns",
+            Subject::Figure(figure) => figure.unit(),
+        }
+    }
+
+    /// Whether a value keeps to it.
+    pub fn holds(&self, value: f64) -> bool {
+        match self.relation {
+            Relation::Less => value < self.limit,
+            Relation::LessOrEqual => value <= self.limit,
+            Relation::Greater => value > self.limit,
+            Relation::GreaterOrEqual => value >= self.limit,
+            // Both were read from decimal text or counted; nearer than this nobody writes them.
+            Relation::Equal => (value - self.limit).abs() <= 1e-9 * self.limit.abs(),
+            Relation::NotEqual => (value - self.limit).abs() > 1e-9 * self.limit.abs(),
+        }
+    }
+
+    /// What it is held against, over all trials of a cell; `None` where there are too few samples for
+    /// it, or none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a stored histogram is damaged.
+    pub fn observed(
+        &self,
+        cell: &CellRecord,
+        memory_floor: Option<u64>,
+    ) -> Result<Option<f64>, HistogramError> {
+        match self.subject {
+            Subject::Duration(metric) => {
+                let mut merged = LatencyHistogram::new();
+                for trial in &cell.trials {
+                    merged.merge(&trial.histogram(metric)?);
+                }
+                Ok(self.aggregate.of(&merged))
+            }
+            Subject::Figure(figure) => Ok(over_trials(figure, cell, memory_floor)),
+        }
+    }
+}
+
+/// A figure of a cell: shares over all attempts, the others as means over trials.
+fn over_trials(figure: Figure, cell: &CellRecord, memory_floor: Option<u64>) -> Option<f64> {
+    let measured = cell.measured();
+    let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
+    match figure {
+        Figure::FailureRate => share(measured.failed_total(), measured.started),
+        Figure::ResumedShare => share(measured.ok_of(OkKind::Resumed), measured.ok_total()),
+        _ => {
+            let trials = cell.trials.iter();
+            let values: Option<Vec<f64>> = trials.map(|t| figure.of(t, memory_floor)).collect();
+            let values = values.filter(|values| !values.is_empty())?;
+            Some(values.iter().sum::<f64>() / values.len() as f64)
+        }
+    }
+}
+
+impl Aggregate {
+    fn of(self, histogram: &LatencyHistogram) -> Option<f64> {
+        match self {
+            Self::Percentile(share) => histogram.quantile(share).map(|ns| ns as f64),
+            Self::Mean => histogram.mean(),
+            Self::Min => histogram.min().map(|ns| ns as f64),
+            Self::Max => histogram.max().map(|ns| ns as f64),
+            Self::Value => None,
+        }
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.subject, self.text)
+    }
+}
+
+fn aggregate_of(subject: Subject, text: &str) -> Option<Aggregate> {
+    match subject {
+        Subject::Duration(_) => match text {
+            "med" => Some(Aggregate::Percentile(0.5)),
+            "avg" => Some(Aggregate::Mean),
+            "min" => Some(Aggregate::Min),
+            "max" => Some(Aggregate::Max),
+            _ => percentile(text),
+        },
+        Subject::Figure(figure) => {
+            let name = if figure.unit().is_empty() {
+                "rate"
+            } else {
+                "value"
+            };
+            (text == name).then_some(Aggregate::Value)
+        }
+    }
+}
+
+/// `p(99)` or `p99`, up to the one with which ten of 10,000 samples lie beyond.
+fn percentile(text: &str) -> Option<Aggregate> {
+    let rest = text.strip_prefix('p')?;
+    let number = match rest.strip_prefix('(') {
+        Some(inner) => inner.strip_suffix(')')?.trim(),
+        None => rest,
+    };
+    let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let percent: f64 = number.parse().ok().filter(|_| plain)?;
+    (0.0..100.0)
+        .contains(&percent)
+        .then_some(Aggregate::Percentile(percent / 100.0))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "limits are far below the 2^53 nanoseconds of a quarter of a year"
+)]
+fn limit_of(subject: Subject, text: &str) -> Option<f64> {
+    let in_time = matches!(
+        subject,
+        Subject::Duration(_) | Subject::Figure(Figure::ClientCpu | Figure::TargetCpu)
+    );
+    if in_time {
+        let ns = text.parse::<Span>().ok()?.0.as_nanos() as f64;
+        let is_duration = matches!(subject, Subject::Duration(_));
+        return Some(if is_duration { ns } else { ns / 1e3 });
+    }
+    let value: f64 = text.parse().ok()?;
+    (value.is_finite() && value >= 0.0).then_some(value)
+}
+
+fn example(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Duration(_) => {
+            "one of p(N), pN, med, avg, min and max, a sign, and a time with its unit, e.g. \"p(99)<25ms\""
+        }
+        Subject::Figure(Figure::FailureRate | Figure::ResumedShare) => {
+            "rate, a sign, and a share from 0 to 1, e.g. \"rate<0.01\""
+        }
+        Subject::Figure(Figure::ClientCpu | Figure::TargetCpu) => {
+            "value, a sign, and a time with its unit, e.g. \"value<700us\""
+        }
+        Subject::Figure(_) => "value, a sign, and a number, e.g. \"value>=500\"",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIRM: Subject = Subject::Duration(Metric::Confirm);
+
+    #[test]
+    fn the_grammar_of_k6_is_read_with_units() {
+        for (text, limit) in [
+            ("p(99)<25ms", 25e6),
+            ("p99 < 25ms", 25e6),
+            ("p(99.9)<=1s", 1e9),
+            ("med<500us", 5e5),
+            ("avg>=1ms", 1e6),
+            ("max!=1ms", 1e6),
+        ] {
+            let read = Threshold::parse(CONFIRM, text).unwrap();
+            assert!((read.limit - limit).abs() < 1e-6, "{text}: {}", read.limit);
+        }
+        let rate = Threshold::parse(Subject::Figure(Figure::FailureRate), "rate<0.01").unwrap();
+        assert!(rate.holds(0.009) && !rate.holds(0.01));
+        let cpu = Threshold::parse(Subject::Figure(Figure::ClientCpu), "value<700us").unwrap();
+        assert!(cpu.holds(699.0) && !cpu.holds(700.0));
+        assert_eq!(rate.to_string(), "failure-rate: rate<0.01");
+        let equal = Threshold::parse(Subject::Figure(Figure::ResumedShare), "rate==1").unwrap();
+        assert!(equal.holds(1.0) && !equal.holds(0.999));
+    }
+
+    #[test]
+    fn what_is_not_of_the_grammar_is_refused_with_an_example() {
+        for text in [
+            "",
+            "p(99)",
+            "<25ms",
+            "p(101)<1s",
+            "p99<25",
+            "rate<0.1",
+            "p(99<1s",
+            "p-1<1s",
+            "count<5",
+            "p(9)<-1ms",
+        ] {
+            let (cause, remedy) = Threshold::parse(CONFIRM, text).unwrap_err();
+            assert!(remedy.contains("p(99)<25ms"), "{text}: {cause}: {remedy}");
+        }
+        let share = Subject::Figure(Figure::FailureRate);
+        for text in ["p99<1s", "rate<nan", "rate<1%", "value<1"] {
+            let (_, remedy) = Threshold::parse(share, text).unwrap_err();
+            assert!(remedy.contains("rate<0.01"), "{remedy}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What comes of holding results against each other: the shape of a comparison file. `compare` makes it,
+//! reports are made from it alone. Ratios are candidate over baseline.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{BuildInfo, Note};
+use crate::stats::Spread;
+
+/// Version of the comparison file's shape.
+pub const COMPARISON_SCHEMA: u32 = 1;
+
+/// What a comparison says about one figure, one check, or all.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Not worse by more than is allowed, as far as the interval reaches.
+    Pass,
+    /// Better by more than what is allowed for the worse.
+    Improve,
+    /// The interval holds both: more is needed to decide.
+    Inconclusive,
+    /// Worse by more than is allowed, or a threshold was crossed.
+    Regress,
+    /// The figures do not answer the question.
+    Invalid,
+}
+
+impl Verdict {
+    /// The stable label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Improve => "improve",
+            Self::Inconclusive => "inconclusive",
+            Self::Regress => "regress",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// A baseline, a candidate, and what sets them apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// Version of this shape.
+    pub schema: u32,
+    /// The build that judged.
+    pub build: BuildInfo,
+    /// What the candidate is held against; `null` where only thresholds were judged.
+    pub baseline: Option<SideRecord>,
+    /// What is judged.
+    pub candidate: SideRecord,
+    /// What one observation is.
+    pub unit: UnitKind,
+    /// The confidence of every interval, 0 to 1.
+    pub confidence: f64,
+    /// Cells that both sides have, or all of the candidate's where there is no baseline.
+    pub cells: Vec<CellComparison>,
+    /// Names of cells of the baseline that the candidate lacks.
+    pub missing: Vec<String>,
+    /// Names of cells of the candidate that the baseline lacks.
+    pub new: Vec<String>,
+    /// How the blocks of an A/B run went; `null` for results that were there before.
+    pub blocks: Option<BlocksRecord>,
+    /// The baseline against itself, from the same job; empty where there was no control.
+    pub control: Vec<CellComparison>,
+    /// What a reader should know: differences that were let pass, figures that are not judged.
+    pub notes: Vec<Note>,
+    /// Why the verdict is what it is.
+    pub reasons: Vec<Note>,
+    /// The verdict over everything that gates.
+    pub verdict: Verdict,
+}
+
+/// What one observation is: intervals count these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitKind {
+    /// A round of interleaved runs of both sides: its effect is one observation.
+    Round,
+    /// A trial; the sides were not interleaved.
+    Trial,
+    /// A result file of one side, over its trials; the sides were not interleaved.
+    Run,
+}
+
+impl UnitKind {
+    /// The stable label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Round => "round",
+            Self::Trial => "trial",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// One side of a comparison.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SideRecord {
+    /// The file, folder or command that it came from.
+    pub source: String,
+    /// How many results it holds.
+    pub results: usize,
+    /// Name of the scenario of its first result.
+    pub scenario: String,
+    /// When its first result was begun, RFC 3339, UTC.
+    pub started_at: String,
+    /// Class of the host, see `Environment::host_class`.
+    pub host_class: String,
+    /// The build that made its first result.
+    pub build: BuildInfo,
+}
+
+/// One cell on both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CellComparison {
+    /// Its name, the candidate's where the two differ.
+    pub name: String,
+    /// By figure, in the order of display.
+    pub figures: Vec<FigureComparison>,
+    /// Absolute thresholds and required minimums.
+    pub checks: Vec<CheckRecord>,
+}
+
+/// One figure of one cell on both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FigureComparison {
+    /// Its label, as in a policy: `client-cpu`, `confirm-p99`, …
+    pub figure: String,
+    /// Its unit; empty for shares.
+    pub unit: String,
+    /// Whether less is better.
+    pub smaller_is_better: bool,
+    /// The baseline's values over units.
+    pub baseline: Option<Spread>,
+    /// The candidate's values over units.
+    pub candidate: Option<Spread>,
+    /// What sets them apart; `null` where that cannot be said.
+    pub effect: Option<EffectRecord>,
+    /// The effect of every round, on the scale of `effect`; empty where the sides are not paired.
+    pub rounds: Vec<f64>,
+    /// By how much it may get worse: 0.03 is 3 %, or 0.03 for a difference of shares.
+    pub allowed: f64,
+    /// Whether it counts for the whole verdict.
+    pub gated: bool,
+    /// What follows; `null` where it is not judged.
+    pub verdict: Option<Verdict>,
+    /// Why it is invalid or not judged.
+    pub reason: Option<String>,
+}
+
+/// An estimated effect with its interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EffectRecord {
+    /// Whether it is a ratio or a difference.
+    pub scale: Scale,
+    /// The estimate: 1.03 is 3 % more, or 0.03 for a difference.
+    pub estimate: f64,
+    /// Lower end of the interval.
+    pub lower: f64,
+    /// Upper end of the interval.
+    pub upper: f64,
+    /// Minimum detectable effect: the smallest change that such units would keep apart from none in
+    /// four of five cases; 0.03 is 3 %, or 0.03 for a difference.
+    pub detectable: f64,
+    /// How likely units like these are if it did not get worse by more than is allowed, before Holm's
+    /// correction.
+    pub p_worse: f64,
+    /// Units on the smaller side.
+    pub units: usize,
+}
+
+/// How two values are held against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Scale {
+    /// Candidate over baseline.
+    Ratio,
+    /// Candidate minus baseline, for shares, which may be zero.
+    Difference,
+}
+
+/// A threshold or a required minimum, and what was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckRecord {
+    /// Whether it is an absolute threshold; else a required minimum.
+    pub threshold: bool,
+    /// As in the policy, e.g. `confirm: p(99)<25ms` or `samples: 1000`.
+    pub rule: String,
+    /// What was found, in `unit`; `null` where there is no such figure.
+    pub observed: Option<f64>,
+    /// The limit, in `unit`.
+    pub limit: f64,
+    /// Nanoseconds (`ns`) for durations; empty for shares and counts.
+    pub unit: String,
+    /// `pass`, `regress` (crossed) or `invalid` (a minimum that was not reached, or no figure).
+    pub verdict: Verdict,
+    /// Why it is invalid.
+    pub reason: Option<String>,
+}
+
+/// How the blocks of an A/B run went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BlocksRecord {
+    /// Seed of the order.
+    pub seed: u64,
+    /// Rounds that were judged.
+    pub rounds: usize,
+    /// Rounds at which it would be judged at the latest.
+    pub rounds_max: usize,
+    /// How often it was judged; each look has its share of the chance of a wrong verdict.
+    pub looks: usize,
+    /// Rounds thrown away because a run in them was invalid, as notes by reason.
+    pub discarded: Vec<Note>,
+    /// How many those were.
+    pub discarded_rounds: usize,
+    /// Whole seconds that it took.
+    pub seconds: u64,
+}
