@@ -223,7 +223,7 @@ fn flights(ledgers: &[&LedgerRecord]) -> Vec<FlightFigures> {
         *had += flight.sessions;
         *bytes += flight.bytes;
     }
-    let common = sums.into_iter().filter(|(_, (had, _))| had * 2 > sessions);
+    let common = sums.into_iter().filter(|(_, (had, _))| *had > sessions / 2);
     common
         .map(|((_, sent), (had, bytes))| FlightFigures {
             sent,
