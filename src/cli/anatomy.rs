@@ -54,7 +54,7 @@ pub struct AnatomyArgs {
     duration: Span,
 
     /// Drive both ends in memory on one thread, and tell how much of its CPU time the ledger explains
-    #[arg(long, conflicts_with_all = ["url", "output", "duration", "trials", "allow_public"])]
+    #[arg(long, conflicts_with_all = ["url", "output", "duration", "trials", "allow_public", "resumed_ratio", "early_data"])]
     in_memory: bool,
 
     /// Allow a server with a public address (only with its owner's consent); caps the rate
