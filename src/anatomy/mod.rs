@@ -137,7 +137,7 @@ struct EndMedians {
 }
 
 impl EndMedians {
-    fn of<'a>(ends: impl Iterator<Item = &'a MemoryEnd> + Clone) -> Option<Self> {
+    fn of<'a>(ends: &(impl Iterator<Item = &'a MemoryEnd> + Clone)) -> Option<Self> {
         let median = |of: &dyn Fn(&MemoryEnd) -> f64| {
             Spread::of(ends.clone().map(of)).map(|spread| spread.median)
         };
@@ -238,8 +238,8 @@ impl Pair {
             }
         });
         let made = made.collect::<Result<Vec<_>, _>>()?;
-        let client = EndMedians::of(made.iter().map(|session| &session.client));
-        let server = EndMedians::of(made.iter().map(|session| &session.server));
+        let client = EndMedians::of(&made.iter().map(|session| &session.client));
+        let server = EndMedians::of(&made.iter().map(|session| &session.server));
         self.batches.extend(client.zip(server).map(|(c, s)| [c, s]));
         Ok(())
     }
