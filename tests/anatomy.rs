@@ -90,7 +90,7 @@ fn bytes_agree(cell: &CellRecord, ledger: &LedgerRecord, kind: OkKind) {
     assert_eq!(sum(false), counted.handshake_bytes_in, "{}", cell.cell.name);
     assert!(ledger.data_sent >= 64 * ledger.sessions);
     // One round trip for TLS 1.3 until the client has finished.
-    let turns = if kind == OkKind::Tcp { 0 } else { 1 };
+    let turns = u64::from(kind != OkKind::Tcp);
     assert_eq!(ledger.turns, turns * ledger.sessions, "{}", cell.cell.name);
 }
 

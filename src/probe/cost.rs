@@ -140,9 +140,7 @@ impl StepCost {
 
     fn tell(&self, step: &mut Told) {
         if !self.operations.is_empty() {
-            let each: Vec<String> = (self.operations.iter())
-                .map(|operation| operation.to_string())
-                .collect();
+            let each: Vec<String> = (self.operations.iter()).map(ToString::to_string).collect();
             step.say(
                 "our time",
                 format!("{} µs: {}", three_digits(self.us), each.join(", ")),

@@ -76,6 +76,7 @@ fn cost() -> Cost {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a whole report, field by field")]
 fn accepted() -> ProbeReport {
     ProbeReport {
         format: FORMAT,
