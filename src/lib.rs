@@ -1,6 +1,7 @@
 //! shakedown: a load tester and benchmark harness for mutual TLS.
 
 pub mod affinity;
+pub mod anatomy;
 pub mod audit;
 pub mod clock;
 pub mod compare;

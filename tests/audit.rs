@@ -38,6 +38,14 @@ fn serve(here: &Path, flags: &str) -> (Running, String) {
 /// A report without what changes from run to run.
 fn steady(stdout: &[u8], port: &str) -> String {
     let text = text(stdout).replace(port, "PORT");
+    // With SHAKEDOWN_METERED=1 a note says so.
+    let noted = text.find("  note metered: ").map(|at| {
+        let lines = text[at..].split_inclusive('\n').take(2);
+        at..at + lines.map(str::len).sum::<usize>()
+    });
+    let text = noted.map_or(text.clone(), |note| {
+        format!("{}{}", &text[..note.start], &text[note.end..])
+    });
     let lines = text.lines().map(|line| match line.split_once(" worker") {
         Some((before, after)) if line.starts_with("against") => {
             let provider = after.rsplit(", ").next().unwrap_or_default();

@@ -10,7 +10,7 @@ use shakedown::scenario::Scenario;
 
 /// Every module of `src/` with the height of its layer. A module imports only from lower layers, so
 /// modules of one height never import each other.
-const LAYERS: [(&str, u32); 20] = [
+const LAYERS: [(&str, u32); 21] = [
     ("main", 12),
     ("cli", 11),
     ("compare", 10),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u32); 20] = [
     ("audit", 8),
     ("record", 8),
     ("load", 7),
+    ("anatomy", 7),
     ("probe", 7),
     ("target", 7),
     ("protocol", 6),

@@ -53,7 +53,7 @@ pub(super) async fn session(plan: &ProbePlan, tls: &ClientTls, resume: bool) -> 
         resumed: false,
     };
     let result = match connect(plan, &mut Vec::new()).await {
-        Ok((io, _)) => match TlsStream::resuming(io, tls, resume) {
+        Ok((io, _)) => match TlsStream::resuming(io, tls, resume, tls.ledger()) {
             Ok(mut stream) => {
                 let result = drive(plan, &mut stream).await;
                 met.offered = matches!(stream.offer(), Offer::Sent { .. });

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use shakedown::load::Interrupt;
 use shakedown::record::{self, ExpectationVerdict, RunRecord};
-use shakedown::report::{self, Style};
+use shakedown::report;
 use shakedown::runner::prepare;
 use shakedown::scenario::{
     Audit, IdentityFault, IdentityFiles, ProviderName, Scenario, TlsVersion,
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use super::audit_resumption::ResumptionArgs;
 use super::connect::ConnectArgs;
 use super::exit::{Exit, UsageError};
-use super::output::{folder_of, wants_color, write_json, write_stdout};
+use super::output::{folder_of, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
@@ -128,8 +128,7 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     if args.json {
         write_json(&record)?;
     } else {
-        let color = wants_color();
-        write_stdout(&report::verdicts(&record, Style { color }))?;
+        write_stdout(&report::verdicts(&record, style()))?;
     }
     saved.transpose()?;
     if let Some(path) = &args.output {

@@ -1,5 +1,6 @@
 //! The command line: arguments, one file per subcommand, progress, exit codes.
 
+mod anatomy;
 mod audit;
 mod audit_resumption;
 mod connect;
@@ -47,6 +48,8 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Make one handshake and tell it step by step
     Probe(probe::ProbeArgs),
+    /// Take sessions apart: the time of every step and crypto operation, at each end
+    Anatomy(Box<anatomy::AnatomyArgs>),
     /// Present faulty client certificates to a server and tell which it accepts
     Audit(audit::AuditArgs),
     /// Run the embedded target alone
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Probe(args) => probe::run(args).map(Exit::from_acceptance),
+        Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),

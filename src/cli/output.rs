@@ -5,12 +5,28 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
+use shakedown::report::Style;
 
 use super::exit::UsageError;
+
+/// A terminal counts as at least so wide, in characters.
+const NARROWEST: usize = 60;
+/// A bar longer than this is no easier to read.
+const WIDEST: usize = 160;
 
 /// Whether stdout is a terminal and colours are not refused (no-color.org).
 pub fn wants_color() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// How a report looks on stdout.
+pub fn style() -> Style {
+    let terminal = terminal_size::terminal_size_of(std::io::stdout());
+    let width = terminal.map(|(width, _)| usize::from(width.0).clamp(NARROWEST, WIDEST));
+    Style {
+        color: wants_color(),
+        width: width.unwrap_or(Style::default().width),
+    }
 }
 
 /// The folder that a result file goes to.

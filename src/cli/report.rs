@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use shakedown::record;
-use shakedown::report::{self, Style};
+use shakedown::report;
 
 use super::exit::Exit;
-use super::output::{wants_color, write_stdout};
+use super::output::{style, write_stdout};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
@@ -24,13 +24,8 @@ pub struct ReportArgs {
 /// Fails if the file is not a result.
 pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     let record = record::load(&args.file)?;
-    let text = report::render(
-        &record,
-        Style {
-            color: wants_color(),
-        },
-    )
-    .map_err(|e| anyhow::anyhow!("{} is damaged: {e}", args.file.display()))?;
+    let text = report::render(&record, style())
+        .map_err(|e| anyhow::anyhow!("{} is damaged: {e}", args.file.display()))?;
     write_stdout(&text)?;
     Ok(Exit::Success)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 use shakedown::record::{self, RunRecord};
-use shakedown::report::{self, Style};
+use shakedown::report;
 use shakedown::runner::prepare;
 use shakedown::scenario::{EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
 use shakedown::units::Rate;
@@ -14,7 +14,7 @@ use super::connect::{ConnectArgs, IdentityArgs};
 use super::crypto_args::CryptoArgs;
 use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
-use super::output::{folder_of, wants_color, write_json, write_stdout};
+use super::output::{folder_of, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
@@ -242,6 +242,5 @@ fn print(record: &RunRecord, json: bool) -> anyhow::Result<()> {
     if json {
         return write_json(record);
     }
-    let color = wants_color();
-    write_stdout(&report::render(record, Style { color })?)
+    write_stdout(&report::render(record, style())?)
 }

@@ -32,6 +32,8 @@ pub struct LoadPlan {
     pub cells: Vec<CellPlan>,
     /// The core of each worker; `None` leaves it where the system puts it.
     pub worker_cores: Vec<Option<usize>>,
+    /// Whether sessions keep a ledger of where their time goes.
+    pub metered: bool,
     /// Local addresses to connect from, in turn; empty leaves the choice to the system.
     pub sources: Vec<Ipv4Addr>,
 }

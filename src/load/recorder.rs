@@ -10,6 +10,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use crate::clock::{ns_between, thread_cpu};
+use crate::crypto::Ledger;
 use crate::stats::{
     CancelPhase, CpuWindow, NotStarted, Observed, Offer, OkKind, Outcome, Phase, Sample, Stage,
     TrialStats,
@@ -364,6 +365,14 @@ impl Attempt {
     pub fn lost(&mut self) {
         self.release();
         self.recorder.state.borrow_mut().stats.lost_while_held += 1;
+    }
+
+    /// Keeps where the time of a confirmed session went, once it is closed.
+    pub fn dissected(&self, kind: OkKind, ledger: Option<Box<Ledger>>) {
+        if let Some(ledger) = ledger.filter(|_| self.sample.phase == Phase::Measure) {
+            let stats = &mut self.recorder.state.borrow_mut().stats;
+            stats.ledgers.entry(kind).or_default().add(&ledger.read());
+        }
     }
 
     /// Records the outcome; the attempt stays in flight until it is dropped.

@@ -1,6 +1,7 @@
 //! One attempt: connect, handshake, confirm, hold, close, and what became of it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,10 @@ use tokio::time::{timeout, timeout_at};
 
 use super::env::Env;
 use super::recorder::Attempt;
+use crate::crypto::{Ledger, attributed};
 use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
-use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage};
+use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{
     Failure, Fault, PlainStream, SessionStream, TlsStream, classify_connect, confirm_by_close,
     explain, failure, timed_out,
@@ -22,15 +24,19 @@ use crate::tls::{
 pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
     attempt.launch();
     let mut came_to_a_connection = false;
-    let result = match connect(&env, &attempt).await {
+    let mut ledger = env.plan.metered.then(Ledger::client);
+    let result = match connect(&env, &attempt, &mut ledger).await {
         Ok(io) => {
             came_to_a_connection = true;
             // From here the handshake counts, the making of the key share included.
             let connected = Instant::now();
             attempt.connected(connected);
             match env.tls_of(&attempt) {
-                None => drive(&env, &mut attempt, PlainStream::new(io), connected).await,
-                Some(tls) => match TlsStream::resuming(io, tls, attempt.resumes()) {
+                None => {
+                    let stream = PlainStream::new(io, ledger);
+                    drive(&env, &mut attempt, stream, connected).await
+                }
+                Some(tls) => match TlsStream::resuming(io, tls, attempt.resumes(), ledger) {
                     Ok(mut stream) => {
                         if tls.sends_early_data() && attempt.resumes() {
                             stream.send_early(&protocol::opening(env.protocol()));
@@ -49,10 +55,16 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
     came_to_a_connection
 }
 
-async fn connect(env: &Env, attempt: &Attempt) -> Result<TcpStream, Failure> {
+async fn connect(
+    env: &Env,
+    attempt: &Attempt,
+    ledger: &mut Option<Box<Ledger>>,
+) -> Result<TcpStream, Failure> {
     let limit = env.timeouts().connect.0;
     let deadline = attempt.started() + limit;
-    match timeout_at(deadline.into(), env.connector.connect(env.addr)).await {
+    let mut connecting = pin!(env.connector.connect(env.addr));
+    let connected = poll_fn(|cx| attributed(ledger, Work::Socket, || connecting.as_mut().poll(cx)));
+    match timeout_at(deadline.into(), connected).await {
         Ok(Ok(io)) => Ok(io),
         Ok(Err(error)) => Err((classify_connect(&error), error.to_string())),
         Err(_) => Err(timed_out(Stage::Connect, limit)),
@@ -94,6 +106,7 @@ async fn drive<S: SessionStream>(
             let (proof, at) = confirm_by_close(&mut stream, limit).await?;
             attempt.confirmed(connected, at);
             attempt.record(Outcome::Ok { kind, proof });
+            attempt.dissected(kind, stream.into_ledger());
             return Ok(());
         }
         ProtocolPlan::Echo { exchanges, .. } | ProtocolPlan::Http1 { exchanges, .. } => {
@@ -105,6 +118,7 @@ async fn drive<S: SessionStream>(
     hold(env, attempt, &mut stream).await;
     attempt.enter(Stage::Close);
     close(env, &mut stream).await;
+    attempt.dissected(kind, stream.into_ledger());
     Ok(())
 }
 

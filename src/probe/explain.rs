@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use super::ProbePlan;
 use super::capture::{refusal, status_line};
 use super::chain::{self, ChainView};
+use super::cost::Cost;
 use super::report::{
     Answer, CertificateRequest, ClientCertificate, ClientHello, FORMAT, Finished, KeyExchange,
     MAX_CA_NAMES, Network, ProbeReport, ServerHello, ServerVerifies, Status,
@@ -54,6 +55,7 @@ pub(super) fn report(plan: &ProbePlan, facts: &Facts, now: OffsetDateTime) -> Pr
             bytes_received: bytes.received,
         }),
         answer: answer(facts),
+        cost: facts.ledger.as_ref().map(Cost::of),
         summary: verdict.summary,
         advice: verdict.advice,
         verdict: verdict.verdict,

@@ -6,6 +6,7 @@
 mod capture;
 mod chain;
 mod checks;
+mod cost;
 mod explain;
 mod report;
 mod session;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+pub use cost::{Cost, OperationCost, StepCost};
 pub use report::{
     Answer, CertificateRequest, ChainCert, Check, ClientCertificate, ClientHello, FORMAT, Finished,
     KeyExchange, MAX_CA_NAMES, MAX_CHAIN, Network, ProbeReport, ServerChain, ServerHello,

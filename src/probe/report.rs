@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::cost::Cost;
 use crate::pki::CertFacts;
 use crate::stats::Proof;
 
@@ -48,6 +49,8 @@ pub struct ProbeReport {
     pub finished: Option<Finished>,
     /// Step 9.
     pub answer: Option<Answer>,
+    /// What it took on our side, step by step; `None` without a connection.
+    pub cost: Option<Cost>,
     /// What it comes to.
     pub verdict: Verdict,
     /// The verdict in a sentence.

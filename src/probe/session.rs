@@ -13,7 +13,7 @@ use super::ProbePlan;
 use super::capture::Tap;
 use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
-use crate::stats::{FailureClass, Observed, OkKind, Proof, Stage};
+use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger, Stage};
 use crate::tls::{
     Bytes, ClientStream, ClientTls, Failure, HandshakeCapture, Offer, Seen, SessionStream,
     TlsStream, alert_sent_for, classify_connect, confirm_by_close, explain, failure, timed_out,
@@ -54,6 +54,8 @@ pub(super) struct Facts {
     pub answer: Vec<u8>,
     pub tickets: u32,
     pub closed: bool,
+    /// Where our time went until the server had answered.
+    pub ledger: Option<SessionLedger>,
     pub end: End,
     pub elapsed: Duration,
 }
@@ -74,6 +76,7 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
         answer: Vec::new(),
         tickets: 0,
         closed: false,
+        ledger: None,
         end: End::Answered,
         elapsed: Duration::ZERO,
     };
@@ -86,6 +89,7 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
                     facts.elapsed = start.elapsed();
                     facts.kind = stream.kind();
                     facts.observed = stream.observed();
+                    facts.ledger = stream.ledger();
                     close(&mut stream, &end).await;
                     facts.tickets = stream.tickets_received();
                     facts.closed = stream.marks().closed.is_some();

@@ -9,7 +9,7 @@ use super::step::{Mark, Step};
 
 /// All nine, in order.
 pub(super) fn steps(report: &ProbeReport) -> [Step; 9] {
-    [
+    let mut steps = [
         client_hello(report),
         server_hello(report),
         verification(report.verification.as_ref()),
@@ -19,7 +19,11 @@ pub(super) fn steps(report: &ProbeReport) -> [Step; 9] {
         server_verifies(report),
         finished(report),
         answer(report.answer.as_ref()),
-    ]
+    ];
+    if let Some(cost) = &report.cost {
+        cost.tell(&mut steps);
+    }
+    steps
 }
 
 fn or_none(list: &[String]) -> String {

@@ -55,6 +55,15 @@ pub fn story(report: &ProbeReport, color: bool) -> String {
         let head = if index == 0 { "to do:   " } else { "         " };
         write_wrapped(&mut out, head, INDENT, advice, &str::to_owned);
     }
+    if let Some(cost) = &report.cost {
+        write_wrapped(
+            &mut out,
+            "cost:    ",
+            INDENT,
+            &cost.summary(),
+            &str::to_owned,
+        );
+    }
     let _ = writeln!(out, "total:   {} ms", report.total_ms);
     out
 }

@@ -45,6 +45,38 @@ fn strings(list: &[&str]) -> Vec<String> {
     list.iter().map(|s| (*s).to_owned()).collect()
 }
 
+fn cost() -> Cost {
+    let operation = |operation, algorithm, us, count| OperationCost {
+        operation,
+        algorithm,
+        us,
+        count,
+    };
+    let step = |step, us, operations, bytes_sent, bytes_received| StepCost {
+        step,
+        us,
+        operations,
+        bytes_sent,
+        bytes_received,
+    };
+    let hello = vec![
+        operation("kx_start", Some("x25519"), 11.2, 1),
+        operation("random", None, 0.81, 3),
+    ];
+    let opened = vec![operation("open", None, 1.5, 1)];
+    Cost {
+        steps: vec![
+            step(1, 12.01, hello, 236, 0),
+            step(2, 1.5, opened, 0, 1_400),
+            step(8, 0.0, vec![], 1_064, 0),
+        ],
+        tls_us: 65.4,
+        socket_us: 31.0,
+        round_trips: 1,
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "a whole report, field by field")]
 fn accepted() -> ProbeReport {
     ProbeReport {
         format: FORMAT,
@@ -139,6 +171,7 @@ fn accepted() -> ProbeReport {
             orderly_close: true,
             alert: None,
         }),
+        cost: Some(cost()),
         verdict: Verdict::Accepted {
             proof: Proof::ApplicationData,
         },
@@ -168,6 +201,7 @@ fn refused_by_us() -> ProbeReport {
         server_verifies: None,
         finished: None,
         answer: None,
+        cost: None,
         verdict: Verdict::ServerRefused {
             class: "server_cert.unknown_issuer".to_owned(),
         },

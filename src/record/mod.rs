@@ -2,8 +2,10 @@
 //!
 //! The file is versioned JSON. Reports and comparisons are made from it alone.
 
+mod anatomy;
 mod build;
 mod comparison;
+mod dissect;
 mod environment;
 mod expectation;
 mod model;
@@ -18,11 +20,13 @@ mod watch;
 #[cfg(test)]
 mod validity_tests;
 
+pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
 pub use build::BuildInfo;
 pub use comparison::{
     BlocksRecord, COMPARISON_SCHEMA, CellComparison, CheckRecord, Comparison, EffectRecord,
     FigureComparison, Scale, SideRecord, UnitKind, Verdict,
 };
+pub use dissect::{Dissection, EndFigures, EntryFigures, FlightFigures, dissect};
 pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
 pub use model::{

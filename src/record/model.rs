@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildInfo, CutOffRecord, Environment, ExpectationRecord, Pins, StallRecord, ThrottledRecord,
+    AnatomyRecord, BuildInfo, CutOffRecord, Environment, ExpectationRecord, MeteringRecord, Pins,
+    StallRecord, ThrottledRecord,
 };
 use crate::affinity::Placement;
 use crate::scenario::{AuthMode, Cell, Scenario};
@@ -80,6 +81,9 @@ pub struct PlanRecord {
     /// Cells that this build or this combination cannot do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedRecord>,
+    /// How the cryptography was metered; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metering: Option<MeteringRecord>,
     /// The client's identity: subject of its certificate, if one was used.
     pub identity: Option<String>,
     /// Whether the server's chain and name were verified.
@@ -203,6 +207,9 @@ pub struct TrialRecord {
     pub identities: BTreeMap<String, Accounting>,
     /// Confirmed sessions of the measure phase, by kind.
     pub kinds: BTreeMap<OkKind, KindRecord>,
+    /// Where the time of sessions went; absent where the run was not metered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anatomy: Option<AnatomyRecord>,
     /// What proved acceptance, over the confirmed sessions of the measure phase.
     pub proofs: BTreeMap<Proof, u64>,
     /// What was negotiated, over the handshakes of the measure phase.

@@ -23,6 +23,8 @@ const TEMP_SUFFIX: &str = ".tmp";
 const SIZE_BASE: u64 = 32 << 10;
 /// Size of a trial in a result, in bytes: mostly histograms, of which busy trials have larger ones.
 const SIZE_PER_TRIAL: u64 = 16 << 10;
+/// Bytes of the ledgers of a metered trial, both ends.
+const SIZE_OF_ANATOMY: u64 = 32 << 10;
 /// Size of a second of a trial in a result, in bytes: a row of the timeline.
 const SIZE_PER_SECOND: f64 = 200.0;
 
@@ -126,7 +128,12 @@ pub fn expected_size(checked: &Checked) -> u64 {
         reason = "a positive size, far below 2^64"
     )]
     let timeline = (seconds * SIZE_PER_SECOND) as u64;
-    SIZE_BASE + trials * (SIZE_PER_TRIAL + timeline)
+    let anatomy = if checked.scenario.metered {
+        SIZE_OF_ANATOMY
+    } else {
+        0
+    };
+    SIZE_BASE + trials * (SIZE_PER_TRIAL + timeline + anatomy)
 }
 
 /// Finds out before a run whether its result can be written to `dir`, which is created if needed:

@@ -390,6 +390,16 @@ fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
             "pass --cacert instead of --insecure",
         ));
     }
+    if let Some(metering) = plan.metering {
+        notes.push(Note::new(
+            "metered",
+            format!(
+                "every session kept a ledger of where its time went, at about {:.0} ns an entry",
+                metering.span_ns
+            ),
+            "read it as an anatomy; take figures to compare from a run without `metered` (and without SHAKEDOWN_METERED)",
+        ));
+    }
     let loose: Vec<&str> = plan
         .placements
         .iter()

@@ -1,5 +1,7 @@
 //! Reports: pure functions of a record, so that any of them can be made again from an old file.
 
+mod anatomy;
+mod bar;
 mod expectations;
 mod tables;
 mod text;

@@ -266,7 +266,7 @@ pub(super) fn bare() -> Table {
     table
 }
 
-fn align(table: &mut Table, columns: usize) {
+pub(super) fn align(table: &mut Table, columns: usize) {
     for index in 1..columns {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -286,7 +286,7 @@ fn plain(spread: Option<Spread>) -> String {
     spread.map_or(NOTHING.to_owned(), |s| three_digits(s.median))
 }
 
-fn spread(spread: Option<Spread>) -> String {
+pub(super) fn spread(spread: Option<Spread>) -> String {
     match spread {
         None => NOTHING.to_owned(),
         Some(s) if s.trials < 2 => three_digits(s.median),

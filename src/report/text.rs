@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{expectations, tables};
+use super::{anatomy, expectations, tables};
 use crate::record::{
     CellRecord, CellSummary, Dimension, ExpectationVerdict, ObservedRecord, PlanRecord, Question,
     RunRecord, contrasts, summarise, taxes,
@@ -11,14 +11,25 @@ use crate::stats::{CancelPhase, HistogramError, Metric};
 use crate::units::{Span, format_count, format_ns, three_digits};
 
 /// How a report looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     /// Whether ANSI colours are used.
     pub color: bool,
+    /// Characters that bars may take.
+    pub width: usize,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self {
+            color: false,
+            width: 100,
+        }
+    }
 }
 
 impl Style {
-    fn paint(self, code: &str, text: &str) -> String {
+    pub(super) fn paint(self, code: &str, text: &str) -> String {
         if self.color {
             format!("\u{1b}[{code}m{text}\u{1b}[0m")
         } else {
@@ -57,8 +68,30 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     let shown: Vec<CellSummary> = (summaries.into_iter())
         .filter(|summary| has_figures(record, summary))
         .collect();
+    if record.plan.scenario.metered {
+        // An anatomy: latencies and costs of metered sessions are not for comparing.
+        line(&mut out, &anatomy::sections(record, style)?);
+    } else {
+        cost(&mut out, record, &shown, style)?;
+    }
+    skipped(&mut out, record, style);
+    negotiated(&mut out, record, &shown, style);
+    failures(&mut out, record, style);
+    cut_off(&mut out, record, style)?;
+    verdict(&mut out, record, style);
+    reading(&mut out, record, style);
+    Ok(out)
+}
+
+/// The cells side by side, and against each other.
+fn cost(
+    out: &mut String,
+    record: &RunRecord,
+    shown: &[CellSummary],
+    style: Style,
+) -> Result<(), HistogramError> {
     if !shown.is_empty() {
-        line(&mut out, &tables::cells(&shown, &record.plan));
+        line(out, &tables::cells(shown, &record.plan));
     }
     for tax in taxes(record)? {
         let rounds = tax.rows.first().map_or(0, |row| row.difference.trials);
@@ -68,17 +101,10 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
         };
         let title = format!("{what}: {} against {}", tax.cell, tax.base);
         let how = format!("round by round, median [min … max] of {rounds}");
-        line(&mut out, &format!("\n{} ({how})", style.bold(&title)));
-        line(&mut out, &tables::tax(&tax));
+        line(out, &format!("\n{} ({how})", style.bold(&title)));
+        line(out, &tables::tax(&tax));
     }
-    compared(&mut out, record, style)?;
-    skipped(&mut out, record, style);
-    negotiated(&mut out, record, &shown, style);
-    failures(&mut out, record, style);
-    cut_off(&mut out, record, style)?;
-    verdict(&mut out, record, style);
-    reading(&mut out, record, style);
-    Ok(out)
+    compared(out, record, style)
 }
 
 /// What another provider, key, group or chain costs against the first.

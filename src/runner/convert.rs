@@ -5,19 +5,23 @@ use std::collections::BTreeMap;
 use crate::clock::rfc3339;
 use crate::load::TrialResult;
 use crate::record::{
-    CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, StallRecord, ThrottledRecord,
-    TimelineRecord, TrialRecord, WindowRecord,
+    AnatomyRecord, CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, StallRecord,
+    ThrottledRecord, TimelineRecord, TrialRecord, WindowRecord,
 };
 use crate::scenario::Cell;
 use crate::stats::{
-    CpuWindow, HistogramError, KindStats, Metric, Observed, TargetCounts, TimelineRow,
+    CpuWindow, HistogramError, KindStats, LedgersByKind, Metric, Observed, TargetCounts,
+    TimelineRow,
 };
 use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
+/// What is kept of a trial. `target_ledgers` are those of the embedded target, of which there may be
+/// none; they are given if the run was metered.
 pub(super) fn trial(
     result: &TrialResult,
     cell: &Cell,
     target_counts: Option<TargetCounts>,
+    target_ledgers: Option<&LedgersByKind>,
 ) -> Result<TrialRecord, HistogramError> {
     let stats = &result.stats;
     let wall_ns = stats.worker_cpu.wall_ns;
@@ -36,6 +40,9 @@ pub(super) fn trial(
             .zip(stats.identities.iter().cloned())
             .collect(),
         kinds,
+        anatomy: target_ledgers
+            .map(|target| AnatomyRecord::of(&stats.ledgers, target))
+            .transpose()?,
         proofs: stats.proofs.clone(),
         observed: stats
             .observed

@@ -21,18 +21,17 @@ use tokio::sync::watch;
 
 use crate::affinity::CoreListError;
 use crate::clock::rfc3339;
-use crate::crypto::ProviderError;
+use crate::crypto::{Metering, ProviderError, span_cost};
 use crate::load::{
     Engine, EngineError, Event, Interrupt, LoadPlan, Preflight, PreflightError, Resources,
 };
 use crate::pki::PkiError;
 use crate::record::{
-    BuildInfo, CellRecord, Environment, Note, PlanRecord, PreflightRecord, RunRecord,
-    SCHEMA_VERSION, Validity, expectations, judge, summarise,
+    BuildInfo, CellRecord, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
+    RunRecord, SCHEMA_VERSION, Validity, expectations, judge, summarise,
 };
 use crate::scenario::{Checked, LoadModel, TargetPlan};
-use crate::stats::HistogramError;
-use crate::stats::TargetCounts;
+use crate::stats::{HistogramError, LedgersByKind, TargetCounts};
 use crate::target::TargetError;
 use crate::tls::TlsConfigError;
 use cores::CorePlan;
@@ -115,6 +114,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
     let client = Client {
         workers,
         suites: selection.suites(&checked),
+        metering: metering(&checked),
     };
     let sites = match (&checked.target, &minted) {
         (TargetPlan::Embedded(settings), Some(minted)) => {
@@ -140,6 +140,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
     let plan = LoadPlan {
         cells: sites.cells,
         worker_cores: cores.workers,
+        metered: client.metering == Metering::On,
         sources: LoadPlan::loopback_sources(&targets, preflight.sources),
         checked,
     };
@@ -150,6 +151,15 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
         identity: sites.identity,
         selection,
     })
+}
+
+/// Whether sessions are metered: where the scenario says so, or the whole process is.
+fn metering(checked: &Checked) -> Metering {
+    if checked.scenario.metered {
+        Metering::On
+    } else {
+        Metering::default()
+    }
 }
 
 impl Prepared {
@@ -166,6 +176,12 @@ impl Prepared {
     /// The embedded target's counts of one cell so far, where the target is ours.
     pub fn target_counts(&self, cell: usize) -> Option<TargetCounts> {
         self.embedded.as_ref().map(|e| e.target.counts(cell))
+    }
+
+    /// What the embedded target's ledgers of one cell hold since they were last taken.
+    fn take_ledgers(&self, cell: usize) -> LedgersByKind {
+        let embedded = self.embedded.as_ref();
+        embedded.map_or_else(LedgersByKind::new, |e| e.target.take_ledgers(cell))
     }
 
     /// Runs the plan, or as much of it as comes before an interrupt, and makes the record.
@@ -224,17 +240,25 @@ impl Prepared {
         observe: &mut dyn FnMut(Event),
     ) -> Result<(Vec<CellRecord>, Option<EngineError>), RunError> {
         let mut counts = Vec::new();
+        let mut ledgers = Vec::new();
         let mut current = (0, None);
         let target = self.embedded.as_ref().map(|e| e as _);
         let (results, failed) = engine.run(control, target, &mut |event| {
             match event {
-                Event::Begin { cell, .. } => current = (cell, self.target_counts(cell)),
+                Event::Begin { cell, .. } => {
+                    current = (cell, self.target_counts(cell));
+                    self.take_ledgers(cell);
+                }
                 Event::End => {
                     let (cell, before) = current;
                     let after = self.target_counts(cell);
                     counts.push(before.zip(after).map(|(b, a)| a.since(&b)));
+                    ledgers.push(self.take_ledgers(cell));
                 }
-                Event::Primed => current.1 = self.target_counts(current.0),
+                Event::Primed => {
+                    current.1 = self.target_counts(current.0);
+                    self.take_ledgers(current.0);
+                }
                 Event::Tick { .. } => {}
             }
             observe(event);
@@ -255,9 +279,10 @@ impl Prepared {
                 trials: Vec::new(),
             })
             .collect();
-        for (result, counts) in results.iter().zip(counts) {
+        for ((result, counts), ledgers) in results.iter().zip(counts).zip(&ledgers) {
             let site = &mut cells[result.cell];
-            let trial = convert::trial(result, &site.cell, counts)?;
+            let ledgers = self.plan.metered.then_some(ledgers);
+            let trial = convert::trial(result, &site.cell, counts, ledgers)?;
             site.trials.push(trial);
         }
         Ok((cells, failed))
@@ -309,6 +334,9 @@ impl Prepared {
             },
             common_suites: self.selection.common_suites.clone(),
             skipped: self.selection.skipped.clone(),
+            metering: self.plan.metered.then(|| MeteringRecord {
+                span_ns: span_cost().as_nanos() as f64,
+            }),
             identity: self.identity.clone(),
             server_verified: !checked.scenario.tls.insecure,
             sources: self.plan.sources.iter().map(ToString::to_string).collect(),

@@ -8,6 +8,7 @@ use super::address::{self, Resolved};
 use super::identities::{Identities, subject};
 use super::minted::{Issued, Minted};
 use super::target::Embedded;
+use crate::crypto::Metering;
 use crate::load::{CellPlan, Stock};
 use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity, load_crls, load_roots};
 use crate::scenario::{AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode};
@@ -31,7 +32,7 @@ impl Sites {
         client: Client<'_>,
         cores: Vec<Option<usize>>,
     ) -> Result<Self, RunError> {
-        let embedded = Embedded::start(checked, settings, minted, cores, client.workers)?;
+        let embedded = Embedded::start(checked, settings, minted, cores, client)?;
         let identities = (checked.cells.iter())
             .map(|cell| {
                 let issued = minted.of(cell);
@@ -115,6 +116,8 @@ pub(super) struct Client<'a> {
     pub workers: usize,
     /// Suites to offer by name; the provider's if empty.
     pub suites: &'a [String],
+    /// Whether its cryptography is metered, and the embedded target's.
+    pub metering: Metering,
 }
 
 impl Client<'_> {
@@ -194,7 +197,11 @@ impl Client<'_> {
                 early_data: resumption.early_data,
             }),
         };
-        ClientTls::new(&spec).map_err(|source| RunError::Tls {
+        let tls = match self.metering {
+            Metering::On => ClientTls::metered(&spec),
+            Metering::Off => ClientTls::new(&spec),
+        };
+        tls.map_err(|source| RunError::Tls {
             cell: cell.name.clone(),
             source,
         })

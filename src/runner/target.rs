@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::RunError;
 use super::minted::Minted;
+use super::sites::Client;
+use crate::crypto::Metering;
 use crate::load::{Stock, TargetView};
 use crate::scenario::{
     AuthMode, Cell, Checked, EmbeddedTarget, IdentitySection, ProtocolKind, ProtocolPlan,
@@ -26,14 +28,14 @@ impl Embedded {
         settings: &EmbeddedTarget,
         minted: &Minted,
         cores: Vec<Option<usize>>,
-        workers: usize,
+        client: Client<'_>,
     ) -> Result<Self, RunError> {
         let listeners = checked
             .cells
             .iter()
             .map(|cell| {
-                let supply = supply(cell, checked, settings, workers);
-                let tls = server_tls(cell, checked, settings, supply, minted);
+                let supply = supply(cell, checked, settings, client.workers);
+                let tls = server_tls(cell, checked, settings, (supply, client.metering), minted);
                 let tls = tls.map_err(|source| RunError::Tls {
                     cell: cell.name.clone(),
                     source,
@@ -46,11 +48,15 @@ impl Embedded {
             })
             .collect::<Result<_, RunError>>()?;
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let target = Target::start(&TargetSpec {
+        let spec = TargetSpec {
             ip,
             listeners,
             cores,
-        })?;
+        };
+        let target = match client.metering {
+            Metering::On => Target::metered(&spec)?,
+            Metering::Off => Target::start(&spec)?,
+        };
         Ok(Self { target })
     }
 }
@@ -99,7 +105,7 @@ fn server_tls(
     cell: &Cell,
     checked: &Checked,
     settings: &EmbeddedTarget,
-    supply: TicketSupply,
+    (supply, metering): (TicketSupply, Metering),
     minted: &Minted,
 ) -> Result<Option<ServerTls>, crate::tls::TlsConfigError> {
     let Some(issued) = minted.of(cell) else {
@@ -121,5 +127,8 @@ fn server_tls(
         tickets: settings.tickets_for(&checked.scenario.resumption),
         alpn: &checked.scenario.tls.alpn,
     };
-    ServerTls::supplying(&spec, supply).map(Some)
+    match metering {
+        Metering::On => ServerTls::metered(&spec, supply).map(Some),
+        Metering::Off => ServerTls::supplying(&spec, supply).map(Some),
+    }
 }

@@ -3,6 +3,7 @@
 //! [`Scenario`] is the file as written (or as flags built it), [`Checked`] what it means once every
 //! combination was found possible. Nothing here touches the network or reads certificates.
 
+mod anatomy;
 mod audit;
 mod cells;
 mod check;
@@ -20,6 +21,7 @@ mod request;
 mod resumption;
 mod url;
 
+pub use anatomy::Anatomy;
 pub use audit::Audit;
 pub use cells::{Cell, canonical_group, trial_order};
 pub use check::{Checked, LoadModel, ProtocolPlan, Stop, TargetPlan};

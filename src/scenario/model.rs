@@ -57,6 +57,10 @@ pub struct Scenario {
     /// How long each stage may take.
     #[serde(default)]
     pub timeouts: Timeouts,
+    /// Whether every session keeps a ledger of where its time goes. It takes time, so the result is an
+    /// anatomy, and no figure of it is for comparing with unmetered ones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metered: bool,
     /// How often each cell is measured, and in which order.
     #[serde(default)]
     pub trials: TrialSection,
@@ -82,6 +86,7 @@ impl Default for Scenario {
             load: LoadSection::default(),
             workers: WorkerSection::default(),
             timeouts: Timeouts::default(),
+            metered: false,
             trials: TrialSection::default(),
             matrix: Matrix::default(),
         }

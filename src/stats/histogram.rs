@@ -101,6 +101,20 @@ impl LatencyHistogram {
         (self.count() > 0 && self.overflow == 0).then(|| self.counts.value_at_quantile(0.5))
     }
 
+    /// The median in nanoseconds over `all` samples, of which those that were not recorded are zero;
+    /// whatever the sample count, as [`Self::median`].
+    pub fn median_among(&self, all: u64) -> Option<u64> {
+        let zeros = all.checked_sub(self.count())?;
+        if all == 0 || self.overflow > 0 {
+            return None;
+        }
+        if zeros >= all - zeros {
+            return Some(0);
+        }
+        let rank = (all as f64 / 2.0 - zeros as f64) / self.count() as f64;
+        Some(self.counts.value_at_quantile(rank))
+    }
+
     /// The histogram as `HdrHistogram` V2 deflate in base64, which other tools can read.
     ///
     /// # Errors
@@ -191,6 +205,21 @@ mod tests {
             histogram.record(*value);
         }
         histogram
+    }
+
+    #[test]
+    fn samples_that_were_not_recorded_are_zero() {
+        let mut histogram = LatencyHistogram::new();
+        for ns in [100, 200, 300] {
+            histogram.record(ns);
+        }
+        assert_eq!(histogram.median_among(3), Some(200));
+        // Of 0 0 100 200 300 the middle is 100; of six and more it is zero.
+        assert_eq!(histogram.median_among(5), Some(100));
+        assert_eq!(histogram.median_among(6), Some(0));
+        assert_eq!(histogram.median_among(2), None, "fewer than were recorded");
+        assert_eq!(LatencyHistogram::new().median_among(4), Some(0));
+        assert_eq!(LatencyHistogram::new().median_among(0), None);
     }
 
     #[test]

@@ -10,11 +10,13 @@ mod early;
 mod histogram;
 mod inference;
 mod labels;
+mod ledger;
 mod observed;
 mod outcome;
 mod resumption;
 mod spread;
 mod stalls;
+mod step;
 mod target_counts;
 mod trial;
 
@@ -28,6 +30,10 @@ pub use early::{Early, EarlyCounts};
 pub use histogram::{HistogramError, HistogramSetup, LatencyHistogram};
 pub use inference::{Estimate, LEAST_CHANGES, POWER, holm, learned_limit};
 pub use labels::{covers, covers_any};
+pub use ledger::{
+    CryptoOp, Entry, EntryStats, Flight, FlightStats, LedgerStats, LedgersByKind, Passage,
+    SessionLedger, Spent, Work, merge_ledgers,
+};
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
     CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,
@@ -36,5 +42,6 @@ pub use outcome::{
 pub use resumption::{Offer, ResumptionCounts};
 pub use spread::Spread;
 pub use stalls::{Stalls, Throttled};
+pub use step::{End, Step};
 pub use target_counts::TargetCounts;
 pub use trial::{CpuWindow, KindStats, Metric, Phase, Sample, TimelineRow, TrialStats};

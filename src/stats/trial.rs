@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Accounting, CancelPhase, CutOff, LatencyHistogram, NotStarted, Observed, ObservedTally, Offer,
-    OkKind, Outcome, Proof, ResumptionCounts, Stage, Stalls,
+    Accounting, CancelPhase, CutOff, LatencyHistogram, LedgersByKind, NotStarted, Observed,
+    ObservedTally, Offer, OkKind, Outcome, Proof, ResumptionCounts, Stage, Stalls, merge_ledgers,
 };
 
 /// The part of a trial that an arrival falls into by its scheduled start.
@@ -188,6 +188,8 @@ pub struct TrialStats {
     pub identities: Vec<Accounting>,
     /// Confirmed sessions of the measure phase, by kind.
     pub kinds: BTreeMap<OkKind, KindStats>,
+    /// Where the time of these sessions went, by kind; empty unless they are metered.
+    pub ledgers: LedgersByKind,
     /// What proved acceptance, over confirmed sessions of the measure phase.
     pub proofs: BTreeMap<Proof, u64>,
     /// What was negotiated, over handshakes of the measure phase that the client finished.
@@ -309,6 +311,7 @@ impl TrialStats {
                 .or_insert_with(KindStats::new)
                 .merge(stats);
         }
+        merge_ledgers(&mut self.ledgers, &other.ledgers);
         for (proof, count) in &other.proofs {
             *self.proofs.entry(*proof).or_default() += count;
         }

@@ -1,8 +1,10 @@
 //! What the target counts, to be held against what the client claims.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use crate::stats::TargetCounts;
+use crate::crypto::Ledger;
+use crate::stats::{LedgersByKind, OkKind, TargetCounts};
 
 /// Counters of one listener on one thread. Only that thread writes them, so plain stores would do;
 /// the atomics are for readers on other threads.
@@ -16,9 +18,23 @@ pub(super) struct ListenerCounters {
     pub early_accepted: AtomicU64,
     pub handshake_failed: AtomicU64,
     pub accept_failed: AtomicU64,
+    /// Where the time of metered sessions went, since it was last taken.
+    ledgers: Mutex<LedgersByKind>,
 }
 
 impl ListenerCounters {
+    /// Adds the ledger of a session that has ended, if it is metered.
+    pub fn dissected(&self, kind: OkKind, ledger: Option<Box<Ledger>>) {
+        if let Some(ledger) = ledger {
+            let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+            ledgers.entry(kind).or_default().add(&ledger.read());
+        }
+    }
+
+    pub fn take_ledgers(&self) -> LedgersByKind {
+        std::mem::take(&mut *self.ledgers.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub fn read(&self) -> TargetCounts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TargetCounts {

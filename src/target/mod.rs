@@ -20,7 +20,7 @@ use counters::ListenerCounters;
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ThreadClock;
 use crate::scenario::ProtocolKind;
-use crate::stats::TargetCounts;
+use crate::stats::{LedgersByKind, TargetCounts, merge_ledgers};
 use crate::tls::ServerTls;
 
 /// Length of the accept queue that is asked for; the kernel caps it at `net.core.somaxconn`.
@@ -81,6 +81,19 @@ impl Target {
     ///
     /// Fails if an address cannot be listened on or a thread cannot be started.
     pub fn start(spec: &TargetSpec) -> Result<Self, TargetError> {
+        Self::launch(spec, false)
+    }
+
+    /// Starts the threads, and keeps a ledger of sessions without TLS, too.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::start`] does.
+    pub fn metered(spec: &TargetSpec) -> Result<Self, TargetError> {
+        Self::launch(spec, true)
+    }
+
+    fn launch(spec: &TargetSpec, metered: bool) -> Result<Self, TargetError> {
         let mut addrs: Vec<SocketAddr> = spec
             .listeners
             .iter()
@@ -110,6 +123,7 @@ impl Target {
                     socket,
                     tls: listener.tls.clone(),
                     protocol: listener.protocol,
+                    metered,
                     counts,
                 });
             }
@@ -166,6 +180,15 @@ impl Target {
             .iter()
             .map(|thread| thread[listener].read())
             .sum()
+    }
+
+    /// Where the time of a listener's metered sessions went that have ended since it was last asked.
+    pub fn take_ledgers(&self, listener: usize) -> LedgersByKind {
+        let mut sum = LedgersByKind::new();
+        for thread in &self.counters {
+            merge_ledgers(&mut sum, &thread[listener].take_ledgers());
+        }
+        sum
     }
 
     /// CPU time of all its threads so far.

@@ -14,9 +14,11 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::counters::ListenerCounters;
+use crate::crypto::Ledger;
 use crate::protocol;
 use crate::scenario::ProtocolKind;
-use crate::tls::ServerTls;
+use crate::stats::OkKind;
+use crate::tls::{PlainStream, ServerTls, SessionStream};
 
 /// How long a client may take for its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,6 +30,8 @@ pub(super) struct Port {
     pub socket: StdListener,
     pub tls: Option<ServerTls>,
     pub protocol: ProtocolKind,
+    /// Whether sessions without TLS keep a ledger; those with TLS do if their configuration says so.
+    pub metered: bool,
     pub counts: Arc<ListenerCounters>,
 }
 
@@ -58,27 +62,24 @@ async fn accept_loop(port: Port) {
             continue;
         };
         bump(&port.counts.accepted);
-        spawn_local(session(
-            stream,
-            port.tls.clone(),
-            port.protocol,
-            Arc::clone(&port.counts),
-        ));
+        let counts = Arc::clone(&port.counts);
+        if let Some(tls) = port.tls.clone() {
+            spawn_local(session(stream, tls, port.protocol, counts));
+        } else {
+            let ledger = port.metered.then(Ledger::server);
+            let stream = PlainStream::new(stream, ledger);
+            spawn_local(plain_session(stream, port.protocol, counts));
+        }
     }
 }
 
 /// Serves one connection. What goes wrong is the client's to report; here it is only counted.
 async fn session(
-    mut stream: TcpStream,
-    tls: Option<ServerTls>,
-    kind: ProtocolKind,
+    stream: TcpStream,
+    tls: ServerTls,
+    protocol: ProtocolKind,
     counts: Arc<ListenerCounters>,
 ) {
-    let Some(tls) = tls else {
-        bump(&counts.plain);
-        let _ = protocol::serve(kind, &mut stream).await;
-        return;
-    };
     let Ok(mut stream) = tls.accept(stream) else {
         return bump(&counts.handshake_failed);
     };
@@ -87,17 +88,35 @@ async fn session(
         Ok(Err(_)) | Err(_) => return bump(&counts.handshake_failed),
     }
     let connection = stream.connection();
-    match connection.handshake_kind() {
-        Some(HandshakeKind::Resumed) => bump(&counts.resumed),
-        _ => bump(&counts.full),
-    }
+    let kind = match connection.handshake_kind() {
+        Some(HandshakeKind::Resumed) => OkKind::Resumed,
+        Some(HandshakeKind::FullWithHelloRetryRequest) => OkKind::FullWithHelloRetryRequest,
+        _ => OkKind::Full,
+    };
+    bump(if kind == OkKind::Resumed {
+        &counts.resumed
+    } else {
+        &counts.full
+    });
     if connection.peer_certificates().is_some() {
         bump(&counts.authenticated);
     }
     if stream.takes_early_data() {
         bump(&counts.early_accepted);
     }
-    let _ = protocol::serve(kind, &mut stream).await;
+    let _ = protocol::serve(protocol, &mut stream).await;
+    counts.dissected(kind, stream.into_ledger());
+}
+
+/// Serves one connection without TLS.
+async fn plain_session(
+    mut stream: PlainStream,
+    protocol: ProtocolKind,
+    counts: Arc<ListenerCounters>,
+) {
+    bump(&counts.plain);
+    let _ = protocol::serve(protocol, &mut stream).await;
+    counts.dissected(OkKind::Tcp, stream.into_ledger());
 }
 
 fn bump(counter: &AtomicU64) {

@@ -7,6 +7,9 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::crypto::enter;
+use crate::stats::Work;
+
 /// Lets rustls's blocking interface speak to a non-blocking socket: not ready is `WouldBlock`.
 pub(super) struct Adapter<'a, 'b> {
     pub io: &'a mut TcpStream,
@@ -15,6 +18,7 @@ pub(super) struct Adapter<'a, 'b> {
 
 impl Read for Adapter<'_, '_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let _socket = enter(Work::Socket, None);
         let mut buf = ReadBuf::new(buf);
         match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
             Poll::Ready(result) => result.map(|()| buf.filled().len()),
@@ -25,10 +29,12 @@ impl Read for Adapter<'_, '_> {
 
 impl Write for Adapter<'_, '_> {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let _socket = enter(Work::Socket, None);
         ready_or_would_block(Pin::new(&mut *self.io).poll_write(self.cx, data))
     }
 
     fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        let _socket = enter(Work::Socket, None);
         ready_or_would_block(Pin::new(&mut *self.io).poll_write_vectored(self.cx, data))
     }
 

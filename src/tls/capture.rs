@@ -10,7 +10,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{
     ResolvesClientCert, verify_server_cert_signed_by_trust_anchor, verify_server_name,
 };
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
@@ -23,8 +23,9 @@ use super::classify::cert_fault;
 use super::config::{certified, provider, root_store, verifier};
 use super::observe::{ObservingResolver, ObservingVerifier};
 use super::{ClientTls, ClientTlsSpec, Fault, TlsConfigError};
+use crate::crypto::{Metering, enter};
 use crate::pki::CertLinks;
-use crate::stats::ServerCertFault;
+use crate::stats::{ServerCertFault, Work};
 
 /// What the `ClientHello` offers, as code points of the TLS registries, in the order offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,30 +125,34 @@ impl HandshakeCapture {
 impl ClientTls {
     /// Builds a configuration that keeps what its handshake shows. Beside [`ClientTls::new`] it
     /// allows an empty list of roots: the server is then rejected, but only after it has shown its
-    /// chain.
+    /// chain. Its session keeps a ledger.
     ///
     /// # Errors
     ///
     /// Fails as [`ClientTls::new`].
     pub fn capturing(spec: &ClientTlsSpec<'_>) -> Result<(Self, HandshakeCapture), TlsConfigError> {
-        let provider = Arc::new(provider(spec.provider, spec.groups, spec.suites)?);
+        let metering = Metering::On;
+        let plain = provider(spec.provider, spec.groups, spec.suites)?;
+        let algorithms = plain.signature_verification_algorithms;
+        let metered = Arc::new(metering.provider(plain));
         let roots = match spec.roots {
             Some(roots) if !roots.is_empty() => Some(root_store(roots)?),
             _ => None,
         };
         // Signatures are checked as without verification of the chain if there are no roots.
         let trusted = spec.roots.filter(|roots| !roots.is_empty());
-        let inner = verifier(trusted, spec.crls, &provider)?;
+        let inner = verifier(trusted, spec.crls, &metered, metering)?;
         let key = spec
             .identity
-            .map(|identity| certified(identity, &provider))
+            .map(|identity| certified(identity, &metered))
             .transpose()?;
         let seen = Shared::default();
         let verifier = CapturingVerifier {
             inner: ObservingVerifier(inner),
             trusts_none: spec.roots.is_some() && roots.is_none(),
             roots,
-            provider: Arc::clone(&provider),
+            // What is verified once more for the reader is no work of the handshake.
+            algorithms,
             seen: seen.clone(),
         };
         let schemes = verifier.supported_verify_schemes();
@@ -155,8 +160,13 @@ impl ClientTls {
             inner: ObservingResolver::new(key),
             seen: seen.clone(),
         };
-        let offer = offer(spec, &provider, &schemes);
-        let tls = Self::assemble(spec, provider, Arc::new(verifier), Arc::new(resolver))?;
+        let offer = offer(spec, &metered, &schemes);
+        let tls = Self::assemble(
+            spec,
+            (metered, metering),
+            Arc::new(verifier),
+            Arc::new(resolver),
+        )?;
         Ok((tls, HandshakeCapture { offer, seen }))
     }
 }
@@ -229,7 +239,7 @@ struct CapturingVerifier {
     /// Chain verification is wanted, and there is no root to do it with.
     trusts_none: bool,
     roots: Option<RootCertStore>,
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
     seen: Shared,
 }
 
@@ -248,8 +258,8 @@ impl CapturingVerifier {
         };
         let verify = |at| {
             let leaf = ParsedCertificate::try_from(leaf)?;
-            let algorithms = self.provider.signature_verification_algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&leaf, roots, rest, at, algorithms)
+            let all = self.algorithms.all;
+            verify_server_cert_signed_by_trust_anchor(&leaf, roots, rest, at, all)
         };
         match found(&verify(now)) {
             // The dates have their own check: judge the issuer at a time when all were valid.
@@ -301,6 +311,7 @@ impl ServerCertVerifier for CapturingVerifier {
             let inner = &self.inner;
             inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         };
+        let _for_the_reader = enter(Work::Probe, None);
         let name = ParsedCertificate::try_from(end_entity)
             .and_then(|leaf| verify_server_name(&leaf, server_name));
         let judgement = Judgement {

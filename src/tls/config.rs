@@ -17,7 +17,7 @@ use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
 use super::resume::{SessionStore, TicketUse};
 use super::scheme::one_scheme;
 use super::short_rsa;
-use crate::crypto::{self, ProviderError, cipher_suite_name, group_name};
+use crate::crypto::{self, Ledger, Metering, ProviderError, cipher_suite_name, group_name};
 use crate::pki::Identity;
 use crate::scenario::{ProviderName, TlsVersion, canonical_group};
 
@@ -145,6 +145,8 @@ pub struct ClientTls {
     pub(super) server_name: ServerName<'static>,
     pub(super) provider: ProviderName,
     resuming: Option<Resuming>,
+    /// Whether its cryptography is metered.
+    metered: bool,
 }
 
 impl ClientTls {
@@ -155,15 +157,34 @@ impl ClientTls {
     /// Fails where names are unknown, parameters leave nothing to offer, or key or roots are
     /// unusable.
     pub fn new(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
-        let provider = Arc::new(provider(spec.provider, spec.groups, spec.suites)?);
-        let verifier = verifier(spec.roots, spec.crls, &provider)?;
+        Self::build(spec, Metering::default())
+    }
+
+    /// Builds the configuration with a metered provider: its sessions keep a ledger.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::new`] does.
+    pub fn metered(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
+        Self::build(spec, Metering::On)
+    }
+
+    fn build(spec: &ClientTlsSpec<'_>, metering: Metering) -> Result<Self, TlsConfigError> {
+        let provider = provider(spec.provider, spec.groups, spec.suites)?;
+        let provider = Arc::new(metering.provider(provider));
+        let verifier = verifier(spec.roots, spec.crls, &provider, metering)?;
         let key = spec
             .identity
             .map(|identity| certified(identity, &provider))
             .transpose()?;
         let verifier = Arc::new(ObservingVerifier(verifier));
         let resolver = Arc::new(ObservingResolver::new(key));
-        Self::assemble(spec, provider, verifier, resolver)
+        Self::assemble(spec, (provider, metering), verifier, resolver)
+    }
+
+    /// An empty ledger for a session, if the configuration is metered.
+    pub fn ledger(&self) -> Option<Box<Ledger>> {
+        self.metered.then(Ledger::client)
     }
 
     /// Begins a session with a full handshake, which the caller drives in memory.
@@ -233,7 +254,7 @@ impl ClientTls {
     /// caller's choice; everything else is the same for all.
     pub(super) fn assemble(
         spec: &ClientTlsSpec<'_>,
-        provider: Arc<CryptoProvider>,
+        (provider, metering): (Arc<CryptoProvider>, Metering),
         verifier: Arc<dyn ServerCertVerifier>,
         resolver: Arc<dyn ResolvesClientCert>,
     ) -> Result<Self, TlsConfigError> {
@@ -252,6 +273,7 @@ impl ClientTls {
             server_name,
             provider: spec.provider,
             resuming: None,
+            metered: metering == Metering::On,
         };
         if let Some(store) = store {
             let full_hello = tls.full_hello().map_err(TlsConfigError::NothingLeft)?;
@@ -392,6 +414,7 @@ pub(super) fn verifier(
     roots: Option<&[CertificateDer<'static>]>,
     crls: &[CertificateRevocationListDer<'static>],
     provider: &Arc<CryptoProvider>,
+    metering: Metering,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
     let Some(roots) = roots else {
         return Ok(Arc::new(ChainBlindVerifier(
@@ -405,7 +428,7 @@ pub(super) fn verifier(
         .enforce_revocation_expiration()
         .build()
         .map_err(|e| TlsConfigError::Verifier(e.to_string()))?;
-    Ok(verifier)
+    Ok(metering.server_verifier(verifier))
 }
 
 /// An identity's chain with its key loaded into the provider.

@@ -6,10 +6,12 @@
 mod adapter;
 mod capture;
 mod classify;
+mod client;
 mod config;
 mod confirm;
 mod early;
 mod fault;
+mod memory;
 mod observe;
 mod plain;
 mod quota;
@@ -23,21 +25,25 @@ mod stream;
 mod switching;
 
 #[cfg(test)]
+mod memory_tests;
+#[cfg(test)]
 mod provider_tests;
 
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::{classify_connect, classify_fault};
+pub use client::ClientStream;
 pub use config::{
     ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError, check_offer,
 };
 pub use confirm::{Failure, confirm_by_close, explain, failure, timed_out};
 pub use fault::Fault;
+pub use memory::{MemoryEnd, MemorySession, session_in_memory};
 pub use plain::PlainStream;
 pub use quota::Flood;
 pub use resume::{SessionStore, StoreCounts, TicketUse};
 pub use server::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
 pub use session::{Bytes, Marks, SessionStream};
-pub use stream::{ClientStream, TlsStream};
+pub use stream::TlsStream;
 pub use switching::IdentitySwitch;
 
 pub use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};

@@ -1,8 +1,8 @@
 //! What rustls decides inside its callbacks, attributed to the session that is being driven.
 //!
 //! rustls calls the verifier and the client resolver synchronously while it processes packets, so
-//! a thread-local "current session" around that call attributes exactly, without a lock and with
-//! one shared configuration per cell.
+//! a thread-local "current session" around each poll attributes exactly, without a lock and with
+//! one shared configuration per cell. Where the session is metered, so does its ledger.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, SignatureScheme};
+
+use crate::crypto::{Ledger, attributed};
+use crate::stats::Work;
 
 /// What the callbacks saw of one session.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,12 +49,22 @@ impl Captured {
     }
 }
 
-/// Runs `drive` with `captured` as the current session.
-pub(super) fn attribute<T>(captured: &mut Captured, drive: impl FnOnce() -> T) -> T {
-    CURRENT.set(*captured);
-    let result = drive();
-    *captured = CURRENT.get();
-    result
+/// What is known of a session only while it is being driven.
+#[derive(Debug, Default)]
+pub(super) struct Current {
+    pub captured: Captured,
+    /// Where its time goes, if it is metered.
+    pub ledger: Option<Box<Ledger>>,
+}
+
+impl Current {
+    /// Runs `drive` with this as the current session. What nothing else is entered for is rustls's.
+    pub fn attribute<T>(&mut self, drive: impl FnOnce() -> T) -> T {
+        CURRENT.set(self.captured);
+        let result = attributed(&mut self.ledger, Work::Tls, drive);
+        self.captured = CURRENT.get();
+        result
+    }
 }
 
 fn note(change: impl FnOnce(&mut Captured)) {

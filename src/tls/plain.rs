@@ -11,22 +11,28 @@ use tokio::net::TcpStream;
 use super::Fault;
 use super::quota::Quota;
 use super::session::{Bytes, Marks, SessionStream};
-use crate::stats::{Observed, Offer, OkKind};
+use crate::crypto::{Ledger, attributed, note};
+use crate::stats::{Observed, Offer, OkKind, Work};
 
-/// A TCP connection that counts and marks like a TLS session.
+/// A TCP connection that counts and marks like a TLS session, at either end.
 #[derive(Debug)]
 pub struct PlainStream {
     io: TcpStream,
+    ledger: Option<Box<Ledger>>,
     bytes: Bytes,
     marks: Marks,
     quota: Quota,
 }
 
 impl PlainStream {
-    /// Wraps a connected socket.
-    pub fn new(io: TcpStream) -> Self {
+    /// Wraps a connected socket. There is no handshake, so all bytes are data to a `ledger`.
+    pub fn new(io: TcpStream, mut ledger: Option<Box<Ledger>>) -> Self {
+        if let Some(ledger) = &mut ledger {
+            ledger.established();
+        }
         Self {
             io,
+            ledger,
             bytes: Bytes::default(),
             marks: Marks::default(),
             quota: Quota::default(),
@@ -77,6 +83,12 @@ impl SessionStream for PlainStream {
     fn take_fault(&mut self) -> Option<Fault> {
         None
     }
+
+    fn into_ledger(self) -> Option<Box<Ledger>> {
+        let Self { io, mut ledger, .. } = self;
+        attributed(&mut ledger, Work::Socket, || drop(io));
+        ledger
+    }
 }
 
 impl AsyncRead for PlainStream {
@@ -87,7 +99,12 @@ impl AsyncRead for PlainStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        let (io, ledger) = (&mut this.io, &mut this.ledger);
+        ready!(attributed(ledger, Work::Socket, || {
+            let polled = Pin::new(io).poll_read(cx, buf);
+            note(|ledger| ledger.received((buf.filled().len() - before) as u64));
+            polled
+        }))?;
         let received = buf.filled().len() - before;
         this.bytes.received += received as u64;
         let mark = if received > 0 {
@@ -107,7 +124,14 @@ impl AsyncWrite for PlainStream {
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let sent = ready!(Pin::new(&mut this.io).poll_write(cx, data))?;
+        let (io, ledger) = (&mut this.io, &mut this.ledger);
+        let sent = ready!(attributed(ledger, Work::Socket, || {
+            let polled = Pin::new(io).poll_write(cx, data);
+            if let Poll::Ready(Ok(sent)) = &polled {
+                note(|ledger| ledger.sent(*sent as u64));
+            }
+            polled
+        }))?;
         this.bytes.sent += sent as u64;
         Poll::Ready(Ok(sent))
     }
@@ -117,6 +141,7 @@ impl AsyncWrite for PlainStream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let Self { io, ledger, .. } = self.get_mut();
+        attributed(ledger, Work::Socket, || Pin::new(io).poll_shutdown(cx))
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::config::{TlsConfigError, certified, protocol_versions, root_store};
 use super::server_sessions::ServerSessions;
 use super::{Fault, TlsStream};
-use crate::crypto;
+use crate::crypto::{self, Ledger, Metering};
 use crate::pki::Identity;
 use crate::scenario::{ProviderName, TicketMode, TlsVersion};
 
@@ -62,6 +62,8 @@ pub struct ServerTlsSpec<'a> {
 #[derive(Debug, Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    /// Whether its cryptography is metered.
+    metered: bool,
 }
 
 /// How much a server offers for resumption, where it does.
@@ -108,7 +110,24 @@ impl ServerTls {
         spec: &ServerTlsSpec<'_>,
         supply: TicketSupply,
     ) -> Result<Self, TlsConfigError> {
-        let provider = Arc::new(crypto::provider(spec.provider)?);
+        Self::build(spec, supply, Metering::default())
+    }
+
+    /// Builds the configuration with a metered provider: its sessions keep a ledger.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::new`] does.
+    pub fn metered(spec: &ServerTlsSpec<'_>, supply: TicketSupply) -> Result<Self, TlsConfigError> {
+        Self::build(spec, supply, Metering::On)
+    }
+
+    fn build(
+        spec: &ServerTlsSpec<'_>,
+        supply: TicketSupply,
+        metering: Metering,
+    ) -> Result<Self, TlsConfigError> {
+        let provider = Arc::new(metering.provider(crypto::provider(spec.provider)?));
         let key = certified(spec.identity, &provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&protocol_versions(spec.versions))
@@ -125,14 +144,14 @@ impl ServerTls {
             |e: rustls::server::VerifierBuilderError| TlsConfigError::Verifier(e.to_string());
         let builder = match &spec.auth {
             ServerAuth::Off => builder.with_no_client_auth(),
-            ServerAuth::Optional(trust) => builder.with_client_cert_verifier(
-                verifier(trust)?
-                    .allow_unauthenticated()
-                    .build()
-                    .map_err(failed)?,
-            ),
+            ServerAuth::Optional(trust) => {
+                let verifier = verifier(trust)?.allow_unauthenticated().build();
+                builder
+                    .with_client_cert_verifier(metering.client_verifier(verifier.map_err(failed)?))
+            }
             ServerAuth::Required(trust) => {
-                builder.with_client_cert_verifier(verifier(trust)?.build().map_err(failed)?)
+                let verifier = verifier(trust)?.build().map_err(failed)?;
+                builder.with_client_cert_verifier(metering.client_verifier(verifier))
             }
         };
         let mut config =
@@ -150,7 +169,7 @@ impl ServerTls {
                 config.max_tls13_tickets = 0;
             }
             TicketMode::Stateless => {
-                config.ticketer = crypto::ticketer(spec.provider)?;
+                config.ticketer = metering.ticketer(crypto::ticketer(spec.provider)?);
             }
             TicketMode::Stateful => {
                 config.session_storage = Arc::new(ServerSessions::new(supply.cached));
@@ -158,6 +177,7 @@ impl ServerTls {
         }
         Ok(Self {
             config: Arc::new(config),
+            metered: metering == Metering::On,
         })
     }
 
@@ -170,12 +190,17 @@ impl ServerTls {
         ServerConnection::new(Arc::clone(&self.config)).map_err(Fault::Tls)
     }
 
+    /// An empty ledger for a session, if the configuration is metered.
+    pub fn ledger(&self) -> Option<Box<Ledger>> {
+        self.metered.then(Ledger::server)
+    }
+
     /// Starts a server session on an accepted socket.
     ///
     /// # Errors
     ///
     /// Fails as [`Self::connection`] does.
     pub fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
-        Ok(TlsStream::server(io, self.connection()?))
+        TlsStream::server(io, || self.connection(), self.ledger())
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Fault;
+use crate::crypto::Ledger;
 use crate::stats::{Observed, Offer, OkKind};
 
 /// TCP payload bytes of a session so far.
@@ -67,4 +68,7 @@ pub trait SessionStream: AsyncRead + AsyncWrite + Unpin {
 
     /// Takes what ended the stream, if it ended with more than an I/O error.
     fn take_fault(&mut self) -> Option<Fault>;
+
+    /// Ends the session, closing its socket, and gives its ledger, if it is metered.
+    fn into_ledger(self) -> Option<Box<Ledger>>;
 }

@@ -10,123 +10,64 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use rustls::client::ClientConnection;
 use rustls::server::{ReadEarlyData, ServerConnection};
-use rustls::{ConnectionCommon, HandshakeKind, ProtocolVersion, SideData};
+use rustls::{ConnectionCommon, SideData};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::ClientTls;
 use super::adapter::Adapter;
+use super::client::Wish;
 use super::early::EarlyData;
 use super::fault::{Fault, again};
-use super::observe::{Captured, attribute};
+use super::observe::Current;
 use super::quota::{Flood, Quota};
-use super::session::{Bytes, Marks, SessionStream};
-use crate::stats::{AlpnId, Observed, Offer, OkKind};
+use super::session::{Bytes, Marks};
+use crate::crypto::{Ledger, attributed, enter, note};
+use crate::stats::{SessionLedger, Work};
 
 /// A TLS session over TCP; `C` is rustls's connection of either side.
 #[derive(Debug)]
 pub struct TlsStream<C> {
-    io: TcpStream,
-    conn: C,
-    bytes: Bytes,
-    marks: Marks,
-    captured: Captured,
-    fault: Option<Fault>,
+    pub(super) io: TcpStream,
+    pub(super) conn: C,
+    pub(super) bytes: Bytes,
+    pub(super) marks: Marks,
+    pub(super) current: Current,
+    pub(super) fault: Option<Fault>,
     /// A fault that came in one piece with data, which is to be read first.
-    behind_data: Option<Fault>,
-    write_failed: Option<io::Error>,
-    quota: Quota,
+    pub(super) behind_data: Option<Fault>,
+    pub(super) write_failed: Option<io::Error>,
+    pub(super) quota: Quota,
     /// TLS 1.3 tickets received; a server receives none.
-    tickets: fn(&C) -> u32,
+    pub(super) tickets: fn(&C) -> u32,
     /// Bytes of the `ClientHello`, once it was sent whole; zero before and for a server.
-    hello: u64,
+    pub(super) hello: u64,
     /// What the session was to offer.
-    wish: Wish,
+    pub(super) wish: Wish,
     /// A client's request that went ahead with the `ClientHello`.
-    early: EarlyData,
+    pub(super) early: EarlyData,
     /// What a client sent ahead, where it is taken; a client receives none.
-    early_of: fn(&mut C) -> Option<ReadEarlyData<'_>>,
-}
-
-/// Whether a client's session was to resume another.
-#[derive(Debug, Clone, Copy, Default)]
-struct Wish {
-    planned: bool,
-    /// Whether the store had something to offer.
-    given: bool,
-    /// Bytes of a `ClientHello` that offers nothing.
-    full_hello: u64,
-}
-
-/// A client's session.
-pub type ClientStream = TlsStream<ClientConnection>;
-
-impl TlsStream<ClientConnection> {
-    /// Starts a client session on a connected socket; nothing is sent yet.
-    ///
-    /// # Errors
-    ///
-    /// Fails if rustls cannot begin a handshake with this configuration.
-    pub fn client(io: TcpStream, tls: &ClientTls) -> Result<Self, Fault> {
-        Self::resuming(io, tls, false)
-    }
-
-    /// Starts a client session that, if `planned`, offers to resume an earlier one, as far as there is
-    /// one in store. Nothing is sent yet.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::client`] does.
-    pub fn resuming(io: TcpStream, tls: &ClientTls, planned: bool) -> Result<Self, Fault> {
-        let begun = tls.begin(planned)?;
-        Ok(Self {
-            captured: Captured::of(tls.provider.as_str()),
-            tickets: |conn| conn.tls13_tickets_received(),
-            wish: Wish {
-                planned,
-                given: begun.given,
-                full_hello: begun.full_hello,
-            },
-            ..Self::new(io, begun.conn)
-        })
-    }
-
-    /// Sends the protocol's first request as early data (RFC 8446 section 2.3) if the session offers a
-    /// ticket that allows for all of it. Comes before anything is sent; the protocol writes its
-    /// request all the same, and the server gets it once.
-    pub fn send_early(&mut self, request: &[u8]) {
-        self.early.send(&mut self.conn, request);
-    }
-
-    /// Sends the `ClientHello` ahead of [`SessionStream::handshake`] and returns its bytes, record
-    /// header included. A transport error is left for the handshake to report.
-    pub async fn send_hello(&mut self) -> u64 {
-        poll_fn(|cx| self.poll_flush_tls(cx)).await;
-        self.bytes.sent
-    }
-
-    /// TLS 1.3 `NewSessionTicket` messages received so far.
-    pub fn tickets_received(&self) -> u32 {
-        self.conn.tls13_tickets_received()
-    }
-
-    fn note_tickets(&mut self) {
-        if self.marks.ticket.is_none() && self.conn.tls13_tickets_received() > 0 {
-            self.marks.ticket = Some(Instant::now());
-        }
-    }
+    pub(super) early_of: fn(&mut C) -> Option<ReadEarlyData<'_>>,
 }
 
 impl TlsStream<ServerConnection> {
-    /// Wraps a server's connection. Early data is read ahead of the rest, and the handshake counts as
+    /// Begins a server's connection. Early data is read ahead of the rest, and the handshake counts as
     /// complete once it is taken, so that it is answered before the client's Finished comes.
-    pub(super) fn server(io: TcpStream, conn: ServerConnection) -> Self {
-        Self {
+    pub(super) fn server(
+        io: TcpStream,
+        begin: impl FnOnce() -> Result<ServerConnection, Fault>,
+        ledger: Option<Box<Ledger>>,
+    ) -> Result<Self, Fault> {
+        let mut current = Current {
+            ledger,
+            ..Current::default()
+        };
+        let conn = current.attribute(begin)?;
+        Ok(Self {
             early_of: ServerConnection::early_data,
+            current,
             ..Self::new(io, conn)
-        }
+        })
     }
 
     /// Whether the client sent early data that is taken; known once the handshake is complete.
@@ -147,7 +88,7 @@ where
             conn,
             bytes: Bytes::default(),
             marks: Marks::default(),
-            captured: Captured::default(),
+            current: Current::default(),
             fault: None,
             behind_data: None,
             write_failed: None,
@@ -165,13 +106,35 @@ where
         &self.conn
     }
 
-    /// Drives the handshake; see [`SessionStream::handshake`].
+    /// Drives the handshake; see [`SessionStream::handshake`](super::SessionStream::handshake).
     ///
     /// # Errors
     ///
     /// Fails with what ended the handshake.
     pub async fn complete_handshake(&mut self) -> Result<(), Fault> {
-        poll_fn(|cx| self.poll_handshake(cx)).await
+        poll_fn(|cx| self.attributed(|stream| stream.poll_handshake(cx))).await
+    }
+
+    /// Does a poll's work with this session as the current one.
+    pub(super) fn attributed<T>(&mut self, poll: impl FnOnce(&mut Self) -> T) -> T {
+        let mut current = std::mem::take(&mut self.current);
+        let result = current.attribute(|| poll(self));
+        self.current = current;
+        result
+    }
+
+    /// Ends the session and gives its ledger, if it is metered.
+    pub fn into_ledger(self) -> Option<Box<Ledger>> {
+        let Self {
+            io, mut current, ..
+        } = self;
+        attributed(&mut current.ledger, Work::Socket, || drop(io));
+        current.ledger
+    }
+
+    /// Where the session's time went so far, if it is metered.
+    pub fn ledger(&self) -> Option<SessionLedger> {
+        self.current.ledger.as_ref().map(|ledger| ledger.read())
     }
 
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
@@ -185,6 +148,9 @@ where
             }
             let done = !self.conn.is_handshaking() || (self.early_of)(&mut self.conn).is_some();
             if done && self.write_failed.is_none() {
+                if flushed.is_ready() {
+                    note(Ledger::established);
+                }
                 return flushed.map(|()| Ok(()));
             }
             if self.conn.wants_write() && flushed.is_pending() && !self.conn.wants_read() {
@@ -211,14 +177,17 @@ where
 
     /// Sends what rustls has to send. A transport error is remembered, not returned: what the
     /// server said before it hung up is still to be read.
-    fn poll_flush_tls(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_flush_tls(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.conn.wants_write() && self.write_failed.is_none() {
             let mut writer = Adapter {
                 io: &mut self.io,
                 cx,
             };
             match self.conn.write_tls(&mut writer) {
-                Ok(sent) => self.bytes.sent += sent as u64,
+                Ok(sent) => {
+                    self.bytes.sent += sent as u64;
+                    note(|ledger| ledger.sent(sent as u64));
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
                 Err(e) => self.write_failed = Some(e),
             }
@@ -240,13 +209,8 @@ where
             Err(e) => return Poll::Ready(Err(Fault::Io(e))),
         };
         self.bytes.received += received;
-        let conn = &mut self.conn;
-        let processed = if conn.is_handshaking() {
-            attribute(&mut self.captured, || conn.process_new_packets())
-        } else {
-            conn.process_new_packets()
-        };
-        match processed {
+        note(|ledger| ledger.received(received));
+        match self.conn.process_new_packets() {
             Ok(state) => {
                 if state.peer_has_closed() && self.marks.closed.is_none() {
                     self.marks.closed = Some(Instant::now());
@@ -360,12 +324,15 @@ where
 
     /// Reads and discards until the stream ends; `after_poll` runs whenever something may have come,
     /// also when it was nothing for the application.
-    async fn discard(&mut self, mut after_poll: impl FnMut(&mut Self)) -> Result<(), Fault> {
+    pub(super) async fn discard(
+        &mut self,
+        mut after_poll: impl FnMut(&mut Self),
+    ) -> Result<(), Fault> {
         let mut scratch = [0u8; 1024];
         loop {
             let mut buf = ReadBuf::new(&mut scratch);
             let read = poll_fn(|cx| {
-                let polled = self.poll_plaintext(cx, &mut buf);
+                let polled = self.attributed(|stream| stream.poll_plaintext(cx, &mut buf));
                 after_poll(self);
                 polled
             })
@@ -379,85 +346,6 @@ where
     }
 }
 
-impl SessionStream for TlsStream<ClientConnection> {
-    async fn handshake(&mut self) -> Result<(), Fault> {
-        let result = self.complete_handshake().await;
-        if result.is_ok() {
-            self.early.answered(self.conn.is_early_data_accepted());
-        }
-        self.note_tickets();
-        result
-    }
-
-    async fn read_to_end(&mut self) -> Result<(), Fault> {
-        self.discard(Self::note_tickets).await
-    }
-
-    fn kind(&self) -> Option<OkKind> {
-        self.conn.handshake_kind().map(|kind| match kind {
-            HandshakeKind::Full => OkKind::Full,
-            HandshakeKind::FullWithHelloRetryRequest => OkKind::FullWithHelloRetryRequest,
-            HandshakeKind::Resumed => OkKind::Resumed,
-        })
-    }
-
-    fn observed(&self) -> Option<Observed> {
-        Some(Observed {
-            provider: self.captured.provider,
-            version: self.conn.protocol_version()?.into(),
-            suite: self.conn.negotiated_cipher_suite()?.suite().into(),
-            group: self
-                .conn
-                .negotiated_key_exchange_group()
-                .map_or(0, |g| g.name().into()),
-            server_scheme: self.captured.server_scheme,
-            client_scheme: self.captured.client_scheme,
-            certificate_requested: self.captured.requested,
-            certificate_sent: self.captured.client_scheme != 0,
-            alpn: self.conn.alpn_protocol().map(AlpnId::from),
-            resumed: self.kind() == Some(OkKind::Resumed),
-        })
-    }
-
-    fn offer(&self) -> Offer {
-        let Wish {
-            planned,
-            given,
-            full_hello,
-        } = self.wish;
-        let resumed = self.kind() == Some(OkKind::Resumed);
-        match self.hello {
-            _ if !planned => Offer::Undecided,
-            _ if !given => Offer::Starved,
-            0 => Offer::Undecided,
-            // Only an offer makes it larger. Where it replaces the random session id that a
-            // `ClientHello` of TLS 1.3 has anyway, taking it up shows it.
-            hello if hello > full_hello || resumed => Offer::Sent {
-                bytes: hello.saturating_sub(full_hello),
-                early: self.early.fate(),
-            },
-            _ => Offer::Expired,
-        }
-    }
-
-    fn finish_proves_acceptance(&self) -> bool {
-        let tls12 = self.conn.protocol_version() == Some(ProtocolVersion::TLSv1_2);
-        tls12 && self.kind() == Some(OkKind::Full)
-    }
-
-    fn marks(&self) -> Marks {
-        self.marks
-    }
-
-    fn bytes(&self) -> Bytes {
-        self.bytes
-    }
-
-    fn take_fault(&mut self) -> Option<Fault> {
-        self.fault.take()
-    }
-}
-
 impl<C, D> AsyncRead for TlsStream<C>
 where
     C: DerefMut<Target = ConnectionCommon<D>> + Unpin,
@@ -468,7 +356,7 @@ where
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.get_mut().poll_plaintext(cx, buf)
+        (self.get_mut()).attributed(|stream| stream.poll_plaintext(cx, buf))
     }
 }
 
@@ -482,17 +370,19 @@ where
         cx: &mut Context<'_>,
         data: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().poll_write_plaintext(cx, data)
+        (self.get_mut()).attributed(|stream| stream.poll_write_plaintext(cx, data))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_flush_all(cx)
+        (self.get_mut()).attributed(|stream| stream.poll_flush_all(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.conn.send_close_notify();
-        ready!(this.poll_flush_all(cx))?;
-        Pin::new(&mut this.io).poll_shutdown(cx)
+        self.get_mut().attributed(|stream| {
+            stream.conn.send_close_notify();
+            ready!(stream.poll_flush_all(cx))?;
+            let _socket = enter(Work::Socket, None);
+            Pin::new(&mut stream.io).poll_shutdown(cx)
+        })
     }
 }

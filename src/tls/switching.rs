@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 use super::config::{certified, provider, verifier};
 use super::observe::{ObservingResolver, ObservingVerifier};
 use super::{ClientTls, ClientTlsSpec, TlsConfigError};
+use crate::crypto::Metering;
 use crate::pki::Identity;
 
 /// Which identity a switching client presents from now on.
@@ -63,8 +64,10 @@ impl ClientTls {
         spec: &ClientTlsSpec<'_>,
         other: &Identity,
     ) -> Result<(Self, IdentitySwitch), TlsConfigError> {
-        let provider = Arc::new(provider(spec.provider, spec.groups, spec.suites)?);
-        let verifier = verifier(spec.roots, spec.crls, &provider)?;
+        let metering = Metering::default();
+        let provider = provider(spec.provider, spec.groups, spec.suites)?;
+        let provider = Arc::new(metering.provider(provider));
+        let verifier = verifier(spec.roots, spec.crls, &provider, metering)?;
         let first = spec
             .identity
             .map(|identity| certified(identity, &provider))
@@ -75,7 +78,12 @@ impl ClientTls {
             switched: AtomicBool::new(false),
         });
         let verifier = Arc::new(ObservingVerifier(verifier));
-        let tls = Self::assemble(spec, provider, verifier, Arc::clone(&resolver) as _)?;
+        let tls = Self::assemble(
+            spec,
+            (provider, metering),
+            verifier,
+            Arc::clone(&resolver) as _,
+        )?;
         Ok((tls, IdentitySwitch(resolver)))
     }
 }

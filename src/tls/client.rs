@@ -1,0 +1,177 @@
+//! The client's side of the session driver: how a session begins, and what became of it.
+
+use std::future::poll_fn;
+use std::time::Instant;
+
+use rustls::client::ClientConnection;
+use rustls::{HandshakeKind, ProtocolVersion};
+use tokio::net::TcpStream;
+
+use super::ClientTls;
+use super::fault::Fault;
+use super::observe::{Captured, Current};
+use super::session::{Bytes, Marks, SessionStream};
+use super::stream::TlsStream;
+use crate::crypto::Ledger;
+use crate::stats::{AlpnId, Observed, Offer, OkKind};
+
+/// Whether a client's session was to resume another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wish {
+    planned: bool,
+    /// Whether the store had something to offer.
+    given: bool,
+    /// Bytes of a `ClientHello` that offers nothing.
+    full_hello: u64,
+}
+
+/// A client's session.
+pub type ClientStream = TlsStream<ClientConnection>;
+
+impl TlsStream<ClientConnection> {
+    /// Starts a client session on a connected socket; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// Fails if rustls cannot begin a handshake with this configuration.
+    pub fn client(io: TcpStream, tls: &ClientTls) -> Result<Self, Fault> {
+        Self::resuming(io, tls, false, tls.ledger())
+    }
+
+    /// Starts a client session that, if `planned`, offers to resume an earlier one, as far as there is
+    /// one in store. Nothing is sent yet. A `ledger` is written on if the configuration is metered.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::client`] does.
+    pub fn resuming(
+        io: TcpStream,
+        tls: &ClientTls,
+        planned: bool,
+        ledger: Option<Box<Ledger>>,
+    ) -> Result<Self, Fault> {
+        let mut current = Current {
+            captured: Captured::of(tls.provider.as_str()),
+            ledger,
+        };
+        let begun = current.attribute(|| tls.begin(planned))?;
+        Ok(Self {
+            tickets: |conn| conn.tls13_tickets_received(),
+            wish: Wish {
+                planned,
+                given: begun.given,
+                full_hello: begun.full_hello,
+            },
+            current,
+            ..Self::new(io, begun.conn)
+        })
+    }
+
+    /// Sends the protocol's first request as early data (RFC 8446 section 2.3) if the session offers a
+    /// ticket that allows for all of it. Comes before anything is sent; the protocol writes its
+    /// request all the same, and the server gets it once.
+    pub fn send_early(&mut self, request: &[u8]) {
+        self.attributed(|stream| stream.early.send(&mut stream.conn, request));
+    }
+
+    /// Sends the `ClientHello` ahead of [`SessionStream::handshake`] and returns its bytes, record
+    /// header included. A transport error is left for the handshake to report.
+    pub async fn send_hello(&mut self) -> u64 {
+        poll_fn(|cx| self.attributed(|stream| stream.poll_flush_tls(cx))).await;
+        self.bytes.sent
+    }
+
+    /// TLS 1.3 `NewSessionTicket` messages received so far.
+    pub fn tickets_received(&self) -> u32 {
+        self.conn.tls13_tickets_received()
+    }
+
+    fn note_tickets(&mut self) {
+        if self.marks.ticket.is_none() && self.conn.tls13_tickets_received() > 0 {
+            self.marks.ticket = Some(Instant::now());
+        }
+    }
+}
+
+impl SessionStream for TlsStream<ClientConnection> {
+    async fn handshake(&mut self) -> Result<(), Fault> {
+        let result = self.complete_handshake().await;
+        if result.is_ok() {
+            self.early.answered(self.conn.is_early_data_accepted());
+        }
+        self.note_tickets();
+        result
+    }
+
+    async fn read_to_end(&mut self) -> Result<(), Fault> {
+        self.discard(Self::note_tickets).await
+    }
+
+    fn kind(&self) -> Option<OkKind> {
+        self.conn.handshake_kind().map(|kind| match kind {
+            HandshakeKind::Full => OkKind::Full,
+            HandshakeKind::FullWithHelloRetryRequest => OkKind::FullWithHelloRetryRequest,
+            HandshakeKind::Resumed => OkKind::Resumed,
+        })
+    }
+
+    fn observed(&self) -> Option<Observed> {
+        Some(Observed {
+            provider: self.current.captured.provider,
+            version: self.conn.protocol_version()?.into(),
+            suite: self.conn.negotiated_cipher_suite()?.suite().into(),
+            group: self
+                .conn
+                .negotiated_key_exchange_group()
+                .map_or(0, |g| g.name().into()),
+            server_scheme: self.current.captured.server_scheme,
+            client_scheme: self.current.captured.client_scheme,
+            certificate_requested: self.current.captured.requested,
+            certificate_sent: self.current.captured.client_scheme != 0,
+            alpn: self.conn.alpn_protocol().map(AlpnId::from),
+            resumed: self.kind() == Some(OkKind::Resumed),
+        })
+    }
+
+    fn offer(&self) -> Offer {
+        let Wish {
+            planned,
+            given,
+            full_hello,
+        } = self.wish;
+        let resumed = self.kind() == Some(OkKind::Resumed);
+        match self.hello {
+            _ if !planned => Offer::Undecided,
+            _ if !given => Offer::Starved,
+            0 => Offer::Undecided,
+            // Only an offer makes it larger. Where it replaces the random session id that a
+            // `ClientHello` of TLS 1.3 has anyway, taking it up shows it.
+            hello if hello > full_hello || resumed => Offer::Sent {
+                bytes: hello.saturating_sub(full_hello),
+                early: self.early.fate(),
+            },
+            _ => Offer::Expired,
+        }
+    }
+
+    fn finish_proves_acceptance(&self) -> bool {
+        let tls12 = self.conn.protocol_version() == Some(ProtocolVersion::TLSv1_2);
+        tls12 && self.kind() == Some(OkKind::Full)
+    }
+
+    fn marks(&self) -> Marks {
+        self.marks
+    }
+
+    fn bytes(&self) -> Bytes {
+        self.bytes
+    }
+
+    fn take_fault(&mut self) -> Option<Fault> {
+        self.fault.take()
+    }
+
+    fn into_ledger(self) -> Option<Box<Ledger>> {
+        Self::into_ledger(self)
+    }
+}

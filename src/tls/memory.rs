@@ -1,0 +1,186 @@
+//! A whole session in memory: both ends on this thread, no socket and no runtime, each end's work
+//! entered in its ledger and held against the CPU time it took.
+
+use std::ops::DerefMut;
+use std::time::Duration;
+
+use rustls::{ConnectionCommon, HandshakeKind, SideData};
+
+use super::observe::Current;
+use super::{ClientTls, Fault, ServerTls};
+use crate::clock::thread_cpu;
+use crate::crypto::{Ledger, note};
+use crate::stats::{OkKind, SessionLedger};
+
+/// Bytes that are sent and come back once the handshake is complete.
+const PAYLOAD: [u8; 64] = [b'e'; 64];
+/// Most turns of both ends: a handshake takes three, with a `HelloRetryRequest` four.
+const MOST_TURNS: usize = 16;
+
+/// One end of a session in memory.
+#[derive(Debug, Clone)]
+pub struct MemoryEnd {
+    /// Where its time went.
+    pub ledger: SessionLedger,
+    /// What it cost this thread, by the thread's CPU clock.
+    pub cpu: Duration,
+}
+
+/// What a session in memory was.
+#[derive(Debug, Clone)]
+pub struct MemorySession {
+    /// How it was established.
+    pub kind: OkKind,
+    /// The version on the wire.
+    pub version: u16,
+    /// The client's end.
+    pub client: MemoryEnd,
+    /// The server's end.
+    pub server: MemoryEnd,
+}
+
+/// Makes a session between two metered configurations: a handshake, which resumes an earlier session if
+/// `resume` and there is one in store, then 64 bytes there and back.
+///
+/// # Errors
+///
+/// Fails if an end refuses the other, or a configuration is not metered.
+pub fn session_in_memory(
+    client: &ClientTls,
+    server: &ServerTls,
+    resume: bool,
+) -> Result<MemorySession, Fault> {
+    let mut client = Side::begin(client.ledger(), || Ok(client.begin(resume)?.conn))?;
+    let mut server = Side::begin(server.ledger(), || server.connection())?;
+    let mut to_server = Vec::new();
+    let mut to_client = Vec::new();
+    let (mut done, mut sent) = (false, false);
+    for _ in 0..MOST_TURNS {
+        // Not in one piece with Finished, so that the server tells its handshake from what follows.
+        let speaks = done && !std::mem::replace(&mut sent, done);
+        client.turn(&mut to_client, &mut to_server, |conn| {
+            if speaks {
+                write(conn, &PAYLOAD)
+            } else {
+                read(conn).map(drop)
+            }
+        })?;
+        done = !client.conn.is_handshaking();
+        server.turn(&mut to_server, &mut to_client, |conn| {
+            let came = read(conn)?;
+            if came.is_empty() {
+                Ok(())
+            } else {
+                write(conn, &came)
+            }
+        })?;
+        if sent && to_client.is_empty() {
+            break;
+        }
+    }
+    let kind = match client.conn.handshake_kind() {
+        Some(HandshakeKind::Full) => OkKind::Full,
+        Some(HandshakeKind::FullWithHelloRetryRequest) => OkKind::FullWithHelloRetryRequest,
+        Some(HandshakeKind::Resumed) => OkKind::Resumed,
+        None => return Err(Fault::Eof),
+    };
+    let version = client.conn.protocol_version().map_or(0, u16::from);
+    Ok(MemorySession {
+        kind,
+        version,
+        client: client.end()?,
+        server: server.end()?,
+    })
+}
+
+struct Side<C> {
+    conn: C,
+    current: Current,
+    cpu: Duration,
+}
+
+impl<C, D> Side<C>
+where
+    C: DerefMut<Target = ConnectionCommon<D>>,
+    D: SideData,
+{
+    fn begin(
+        ledger: Option<Box<Ledger>>,
+        begin: impl FnOnce() -> Result<C, Fault>,
+    ) -> Result<Self, Fault> {
+        let mut current = Current {
+            ledger,
+            ..Current::default()
+        };
+        let before = thread_cpu();
+        let conn = current.attribute(begin)?;
+        Ok(Self {
+            conn,
+            current,
+            cpu: thread_cpu().saturating_sub(before),
+        })
+    }
+
+    /// Takes in what the other end sent, lets `speak` use the session, and puts out what is to be sent.
+    fn turn(
+        &mut self,
+        input: &mut Vec<u8>,
+        output: &mut Vec<u8>,
+        speak: impl FnOnce(&mut ConnectionCommon<D>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let before = thread_cpu();
+        let conn = &mut self.conn;
+        let result = self.current.attribute(|| {
+            note(|ledger| ledger.received(input.len() as u64));
+            let mut left = &input[..];
+            while !left.is_empty() {
+                conn.read_tls(&mut left).map_err(Fault::Io)?;
+                conn.process_new_packets().map_err(Fault::Tls)?;
+            }
+            input.clear();
+            put_out(conn, output)?;
+            if !conn.is_handshaking() {
+                note(Ledger::established);
+            }
+            speak(conn)?;
+            put_out(conn, output)
+        });
+        self.cpu += thread_cpu().saturating_sub(before);
+        result
+    }
+
+    fn end(self) -> Result<MemoryEnd, Fault> {
+        let ledger = self.current.ledger.ok_or(Fault::Eof)?;
+        Ok(MemoryEnd {
+            ledger: ledger.read(),
+            cpu: self.cpu,
+        })
+    }
+}
+
+fn put_out<D: SideData>(conn: &mut ConnectionCommon<D>, output: &mut Vec<u8>) -> Result<(), Fault> {
+    while conn.wants_write() {
+        let sent = conn.write_tls(output).map_err(Fault::Io)? as u64;
+        note(|ledger| ledger.sent(sent));
+    }
+    Ok(())
+}
+
+fn write<D>(conn: &mut ConnectionCommon<D>, data: &[u8]) -> Result<(), Fault> {
+    use std::io::Write;
+    conn.writer().write_all(data).map_err(Fault::Io)
+}
+
+/// What came, if anything did.
+fn read<D>(conn: &mut ConnectionCommon<D>) -> Result<Vec<u8>, Fault> {
+    use std::io::Read;
+    let mut came = vec![0; PAYLOAD.len()];
+    match conn.reader().read(&mut came) {
+        Ok(count) => {
+            came.truncate(count);
+            Ok(came)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(Vec::new()),
+        Err(error) => Err(Fault::Io(error)),
+    }
+}
