@@ -45,7 +45,13 @@ fn report(record: &RunRecord) {
     let summaries = record::summarise(record);
     let taxes = record::taxes(record);
     let damaged = summaries.is_err() || taxes.is_err();
-    match render(record, Style { color: true, ..Style::default() }) {
+    match render(
+        record,
+        Style {
+            color: true,
+            ..Style::default()
+        },
+    ) {
         Ok(text) => {
             assert!(!damaged, "a report of histograms that cannot be read");
             assert!(
