@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
+use shakedown::compare::AbError;
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
-use shakedown::record::{Note, RunRecord, StoreError};
-use shakedown::runner::RunError;
+use shakedown::record::{Note, RunRecord, StoreError, Verdict};
+use shakedown::runner::{BlockError, RunError};
 use shakedown::scenario::ScenarioError;
 
 /// Flags that do not fit together, beyond what the parser can tell.
@@ -61,6 +62,15 @@ impl Exit {
         }
     }
 
+    /// The code of a comparison.
+    pub fn of_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass | Verdict::Improve => Self::Success,
+            Verdict::Regress => Self::Unmet,
+            Verdict::Inconclusive | Verdict::Invalid => Self::Invalid,
+        }
+    }
+
     /// The code for an error.
     pub fn of(error: &anyhow::Error) -> Self {
         let bad_run = |e: &RunError| {
@@ -86,7 +96,13 @@ impl Exit {
         if error.is::<UsageError>() {
             return Self::Usage;
         }
-        if bad_input {
+        match error.downcast_ref::<AbError<BlockError>>() {
+            Some(AbError::Interrupted) => return Self::Interrupted,
+            Some(AbError::NothingKept(_)) => return Self::Invalid,
+            _ => {}
+        }
+        let bad_block = error.downcast_ref().is_some_and(BlockError::is_bad_input);
+        if bad_input || bad_block {
             Self::BadInput
         } else {
             Self::Failure

@@ -1,11 +1,15 @@
 //! The command line: arguments, one file per subcommand, progress, exit codes.
 
+mod ab;
+mod ab_args;
 mod anatomy;
 mod audit;
 mod audit_resumption;
+mod block_progress;
 mod connect;
 mod crypto_args;
 mod exit;
+mod judged;
 mod load_args;
 mod output;
 mod pki;
@@ -52,6 +56,8 @@ enum Command {
     Anatomy(Box<anatomy::AnatomyArgs>),
     /// Present faulty client certificates to a server and tell which it accepts
     Audit(audit::AuditArgs),
+    /// Run two builds, targets, scenarios or providers in turns, and judge what sets them apart
+    Ab(ab::AbArgs),
     /// Run the embedded target alone
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
@@ -70,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Probe(args) => probe::run(args).map(Exit::from_acceptance),
         Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Ab(args) => ab::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
         Command::Providers(args) => providers::run(args).map(|()| Exit::Success),

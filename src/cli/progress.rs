@@ -126,7 +126,8 @@ fn announce(checked: &Checked) {
     eprintln!("{}: {trials} trial{plural}{length}", checked.scenario.name);
 }
 
-fn bar() -> ProgressBar {
+/// A bar on stderr.
+pub fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
     let color = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let template = if color {

@@ -7,7 +7,7 @@ use clap::Args;
 use shakedown::record::{self, RunRecord};
 use shakedown::report;
 use shakedown::runner::prepare;
-use shakedown::scenario::{EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
+use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
 use shakedown::units::Rate;
 
 use super::connect::{ConnectArgs, IdentityArgs};
@@ -122,13 +122,7 @@ struct Source {
 ///
 /// Fails with what is wrong with the arguments, the scenario, the target or this host.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let Source {
-        name,
-        text,
-        mut scenario,
-    } = source(args)?;
-    args.apply(&mut scenario)?;
-    let checked = scenario.check(&name, &text)?;
+    let checked = args.checked()?;
     let directory = match &args.output {
         Some(file) => folder_of(file)?,
         None => PathBuf::from("results"),
@@ -186,6 +180,21 @@ fn source(args: &RunArgs) -> anyhow::Result<Source> {
 }
 
 impl RunArgs {
+    /// The scenario with what was given as flags, checked.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong with the arguments or the scenario.
+    pub fn checked(&self) -> anyhow::Result<Checked> {
+        let Source {
+            name,
+            text,
+            mut scenario,
+        } = source(self)?;
+        self.apply(&mut scenario)?;
+        Ok(scenario.check(&name, &text)?)
+    }
+
     /// Fills the scenario with what was given as flags.
     fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let as_written = scenario.clone();
