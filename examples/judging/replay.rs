@@ -9,9 +9,9 @@ use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::SeedableRng;
 use shakedown::compare::{AbSetup, Policy, Side, conduct};
 use shakedown::record::{self, RunRecord, Verdict};
 use shakedown::stats::Spread;
@@ -63,7 +63,10 @@ pub fn replay(folder: &Path) {
     let stretches = same.len() / ROUNDS;
     if stretches > 0 {
         let dealt = SAME_VERDICTS.div_ceil(stretches);
-        println!("<!-- {} rounds of equal sides: {stretches} stretches, each dealt out {dealt} times -->", same.len());
+        println!(
+            "<!-- {} rounds of equal sides: {stretches} stretches, each dealt out {dealt} times -->",
+            same.len()
+        );
         for percent in [0.0, 2.0, 5.0, 10.0] {
             let verdicts: Vec<Judged> = (0..stretches * dealt)
                 .map(|number| {
@@ -74,7 +77,10 @@ pub fn replay(folder: &Path) {
             let name = if percent == 0.0 {
                 "equal".to_owned()
             } else {
-                format!("equal, CPU of the candidate multiplied by {:.2}", 1.0 + percent / 100.0)
+                format!(
+                    "equal, CPU of the candidate multiplied by {:.2}",
+                    1.0 + percent / 100.0
+                )
             };
             row(&name, &verdicts);
         }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use shakedown::compare::AbError;
+use shakedown::compare::{AbError, CompareError, PolicyError};
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, StoreError, Verdict};
@@ -24,13 +24,14 @@ pub enum Exit {
     /// The arguments do not fit; most of these errors are the parser's own.
     Usage = 2,
     /// Something that was demanded is not so: a session was accepted or rejected against the
-    /// scenario's expectations.
+    /// scenario's expectations, something regressed, or a threshold was crossed.
     Unmet = 99,
-    /// A scenario, certificate, key or result file is bad.
+    /// A scenario, policy, certificate, key or result file is bad.
     BadInput = 104,
     /// Interrupted; what was measured until then is written.
     Interrupted = 105,
-    /// The run did not do what was asked, so its figures do not answer the question.
+    /// The run did not do what was asked, so its figures do not answer the question; or a comparison
+    /// is invalid or inconclusive.
     Invalid = 106,
 }
 
@@ -86,6 +87,8 @@ impl Exit {
         let bad_input = error.is::<ScenarioError>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
+            || error.is::<PolicyError>()
+            || error.is::<CompareError>()
             || error.downcast_ref::<StoreError>().is_some_and(|e| {
                 !matches!(
                     e,
@@ -100,6 +103,11 @@ impl Exit {
             Some(AbError::Interrupted) => return Self::Interrupted,
             Some(AbError::NothingKept(_)) => return Self::Invalid,
             _ => {}
+        }
+        let not_comparable =
+            |e: &CompareError| matches!(e, CompareError::Refused(_) | CompareError::Metered { .. });
+        if error.downcast_ref().is_some_and(not_comparable) {
+            return Self::Invalid;
         }
         let bad_block = error.downcast_ref().is_some_and(BlockError::is_bad_input);
         if bad_input || bad_block {

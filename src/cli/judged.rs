@@ -1,13 +1,14 @@
 //! What subcommands that judge have in common: the policy, what is let pass, and where a comparison goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use shakedown::compare::{Difference, Policy};
+use shakedown::compare::{self, CompareError, Difference, Policy, Results};
 use shakedown::record::{self, Comparison};
+use shakedown::report;
 
 use super::exit::Exit;
-use super::output::{folder_of, write_json};
+use super::output::{folder_of, style, write_json, write_stdout};
 
 /// What decides, and despite what.
 #[derive(Debug, Clone, Default, Args)]
@@ -99,12 +100,44 @@ impl ComparisonOutput {
         if self.json {
             write_json(comparison)?;
         } else {
-            write_json(comparison)?;
+            write_stdout(&report::comparison::render(comparison, style()))?;
         }
         saved.transpose()?;
         if let Some(path) = &self.output {
             eprintln!("saved to {}", path.display());
         }
         Ok(Exit::of_verdict(comparison.verdict))
+    }
+}
+
+/// The results of a file or folder.
+///
+/// # Errors
+///
+/// Fails if it is not one of results.
+pub fn results(path: &Path) -> anyhow::Result<Results> {
+    Ok(Results {
+        source: path.display().to_string(),
+        records: record::load_all(path)?,
+    })
+}
+
+/// Compares; what is refused becomes an invalid comparison, so that CI reads the reason where it reads
+/// verdicts.
+///
+/// # Errors
+///
+/// Fails as [`compare::compare`] does, but for refusals.
+pub fn judge(
+    baseline: Option<&Results>,
+    candidate: &Results,
+    policy: &Policy,
+    despite: &[Difference],
+) -> anyhow::Result<Comparison> {
+    match compare::compare(baseline, candidate, policy, despite) {
+        Err(CompareError::Refused(found)) => {
+            Ok(compare::refused(baseline, candidate, policy, &found)?)
+        }
+        judged => Ok(judged?),
     }
 }
