@@ -70,7 +70,10 @@ fn a_comparison_is_a_file_that_is_reported_again_and_fits_its_schema() {
     assert_eq!(again, stdout);
     let args = "compare base.json slower.json --policy cpu.toml --json";
     let (json, _) = ran(here, args, 99);
-    assert_eq!(json, fs::read_to_string(here.join("out/made.json")).unwrap());
+    assert_eq!(
+        json,
+        fs::read_to_string(here.join("out/made.json")).unwrap()
+    );
     let kept = record::load_comparison(&here.join("out/made.json")).unwrap();
     assert_eq!(kept.verdict, Verdict::Regress);
     let schema = serde_json::from_str(&record::comparison_schema()).unwrap();
@@ -99,8 +102,16 @@ fn folders_are_sides_and_five_results_are_units() {
     let dir = tempfile::tempdir().unwrap();
     for number in 0..5 {
         let factor = 1.0 + 0.002 * f64::from(number);
-        write(&dir.path().join("a"), &format!("{number}.json"), &result(factor));
-        write(&dir.path().join("b"), &format!("{number}.json"), &result(factor * 1.1));
+        write(
+            &dir.path().join("a"),
+            &format!("{number}.json"),
+            &result(factor),
+        );
+        write(
+            &dir.path().join("b"),
+            &format!("{number}.json"),
+            &result(factor * 1.1),
+        );
     }
     let (stdout, _) = ran(dir.path(), "compare a b", 99);
     assert!(stdout.contains("a unit is a run"), "{stdout}");
@@ -169,9 +180,18 @@ fn bad_files_policies_and_names_are_104() {
     write(here, "damaged.json", &damaged);
     assert!(error("compare base.json damaged.json").contains("damaged"));
     for (body, part) in [
-        ("[allowed]\nclient-cpus = \"2%\"\n", "did you mean client-cpu?"),
-        ("[thresholds]\nconfrim = [\"p99<1s\"]\n", "did you mean confirm"),
-        ("[cells.mtls9.allowed]\nclient-cpu = \"2%\"\n", "no cell \"mtls9\""),
+        (
+            "[allowed]\nclient-cpus = \"2%\"\n",
+            "did you mean client-cpu?",
+        ),
+        (
+            "[thresholds]\nconfrim = [\"p99<1s\"]\n",
+            "did you mean confirm",
+        ),
+        (
+            "[cells.mtls9.allowed]\nclient-cpu = \"2%\"\n",
+            "no cell \"mtls9\"",
+        ),
         ("[allowed\n", "p.toml:2"),
     ] {
         fs::write(here.join("p.toml"), format!("version = 1\n{body}")).unwrap();
