@@ -1,5 +1,7 @@
 //! The report of a comparison for people at a terminal.
 
+use std::fmt::Write;
+
 use comfy_table::Row;
 
 use super::words::{
@@ -61,10 +63,11 @@ fn how_blocks_went(blocks: &BlocksRecord) -> String {
         blocks.seed
     );
     if blocks.discarded_rounds > 0 {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "; {} more were thrown away",
             count(blocks.discarded_rounds)
-        ));
+        );
     }
     text
 }
@@ -144,18 +147,22 @@ fn painted(verdict: Verdict, style: Style) -> String {
 
 /// Each reason once, with the figures it is for.
 fn not_judged(out: &mut String, figures: &[FigureComparison]) {
-    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
     for figure in figures {
         let Some(reason) = &figure.reason else {
             continue;
         };
-        match reasons.iter_mut().find(|(known, _)| known == reason) {
+        let reason = match figure.verdict {
+            None => format!("not judged: {}", reason.trim_start_matches("not judged: ")),
+            Some(verdict) => format!("{}: {reason}", verdict.label()),
+        };
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, of)) => of.push(safe(&figure.figure)),
             None => reasons.push((reason, vec![safe(&figure.figure)])),
         }
     }
     for (reason, of) in reasons {
-        line(out, &format!("  {}: {}", of.join(", "), safe(reason)));
+        line(out, &format!("  {} {}", of.join(", "), safe(&reason)));
     }
 }
 
