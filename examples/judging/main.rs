@@ -15,6 +15,7 @@ mod replay;
 #[path = "../../src/stats/simulated.rs"]
 mod simulated;
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use rand::SeedableRng;
@@ -57,7 +58,7 @@ fn simulate() {
             });
             let coverage = held.count() as f64 / SERIES as f64;
             all += coverage / COUNTS.len() as f64;
-            row += &format!(" {:.1} % |", coverage * 100.0);
+            let _ = write!(row, " {:.1} % |", coverage * 100.0);
         }
         println!("{row} **{:.1} %** |", all * 100.0);
     }

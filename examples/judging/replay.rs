@@ -12,7 +12,7 @@ use std::path::Path;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use shakedown::compare::{AbSetup, Policy, Side, conduct};
+use shakedown::compare::{AbSetup, Policy, Side, Turn, conduct};
 use shakedown::record::{self, RunRecord, Verdict};
 use shakedown::stats::Spread;
 
@@ -34,66 +34,67 @@ pub fn replay(folder: &Path) {
         .into_values()
         .filter(is_whole)
         .partition(|round| round.contains_key("c"));
-    let round_s = seconds_of_a_round(folder);
     noise(&same);
     println!();
     println!(
         "| sides | verdicts | pass or improve | regress | inconclusive | invalid | rounds, median | seconds, median |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let row = |name: &str, verdicts: &[Judged]| {
-        let share = |wanted: &[Verdict]| {
-            let count = verdicts.iter().filter(|j| wanted.contains(&j.verdict));
-            let count = count.count();
-            let percent = 100.0 * count as f64 / verdicts.len().max(1) as f64;
-            format!("{count} ({percent:.1} %)")
-        };
-        let rounds: Vec<f64> = verdicts.iter().map(|j| j.rounds as f64).collect();
-        let rounds = Spread::of(rounds).map_or(0.0, |spread| spread.median);
-        println!(
-            "| {name} | {} | {} | {} | {} | {} | {rounds:.0} | {:.0} |",
-            verdicts.len(),
-            share(&[Verdict::Pass, Verdict::Improve]),
-            share(&[Verdict::Regress]),
-            share(&[Verdict::Inconclusive]),
-            share(&[Verdict::Invalid]),
-            rounds * round_s,
-        );
-    };
+    let length = seconds_of_a_round(folder);
+    // Stretches do not overlap; what is repeated is how their blocks are dealt out to the sides.
     let stretches = same.len() / ROUNDS;
-    if stretches > 0 {
-        let dealt = SAME_VERDICTS.div_ceil(stretches);
-        println!(
-            "<!-- {} rounds of equal sides: {stretches} stretches, each dealt out {dealt} times -->",
-            same.len()
-        );
-        for percent in [0.0, 2.0, 5.0, 10.0] {
-            let verdicts: Vec<Judged> = (0..stretches * dealt)
-                .map(|number| {
-                    let start = number % stretches * ROUNDS;
-                    judged(&same, start, number as u64, ["a", "b", "c"], percent)
-                })
-                .collect();
-            let name = if percent == 0.0 {
-                "equal".to_owned()
-            } else {
-                format!(
-                    "equal, CPU of the candidate multiplied by {:.2}",
-                    1.0 + percent / 100.0
-                )
-            };
-            row(&name, &verdicts);
-        }
+    for percent in [0.0, 2.0, 5.0, 10.0] {
+        let dealt = SAME_VERDICTS.div_ceil(stretches.max(1));
+        let verdicts: Vec<Judged> = (0..stretches * dealt)
+            .map(|number| {
+                let start = number % stretches * ROUNDS;
+                judged(&same, start, number as u64, ["a", "b", "c"], percent)
+            })
+            .collect();
+        let name = if percent == 0.0 {
+            "equal".to_owned()
+        } else {
+            format!(
+                "equal, CPU time of the candidate times {:.2}",
+                1.0 + percent / 100.0
+            )
+        };
+        row(&name, &verdicts, length);
     }
     for side in SLOWED {
-        let last = slowed.len().saturating_sub(ROUNDS);
-        let verdicts: Vec<Judged> = (0..=last)
-            .step_by(STEP)
-            .filter(|_| slowed.len() >= ROUNDS)
+        let starts = (0..=slowed.len().saturating_sub(ROUNDS)).step_by(STEP);
+        let verdicts: Vec<Judged> = starts
             .map(|start| judged(&slowed, start, start as u64, ["a", "b", side], 0.0))
             .collect();
-        row(&format!("candidate burns {side} % more"), &verdicts);
+        row(&format!("candidate burns {side} % more"), &verdicts, length);
     }
+    println!();
+    println!(
+        "{} rounds of equal sides in {stretches} stretches, {} rounds with slowed ones.",
+        same.len(),
+        slowed.len()
+    );
+}
+
+/// A row of the table: how often each verdict came, and how long it took.
+fn row(name: &str, verdicts: &[Judged], seconds_per_round: f64) {
+    let share = |wanted: &[Verdict]| {
+        let count = verdicts.iter().filter(|j| wanted.contains(&j.verdict));
+        let count = count.count();
+        let percent = 100.0 * count as f64 / verdicts.len().max(1) as f64;
+        format!("{count} ({percent:.1} %)")
+    };
+    let taken = Spread::of(verdicts.iter().map(|j| j.rounds as f64));
+    let median = taken.map_or(0.0, |spread| spread.median);
+    println!(
+        "| {name} | {} | {} | {} | {} | {} | {median:.0} | {:.0} |",
+        verdicts.len(),
+        share(&[Verdict::Pass, Verdict::Improve]),
+        share(&[Verdict::Regress]),
+        share(&[Verdict::Inconclusive]),
+        share(&[Verdict::Invalid]),
+        median * seconds_per_round,
+    );
 }
 
 /// What came of a verdict.
@@ -120,7 +121,7 @@ fn judged(rounds: &[Round], start: usize, seed: u64, sides: [&str; 3], percent: 
     let mut dealt = sides;
     let mut next = start;
     let mut taken: [usize; 3] = [0; 3];
-    let mut block = |turn: shakedown::compare::Turn| -> Result<Option<RunRecord>, Infallible> {
+    let mut block = |turn: Turn| -> Result<Option<RunRecord>, Infallible> {
         if turn.place == 0 {
             dealt[..equal].shuffle(&mut rng);
             taken = [0; 3];
@@ -196,7 +197,7 @@ fn load(folder: &Path) -> BTreeMap<String, Round> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".json") && name.matches('-').count() == 2)
+        .filter(|name| name.matches('-').count() == 2)
         .collect();
     names.sort_unstable();
     for name in names {
