@@ -6,7 +6,7 @@ use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, StoreError};
 use shakedown::runner::RunError;
-use shakedown::scenario::ScenarioError;
+use shakedown::scenario::{ScenarioError, UnknownScenario};
 
 /// Flags that do not fit together, beyond what the parser can tell.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,7 @@ impl Exit {
             )
         };
         let bad_input = error.is::<ScenarioError>()
+            || error.is::<UnknownScenario>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
             || error.downcast_ref::<StoreError>().is_some_and(|e| {
