@@ -39,7 +39,7 @@ struct Effort {
 struct Op {
     name: String,
     end: End,
-    op: CryptoOp,
+    work: CryptoOp,
     /// Does it once and returns what it took.
     alone: Box<dyn FnMut() -> Duration>,
 }
@@ -47,9 +47,9 @@ struct Op {
 /// Medians of one round, in microseconds.
 #[derive(Clone, Copy)]
 struct Round {
-    repeated_us: f64,
-    after_session_us: f64,
-    ledger_us: f64,
+    repeated: f64,
+    after_session: f64,
+    ledger: f64,
 }
 
 fn main() {
@@ -106,17 +106,17 @@ fn compare(material: &Material, case: Case, effort: &Effort) {
         let sessions: Vec<MemorySession> = made.collect();
         for (op, rounds) in ops.iter_mut().zip(&mut rounds) {
             let repeated = (0..effort.times).map(|_| us((op.alone)()));
-            let repeated_us = median(repeated.collect());
+            let repeated = median(repeated.collect());
             let after = (0..effort.times).map(|_| {
                 black_box(plain.handshake());
                 us((op.alone)())
             });
-            let after_session_us = median(after.collect());
+            let after_session = median(after.collect());
             let ledger = sessions.iter().map(|session| in_ledger(session, op));
             rounds.push(Round {
-                repeated_us,
-                after_session_us,
-                ledger_us: median(ledger.collect()),
+                repeated,
+                after_session,
+                ledger: median(ledger.collect()),
             });
         }
     }
@@ -139,25 +139,25 @@ fn ops(provider: &CryptoProvider, case: Case, signing: Signing) -> Vec<Op> {
         Op {
             name: format!("{key}: sign"),
             end: End::Client,
-            op: CryptoOp::Sign,
+            work: CryptoOp::Sign,
             alone: Box::new(move || timed(|| signing.sign())),
         },
         Op {
             name: format!("{key}: verify_transcript"),
             end: End::Client,
-            op: CryptoOp::VerifyTranscript,
+            work: CryptoOp::VerifyTranscript,
             alone: Box::new(move || timed(|| verifying.verify())),
         },
         Op {
             name: format!("{key}: kx_start {group}"),
             end: End::Client,
-            op: CryptoOp::KxStart,
+            work: CryptoOp::KxStart,
             alone: Box::new(move || timed(|| kx.start().unwrap())),
         },
         Op {
             name: format!("{key}: kx_complete {group}"),
             end: End::Client,
-            op: CryptoOp::KxComplete,
+            work: CryptoOp::KxComplete,
             alone: Box::new(move || {
                 let (client, answer) = answered(kx);
                 timed(|| client.complete(&answer).unwrap())
@@ -166,7 +166,7 @@ fn ops(provider: &CryptoProvider, case: Case, signing: Signing) -> Vec<Op> {
         Op {
             name: format!("{key}: kx_complete {group}, server"),
             end: End::Server,
-            op: CryptoOp::KxComplete,
+            work: CryptoOp::KxComplete,
             alone: Box::new(move || {
                 let client = kx.start().unwrap();
                 timed(|| kx.start_and_complete(client.pub_key()).unwrap())
@@ -194,7 +194,7 @@ fn in_ledger(session: &MemorySession, op: &Op) -> f64 {
     let of_op = ledger
         .entries
         .iter()
-        .filter(|(e, _)| e.work == Work::Crypto(op.op));
+        .filter(|(e, _)| e.work == Work::Crypto(op.work));
     let (ns, count) = of_op.fold((0, 0), |(ns, count), (_, spent)| {
         (ns + spent.ns, count + spent.count)
     });
@@ -218,10 +218,10 @@ fn row(provider: ProviderName, name: &str, rounds: &[Round]) {
     println!(
         "{:<44} {:>9} {:>9} {:>9} {:>24} {:>24}",
         format!("{provider} {name}"),
-        time(|round| round.repeated_us),
-        time(|round| round.after_session_us),
-        time(|round| round.ledger_us),
-        ratio(|round| round.ledger_us / round.repeated_us),
-        ratio(|round| round.ledger_us / round.after_session_us),
+        time(|round| round.repeated),
+        time(|round| round.after_session),
+        time(|round| round.ledger),
+        ratio(|round| round.ledger / round.repeated),
+        ratio(|round| round.ledger / round.after_session),
     );
 }
