@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use shakedown::compare::{CompareError, PolicyError};
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
-use shakedown::record::{Note, RunRecord, StoreError};
+use shakedown::record::{Note, RunRecord, StoreError, Verdict};
 use shakedown::runner::RunError;
 use shakedown::scenario::ScenarioError;
 
@@ -23,13 +24,14 @@ pub enum Exit {
     /// The arguments do not fit; most of these errors are the parser's own.
     Usage = 2,
     /// Something that was demanded is not so: a session was accepted or rejected against the
-    /// scenario's expectations.
+    /// scenario's expectations, something regressed, or a threshold was crossed.
     Unmet = 99,
-    /// A scenario, certificate, key or result file is bad.
+    /// A scenario, policy, certificate, key or result file is bad.
     BadInput = 104,
     /// Interrupted; what was measured until then is written.
     Interrupted = 105,
-    /// The run did not do what was asked, so its figures do not answer the question.
+    /// The run did not do what was asked, so its figures do not answer the question; or a comparison
+    /// is invalid or inconclusive.
     Invalid = 106,
 }
 
@@ -61,6 +63,15 @@ impl Exit {
         }
     }
 
+    /// The code of a comparison.
+    pub fn of_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass | Verdict::Improve => Self::Success,
+            Verdict::Regress => Self::Unmet,
+            Verdict::Inconclusive | Verdict::Invalid => Self::Invalid,
+        }
+    }
+
     /// The code for an error.
     pub fn of(error: &anyhow::Error) -> Self {
         let bad_run = |e: &RunError| {
@@ -76,6 +87,8 @@ impl Exit {
         let bad_input = error.is::<ScenarioError>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
+            || error.is::<PolicyError>()
+            || error.is::<CompareError>()
             || error.downcast_ref::<StoreError>().is_some_and(|e| {
                 !matches!(
                     e,
@@ -85,6 +98,11 @@ impl Exit {
             || error.downcast_ref::<RunError>().is_some_and(bad_run);
         if error.is::<UsageError>() {
             return Self::Usage;
+        }
+        let not_comparable =
+            |e: &CompareError| matches!(e, CompareError::Refused(_) | CompareError::Metered { .. });
+        if error.downcast_ref().is_some_and(not_comparable) {
+            return Self::Invalid;
         }
         if bad_input {
             Self::BadInput

@@ -3,9 +3,11 @@
 mod anatomy;
 mod audit;
 mod audit_resumption;
+mod compare;
 mod connect;
 mod crypto_args;
 mod exit;
+mod judged;
 mod load_args;
 mod output;
 mod pki;
@@ -34,8 +36,8 @@ pub use exit::Exit;
 )]
 #[command(
     after_help = "Exit codes: 0 success, 1 runtime failure, 2 usage, 99 expectation not met, \
-    104 bad scenario or file, \
-    105 interrupted (results written), 106 invalid run."
+    regression or threshold crossed, 104 bad scenario, policy or file, \
+    105 interrupted (results written), 106 invalid run, invalid or inconclusive comparison."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -52,13 +54,15 @@ enum Command {
     Anatomy(Box<anatomy::AnatomyArgs>),
     /// Present faulty client certificates to a server and tell which it accepts
     Audit(audit::AuditArgs),
+    /// Compare results, cell by cell and figure by figure, and judge the change
+    Compare(compare::CompareArgs),
     /// Run the embedded target alone
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
     Pki(pki::PkiArgs),
     /// Print what each crypto provider can do, and how to build those that are not here
     Providers(providers::ProvidersArgs),
-    /// Print the table of a result file again
+    /// Print the tables of a result or comparison file again
     Report(report::ReportArgs),
 }
 
@@ -70,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Probe(args) => probe::run(args).map(Exit::from_acceptance),
         Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
         Command::Providers(args) => providers::run(args).map(|()| Exit::Success),

@@ -1,9 +1,9 @@
-//! `shakedown report`: the table of a result file, from the file alone.
+//! `shakedown report`: the tables of a result or comparison file, from the file alone.
 
 use std::path::PathBuf;
 
 use clap::Args;
-use shakedown::record;
+use shakedown::record::{self, Kept};
 use shakedown::report;
 
 use super::exit::Exit;
@@ -12,7 +12,7 @@ use super::output::{style, write_stdout};
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// Result file, as `run` wrote it
+    /// Result file, as `run` wrote it, or comparison file, as `compare -o` did
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -21,11 +21,13 @@ pub struct ReportArgs {
 ///
 /// # Errors
 ///
-/// Fails if the file is not a result.
+/// Fails if the file is neither a result nor a comparison.
 pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
-    let record = record::load(&args.file)?;
-    let text = report::render(&record, style())
-        .map_err(|e| anyhow::anyhow!("{} is damaged: {e}", args.file.display()))?;
+    let text = match record::load_any(&args.file)? {
+        Kept::Run(record) => report::render(&record, style())
+            .map_err(|e| anyhow::anyhow!("{} is damaged: {e}", args.file.display()))?,
+        Kept::Comparison(comparison) => report::comparison::render(&comparison, style()),
+    };
     write_stdout(&text)?;
     Ok(Exit::Success)
 }

@@ -34,15 +34,17 @@ pub fn add(
 
 /// The cells of several results, each with its trials of all of them.
 fn whole_cells(results: &[RunRecord]) -> Vec<CellRecord> {
-    let mut cells: Vec<CellRecord> = Vec::new();
-    for cell in results.iter().flat_map(|result| &result.cells) {
-        let same = cells.iter_mut().find(|c| identity(c) == identity(cell));
-        match same {
-            Some(known) => known.trials.extend(cell.trials.iter().cloned()),
-            None => cells.push(cell.clone()),
+    let mut cells: Vec<(String, CellRecord)> = Vec::new();
+    for result in results {
+        for cell in &result.cells {
+            let identity = identity(result, cell);
+            match cells.iter_mut().find(|(known, _)| *known == identity) {
+                Some((_, known)) => known.trials.extend(cell.trials.iter().cloned()),
+                None => cells.push((identity, cell.clone())),
+            }
         }
     }
-    cells
+    cells.into_iter().map(|(_, cell)| cell).collect()
 }
 
 fn thresholds(

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::record::{Note, RunRecord};
+use super::observe::identity;
+use crate::record::{Note, Pins, RunRecord};
 use crate::stats::{HistogramError, HistogramSetup};
 
 /// A kind of difference that makes a comparison say something else than it seems to.
@@ -80,6 +81,22 @@ pub struct Found {
     pub note: Note,
 }
 
+impl Found {
+    /// The note of one that is not let pass, which says how to.
+    pub fn refusal(&self) -> Note {
+        let Note {
+            code,
+            message,
+            advice,
+        } = &self.note;
+        let way_out = format!(
+            "or let it pass, marked, with --despite {}",
+            self.kind.label()
+        );
+        Note::new(code, message, format!("{advice}; {way_out}"))
+    }
+}
+
 /// What differs between the results of two sides, and which of them are invalid. Each kind of difference
 /// is found once, with everything of it in its message.
 ///
@@ -151,15 +168,23 @@ fn setups_of(result: &RunRecord) -> Result<Vec<HistogramSetup>, HistogramError> 
         .collect()
 }
 
-/// Keys of a plan that may differ: they do not change what is asked of one cell in one trial.
-const FREE_KEYS: [&str; 6] = [
+/// Keys of a plan that may differ: they do not change what is asked of one cell in one trial, or follow
+/// from what each cell says of itself.
+const FREE_KEYS: [&str; 10] = [
     "scenario.name",
     "scenario.question",
     "scenario.reading",
     "scenario.trials",
     "scenario.matrix",
     "preflight",
+    "provider",
+    "common_suites",
+    "skipped",
+    "metering",
 ];
+
+/// Keys that files of before them leave out, which does not say that something else was asked.
+const LATER_KEYS: [&str; 1] = ["target_provider"];
 
 /// How the plan of any result differs from the first's.
 fn plans(baseline: &[RunRecord], candidate: &[RunRecord]) -> Option<Found> {
@@ -169,13 +194,45 @@ fn plans(baseline: &[RunRecord], candidate: &[RunRecord]) -> Option<Found> {
         let plan = serde_json::to_value(&result.plan).ok()?;
         collect("", &first, &plan, &mut keys);
     }
+    keys.extend(pins(baseline, candidate));
     let list: Vec<String> = keys.into_iter().collect();
     (!list.is_empty()).then(|| Difference::Plan.note(list.join("; ")))
 }
 
+/// Cells that are the same and had to negotiate something else, with both sides' pins. Files of before
+/// pins were kept have none.
+fn pins(baseline: &[RunRecord], candidate: &[RunRecord]) -> BTreeSet<String> {
+    let mut known: Vec<(String, &Pins)> = Vec::new();
+    let mut found = BTreeSet::new();
+    for result in baseline.iter().chain(candidate) {
+        for cell in result.cells.iter().filter(|cell| !cell.pins.is_empty()) {
+            let identity = identity(result, cell);
+            match known.iter().find(|(known, _)| *known == identity) {
+                Some((_, pins)) if **pins != cell.pins => {
+                    let show = |pins: &Pins| serde_json::to_string(pins).unwrap_or_default();
+                    let (left, right) = (show(pins), show(&cell.pins));
+                    found.insert(format!(
+                        "pins of {}: {left} against {right}",
+                        cell.cell.name
+                    ));
+                }
+                Some(_) => {}
+                None => known.push((identity, &cell.pins)),
+            }
+        }
+    }
+    found
+}
+
+/// Whether the sessions of a result kept a ledger, which takes time itself.
+pub fn is_metered(result: &RunRecord) -> bool {
+    result.plan.scenario.metered || result.plan.metering.is_some()
+}
+
 /// The keys below `path` in which two values differ, with both values.
 fn collect(path: &str, left: &Value, right: &Value, keys: &mut BTreeSet<String>) {
-    if FREE_KEYS.contains(&path) || left == right {
+    let unknown = LATER_KEYS.contains(&path) && (left.is_null() || right.is_null());
+    if FREE_KEYS.contains(&path) || unknown || left == right {
         return;
     }
     match (left, right) {

@@ -16,6 +16,8 @@ pub struct Aligned<'a> {
     pub missing: Vec<String>,
     /// Of the candidate only.
     pub new: Vec<String>,
+    /// Names of the baseline's and the candidate's cells that were put together by their place.
+    pub by_place: Vec<(String, String)>,
 }
 
 /// Finds for each of the candidate's cells the baseline's that is the same in all but its name. Where
@@ -35,10 +37,12 @@ pub fn align<'a>(
         })
         .collect();
     let alone = partners.iter().filter(|(partner, _)| partner.is_none());
+    let mut by_place = Vec::new();
     if on_purpose && alone.count() == left.len() {
         let mut rest = left.drain(..);
-        for (partner, _) in partners.iter_mut().filter(|(p, _)| p.is_none()) {
+        for (partner, cell) in partners.iter_mut().filter(|(p, _)| p.is_none()) {
             *partner = rest.next();
+            by_place.extend(partner.map(|partner| (partner.name.clone(), cell.name.clone())));
         }
     }
     let new = partners.iter().filter(|(partner, _)| partner.is_none());
@@ -49,6 +53,7 @@ pub fn align<'a>(
             .into_iter()
             .filter_map(|(partner, cell)| Some((partner?, cell)))
             .collect(),
+        by_place,
     }
 }
 

@@ -18,7 +18,7 @@ mod tests;
 use std::fmt::Write as _;
 
 pub use blocks::{BLOCKS_PER_ROUND, Look, Rounds, Side, looks, order};
-pub use differences::{Difference, Found, find as differences, invalid};
+pub use differences::{Difference, Found, find as differences, invalid, is_metered};
 pub use figure::{Figure, P99_SAMPLES, Percentile};
 pub use judge::{Aligned, align, judge};
 pub use learn::learn;
@@ -38,6 +38,16 @@ pub enum CompareError {
     /// They differ in something that makes the comparison say something else.
     #[error("{}", refusal(.0))]
     Refused(Vec<Found>),
+    /// Some were metered and some were not: then the cost of the ledger is in some of the figures.
+    #[error(
+        "metered results are never compared with others: {metered} of these {results} kept a ledger of every session, which takes time itself; run all of them without `metered` (and without SHAKEDOWN_METERED)"
+    )]
+    Metered {
+        /// How many were metered.
+        metered: usize,
+        /// How many there are.
+        results: usize,
+    },
     /// A stored histogram is damaged.
     #[error("a result is damaged: {0}")]
     Damaged(#[from] HistogramError),
@@ -58,15 +68,13 @@ pub enum CompareError {
 
 fn refusal(found: &[Found]) -> String {
     let mut text = "these results cannot be compared:".to_owned();
-    for Found { kind, note } in found {
-        let _ = write!(
-            text,
-            "\n  {}: {}\n    help: {}; or let it pass, marked, with --despite {}",
-            note.code,
-            note.message,
-            note.advice,
-            kind.label()
-        );
+    for Note {
+        code,
+        message,
+        advice,
+    } in found.iter().map(Found::refusal)
+    {
+        let _ = write!(text, "\n  {code}: {message}\n    help: {advice}");
     }
     text
 }
@@ -109,25 +117,48 @@ pub fn compare(
 ) -> Result<Comparison, CompareError> {
     let old = baseline.map_or(&[][..], |results| &results.records);
     let unit = unit_of(old, &candidate.records);
-    let notes = passed(differences(old, &candidate.records)?, despite)?;
+    let metered = metered(old, &candidate.records)?;
+    let mut notes = passed(differences(old, &candidate.records)?, despite)?;
+    notes.extend(metered);
     let (left, right) = (series(old, unit)?, series(&candidate.records, unit)?);
     let names: Vec<String> = right.iter().map(|cell| cell.name.clone()).collect();
     policy.check_cells(&names)?;
     let mut comparison = empty(baseline, candidate, unit, policy.confidence)?;
     comparison.notes = notes;
-    let aligned = align(&left, &right, false);
+    let aligned = align(&left, &right, despite.contains(&Difference::Plan));
     if baseline.is_some() {
         if aligned.pairs.is_empty() {
             return Err(nothing_in_common(&left, &right));
         }
         comparison.cells = judge(&aligned.pairs, policy, unit, policy.confidence);
         comparison.notes.push(not_interleaved());
+        comparison.notes.extend(by_place(&aligned));
         comparison.missing = aligned.missing;
         comparison.new = aligned.new;
     }
     checks::add(&mut comparison, &candidate.records, policy)?;
     verdict::conclude(&mut comparison);
     Ok(comparison)
+}
+
+/// The comparison of results that were refused: invalid, with what was found as its reasons, so that a
+/// refusal is read where a verdict is.
+///
+/// # Errors
+///
+/// Fails if the candidate has no result.
+pub fn refused(
+    baseline: Option<&Results>,
+    candidate: &Results,
+    policy: &Policy,
+    found: &[Found],
+) -> Result<Comparison, CompareError> {
+    let old = baseline.map_or(&[][..], |results| &results.records);
+    let unit = unit_of(old, &candidate.records);
+    Ok(Comparison {
+        reasons: found.iter().map(Found::refusal).collect(),
+        ..empty(baseline, candidate, unit, policy.confidence)?
+    })
 }
 
 /// What the rounds of an A/B run come to.
@@ -160,6 +191,7 @@ pub fn judge_rounds(
     if run.on_purpose {
         despite.push(Difference::Plan);
     }
+    let metered = metered(&run.baseline.records, &run.candidate.records)?;
     let found = differences(&run.baseline.records, &run.candidate.records)?;
     let mut comparison = empty(
         Some(run.baseline),
@@ -168,6 +200,7 @@ pub fn judge_rounds(
         run.confidence,
     )?;
     comparison.notes = passed(found, &despite)?;
+    comparison.notes.extend(metered);
     let reference = run.rounds.reference();
     let candidate = run.rounds.side(Side::Candidate);
     let names: Vec<String> = candidate.iter().map(|cell| cell.name.clone()).collect();
@@ -179,6 +212,7 @@ pub fn judge_rounds(
     let judge =
         |aligned: &Aligned<'_>| judge(&aligned.pairs, policy, UnitKind::Round, run.confidence);
     comparison.cells = judge(&aligned);
+    comparison.notes.extend(by_place(&aligned));
     comparison.control = judge(&align(
         run.rounds.side(Side::Baseline),
         run.rounds.side(Side::Control),
@@ -237,6 +271,38 @@ fn passed(found: Vec<Found>, despite: &[Difference]) -> Result<Vec<Note>, Compar
     } else {
         Err(CompareError::Refused(refused))
     }
+}
+
+/// A note if all results were metered; refuses a mixture.
+fn metered(baseline: &[RunRecord], candidate: &[RunRecord]) -> Result<Option<Note>, CompareError> {
+    let all = baseline.iter().chain(candidate);
+    let results = baseline.len() + candidate.len();
+    let metered = all.filter(|result| is_metered(result)).count();
+    if metered > 0 && metered < results {
+        return Err(CompareError::Metered { metered, results });
+    }
+    Ok((metered > 0).then(|| {
+        Note::new(
+            "metered",
+            "every session of these results kept a ledger, whose cost is in the figures",
+            "to judge what users get, compare runs without `metered`",
+        )
+    }))
+}
+
+fn by_place(aligned: &Aligned<'_>) -> Option<Note> {
+    let pairs = aligned.by_place.iter();
+    let pairs: Vec<String> = pairs.map(|(a, b)| format!("{a} with {b}")).collect();
+    (!pairs.is_empty()).then(|| {
+        Note::new(
+            "put-together",
+            format!(
+                "cells that are not the same are compared: {}",
+                pairs.join(", ")
+            ),
+            "write the cells in the same order on both sides",
+        )
+    })
 }
 
 fn nothing_in_common(baseline: &[CellSeries], candidate: &[CellSeries]) -> CompareError {

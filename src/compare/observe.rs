@@ -12,6 +12,9 @@ use crate::stats::HistogramError;
 /// what the machine did to that run.
 const RUNS_AS_UNITS: usize = 5;
 
+/// Intermediates of the embedded target's chains where a result does not say how many.
+const USUAL_CHAIN: u8 = 1;
+
 /// What one unit says about one cell.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Observation {
@@ -78,9 +81,23 @@ pub struct CellSeries {
 }
 
 /// What makes a cell the same in another result: all of its fields but the name, so that a dimension
-/// which is added to cells counts without a change here.
-pub fn identity(cell: &CellRecord) -> String {
-    let mut value = serde_json::to_value(&cell.cell).unwrap_or_default();
+/// which is added to cells counts without a change here. What files of before that dimension leave out is
+/// filled in from their plan.
+pub fn identity(result: &RunRecord, cell: &CellRecord) -> String {
+    let plan = &result.plan;
+    let mut full = cell.cell.clone();
+    let is_tls = !full.versions.is_empty();
+    if is_tls && full.provider.is_none() {
+        full.provider = plan.provider.parse().ok();
+    }
+    if is_tls && plan.scenario.target.url.is_none() {
+        let embedded = plan.scenario.target.embedded.as_ref();
+        let keys = embedded.and_then(|embedded| embedded.key);
+        let chain = embedded.and_then(|embedded| embedded.chain);
+        full.keys = full.keys.or(Some(keys.unwrap_or_default()));
+        full.chain = full.chain.or(Some(chain.unwrap_or(USUAL_CHAIN)));
+    }
+    let mut value = serde_json::to_value(&full).unwrap_or_default();
     if let Value::Object(fields) = &mut value {
         fields.remove("name");
     }
@@ -118,7 +135,7 @@ pub fn series(results: &[RunRecord], unit: UnitKind) -> Result<Vec<CellSeries>, 
                     Observation::joined(&parts).into_iter().collect()
                 }
             };
-            let identity = identity(cell);
+            let identity = identity(result, cell);
             if let Some(known) = all.iter_mut().find(|known| known.identity == identity) {
                 known.units.extend(units);
             } else {

@@ -139,8 +139,8 @@ fn figure_reason(cell: &str, figure: &FigureComparison, verdict: Verdict) -> Opt
 fn check_reason(cell: &str, check: &CheckRecord) -> Option<Note> {
     let observed = check
         .observed
-        .map_or("nothing".to_owned(), |v| format!("{v} {}", check.unit));
-    let message = format!("{cell} {}: observed {}", check.rule, observed.trim_end());
+        .map_or("nothing".to_owned(), |value| check.show(value));
+    let message = format!("{cell} {}: observed {observed}", check.rule);
     match check.verdict {
         Verdict::Regress => Some(Note::new(
             "threshold-crossed",

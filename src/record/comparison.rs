@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BuildInfo, Note};
 use crate::stats::Spread;
+use crate::units::{format_count, format_ns, three_digits};
 
 /// Version of the comparison file's shape.
 pub const COMPARISON_SCHEMA: u32 = 1;
@@ -206,6 +207,26 @@ pub struct CheckRecord {
     pub verdict: Verdict,
     /// Why it is invalid.
     pub reason: Option<String>,
+}
+
+impl CheckRecord {
+    /// A value of it with its unit; counts and shares as they are written in a policy.
+    pub fn show(&self, value: f64) -> String {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "whole positive values below 2^53"
+        )]
+        match self.unit.as_str() {
+            "ns" if (0.0..9e15).contains(&value) => format_ns(value.round() as u64),
+            "us" => format!("{} µs", three_digits(value)),
+            "" if value.fract() == 0.0 && (0.0..9e15).contains(&value) => {
+                format_count(value as u64)
+            }
+            "" => format!("{value:.4}"),
+            unit => format!("{} {unit}", three_digits(value)),
+        }
+    }
 }
 
 /// How the blocks of an A/B run went.

@@ -4,6 +4,7 @@
 
 mod anatomy;
 mod build;
+mod collect;
 mod comparison;
 mod dissect;
 mod environment;
@@ -22,6 +23,7 @@ mod validity_tests;
 
 pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
 pub use build::BuildInfo;
+pub use collect::{load_all, result_files};
 pub use comparison::{
     BlocksRecord, COMPARISON_SCHEMA, CellComparison, CheckRecord, Comparison, EffectRecord,
     FigureComparison, Scale, SideRecord, UnitKind, Verdict,
@@ -35,8 +37,8 @@ pub use model::{
 };
 pub use pins::Pins;
 pub use store::{
-    StoreError, check_writable, expected_size, load, load_comparison, parse, result_path, save,
-    save_comparison,
+    Kept, StoreError, check_writable, expected_size, load, load_any, load_comparison, parse,
+    result_path, save, save_comparison,
 };
 pub use summary::{CellSummary, Quantiles, summarise};
 pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};
@@ -45,8 +47,16 @@ pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};
 
 /// The JSON Schema of a result file, as kept in `docs/result.schema.json`.
 pub fn json_schema() -> String {
-    let schema = schemars::schema_for!(RunRecord);
-    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    written(&schemars::schema_for!(RunRecord))
+}
+
+/// The JSON Schema of a comparison file, as kept in `docs/comparison.schema.json`.
+pub fn comparison_schema() -> String {
+    written(&schemars::schema_for!(Comparison))
+}
+
+fn written(schema: &schemars::Schema) -> String {
+    let mut text = serde_json::to_string_pretty(schema).unwrap_or_default();
     text.push('\n');
     text
 }

@@ -55,6 +55,12 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// The folder has no result in it.
+    #[error("there is no result file (.json) in the folder {}; name one into which `shakedown run -o` wrote", path.display())]
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The file is too large to be a result.
     #[error("{} has {size} bytes, more than any result file; is it the right file?", path.display())]
     TooLarge {
@@ -70,6 +76,12 @@ pub enum StoreError {
         path: PathBuf,
         /// Why.
         source: serde_json::Error,
+    },
+    /// The file is a result where a comparison is wanted.
+    #[error("{} is the result of a run and no comparison; `shakedown compare -o` writes those", path.display())]
+    NoComparison {
+        /// The file.
+        path: PathBuf,
     },
     /// The file was written by another version.
     #[error("{} has schema version {found}, this build reads {SCHEMA_VERSION}; use a matching shakedown", path.display())]
@@ -186,18 +198,47 @@ pub fn save_comparison(path: &Path, comparison: &Comparison) -> Result<(), Store
 ///
 /// Fails if the file cannot be read, or is not a comparison of this version.
 pub fn load_comparison(path: &Path) -> Result<Comparison, StoreError> {
+    match load_any(path)? {
+        Kept::Comparison(comparison) => Ok(*comparison),
+        Kept::Run(_) => Err(StoreError::NoComparison {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// A result.
+    Run(Box<RunRecord>),
+    /// A comparison.
+    Comparison(Box<Comparison>),
+}
+
+/// Reads a result or a comparison.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or is neither of a version that this build knows.
+pub fn load_any(path: &Path) -> Result<Kept, StoreError> {
+    let bytes = read(path)?;
     let malformed = |source| StoreError::Malformed {
         path: path.to_owned(),
         source,
     };
-    let comparison: Comparison = serde_json::from_slice(&read(path)?).map_err(malformed)?;
-    if comparison.schema != COMPARISON_SCHEMA {
-        return Err(StoreError::Version {
-            path: path.to_owned(),
-            found: comparison.schema.into(),
-        });
+    let value: Value = serde_json::from_slice(&bytes).map_err(malformed)?;
+    if value.get("candidate").is_none() {
+        return parse(path, &bytes).map(|run| Kept::Run(Box::new(run)));
     }
-    Ok(comparison)
+    match value.get("schema").and_then(Value::as_u64) {
+        Some(found) if found != u64::from(COMPARISON_SCHEMA) => Err(StoreError::Version {
+            path: path.to_owned(),
+            found,
+        }),
+        _ => serde_json::from_slice(&bytes)
+            .map(|comparison| Kept::Comparison(Box::new(comparison)))
+            .map_err(malformed),
+    }
 }
 
 fn write_whole(path: &Path, record: &impl Serialize) -> io::Result<()> {

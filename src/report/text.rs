@@ -159,7 +159,7 @@ fn reading(out: &mut String, record: &RunRecord, style: Style) {
     }
 }
 
-fn line(out: &mut String, text: &str) {
+pub(super) fn line(out: &mut String, text: &str) {
     for row in text.split('\n') {
         out.push_str(row.trim_end());
         out.push('\n');

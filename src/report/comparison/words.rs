@@ -1,0 +1,102 @@
+//! What all reports of a comparison say in the same words: values with their units, effects, verdicts.
+
+use crate::record::{Comparison, EffectRecord, FigureComparison, Note, Scale, SideRecord, Verdict};
+use crate::text::escape_untrusted;
+use crate::units::{format_count, format_ns, three_digits};
+
+/// What stands where there is nothing to say.
+pub(super) const NOTHING: &str = "–";
+/// Characters that a report gives one message; that of a plan names every key that differs.
+const MESSAGE_CAP: usize = 4096;
+
+/// A string of a result or comparison file, safe to show.
+pub(super) fn safe(text: &str) -> String {
+    escape_untrusted(text, MESSAGE_CAP)
+}
+
+/// A note with its strings made safe.
+pub(super) fn safe_note(note: &Note) -> Note {
+    Note::new(&safe(&note.code), safe(&note.message), safe(&note.advice))
+}
+
+/// A value of a figure or check in its unit; shares as percentages.
+pub(super) fn value(value: f64, unit: &str) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole positive values below 2^53"
+    )]
+    match unit {
+        "ns" if (0.0..9e15).contains(&value) => format_ns(value.round() as u64),
+        "us" => format!("{} µs", three_digits(value)),
+        "" => format!("{} %", three_digits(value * 100.0)),
+        unit => format!("{} {}", three_digits(value), safe(unit)),
+    }
+}
+
+/// An effect with its interval: a ratio, or a signed difference of shares in percentage points.
+pub(super) fn effect(effect: &EffectRecord) -> String {
+    let show = |value: f64| match effect.scale {
+        Scale::Ratio => format!("{value:.3}"),
+        Scale::Difference => format!("{:+.2} pp", value * 100.0),
+    };
+    format!(
+        "{} [{} … {}]",
+        show(effect.estimate),
+        show(effect.lower),
+        show(effect.upper)
+    )
+}
+
+/// The minimum detectable effect.
+pub(super) fn detectable(effect: &EffectRecord) -> String {
+    change(effect.detectable, effect.scale)
+}
+
+/// By how much a figure may get worse, with the sign of what is worse.
+pub(super) fn allowed(figure: &FigureComparison) -> String {
+    let scale = figure.effect.map_or(Scale::Ratio, |effect| effect.scale);
+    let sign = if figure.smaller_is_better { "+" } else { "−" };
+    format!("{sign}{}", change(figure.allowed, scale))
+}
+
+fn change(share: f64, scale: Scale) -> String {
+    match scale {
+        Scale::Ratio => format!("{:.1} %", share * 100.0),
+        Scale::Difference => format!("{:.2} pp", share * 100.0),
+    }
+}
+
+/// What the whole comparison says, in a sentence.
+pub(super) fn conclusion(comparison: &Comparison) -> &'static str {
+    let both = comparison.baseline.is_some();
+    match comparison.verdict {
+        Verdict::Pass if both => "nothing that gates got worse by more than is allowed",
+        Verdict::Pass => "every threshold is kept",
+        Verdict::Improve => "nothing got worse, and something got better",
+        Verdict::Inconclusive => "the figures allow for both: better units or more are needed",
+        Verdict::Regress if both => {
+            "something got worse by more than is allowed, or crossed a threshold"
+        }
+        Verdict::Regress => "a threshold was crossed",
+        Verdict::Invalid => "the figures do not answer the question",
+    }
+}
+
+/// One side in a line.
+pub(super) fn side(side: &SideRecord) -> String {
+    let results = match side.results {
+        1 => "1 result".to_owned(),
+        more => format!("{} results", format_count(more as u64)),
+    };
+    let build = &side.build;
+    format!(
+        "{}: {}, {results} from {}, shakedown {} ({}, {})",
+        safe(&side.source),
+        safe(&side.scenario),
+        safe(&side.started_at),
+        safe(&build.version),
+        safe(&build.git_revision),
+        safe(&build.profile)
+    )
+}
