@@ -6,6 +6,7 @@ mod address;
 mod block;
 mod convert;
 mod cores;
+mod explain;
 mod identities;
 mod minted;
 mod sites;
