@@ -18,7 +18,7 @@ use shakedown::stats::Spread;
 
 /// Rounds of a verdict at the most: with blocks as short as these, about as many minutes as
 /// `shakedown ab` takes with its own.
-const ROUNDS: usize = 120;
+const ROUNDS: usize = 60;
 /// Verdicts over equal sides.
 const VERDICTS: usize = 240;
 /// Verdicts over slowed candidates, which are always the same blocks: more would only repeat them.
