@@ -3,10 +3,12 @@
 mod anatomy;
 mod audit;
 mod audit_resumption;
+mod baseline;
 mod compare;
 mod connect;
 mod crypto_args;
 mod exit;
+mod gate;
 mod judged;
 mod load_args;
 mod output;
@@ -56,6 +58,10 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Compare results, cell by cell and figure by figure, and judge the change
     Compare(compare::CompareArgs),
+    /// Judge a result by a policy, against a baseline, for CI
+    Gate(Box<gate::GateArgs>),
+    /// Keep results to compare against, by class of host
+    Baseline(baseline::BaselineArgs),
     /// Run the embedded target alone
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
@@ -75,6 +81,8 @@ pub fn main() -> ExitCode {
         Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Gate(args) => gate::run(args),
+        Command::Baseline(args) => baseline::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
         Command::Providers(args) => providers::run(args).map(|()| Exit::Success),

@@ -38,7 +38,11 @@ pub fn conclude(comparison: &mut Comparison) {
         invalid(Note::new(
             "nothing-judged",
             "nothing that gates could be judged",
-            "see the notes; let the policy allow changes of figures that the result has",
+            if comparison.baseline.is_some() {
+                "see the notes; let the policy allow changes of figures that the result has"
+            } else {
+                "give a --baseline, or a --policy with thresholds"
+            },
         ));
     }
     if !comparison.missing.is_empty() {
