@@ -86,8 +86,11 @@ pub struct ComparisonOutput {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Formats for CI")]
 struct FormatArgs {
-    /// Also write JUnit XML: a case per figure that gates and per threshold
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Also write JUnit XML: a case per figure that gates and per threshold"
+    )]
     junit: Option<PathBuf>,
 
     /// Also write Markdown. On GitHub Actions it is added to the job's summary without this flag

@@ -151,6 +151,14 @@ fn check_reason(cell: &str, check: &CheckRecord) -> Option<Note> {
             message,
             "find out what got slower, or move the threshold",
         )),
+        Verdict::Invalid if check.threshold => {
+            let why = check.reason.as_deref().unwrap_or_default();
+            Some(Note::new(
+                "figure-absent",
+                format!("{message}: {why}"),
+                "measure longer, or hold a percentile with more samples against it",
+            ))
+        }
         Verdict::Invalid => Some(Note::new(
             "minimum-missed",
             message,

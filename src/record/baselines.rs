@@ -74,8 +74,8 @@ pub fn find_baseline(root: &Path, result: &RunRecord) -> Result<Baseline, StoreE
     let scenario = &result.plan.scenario.name;
     let mut all = baselines(root)?;
     all.retain(|known| known.host_class == class);
-    let named = safe_name(scenario);
-    if let Some(at) = all.iter().position(|known| known.name == named) {
+    let usual = safe_name(scenario);
+    if let Some(at) = all.iter().position(|known| known.name == usual) {
         return Ok(all.swap_remove(at));
     }
     all.retain(|known| known.result.plan.scenario.name == *scenario);

@@ -9,6 +9,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod gate;
 mod made_up;
 
 use std::fs;

@@ -104,16 +104,22 @@ fn tables(markdown: &str) -> Vec<Vec<String>> {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_GFM;
     for event in Parser::new_ext(markdown, options) {
         match event {
-            Event::Start(Tag::TableRow | Tag::TableHead) => rows.push(Vec::new()),
+            Event::Start(Tag::TableRow | Tag::TableHead) | Event::End(TagEnd::Table) => {
+                rows.push(Vec::new());
+            }
             Event::Start(Tag::TableCell) => rows.last_mut().unwrap().push(String::new()),
             Event::Text(text) => {
                 if let Some(cell) = rows.last_mut().and_then(|row| row.last_mut()) {
                     cell.push_str(&text);
                 }
             }
-            Event::End(TagEnd::Table) => rows.push(Vec::new()),
-            Event::Start(Tag::Link { .. } | Tag::Image { .. } | Tag::Emphasis)
-            | Event::Start(Tag::CodeBlock(_) | Tag::BlockQuote(_))
+            Event::Start(
+                Tag::Link { .. }
+                | Tag::Image { .. }
+                | Tag::Emphasis
+                | Tag::CodeBlock(_)
+                | Tag::BlockQuote(_),
+            )
             | Event::Code(_)
             | Event::InlineHtml(_) => panic!("{event:?}"),
             Event::Html(html) => {

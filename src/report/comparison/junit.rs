@@ -1,4 +1,4 @@
-//! JUnit XML: a suite per cell, a case per figure that gates and per threshold or minimum, and a suite
+//! `JUnit` XML: a suite per cell, a case per figure that gates and per threshold or minimum, and a suite
 //! for what is of no one cell. What regressed is a failure, what could not be judged an error.
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
@@ -9,7 +9,7 @@ use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, V
 /// What every class name begins with.
 const CLASS: &str = "shakedown";
 
-/// Renders a comparison as a JUnit report.
+/// Renders a comparison as a `JUnit` report.
 ///
 /// # Errors
 ///
