@@ -12,10 +12,10 @@ use super::judged::{ComparisonOutput, JudgeArgs, judge, results};
 /// Arguments of `gate`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  \
-    shakedown gate result.json --policy slo.toml                          thresholds and minimums alone\n  \
-    shakedown gate result.json --baseline results/baselines               and changes from the baseline of this host class\n  \
-    shakedown gate result.json --baseline main.json --junit gate.xml      for CI to show\n  \
-    shakedown gate result.json --baseline main.json --learn results/past  with limits from what was normal before\n\n\
+    shakedown gate result.json --policy slo.toml              thresholds and minimums alone\n  \
+    shakedown gate result.json --baseline results/baselines   and changes, by host class\n  \
+    shakedown gate result.json --baseline main.json --junit gate.xml\n  \
+    shakedown gate result.json --baseline main.json --learn results/past\n\n\
     Exit codes: 0 pass or improve, 99 regressed or threshold crossed, 104 bad file or policy, \
     106 invalid or inconclusive.")]
 pub struct GateArgs {

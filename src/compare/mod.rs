@@ -13,6 +13,8 @@ mod threshold;
 mod verdict;
 
 #[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
