@@ -7,7 +7,7 @@ use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, StoreError, Verdict};
 use shakedown::runner::RunError;
-use shakedown::scenario::ScenarioError;
+use shakedown::scenario::{ScenarioError, UnknownScenario};
 
 /// Flags that do not fit together, beyond what the parser can tell.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +90,7 @@ impl Exit {
             )
         };
         let bad_input = error.is::<ScenarioError>()
+            || error.is::<UnknownScenario>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
             || error.is::<BadInput>()

@@ -48,7 +48,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The file cannot be read.
-    #[error("cannot read result file {}: {source}", path.display())]
+    #[error("cannot read result file {}: {source}; give a file that `shakedown run` wrote", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -82,7 +82,7 @@ pub enum StoreError {
         size: u64,
     },
     /// The file is not a result.
-    #[error("{} is not a result file of shakedown: {source}", path.display())]
+    #[error("{} is not a result file of shakedown: {source}; give one that `shakedown run` wrote, or another copy of this one", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,

@@ -5,6 +5,7 @@
 mod address;
 mod convert;
 mod cores;
+mod explain;
 mod identities;
 mod minted;
 mod sites;
