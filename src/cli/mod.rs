@@ -1,9 +1,12 @@
 //! The command line: arguments, one file per subcommand, progress, exit codes.
 
+mod ab;
+mod ab_args;
 mod anatomy;
 mod audit;
 mod audit_resumption;
 mod baseline;
+mod block_progress;
 mod color;
 mod compare;
 mod completions;
@@ -87,6 +90,8 @@ enum Command {
     Gate(Box<gate::GateArgs>),
     /// Keep results to compare against, by class of host
     Baseline(baseline::BaselineArgs),
+    /// Run two builds, targets, scenarios or providers in turns, and judge what sets them apart
+    Ab(ab::AbArgs),
     /// Run the embedded target alone
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
@@ -114,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(args),
         Command::Gate(args) => gate::run(args),
         Command::Baseline(args) => baseline::run(args),
+        Command::Ab(args) => ab::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
         Command::Providers(args) => providers::run(args).map(|()| Exit::Success),
