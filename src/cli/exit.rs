@@ -14,6 +14,11 @@ use shakedown::scenario::{ScenarioError, UnknownScenario};
 #[error("{0}")]
 pub struct UsageError(pub &'static str);
 
+/// A file that is well-formed and not fit for what it was given for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
+
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -88,6 +93,7 @@ impl Exit {
             || error.is::<UnknownScenario>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
+            || error.is::<BadInput>()
             || error.is::<PolicyError>()
             || error.is::<CompareError>()
             || error.downcast_ref::<StoreError>().is_some_and(|e| {
