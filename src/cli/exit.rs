@@ -6,6 +6,7 @@ use shakedown::compare::{CompareError, PolicyError};
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, StoreError, Verdict};
+use shakedown::report::ReportError;
 use shakedown::runner::RunError;
 use shakedown::scenario::{ScenarioError, UnknownScenario};
 
@@ -88,6 +89,7 @@ impl Exit {
             || error.is::<UnknownScenario>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
+            || error.is::<ReportError>()
             || error.is::<PolicyError>()
             || error.is::<CompareError>()
             || error.downcast_ref::<StoreError>().is_some_and(|e| {
