@@ -1,8 +1,7 @@
-//! The CPU cost of one full mTLS handshake: in memory, client and server apart, and of a whole
-//! session through the worker and loopback. The distance between them is the driver and the kernel.
+//! The CPU cost of a whole session through the worker and loopback. Its distance from the client's
+//! handshake in memory (the bench `handshake`) is the driver and the kernel.
 //!
-//! Every figure is thread CPU time (`CLOCK_THREAD_CPUTIME_ID`), not wall time; each reading of that
-//! clock costs about 0.15 µs and is part of the in-memory figures (eight readings a handshake).
+//! Every figure is thread CPU time (`CLOCK_THREAD_CPUTIME_ID`), not wall time.
 
 #![allow(
     missing_docs,
@@ -14,33 +13,13 @@
     reason = "a benchmark that cannot run must stop at once"
 )]
 
-mod in_memory;
-
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use in_memory::{End, Pair};
 use shakedown::load::Interrupt;
-use shakedown::pki::{Pki, PkiSpec};
 use shakedown::runner::prepare;
-use shakedown::scenario::{Scenario, TlsVersion};
+use shakedown::scenario::Scenario;
 use tokio::sync::watch;
-
-fn full_handshakes(criterion: &mut Criterion) {
-    let pki = Pki::mint(&PkiSpec::default()).unwrap();
-    let mut group = criterion.benchmark_group("handshake_in_memory");
-    for (auth, mutual) in [("tls", false), ("mtls", true)] {
-        for (version_name, version) in [("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)] {
-            let pair = Pair::full(&pki, version, mutual);
-            for (end_name, end) in [("client", End::Client), ("server", End::Server)] {
-                group.bench_function(format!("{auth}{version_name}/p256/{end_name}"), |b| {
-                    b.iter_custom(|n| (0..n).map(|_| pair.handshake(false, end)).sum());
-                });
-            }
-        }
-    }
-    group.finish();
-}
 
 /// A session through the worker and loopback, one at a time: connect, handshake, 64 bytes echoed,
 /// orderly close.
@@ -82,5 +61,5 @@ fn worker_cpu(auth: &str, sessions: u64) -> Duration {
     Duration::from_nanos(trial.worker_cpu.cpu_ns)
 }
 
-criterion_group!(benches, full_handshakes, through_the_worker);
+criterion_group!(benches, through_the_worker);
 criterion_main!(benches);

@@ -12,7 +12,8 @@ use crate::scenario::{
 use crate::stats::{Entry, OkKind, SessionLedger, Spent, Spread, Work};
 use crate::tls::{
     ClientTls, ClientTlsSpec, Fault, MemoryEnd, MemorySession, ResumptionSpec, ServerAuth,
-    ServerTls, ServerTlsSpec, TicketSupply, TicketUse, TlsConfigError, session_in_memory,
+    ServerTls, ServerTlsSpec, SessionStore, TicketSupply, TicketUse, TlsConfigError,
+    session_in_memory,
 };
 use crate::units::Ratio;
 
@@ -78,6 +79,9 @@ pub struct InMemoryEnd {
     pub tls_us: Option<Spread>,
     /// The share of the CPU time that both explain.
     pub explained: Option<Spread>,
+    /// How many times the CPU time of the same sessions without metering it is; none where every session
+    /// of the process is metered.
+    pub metering: Option<Spread>,
 }
 
 /// Takes the TLS cells of a scenario for the embedded target apart in memory.
@@ -117,13 +121,19 @@ pub fn in_memory(checked: &Checked) -> Result<InMemory, AnatomyError> {
     })
 }
 
-/// Both ends of a cell, and what its batches took.
+/// Both ends of a cell, metered and not, and what its batches took.
 struct Pair {
     name: String,
-    client: ClientTls,
-    server: ServerTls,
+    metered: Ends,
+    plain: Ends,
     resumes: bool,
     batches: Vec<[EndMedians; 2]>,
+}
+
+/// Both ends of sessions.
+struct Ends {
+    client: ClientTls,
+    server: ServerTls,
 }
 
 /// The median session of a batch at one end. A session during which the system took the core away is at
@@ -134,20 +144,29 @@ struct EndMedians {
     crypto_us: f64,
     tls_us: f64,
     explained: f64,
+    metering: Option<f64>,
 }
 
 impl EndMedians {
-    fn of<'a>(ends: &(impl Iterator<Item = &'a MemoryEnd> + Clone)) -> Option<Self> {
-        let median = |of: &dyn Fn(&MemoryEnd) -> f64| {
-            Spread::of(ends.clone().map(of)).map(|spread| spread.median)
+    /// Of one end's metered sessions, and of the others that took turns with them.
+    fn of(made: &[[MemorySession; 2]], end: impl Fn(&MemorySession) -> &MemoryEnd) -> Option<Self> {
+        let median = |of: &dyn Fn([&MemoryEnd; 2]) -> f64| {
+            let ends = made.iter().map(|both| both.each_ref().map(&end));
+            Spread::of(ends.map(of)).map(|spread| spread.median)
         };
         let us = |ns: u64| ns as f64 / 1e3;
         let cpu_us = |end: &MemoryEnd| end.cpu.as_secs_f64() * 1e6;
+        let plain_us = median(&|[_, plain]| cpu_us(plain))?;
+        let unmetered = made
+            .iter()
+            .all(|[_, plain]| end(plain).ledger.entries.is_empty());
+        let cpu_us_metered = median(&|[metered, _]| cpu_us(metered))?;
         Some(Self {
-            cpu_us: median(&cpu_us)?,
-            crypto_us: median(&|end| us(crypto_ns(&end.ledger)))?,
-            tls_us: median(&|end| us(end.ledger.ns() - crypto_ns(&end.ledger)))?,
-            explained: median(&|end| us(end.ledger.ns()) / cpu_us(end))?,
+            cpu_us: cpu_us_metered,
+            crypto_us: median(&|[metered, _]| us(crypto_ns(&metered.ledger)))?,
+            tls_us: median(&|[metered, _]| us(metered.ledger.ns() - crypto_ns(&metered.ledger)))?,
+            explained: median(&|[metered, _]| us(metered.ledger.ns()) / cpu_us(metered))?,
+            metering: unmetered.then(|| cpu_us_metered / plain_us),
         })
     }
 }
@@ -171,7 +190,7 @@ impl Pair {
             cell: cell.name.clone(),
             source,
         };
-        let client = ClientTls::metered(&ClientTlsSpec {
+        let client = ClientTlsSpec {
             provider: tls.provider.unwrap_or_default(),
             versions: &cell.versions,
             groups: &tls.groups,
@@ -188,64 +207,67 @@ impl Pair {
                 request: None,
                 early_data: false,
             }),
-        });
-        let server = ServerTls::metered(
-            &ServerTlsSpec {
-                provider: settings.provider.unwrap_or_default(),
-                versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
-                identity: pki.server(),
-                auth: if mutual {
-                    ServerAuth::Required(pki.roots().to_vec().into())
-                } else {
-                    ServerAuth::Off
-                },
-                tickets: cell.resumed.map_or(TicketMode::Off, |_| {
-                    settings.tickets_for(&checked.scenario.resumption)
-                }),
-                alpn: &tls.alpn,
+        };
+        let server = ServerTlsSpec {
+            provider: settings.provider.unwrap_or_default(),
+            versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
+            identity: pki.server(),
+            auth: if mutual {
+                ServerAuth::Required(pki.roots().to_vec().into())
+            } else {
+                ServerAuth::Off
             },
-            TicketSupply::default(),
-        );
+            tickets: cell.resumed.map_or(TicketMode::Off, |_| {
+                settings.tickets_for(&checked.scenario.resumption)
+            }),
+            alpn: &tls.alpn,
+        };
         Ok(Self {
             name: cell.name.clone(),
-            client: client.map_err(failed)?,
-            server: server.map_err(failed)?,
+            metered: Ends {
+                client: ClientTls::metered(&client).map_err(failed)?,
+                server: ServerTls::metered(&server, TicketSupply::default()).map_err(failed)?,
+            },
+            plain: Ends {
+                client: ClientTls::new(&client).map_err(failed)?,
+                server: ServerTls::new(&server).map_err(failed)?,
+            },
             resumes: cell.resumed.is_some_and(|share| share > Ratio::ZERO),
             batches: Vec::new(),
         })
     }
 
+    /// Makes sessions, a metered one and one that is not in turns.
     fn batch(&mut self, sessions: usize) -> Result<(), AnatomyError> {
-        let stock = || {
-            self.client
-                .store()
-                .map_or(0, crate::tls::SessionStore::stock)
-        };
-        if self.resumes && stock() == 0 {
-            self.session(false)?;
+        for ends in [&self.metered, &self.plain] {
+            if self.resumes && ends.client.store().map_or(0, SessionStore::stock) == 0 {
+                self.session(ends, false)?;
+            }
         }
         let wanted = if self.resumes {
             OkKind::Resumed
         } else {
             OkKind::Full
         };
-        let made = (0..sessions).map(|_| {
-            let session = self.session(self.resumes)?;
+        let one = |ends| {
+            let session = self.session(ends, self.resumes)?;
             if session.kind == wanted {
                 Ok(session)
             } else {
                 Err(self.failed(format!("a session was {:?}", session.kind)))
             }
-        });
-        let made = made.collect::<Result<Vec<_>, _>>()?;
-        let client = EndMedians::of(&made.iter().map(|session| &session.client));
-        let server = EndMedians::of(&made.iter().map(|session| &session.server));
+        };
+        let both = || Ok([one(&self.metered)?, one(&self.plain)?]);
+        let made = (0..sessions).map(|_| both());
+        let made = made.collect::<Result<Vec<_>, AnatomyError>>()?;
+        let client = EndMedians::of(&made, |session| &session.client);
+        let server = EndMedians::of(&made, |session| &session.server);
         self.batches.extend(client.zip(server).map(|(c, s)| [c, s]));
         Ok(())
     }
 
-    fn session(&self, resume: bool) -> Result<MemorySession, AnatomyError> {
-        session_in_memory(&self.client, &self.server, resume)
+    fn session(&self, ends: &Ends, resume: bool) -> Result<MemorySession, AnatomyError> {
+        session_in_memory(&ends.client, &ends.server, resume)
             .map_err(|fault: Fault| self.failed(fault.to_string()))
     }
 
@@ -261,11 +283,13 @@ impl Pair {
             let over = |of: fn(&EndMedians) -> f64| {
                 Spread::of(self.batches.iter().map(|medians| of(&medians[index])))
             };
+            let ratios = (self.batches.iter()).filter_map(|medians| medians[index].metering);
             InMemoryEnd {
                 cpu_us: over(|medians| medians.cpu_us),
                 crypto_us: over(|medians| medians.crypto_us),
                 tls_us: over(|medians| medians.tls_us),
                 explained: over(|medians| medians.explained),
+                metering: Spread::of(ratios).filter(|ratio| ratio.trials == self.batches.len()),
             }
         };
         InMemoryCell {

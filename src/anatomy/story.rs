@@ -11,6 +11,7 @@ Each figure is the median session of a batch, since the clock of the ledger goes
 core away and that of the CPU does not; on a busy machine a share may still come out above 100 %. What the
 ledger cannot see: which message rustls itself is at, random bytes and allocations inside an operation, and
 what an operation does to caches for the next one.
+Metering is the CPU time by that of the same sessions without it, which took turns with them.
 ";
 
 /// Tells it as text that ends with a newline.
@@ -25,8 +26,8 @@ pub fn story(found: &InMemory) -> String {
     );
     let _ = writeln!(
         out,
-        "{:<22} {:>24} {:>24} {:>24} {:>27}",
-        "", "crypto operations", "rustls itself", "thread CPU", "explained"
+        "{:<22} {:>24} {:>24} {:>24} {:>27} {:>24}",
+        "", "crypto operations", "rustls itself", "thread CPU", "explained", "metering"
     );
     for cell in &found.cells {
         for (name, end) in [("client", cell.client), ("server", cell.server)] {
@@ -47,11 +48,12 @@ fn row(out: &mut String, label: &str, end: &InMemoryEnd) {
     });
     let _ = writeln!(
         out,
-        "{label:<22} {:>24} {:>24} {:>24} {:>27}",
+        "{label:<22} {:>24} {:>24} {:>24} {:>27} {:>24}",
         spread(end.crypto_us),
         spread(end.tls_us),
         spread(end.cpu_us),
         format!("{} %", spread(percent)),
+        format!("× {}", spread(end.metering)),
     );
 }
 

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use shakedown::compare::{CompareError, PolicyError};
+use shakedown::compare::{AbError, CompareError, PolicyError};
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, StoreError, Verdict};
 use shakedown::report::ReportError;
-use shakedown::runner::RunError;
+use shakedown::runner::{BlockError, RunError};
 use shakedown::scenario::{ScenarioError, UnknownScenario};
 
 /// Flags that do not fit together, beyond what the parser can tell.
@@ -102,12 +102,18 @@ impl Exit {
         if error.is::<UsageError>() {
             return Self::Usage;
         }
+        match error.downcast_ref::<AbError<BlockError>>() {
+            Some(AbError::Interrupted) => return Self::Interrupted,
+            Some(AbError::NothingKept(_)) => return Self::Invalid,
+            _ => {}
+        }
         let not_comparable =
             |e: &CompareError| matches!(e, CompareError::Refused(_) | CompareError::Metered { .. });
         if error.downcast_ref().is_some_and(not_comparable) {
             return Self::Invalid;
         }
-        if bad_input {
+        let bad_block = error.downcast_ref().is_some_and(BlockError::is_bad_input);
+        if bad_input || bad_block {
             Self::BadInput
         } else {
             Self::Failure

@@ -1,8 +1,11 @@
 //! The command line: arguments, one file per subcommand, progress, exit codes.
 
+mod ab;
+mod ab_args;
 mod anatomy;
 mod audit;
 mod audit_resumption;
+mod block_progress;
 mod color;
 mod compare;
 mod completions;
@@ -81,6 +84,8 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Compare results, cell by cell and figure by figure, and judge the change
     Compare(compare::CompareArgs),
+    /// Run two builds, targets, scenarios or providers in turns, and judge what sets them apart
+    Ab(ab::AbArgs),
     /// Run the embedded target alone
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
@@ -106,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Ab(args) => ab::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
         Command::Providers(args) => providers::run(args).map(|()| Exit::Success),

@@ -128,7 +128,8 @@ fn announce(checked: &Checked) {
     eprintln!("{}: {trials} trial{plural}{length}", checked.scenario.name);
 }
 
-fn bar() -> ProgressBar {
+/// A bar on stderr.
+pub fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
     let template = if wanted_on(&std::io::stderr()) {
         "{bar:30.cyan/blue} {percent:>3} % {wide_msg}"

@@ -7,7 +7,7 @@ use clap::Args;
 use shakedown::record::{self, RunRecord};
 use shakedown::report;
 use shakedown::runner::prepare;
-use shakedown::scenario::{EmbeddedTarget, QUICK, Scenario, TicketMode};
+use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, Scenario, TicketMode};
 use shakedown::units::Rate;
 
 use super::connect::{ConnectArgs, IdentityArgs};
@@ -123,16 +123,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 ///
 /// Fails with what is wrong with the arguments, the scenario, the target or this host.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let Source {
-        name,
-        text,
-        mut scenario,
-    } = match &args.target {
-        Some(word) => Source::of(word)?,
-        None => Source::shipped(QUICK)?,
-    };
-    args.apply(&mut scenario)?;
-    let checked = scenario.check(&name, &text)?;
+    let checked = args.checked()?;
     if args.dry_run {
         write_stdout(&prepare(checked)?.explain())?;
         return Ok(Exit::Success);
@@ -167,6 +158,24 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 impl RunArgs {
+    /// The scenario with what was given as flags, checked.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong with the arguments or the scenario.
+    pub fn checked(&self) -> anyhow::Result<Checked> {
+        let Source {
+            name,
+            text,
+            mut scenario,
+        } = match &self.target {
+            Some(word) => Source::of(word)?,
+            None => Source::shipped(QUICK)?,
+        };
+        self.apply(&mut scenario)?;
+        Ok(scenario.check(&name, &text)?)
+    }
+
     /// Fills the scenario with what was given as flags.
     fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let as_written = scenario.clone();

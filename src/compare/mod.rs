@@ -3,6 +3,7 @@
 
 mod blocks;
 mod checks;
+mod conduct;
 mod differences;
 mod figure;
 mod judge;
@@ -13,11 +14,14 @@ mod threshold;
 mod verdict;
 
 #[cfg(test)]
+mod conduct_tests;
+#[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 
 pub use blocks::{BLOCKS_PER_ROUND, Look, Rounds, Side, looks, order};
+pub use conduct::{AbError, AbEvent, AbOutcome, AbSetup, Turn, conduct};
 pub use differences::{Difference, Found, find as differences, invalid, is_metered};
 pub use figure::{Figure, P99_SAMPLES, Percentile};
 pub use judge::{Aligned, align, judge};
@@ -227,11 +231,13 @@ pub fn judge_rounds(
 }
 
 /// Whether more rounds could still change what a comparison of rounds says: a figure that gates, or its
-/// control, is not decided.
+/// control, is not decided, or there are too few samples or units yet.
 pub fn is_open(comparison: &Comparison) -> bool {
     let cells = comparison.cells.iter().chain(&comparison.control);
     let mut gated = cells.flat_map(|cell| &cell.figures).filter(|f| f.gated);
+    let mut checks = comparison.cells.iter().flat_map(|cell| &cell.checks);
     gated.any(|figure| figure.verdict == Some(Verdict::Inconclusive))
+        || checks.any(checks::grows_with_rounds)
 }
 
 fn empty(

@@ -23,6 +23,8 @@ mod trial;
 
 #[cfg(test)]
 mod inference_tests;
+#[cfg(test)]
+mod simulated;
 
 pub use accounting::{Accounting, FailureRecord};
 pub use alert::{alert_code, alert_name, alert_text};

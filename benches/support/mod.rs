@@ -1,0 +1,21 @@
+//! What benches share: which providers and certificates there are, and a client and a server joined in
+//! memory, each timed by itself. It must not print figures. Times are thread CPU time
+//! (`CLOCK_THREAD_CPUTIME_ID`); each reading of that clock costs about 0.15 µs and is part of them.
+
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
+pub mod material;
+pub mod ops;
+pub mod pair;
+
+use std::time::Duration;
+
+use criterion::Criterion;
+
+/// Settings for a matrix of many short benches; flags of the command line override them.
+pub fn brief() -> Criterion {
+    Criterion::default()
+        .sample_size(30)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1500))
+}
