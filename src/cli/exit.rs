@@ -6,6 +6,7 @@ use shakedown::compare::{AbError, CompareError, PolicyError};
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, StoreError, Verdict};
+use shakedown::report::ReportError;
 use shakedown::runner::{BlockError, RunError};
 use shakedown::scenario::{ScenarioError, UnknownScenario};
 
@@ -13,6 +14,11 @@ use shakedown::scenario::{ScenarioError, UnknownScenario};
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub &'static str);
+
+/// A file that is well-formed and not fit for what it was given for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +94,8 @@ impl Exit {
             || error.is::<UnknownScenario>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
+            || error.is::<BadInput>()
+            || error.is::<ReportError>()
             || error.is::<PolicyError>()
             || error.is::<CompareError>()
             || error.downcast_ref::<StoreError>().is_some_and(|e| {
