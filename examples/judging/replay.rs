@@ -16,8 +16,8 @@ use shakedown::compare::{AbSetup, Policy, Side, Turn, conduct};
 use shakedown::record::{self, RunRecord, Verdict};
 use shakedown::stats::Spread;
 
-/// Rounds of a verdict at the most: with blocks as short as these, about as many minutes as
-/// `shakedown ab` takes with its own.
+/// Rounds of a verdict at the most: with blocks as short as these, half the minutes that `shakedown ab` takes
+/// with its own.
 const ROUNDS: usize = 60;
 /// Verdicts over equal sides.
 const VERDICTS: usize = 240;
