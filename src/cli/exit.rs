@@ -6,6 +6,7 @@ use shakedown::compare::{AbError, CompareError, PolicyError};
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, StoreError, Verdict};
+use shakedown::report::ReportError;
 use shakedown::runner::{BlockError, RunError};
 use shakedown::scenario::{ScenarioError, UnknownScenario};
 
@@ -94,6 +95,7 @@ impl Exit {
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
             || error.is::<BadInput>()
+            || error.is::<ReportError>()
             || error.is::<PolicyError>()
             || error.is::<CompareError>()
             || error.downcast_ref::<StoreError>().is_some_and(|e| {
