@@ -169,7 +169,8 @@ fn check_reason(cell: &str, check: &CheckRecord) -> Option<Note> {
 }
 
 fn reason_of(figure: &FigureComparison) -> &str {
-    figure.reason.as_deref().unwrap_or_default()
+    let reason = figure.reason.as_deref().unwrap_or_default();
+    reason.trim_start_matches("not judged: ")
 }
 
 /// An effect in words: `+4.1 % [+3.2 % … +5.0 %]`.

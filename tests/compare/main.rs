@@ -69,6 +69,15 @@ fn a_comparison_is_a_file_that_is_reported_again_and_fits_its_schema() {
     assert!(stderr.contains("saved to out/made.json"), "{stderr}");
     let (again, _) = ran(here, "report out/made.json", 0);
     assert_eq!(again, stdout);
+    let args = "compare base.json slower.json --policy cpu.toml --markdown out/made.md";
+    ran(here, args, 99);
+    let (markdown, _) = ran(here, "report out/made.json --format markdown", 0);
+    assert_eq!(
+        markdown,
+        fs::read_to_string(here.join("out/made.md")).unwrap()
+    );
+    let (_, stderr) = ran(here, "report out/made.json --format csv", 2);
+    assert!(stderr.contains("text and Markdown"), "{stderr}");
     let args = "compare base.json slower.json --policy cpu.toml --json";
     let (json, _) = ran(here, args, 99);
     assert_eq!(
