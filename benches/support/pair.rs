@@ -32,8 +32,8 @@ impl End {
 /// The CPU time of each end.
 #[derive(Clone, Copy, Default)]
 pub struct Times {
-    client: Duration,
-    server: Duration,
+    pub client: Duration,
+    pub server: Duration,
 }
 
 impl Times {
@@ -60,9 +60,13 @@ pub struct Case {
 impl Case {
     /// Its stable name, without the end.
     pub fn name(self) -> String {
+        format!("{}/{}", self.provider, self.kind())
+    }
+
+    /// The same without the provider.
+    pub fn kind(self) -> String {
         format!(
-            "{}/tls{}/{}/{}/{}",
-            self.provider,
+            "tls{}/{}/{}/{}",
             self.version,
             if self.mutual { "mutual" } else { "server" },
             self.key,
