@@ -52,6 +52,11 @@ pub fn ns_between(earlier: Instant, later: Instant) -> u64 {
     u64::try_from(elapsed).unwrap_or(u64::MAX)
 }
 
+/// A wall clock time from RFC 3339.
+pub fn from_rfc3339(text: &str) -> Option<SystemTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(Into::into)
+}
+
 /// A wall clock time as RFC 3339 in UTC, to the second.
 pub fn rfc3339(at: SystemTime) -> String {
     OffsetDateTime::from(at)

@@ -42,6 +42,21 @@ pub fn escape_untrusted(text: &str, cap: usize) -> String {
     out
 }
 
+/// Makes visible what could change how a report looks: control characters, bidirectional marks and invisible
+/// characters become `\u{..}`. What [`escape_untrusted`] made stays as it is, so this is for what is written out
+/// once more. Markup is not escaped.
+pub fn defuse(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\\' && needs_escape(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Quotes a word for a POSIX shell, so that a command we print can be pasted whatever the path is.
 pub fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
@@ -157,6 +172,13 @@ mod tests {
     #[test]
     fn a_forged_escape_cannot_be_mistaken_for_ours() {
         assert_eq!(escape_untrusted(r"\u{1b}", UNTRUSTED_CAP), r"\u{5c}u{1b}");
+    }
+
+    #[test]
+    fn what_was_escaped_is_written_out_as_it_is() {
+        let once = escape_untrusted("a\u{202e}b\\", UNTRUSTED_CAP);
+        assert_eq!(defuse(&once), once);
+        assert_eq!(defuse("a\u{202e}\u{1b}\nb"), r"a\u{202e}\u{1b}\u{a}b");
     }
 
     #[test]

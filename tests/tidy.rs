@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use shakedown::compare::Policy;
-use shakedown::scenario::Scenario;
+use shakedown::scenario::{SHIPPED, Scenario};
 
 /// Every module of `src/` with the height of its layer. A module imports only from lower layers, so
 /// modules of one height never import each other.
@@ -256,6 +256,9 @@ fn scenarios_run() {
             offenders.extend(error.map(|error| error.to_string()));
         } else {
             offenders.extend(scenario_fault(&path, &text));
+            if !SHIPPED.iter().any(|shipped| shipped.file == path) {
+                offenders.push(format!("{path}: not in SHIPPED of src/scenario/shipped.rs"));
+            }
         }
     }
     assert!(found > 0, "scenarios/ is empty");

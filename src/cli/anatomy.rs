@@ -69,7 +69,7 @@ pub struct AnatomyArgs {
     #[arg(long)]
     json: bool,
 
-    /// Show no progress
+    /// Say nothing on standard error but what went wrong
     #[arg(long, short = 'q')]
     quiet: bool,
 }
@@ -108,7 +108,7 @@ pub fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
         write_stdout(&report::render(&record, style())?)?;
     }
     saved.transpose()?;
-    if let Some(path) = &args.output {
+    if let Some(path) = args.output.as_ref().filter(|_| !args.quiet) {
         eprintln!("saved to {}", path.display());
     }
     Ok(Exit::of_record(&record))

@@ -76,7 +76,7 @@ pub struct AuditArgs {
     #[arg(long)]
     json: bool,
 
-    /// Show no progress
+    /// Say nothing on standard error but what went wrong
     #[arg(long, short = 'q')]
     quiet: bool,
 }
@@ -131,7 +131,7 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         write_stdout(&report::verdicts(&record, style()))?;
     }
     saved.transpose()?;
-    if let Some(path) = &args.output {
+    if let Some(path) = args.output.as_ref().filter(|_| !args.quiet) {
         eprintln!("saved to {}", path.display());
     }
     Ok(Exit::of_record(&record))

@@ -2,17 +2,23 @@
 
 use std::process::ExitCode;
 
-use shakedown::compare::{CompareError, PolicyError};
+use shakedown::compare::{AbError, CompareError, PolicyError};
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, StoreError, Verdict};
-use shakedown::runner::RunError;
-use shakedown::scenario::ScenarioError;
+use shakedown::report::ReportError;
+use shakedown::runner::{BlockError, RunError};
+use shakedown::scenario::{ScenarioError, UnknownScenario};
 
 /// Flags that do not fit together, beyond what the parser can tell.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub &'static str);
+
+/// A file that is well-formed and not fit for what it was given for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,8 +91,11 @@ impl Exit {
             )
         };
         let bad_input = error.is::<ScenarioError>()
+            || error.is::<UnknownScenario>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
+            || error.is::<BadInput>()
+            || error.is::<ReportError>()
             || error.is::<PolicyError>()
             || error.is::<CompareError>()
             || error.downcast_ref::<StoreError>().is_some_and(|e| {
@@ -99,12 +108,18 @@ impl Exit {
         if error.is::<UsageError>() {
             return Self::Usage;
         }
+        match error.downcast_ref::<AbError<BlockError>>() {
+            Some(AbError::Interrupted) => return Self::Interrupted,
+            Some(AbError::NothingKept(_)) => return Self::Invalid,
+            _ => {}
+        }
         let not_comparable =
             |e: &CompareError| matches!(e, CompareError::Refused(_) | CompareError::Metered { .. });
         if error.downcast_ref().is_some_and(not_comparable) {
             return Self::Invalid;
         }
-        if bad_input {
+        let bad_block = error.downcast_ref().is_some_and(BlockError::is_bad_input);
+        if bad_input || bad_block {
             Self::BadInput
         } else {
             Self::Failure

@@ -1,14 +1,22 @@
 //! The command line: arguments, one file per subcommand, progress, exit codes.
 
+mod ab;
+mod ab_args;
 mod anatomy;
 mod audit;
 mod audit_resumption;
+mod baseline;
+mod block_progress;
+mod color;
 mod compare;
+mod completions;
 mod connect;
 mod crypto_args;
 mod exit;
+mod gate;
 mod judged;
 mod load_args;
+mod man;
 mod output;
 mod pki;
 mod probe;
@@ -17,12 +25,15 @@ mod providers;
 mod redact;
 mod report;
 mod run;
+mod scenario;
 mod serve;
 mod signals;
+mod source;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use color::ColorArg;
 
 pub use exit::Exit;
 
@@ -32,6 +43,7 @@ pub use exit::Exit;
     name = "shakedown",
     version,
     propagate_version = true,
+    disable_help_flag = true,
     max_term_width = 100
 )]
 #[command(
@@ -42,6 +54,24 @@ pub use exit::Exit;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+
+    /// When to use colours; auto is on a terminal, unless `NO_COLOR` is set
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        global = true,
+        display_order = 1_000
+    )]
+    color: ColorArg,
+
+    /// Print the flags, a line each
+    #[arg(long, short = 'h', action = ArgAction::HelpShort, global = true, display_order = 1_001)]
+    help: Option<bool>,
+
+    /// Print everything about them, with examples
+    #[arg(long, action = ArgAction::HelpLong, global = true, display_order = 1_002)]
+    help_long: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,6 +86,12 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Compare results, cell by cell and figure by figure, and judge the change
     Compare(compare::CompareArgs),
+    /// Judge a result by a policy, against a baseline, for CI
+    Gate(Box<gate::GateArgs>),
+    /// Keep results to compare against, by class of host
+    Baseline(baseline::BaselineArgs),
+    /// Run two builds, targets, scenarios or providers in turns, and judge what sets them apart
+    Ab(ab::AbArgs),
     /// Run the embedded target alone
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
@@ -64,21 +100,33 @@ enum Command {
     Providers(providers::ProvidersArgs),
     /// Print the tables of a result or comparison file again
     Report(report::ReportArgs),
+    /// List the scenarios of this build, explain one, or check files
+    Scenario(scenario::ScenarioArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page, or write all of them
+    Man(man::ManArgs),
 }
 
 /// Parses the arguments and runs what they ask for.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     let result = match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Probe(args) => probe::run(args).map(Exit::from_acceptance),
         Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Gate(args) => gate::run(args),
+        Command::Baseline(args) => baseline::run(args),
+        Command::Ab(args) => ab::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),
         Command::Providers(args) => providers::run(args).map(|()| Exit::Success),
         Command::Report(args) => report::run(args),
+        Command::Scenario(args) => scenario::run(args),
+        Command::Completions(args) => completions::run(args).map(|()| Exit::Success),
+        Command::Man(args) => man::run(args).map(|()| Exit::Success),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -87,6 +135,15 @@ pub fn main() -> ExitCode {
             Exit::of(&error).into()
         }
     }
+}
+
+/// The arguments. Help and errors of the parser have the colours that were asked for, too.
+fn parse() -> Cli {
+    let choice = ColorArg::before_parsing(std::env::args_os().skip(1));
+    let matches = Cli::command().color(choice.into()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    cli.color.set();
+    cli
 }
 
 /// The error with its causes, leaving out those that the message before already tells.

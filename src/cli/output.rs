@@ -1,12 +1,13 @@
 //! What every subcommand that prints does the same way: colours, and a stdout that may go away.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
 use shakedown::report::Style;
 
+use super::color::wanted_on;
 use super::exit::UsageError;
 
 /// A terminal counts as at least so wide, in characters.
@@ -14,9 +15,9 @@ const NARROWEST: usize = 60;
 /// A bar longer than this is no easier to read.
 const WIDEST: usize = 160;
 
-/// Whether stdout is a terminal and colours are not refused (no-color.org).
+/// Whether to use colours on stdout.
 pub fn wants_color() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    wanted_on(&std::io::stdout())
 }
 
 /// How a report looks on stdout.

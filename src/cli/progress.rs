@@ -9,6 +9,8 @@ use shakedown::runner::Prepared;
 use shakedown::scenario::Checked;
 use shakedown::units::format_count;
 
+use super::color::wanted_on;
+
 /// Shows the events of an engine.
 pub struct Progress {
     shown: Shown,
@@ -126,10 +128,10 @@ fn announce(checked: &Checked) {
     eprintln!("{}: {trials} trial{plural}{length}", checked.scenario.name);
 }
 
-fn bar() -> ProgressBar {
+/// A bar on stderr.
+pub fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
-    let color = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let template = if color {
+    let template = if wanted_on(&std::io::stderr()) {
         "{bar:30.cyan/blue} {percent:>3} % {wide_msg}"
     } else {
         "{bar:30} {percent:>3} % {wide_msg}"

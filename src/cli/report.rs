@@ -1,33 +1,147 @@
-//! `shakedown report`: the tables of a result or comparison file, from the file alone.
+//! `shakedown report`: what result and comparison files say, from the files alone, in the format that is
+//! asked for.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
-use shakedown::record::{self, Kept};
-use shakedown::report;
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use shakedown::record::{self, Kept, StoreError};
+use shakedown::report::{Format, ReportError, Titled, Which, comparison, render, render_as};
 
-use super::exit::Exit;
-use super::output::{style, write_stdout};
+use super::exit::{Exit, UsageError};
+use super::output::{folder_of, style, write_stdout};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    shakedown report results/mtls-tax-….json\n  \
+    shakedown report a.json b.json --format csv > figures.csv\n  \
+    shakedown report a.json --format markdown >> $GITHUB_STEP_SUMMARY\n  \
+    shakedown report a.json --format hgrm --cell mtls --metric confirm > mtls.hgrm\n  \
+    shakedown report a.json --format prometheus -o /var/lib/node_exporter/shakedown.prom")]
 pub struct ReportArgs {
-    /// Result file, as `run` wrote it, or comparison file, as `compare -o` did
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// Result files, as `run` wrote them; in text, comparison files too, as `compare -o` did
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// What the report is written in
+    #[arg(long, short = 'f', value_name = "FORMAT", default_value = "text")]
+    format: FormatArg,
+
+    /// hgrm, hlog: of this cell alone
+    #[arg(long, value_name = "NAME")]
+    cell: Option<String>,
+
+    /// hgrm, hlog: connect, handshake, confirm, exchange, latency, service or lag [default: latency]
+    #[arg(long, value_name = "METRIC")]
+    metric: Option<String>,
+
+    /// Write to this file, whole or not at all, instead of standard output
+    #[arg(long, short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// What a report is written in.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatArg {
+    /// For people at a terminal
+    Text,
+    /// For pull requests and wikis
+    Markdown,
+    /// Figures for programs
+    Json,
+    /// Figures for spreadsheets and data frames, one per line
+    Csv,
+    /// Percentile distribution of one cell in milliseconds, for `HdrHistogram`'s plotters
+    Hgrm,
+    /// `HdrHistogram` log, an interval per trial, in nanoseconds
+    Hlog,
+    /// Textfile for Prometheus' node exporter
+    Prometheus,
+}
+
+impl From<FormatArg> for Format {
+    fn from(arg: FormatArg) -> Self {
+        match arg {
+            FormatArg::Text => Self::Text,
+            FormatArg::Markdown => Self::Markdown,
+            FormatArg::Json => Self::Json,
+            FormatArg::Csv => Self::Csv,
+            FormatArg::Hgrm => Self::Hgrm,
+            FormatArg::Hlog => Self::Hlog,
+            FormatArg::Prometheus => Self::Prometheus,
+        }
+    }
 }
 
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// Fails if the file is neither a result nor a comparison.
+/// Fails if a file is not a result, or the report cannot be made or written.
 pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
-    let text = match record::load_any(&args.file)? {
-        Kept::Run(record) => report::render(&record, style())
-            .map_err(|e| anyhow::anyhow!("{} is damaged: {e}", args.file.display()))?,
-        Kept::Comparison(comparison) => report::comparison::render(&comparison, style()),
+    let format = Format::from(args.format);
+    if (args.cell.is_some() || args.metric.is_some()) && !format.is_of_histograms() {
+        return Err(UsageError(
+            "--cell and --metric are for --format hgrm and hlog; other reports have all of them",
+        )
+        .into());
+    }
+    let kept: Vec<(String, Kept)> = (args.files.iter())
+        .map(|file| Ok((file.display().to_string(), record::load_any(file)?)))
+        .collect::<Result<_, StoreError>>()?;
+    let report = if format == Format::Text {
+        let all: Vec<String> = (kept.iter())
+            .map(|(_, kept)| match kept {
+                Kept::Run(record) => Ok(render(record, style())?),
+                Kept::Comparison(compared) => Ok(comparison::render(compared, style())),
+            })
+            .collect::<Result<_, ReportError>>()?;
+        all.join("\n")
+    } else {
+        args.of_results(&kept, format)?
     };
-    write_stdout(&text)?;
+    match &args.output {
+        None => write_stdout(&report)?,
+        Some(file) => save(file, &report)?,
+    }
     Ok(Exit::Success)
+}
+
+impl ReportArgs {
+    fn of_results(&self, kept: &[(String, Kept)], format: Format) -> anyhow::Result<String> {
+        let results: Vec<Titled<'_>> = (kept.iter())
+            .map(|(name, kept)| match kept {
+                Kept::Run(record) => Ok(Titled { name, record }),
+                Kept::Comparison(_) => Err(UsageError(
+                    "comparison files have a report in text only; for another format give the results",
+                )),
+            })
+            .collect::<Result<_, _>>()?;
+        let which = Which {
+            cell: self.cell.clone(),
+            metric: self.metric.clone(),
+        };
+        Ok(render_as(&results, format, &which)?)
+    }
+}
+
+/// Writes the report beside the file and renames it, so that a collector never reads half of one.
+fn save(file: &Path, report: &str) -> anyhow::Result<()> {
+    let folder = folder_of(file)?;
+    let write = || -> std::io::Result<()> {
+        let mut whole = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(folder)?;
+        whole.write_all(report.as_bytes())?;
+        whole.persist(file)?;
+        Ok(())
+    };
+    write().with_context(|| {
+        format!(
+            "cannot write {}; choose another place with --output FILE",
+            file.display()
+        )
+    })
 }

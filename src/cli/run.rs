@@ -1,13 +1,13 @@
 //! `shakedown run`: from arguments to a scenario, from a scenario to a result.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Args;
 use shakedown::record::{self, RunRecord};
 use shakedown::report;
 use shakedown::runner::prepare;
-use shakedown::scenario::{EmbeddedTarget, QUICK, QUICK_NAME, Scenario, TicketMode};
+use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, Scenario, TicketMode};
 use shakedown::units::Rate;
 
 use super::connect::{ConnectArgs, IdentityArgs};
@@ -18,17 +18,21 @@ use super::output::{folder_of, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
+use super::source::Source;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[command(after_long_help = "Examples:\n  \
     shakedown run                                    what does mTLS cost on this machine?\n  \
-    shakedown run scenarios/mtls-tax.toml            the same, from its file\n  \
+    shakedown run providers                          another scenario of this build\n  \
+    shakedown run my.toml --dry-run                  what it would do\n  \
     shakedown run --auth mutual --resumption off --trials 1 --sessions 5000 --hold 10s --ramp-up 10s --duration 15s\n  \
     shakedown run https://staging:8443 --cert c.pem --key c.key --cacert ca.pem --rate 200/s")]
 pub struct RunArgs {
-    /// Scenario file, or URL: https://host:port/path, tls://host:port, tcp://host:port. Without it
-    /// the built-in scenario runs against the embedded target
+    /// Scenario file, the name of a scenario of this build (`shakedown scenario list`), or URL:
+    /// https://host:port/path, tls://host:port, tcp://host:port. Without it mtls-tax runs, against the
+    /// embedded target
     #[arg(value_name = "SCENARIO|URL")]
     target: Option<String>,
 
@@ -72,9 +76,13 @@ pub struct RunArgs {
     #[arg(long)]
     json: bool,
 
-    /// Show no progress
+    /// Say nothing on standard error but what went wrong
     #[arg(long, short = 'q')]
     quiet: bool,
+
+    /// Resolve everything and print the plan, but load nothing and write no result
+    #[arg(long, conflicts_with_all = ["output", "json", "quiet"])]
+    dry_run: bool,
 }
 
 /// Threads and cores.
@@ -109,26 +117,17 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A scenario with where it came from.
-struct Source {
-    name: String,
-    text: String,
-    scenario: Scenario,
-}
-
 /// Runs the command.
 ///
 /// # Errors
 ///
 /// Fails with what is wrong with the arguments, the scenario, the target or this host.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let Source {
-        name,
-        text,
-        mut scenario,
-    } = source(args)?;
-    args.apply(&mut scenario)?;
-    let checked = scenario.check(&name, &text)?;
+    let checked = args.checked()?;
+    if args.dry_run {
+        write_stdout(&prepare(checked)?.explain())?;
+        return Ok(Exit::Success);
+    }
     let directory = match &args.output {
         Some(file) => folder_of(file)?,
         None => PathBuf::from("results"),
@@ -152,40 +151,31 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let saved = record::save(&path, &record);
     print(&record, args.json)?;
     saved?;
-    eprintln!("saved to {}", path.display());
+    if !args.quiet {
+        eprintln!("saved to {}", path.display());
+    }
     Ok(Exit::of_record(&record))
 }
 
-fn source(args: &RunArgs) -> anyhow::Result<Source> {
-    let Some(target) = &args.target else {
-        let scenario = Scenario::parse(QUICK_NAME, QUICK)?;
-        return Ok(Source {
-            name: QUICK_NAME.to_owned(),
-            text: QUICK.to_owned(),
-            scenario,
-        });
-    };
-    let is_file = Path::new(target)
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("toml"));
-    if is_file && !target.contains("://") {
-        let (scenario, text) = Scenario::read(Path::new(target))?;
-        return Ok(Source {
-            name: target.clone(),
-            text,
-            scenario,
-        });
-    }
-    let mut scenario = Scenario::default();
-    scenario.target.url = Some(target.clone());
-    Ok(Source {
-        name: "command line".to_owned(),
-        text: String::new(),
-        scenario,
-    })
-}
-
 impl RunArgs {
+    /// The scenario with what was given as flags, checked.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what is wrong with the arguments or the scenario.
+    pub fn checked(&self) -> anyhow::Result<Checked> {
+        let Source {
+            name,
+            text,
+            mut scenario,
+        } = match &self.target {
+            Some(word) => Source::of(word)?,
+            None => Source::shipped(QUICK)?,
+        };
+        self.apply(&mut scenario)?;
+        Ok(scenario.check(&name, &text)?)
+    }
+
     /// Fills the scenario with what was given as flags.
     fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let as_written = scenario.clone();

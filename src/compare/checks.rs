@@ -2,8 +2,14 @@
 
 use super::observe::identity;
 use super::policy::{Policy, Required, Rules};
-use crate::record::{CellComparison, CellRecord, CheckRecord, Comparison, RunRecord, Verdict};
+use crate::record::{
+    CellComparison, CellRecord, CheckRecord, Comparison, FigureComparison, RunRecord, Verdict,
+};
 use crate::stats::{HistogramError, OkKind};
+
+/// Keys of minimums that are counts.
+const SAMPLES: &str = "samples";
+const UNITS: &str = "units";
 
 /// Adds to every cell of the candidate what became of its thresholds and minimums.
 pub fn add(
@@ -16,9 +22,8 @@ pub fn add(
         let rules = policy.of(&cell.cell.name);
         let mut checks = thresholds(&rules, &cell, floor)?;
         checks.extend(minimums(&rules.required, &cell, results));
-        let known = comparison.cells.iter_mut();
-        let known = known.into_iter().find(|known| known.name == cell.cell.name);
-        if let Some(known) = known {
+        let mut known = comparison.cells.iter_mut();
+        if let Some(known) = known.find(|known| known.name == cell.cell.name) {
             checks.extend(units(&rules.required, known));
             known.checks = checks;
         } else {
@@ -30,6 +35,14 @@ pub fn add(
         }
     }
     Ok(())
+}
+
+/// Whether it is a minimum that was missed and that more rounds may reach.
+pub fn grows_with_rounds(check: &CheckRecord) -> bool {
+    let counts = [SAMPLES, UNITS]
+        .iter()
+        .any(|key| check.rule.starts_with(key));
+    counts && !check.threshold && check.verdict == Verdict::Invalid
 }
 
 /// The cells of several results, each with its trials of all of them.
@@ -81,7 +94,7 @@ fn minimums(required: &Required, cell: &CellRecord, results: &[RunRecord]) -> Ve
     let confirmed = measured.ok_total() as f64;
     let mut checks = Vec::new();
     if let Some(least) = required.samples {
-        checks.push(minimum("samples", least as f64, Some(confirmed)));
+        checks.push(minimum(SAMPLES, least as f64, Some(confirmed)));
     }
     if let Some(least) = required.achieved_load {
         checks.push(minimum("achieved-load", least, achieved(cell, results)));
@@ -94,12 +107,16 @@ fn minimums(required: &Required, cell: &CellRecord, results: &[RunRecord]) -> Ve
     checks
 }
 
-/// Units on each side, of the figure that has most.
+/// Units on each side, of the figure that has most; of the one side where there is no other.
 fn units(required: &Required, cell: &CellComparison) -> Option<CheckRecord> {
     let least = required.units?;
-    let effects = cell.figures.iter().filter_map(|figure| figure.effect);
-    let most = effects.map(|effect| effect.units).max().unwrap_or(0);
-    Some(minimum("units", least as f64, Some(most as f64)))
+    let of = |figure: &FigureComparison| match (&figure.effect, &figure.baseline) {
+        (Some(effect), _) => effect.units,
+        (None, None) => figure.candidate.map_or(0, |spread| spread.trials),
+        (None, Some(_)) => 0,
+    };
+    let most = cell.figures.iter().map(of).max().unwrap_or(0);
+    Some(minimum(UNITS, least as f64, Some(most as f64)))
 }
 
 /// The share of the asked load that was achieved: arrivals that became attempts in an open loop, mean

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod checks;
+mod conduct;
 mod differences;
 mod figure;
 mod judge;
@@ -13,15 +14,20 @@ mod threshold;
 mod verdict;
 
 #[cfg(test)]
+mod conduct_tests;
+#[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
 
 pub use blocks::{BLOCKS_PER_ROUND, Look, Rounds, Side, looks, order};
+pub use conduct::{AbError, AbEvent, AbOutcome, AbSetup, Turn, conduct};
 pub use differences::{Difference, Found, find as differences, invalid, is_metered};
 pub use figure::{Figure, P99_SAMPLES, Percentile};
-pub use judge::{Aligned, align, judge};
-pub use learn::learn;
+pub use judge::{Aligned, align, alone, judge};
+pub use learn::{alike, learn};
 pub use observe::{CellSeries, Observation, series, unit_of};
 pub use policy::{Policy, PolicyError, Required, Rules};
 pub use threshold::{Subject, Threshold};
@@ -136,6 +142,12 @@ pub fn compare(
         comparison.missing = aligned.missing;
         comparison.new = aligned.new;
     }
+    let partners = aligned.pairs.iter().map(|(_, cell)| &cell.identity);
+    let partners: Vec<&String> = partners.collect();
+    let rest = right
+        .iter()
+        .filter(|cell| !partners.contains(&&cell.identity));
+    comparison.cells.extend(rest.map(alone));
     checks::add(&mut comparison, &candidate.records, policy)?;
     verdict::conclude(&mut comparison);
     Ok(comparison)
@@ -227,11 +239,13 @@ pub fn judge_rounds(
 }
 
 /// Whether more rounds could still change what a comparison of rounds says: a figure that gates, or its
-/// control, is not decided.
+/// control, is not decided, or there are too few samples or units yet.
 pub fn is_open(comparison: &Comparison) -> bool {
     let cells = comparison.cells.iter().chain(&comparison.control);
     let mut gated = cells.flat_map(|cell| &cell.figures).filter(|f| f.gated);
+    let mut checks = comparison.cells.iter().flat_map(|cell| &cell.checks);
     gated.any(|figure| figure.verdict == Some(Verdict::Inconclusive))
+        || checks.any(checks::grows_with_rounds)
 }
 
 fn empty(

@@ -7,12 +7,12 @@ use super::*;
 use crate::record::{BlocksRecord, FigureComparison, load};
 
 /// Trials of the made-up results, each with noise of up to one percent that is the same for all.
-const WOBBLE: [f64; 10] = [
+pub(super) const WOBBLE: [f64; 10] = [
     0.0, 0.004, -0.007, 0.002, -0.003, 0.008, -0.005, 0.006, -0.001, -0.004,
 ];
 
 /// A valid result whose client CPU is `factor` times the fixture's, in as many trials as there are wobbles.
-fn result(factor: f64) -> RunRecord {
+pub(super) fn result(factor: f64) -> RunRecord {
     static FIXTURE: LazyLock<RunRecord> = LazyLock::new(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         load(&root.join("tests/fixtures/result-v1-tax.json")).unwrap()
@@ -58,12 +58,12 @@ fn results(records: Vec<RunRecord>) -> Results {
     }
 }
 
-fn policy(rules: &str) -> Policy {
+pub(super) fn policy(rules: &str) -> Policy {
     let text = format!("version = 1\n{rules}");
     Policy::parse("p.toml", &text).unwrap_or_else(|e| panic!("{e}"))
 }
 
-const CPU: &str = "[allowed]\nclient-cpu = \"2%\"\n";
+pub(super) const CPU: &str = "[allowed]\nclient-cpu = \"2%\"\n";
 
 fn against(factor: f64, rules: &str) -> Comparison {
     let (a, b) = (results(vec![result(1.0)]), results(vec![result(factor)]));

@@ -2,6 +2,7 @@
 //! fixture of the old one.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use super::{
     StallRecord, ThrottledRecord,
 };
 use crate::affinity::Placement;
+use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell, Scenario};
 use crate::stats::{
     Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Proof,
@@ -133,6 +135,13 @@ pub struct CellRecord {
     pub pins: Pins,
     /// Its trials, in the order they ran.
     pub trials: Vec<TrialRecord>,
+}
+
+impl RunRecord {
+    /// A time of a record; none if it is not RFC 3339.
+    pub fn time(text: &str) -> Option<SystemTime> {
+        from_rfc3339(text)
+    }
 }
 
 impl CellRecord {

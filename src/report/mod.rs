@@ -3,8 +3,145 @@
 mod anatomy;
 mod bar;
 pub mod comparison;
+mod csv;
 mod expectations;
+mod facts;
+mod figures;
+mod hdr;
+mod json;
+mod markdown;
+mod prometheus;
 mod tables;
 mod text;
 
+use std::time::SystemTime;
+
+use crate::record::RunRecord;
+use crate::stats::HistogramError;
+
+pub use hdr::Which;
 pub use text::{Style, render, verdicts};
+
+/// What a report is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people at a terminal.
+    Text,
+    /// For pull requests and wikis.
+    Markdown,
+    /// Figures for programs.
+    Json,
+    /// Figures for spreadsheets and data frames.
+    Csv,
+    /// The percentile distribution of one cell, as `HdrHistogram`'s tools plot it.
+    Hgrm,
+    /// An `HdrHistogram` log of all trials.
+    Hlog,
+    /// A textfile for Prometheus' node exporter.
+    Prometheus,
+}
+
+impl Format {
+    /// Whether it can hold several results.
+    pub fn takes_several(self) -> bool {
+        !matches!(self, Self::Hgrm | Self::Hlog | Self::Prometheus)
+    }
+
+    /// Whether it is made of one metric's histograms.
+    pub fn is_of_histograms(self) -> bool {
+        matches!(self, Self::Hgrm | Self::Hlog)
+    }
+}
+
+/// A record, and what it is called: the file that it came from.
+#[derive(Debug, Clone, Copy)]
+pub struct Titled<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The record.
+    pub record: &'a RunRecord,
+}
+
+/// A report that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A stored histogram cannot be read.
+    #[error("the result is damaged: {0}; take another copy of it, or run it again")]
+    Histogram(#[from] HistogramError),
+    /// A stored time cannot be read.
+    #[error(
+        "the result is damaged: {0:?} is not a time as RFC 3339 has it; take another copy of it"
+    )]
+    Time(String),
+    /// Figures that cannot be written as CSV.
+    #[error("cannot write CSV: {0}; please report this")]
+    Csv(String),
+    /// Figures that cannot be written as JSON.
+    #[error("cannot write JSON: {0}; please report this")]
+    Json(String),
+    /// Something that was asked for is not in the result.
+    #[error("the result has no {what} {name:?}\n  help: it has {known}")]
+    NoSuch {
+        /// Cell or metric.
+        what: &'static str,
+        /// As asked.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A distribution is of one cell.
+    #[error(
+        "a distribution is of one cell, and this result has several\n  help: give --cell with one of {0}"
+    )]
+    WhichCell(String),
+    /// A format for one result was given several.
+    #[error("this format holds one result, and several were given\n  help: make a report of each")]
+    Several,
+    /// There is no distribution.
+    #[error(
+        "there is no distribution of {metric} in {cell}: it has no samples, or some that were too long to be recorded \
+         ({overflow})\n  help: take another metric or cell, or look at the failures in the text report"
+    )]
+    Nothing {
+        /// The cell.
+        cell: String,
+        /// The metric.
+        metric: &'static str,
+        /// Samples beyond the histogram.
+        overflow: u64,
+    },
+}
+
+/// Makes a report of one or several results.
+///
+/// # Errors
+///
+/// Fails if a result is damaged, or cannot be told in this format.
+pub fn render_as(
+    results: &[Titled<'_>],
+    format: Format,
+    which: &Which,
+) -> Result<String, ReportError> {
+    let each = |one: &dyn Fn(&RunRecord) -> Result<String, ReportError>| {
+        let all: Result<Vec<String>, _> = results.iter().map(|r| one(r.record)).collect();
+        all.map(|all| all.join("\n"))
+    };
+    let only = |one: &dyn Fn(&RunRecord) -> Result<String, ReportError>| match results {
+        [result] => one(result.record),
+        _ => Err(ReportError::Several),
+    };
+    match format {
+        Format::Text => each(&|record| Ok(render(record, Style::default())?)),
+        Format::Markdown => each(&markdown::render),
+        Format::Json => json::render(results),
+        Format::Csv => csv::render(results),
+        Format::Hgrm => only(&|record| hdr::distribution(record, which)),
+        Format::Hlog => only(&|record| hdr::log(record, which)),
+        Format::Prometheus => only(&prometheus::render),
+    }
+}
+
+/// A time of a record.
+fn time(text: &str) -> Result<SystemTime, ReportError> {
+    RunRecord::time(text).ok_or_else(|| ReportError::Time(text.to_owned()))
+}

@@ -12,15 +12,12 @@ const NOTHING: &str = "–";
 const COLUMNS: usize = 5;
 
 /// The cells side by side, a row per figure.
-pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> String {
-    summaries
-        .chunks(COLUMNS)
-        .map(|chunk| one_table(chunk, plan))
-        .collect::<Vec<_>>()
-        .join("\n\n")
+pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> Vec<Table> {
+    let chunks = summaries.chunks(COLUMNS);
+    chunks.map(|chunk| one_table(chunk, plan)).collect()
 }
 
-fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
+fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {
     let mut table = bare();
     let names = summaries.iter().map(|s| s.name.clone());
     table.set_header(std::iter::once(String::new()).chain(names));
@@ -91,7 +88,7 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> String {
         });
     }
     align(&mut table, summaries.len() + 1);
-    table.to_string()
+    table
 }
 
 /// Adds a row: its label, and what it says of a cell.
@@ -182,14 +179,14 @@ fn quantile_rows(row: &mut AddRow<'_>, metric: Metric, summaries: &[CellSummary]
 }
 
 /// One cell against another, a row per figure.
-pub(super) fn tax(tax: &Tax) -> String {
+pub(super) fn tax(tax: &Tax) -> Table {
     let mut table = bare();
     table.set_header(vec!["", &tax.base, &tax.cell, "difference", "ratio"]);
     for row in &tax.rows {
         table.add_row(tax_row(row));
     }
     align(&mut table, 5);
-    table.to_string()
+    table
 }
 
 fn tax_row(row: &TaxRow) -> Vec<String> {
@@ -217,7 +214,7 @@ fn tax_row(row: &TaxRow) -> Vec<String> {
 
 /// Cells that differ in one dimension, each against the first: the base in absolute figures, the others as
 /// ratios.
-pub(super) fn contrast(sets: &[ContrastSet]) -> String {
+pub(super) fn contrast(sets: &[ContrastSet]) -> Table {
     let mut table = bare();
     let mut metrics: Vec<(&str, &str)> = Vec::new();
     for row in sets.iter().flat_map(|s| &s.cells).flat_map(|(_, r)| r) {
@@ -249,7 +246,7 @@ pub(super) fn contrast(sets: &[ContrastSet]) -> String {
         }
     }
     align(&mut table, metrics.len() + 1);
-    table.to_string()
+    table
 }
 
 fn ratio(row: &TaxRow) -> String {

@@ -3,8 +3,10 @@
 //! The command line, the tests and the benchmarks all come in here.
 
 mod address;
+mod block;
 mod convert;
 mod cores;
+mod explain;
 mod identities;
 mod minted;
 mod sites;
@@ -41,6 +43,7 @@ use support::{Selection, Support, pins};
 use target::Embedded;
 
 pub use address::{AddressError, permitted_address};
+pub use block::{BlockCommand, BlockError};
 
 /// A run that could not be prepared or carried through.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ mod check_load;
 mod dimensions;
 mod error;
 mod expect;
+mod explain;
 mod fault;
 mod identity;
 mod key;
@@ -19,6 +20,7 @@ mod profile;
 mod provider;
 mod request;
 mod resumption;
+mod shipped;
 mod url;
 
 pub use anatomy::Anatomy;
@@ -39,9 +41,4 @@ pub use model::{
 pub use profile::Profile;
 pub use provider::{ProviderName, UnknownProvider};
 pub use resumption::{ResumptionMode, ResumptionSection};
-
-/// The scenario that `shakedown run` takes without arguments, as shipped in `scenarios/`.
-pub const QUICK: &str = include_str!("../../scenarios/mtls-tax.toml");
-
-/// The name under which [`QUICK`] appears in errors and results.
-pub const QUICK_NAME: &str = "scenarios/mtls-tax.toml";
+pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};

@@ -14,6 +14,12 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 #[error("histogram is not valid HdrHistogram V2 deflate in base64: {0}")]
 pub struct HistogramError(String);
 
+impl HistogramError {
+    pub(super) fn other(why: String) -> Self {
+        Self(why)
+    }
+}
+
 /// A histogram of durations in nanoseconds.
 #[derive(Debug, Clone)]
 pub struct LatencyHistogram {
@@ -43,6 +49,11 @@ impl LatencyHistogram {
             counts,
             overflow: 0,
         }
+    }
+
+    /// What the library keeps.
+    pub(super) fn counts(&self) -> &Histogram<u64> {
+        &self.counts
     }
 
     /// Counts one duration.

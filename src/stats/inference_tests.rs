@@ -1,64 +1,16 @@
 //! The inference against simulated series: known effects in noise that is correlated, drifts, or has
-//! outliers. Seeds are fixed. `benches/judging.rs` does the same at length.
+//! outliers. Seeds are fixed. `scripts/judging simulate` does the same at length.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::simulated::{Noise, blocks, normal};
 use super::{Estimate, holm, learned_limit};
-
-/// What is wrong with a simulated machine.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Noise {
-    /// Nothing but independent noise.
-    White,
-    /// What disturbs one run disturbs the next (first-order autoregression, 0.7).
-    Correlated,
-    /// It gets slower by 2 % from each run to the next.
-    Drift,
-    /// One run in ten is slower by 20 % on average.
-    Outliers,
-}
-
-/// Effects of mirrored blocks (baseline, candidate, candidate, baseline, or the reverse).
-fn blocks(rng: &mut StdRng, noise: Noise, effect: f64, count: usize) -> Vec<f64> {
-    let mut state = normal(rng);
-    let mut run = 0.0;
-    (0..count)
-        .map(|_| {
-            let first: usize = rng.random_range(0..2);
-            let mut sides = [0.0, 0.0];
-            for side in [first, 1 - first, 1 - first, first] {
-                let rho: f64 = if noise == Noise::Correlated { 0.7 } else { 0.0 };
-                state = rho * state + (1.0 - rho * rho).sqrt() * normal(rng);
-                let mut value = 0.02 * state + effect * side as f64;
-                if noise == Noise::Drift {
-                    value += 0.02 * run;
-                }
-                if noise == Noise::Outliers && rng.random_bool(0.1) {
-                    value -= 0.2 * (1.0 - rng.random::<f64>()).ln();
-                }
-                run += 1.0;
-                sides[side] += value / 2.0;
-            }
-            sides[1] - sides[0]
-        })
-        .collect()
-}
-
-fn normal(rng: &mut StdRng) -> f64 {
-    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
-}
 
 #[test]
 fn intervals_hold_the_true_effect_as_often_as_they_claim() {
     let mut rng = StdRng::seed_from_u64(6);
-    for noise in [
-        Noise::White,
-        Noise::Correlated,
-        Noise::Drift,
-        Noise::Outliers,
-    ] {
+    for noise in Noise::ALL {
         let (mut held, mut all) = (0.0, 0.0);
         for count in [6, 8, 12, 20] {
             for _ in 0..1_000 {
@@ -71,6 +23,35 @@ fn intervals_hold_the_true_effect_as_often_as_they_claim() {
         let coverage = held / all;
         assert!((0.93..=0.97).contains(&coverage), "{noise:?}: {coverage}");
     }
+}
+
+/// The interval of the mean that resampling gives: the percentiles of the means of 400 resamples.
+fn bootstrap(rng: &mut StdRng, effects: &[f64]) -> (f64, f64) {
+    let count = effects.len();
+    let mut means: Vec<f64> = (0..400)
+        .map(|_| {
+            let drawn = (0..count).map(|_| effects[rng.random_range(0..count)]);
+            drawn.sum::<f64>() / count as f64
+        })
+        .collect();
+    means.sort_by(f64::total_cmp);
+    (means[10], means[389])
+}
+
+#[test]
+fn a_bootstrap_of_as_few_units_claims_more_than_it_holds() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut coverage = |count: usize| {
+        let held = (0..1_000).filter(|_| {
+            let effects = blocks(&mut rng, Noise::White, 0.05, count);
+            let (low, high) = bootstrap(&mut rng, &effects);
+            (low..=high).contains(&0.05)
+        });
+        held.count() as f64 / 1_000.0
+    };
+    let held = [6, 8, 12, 20].map(&mut coverage);
+    assert!(held[0] < 0.90 && held[1] < 0.92, "{held:?}");
+    assert!(held.is_sorted() && held[3] > 0.92, "{held:?}");
 }
 
 #[test]

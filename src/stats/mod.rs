@@ -6,6 +6,7 @@
 mod accounting;
 mod alert;
 mod cut_off;
+mod distribution;
 mod early;
 mod histogram;
 mod inference;
@@ -22,10 +23,13 @@ mod trial;
 
 #[cfg(test)]
 mod inference_tests;
+#[cfg(test)]
+mod simulated;
 
 pub use accounting::{Accounting, FailureRecord};
 pub use alert::{alert_code, alert_name, alert_text};
 pub use cut_off::CutOff;
+pub use distribution::{DistributionStep, LogInterval, histogram_log};
 pub use early::{Early, EarlyCounts};
 pub use histogram::{HistogramError, HistogramSetup, LatencyHistogram};
 pub use inference::{Estimate, LEAST_CHANGES, POWER, holm, learned_limit};

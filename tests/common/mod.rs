@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod foreign;
+pub mod injected;
 pub mod installed;
 pub mod process;
 pub mod unkind;

@@ -9,6 +9,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod gate;
 mod made_up;
 
 use std::fs;
@@ -205,4 +206,13 @@ fn bad_files_policies_and_names_are_104() {
     }
     write(here, "elsewhere.json", &elsewhere);
     assert!(error("compare base.json elsewhere.json").contains("no cell in common"));
+}
+
+#[test]
+fn old_comparisons_still_print() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("tests/fixtures/comparison-v1.json");
+    let (stdout, _) = ran(dir.path(), &format!("report {}", path.display()), 0);
+    insta::assert_snapshot!("report_of_comparison-v1", stdout);
 }

@@ -1,0 +1,127 @@
+//! `shakedown ab`: two sides in turns on one host, with a control, until what gates is decided.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use clap::Args;
+use shakedown::compare::{AbError, AbEvent, AbSetup, BLOCKS_PER_ROUND, Side, Turn, conduct};
+use shakedown::runner::BlockError;
+
+use super::ab_args::{SideArgs, Sides};
+use super::block_progress::BlockProgress;
+use super::exit::Exit;
+use super::judged::{ComparisonOutput, JudgeArgs};
+use super::signals;
+
+/// Arguments of `shakedown ab`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    shakedown ab --baseline-bin old/shakedown --candidate-bin new/shakedown scenarios/mtls-tax.toml\n  \
+    shakedown ab https://staging-a:8443 https://staging-b:8443 -- --cert c.pem --key c.key --cacert ca.pem --rate 200/s\n  \
+    shakedown ab --baseline-provider aws-lc-rs --candidate-provider ring -- --auth mutual --resumption off\n  \
+    shakedown ab before.toml after.toml --policy scenarios/gate/policy.toml\n\n\
+    A round runs the baseline, the same again as a control, and the candidate, in an order that is drawn \
+    and then mirrored. Rounds are added until every figure that gates is decided.")]
+pub struct AbArgs {
+    #[command(flatten)]
+    sides: SideArgs,
+
+    /// Most rounds of six blocks; it ends before where everything is decided
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    max_rounds: u16,
+
+    /// Seed of the order in which the sides take turns [default: drawn, and kept in the result]
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
+
+    #[command(flatten)]
+    output: ComparisonOutput,
+
+    /// Show no progress
+    #[arg(long, short = 'q')]
+    quiet: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Fails with what is wrong with the arguments, a scenario, the policy or a build, if the sides cannot be
+/// compared, and if not one round could be kept.
+pub fn run(args: &AbArgs) -> anyhow::Result<Exit> {
+    signals::let_writes_fail().context("cannot set up signals")?;
+    args.output.check()?;
+    let policy = args.judge.policy()?;
+    let sides = args.sides.sides()?;
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => getrandom::u32().context("cannot draw a seed; give one with --seed")?,
+    };
+    let folder =
+        tempfile::tempdir().context("cannot make a folder for temporary files (TMPDIR)")?;
+    let control = signals::control("ending this block; what is whole is judged")
+        .context("cannot listen for signals")?;
+    let progress = announce(args, &sides);
+    let setup = AbSetup {
+        seed: seed.into(),
+        rounds_max: args.max_rounds.into(),
+        policy: &policy,
+        despite: &args.judge.despite(),
+        on_purpose: sides.on_purpose,
+        baseline: sides.baseline_name.clone(),
+        candidate: sides.candidate_name.clone(),
+    };
+    let begun = Instant::now();
+    let mut block = |turn: Turn| {
+        let command = match turn.side {
+            Side::Baseline | Side::Control => &sides.baseline,
+            Side::Candidate => &sides.candidate,
+        };
+        command.run(folder.path(), &control)
+    };
+    let outcome = conduct(
+        &setup,
+        &mut block,
+        &mut |event: AbEvent<'_>| progress.on(&event),
+        &|| begun.elapsed().as_secs(),
+    );
+    progress.finish();
+    let outcome = outcome.map_err(plain)?;
+    let exit = args.output.write(&outcome.comparison)?;
+    Ok(if outcome.interrupted {
+        Exit::Interrupted
+    } else {
+        exit
+    })
+}
+
+fn announce(args: &AbArgs, sides: &Sides) -> BlockProgress {
+    if !args.quiet {
+        let plural = if sides.cells == 1 { "" } else { "s" };
+        let rounds = args.max_rounds;
+        let load = sides.block.map_or(String::new(), |block| {
+            let block = block.as_secs_f64();
+            let all = block * BLOCKS_PER_ROUND as f64 * f64::from(rounds);
+            format!(", {block:.1} s each, {all:.0} s of load")
+        });
+        eprintln!("baseline:  {}", sides.baseline_name);
+        eprintln!("candidate: {}", sides.candidate_name);
+        eprintln!(
+            "at most {rounds} rounds of {BLOCKS_PER_ROUND} blocks with {} cell{plural}{load}",
+            sides.cells,
+        );
+    }
+    BlockProgress::of(args.max_rounds.into(), args.quiet)
+}
+
+/// The error by itself, as other subcommands give it.
+fn plain(error: AbError<BlockError>) -> anyhow::Error {
+    match error {
+        AbError::Block(error) => error.into(),
+        AbError::Compare(error) => error.into(),
+        other => other.into(),
+    }
+}

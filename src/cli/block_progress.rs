@@ -1,0 +1,105 @@
+//! What is shown while an A/B run goes on: a bar of blocks on a terminal, a line for each round elsewhere,
+//! always on stderr.
+
+use std::io::IsTerminal;
+
+use indicatif::ProgressBar;
+use shakedown::compare::{AbEvent, BLOCKS_PER_ROUND, Turn};
+use shakedown::record::{Comparison, Verdict};
+
+use super::progress::bar;
+
+/// Shows the events of an A/B run.
+pub struct BlockProgress {
+    shown: Shown,
+    rounds_max: usize,
+}
+
+enum Shown {
+    Nothing,
+    Lines,
+    Bar(ProgressBar),
+}
+
+impl BlockProgress {
+    /// The display of at most so many rounds; `quiet` shows nothing.
+    pub fn of(rounds_max: usize, quiet: bool) -> Self {
+        let shown = if quiet {
+            Shown::Nothing
+        } else if std::io::stderr().is_terminal() {
+            let bar = bar();
+            bar.set_length((rounds_max * BLOCKS_PER_ROUND) as u64);
+            Shown::Bar(bar)
+        } else {
+            Shown::Lines
+        };
+        Self { shown, rounds_max }
+    }
+
+    /// Takes one event in.
+    pub fn on(&self, event: &AbEvent<'_>) {
+        match event {
+            AbEvent::Due(Turn { side, kept, place }) => {
+                if let Shown::Bar(bar) = &self.shown {
+                    bar.set_position((kept * BLOCKS_PER_ROUND + place) as u64);
+                    bar.set_message(format!("{}: {}", self.label(kept + 1), side.label()));
+                }
+            }
+            AbEvent::Discarded(note) => {
+                self.say(&format!(
+                    "round thrown away: {}: {}",
+                    note.code, note.message
+                ));
+            }
+            AbEvent::Kept(kept) => {
+                if matches!(self.shown, Shown::Lines) {
+                    eprintln!("{}", self.label(*kept));
+                }
+            }
+            AbEvent::Open(comparison) => self.say(&still_open(comparison)),
+        }
+    }
+
+    fn label(&self, round: usize) -> String {
+        format!("round {round}/{}", self.rounds_max)
+    }
+
+    /// Says something that stays.
+    fn say(&self, text: &str) {
+        match &self.shown {
+            Shown::Nothing => {}
+            Shown::Lines => eprintln!("{text}"),
+            Shown::Bar(bar) => bar.println(text),
+        }
+    }
+
+    /// Removes the display.
+    pub fn finish(self) {
+        if let Shown::Bar(bar) = self.shown {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// What keeps a run going.
+fn still_open(comparison: &Comparison) -> String {
+    let sides = [("", &comparison.cells), ("control ", &comparison.control)];
+    let open: Vec<String> = sides
+        .into_iter()
+        .flat_map(|(side, cells)| cells.iter().map(move |cell| (side, cell)))
+        .flat_map(|(side, cell)| {
+            let figures = cell.figures.iter();
+            let open = figures.filter(|f| f.gated && f.verdict == Some(Verdict::Inconclusive));
+            open.map(move |figure| format!("{side}{} {}", cell.name, figure.figure))
+        })
+        .collect();
+    if open.is_empty() {
+        return "judged, and too few samples or units yet".to_owned();
+    }
+    let shown = open.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    let more = match open.len().saturating_sub(3) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("judged, and not decided yet: {shown}{more}")
+}

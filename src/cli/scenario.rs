@@ -1,0 +1,102 @@
+//! `shakedown scenario`: the scenarios of the build, and what a scenario means, without running it.
+
+use std::fmt::Write;
+
+use clap::{Args, Subcommand};
+use shakedown::scenario::{Checked, SHIPPED, Shipped};
+
+use super::exit::Exit;
+use super::output::write_stdout;
+use super::source::Source;
+
+/// Arguments of `scenario`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    shakedown scenario list\n  \
+    shakedown scenario explain providers             what it measures, and how to read the answer\n  \
+    shakedown scenario show providers > my.toml      a file to change\n  \
+    shakedown scenario validate my.toml")]
+pub struct ScenarioArgs {
+    #[command(subcommand)]
+    command: ScenarioCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ScenarioCommand {
+    /// List the scenarios of this build, each with its question
+    List,
+    /// Say what a scenario loads, how hard, how often, and how to read its answer
+    Explain {
+        /// Scenario file, or the name of a scenario of this build
+        #[arg(value_name = "SCENARIO")]
+        scenario: String,
+    },
+    /// Print the file of a scenario of this build
+    Show {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Check scenario files; what is wrong comes with file, line and remedy
+    Validate {
+        /// Scenario files, or names of scenarios of this build
+        #[arg(value_name = "SCENARIO", required = true)]
+        scenarios: Vec<String>,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Fails if there is no such scenario, or it is wrong. `validate` looks at all of them first.
+pub fn run(args: &ScenarioArgs) -> anyhow::Result<Exit> {
+    match &args.command {
+        ScenarioCommand::List => write_stdout(&list()?)?,
+        ScenarioCommand::Explain { scenario } => {
+            let checked = check(scenario)?;
+            let mut text = checked.explain();
+            let reading = checked.scenario.reading.trim();
+            if !reading.is_empty() {
+                let _ = write!(text, "\nhow to read the answer\n{reading}\n");
+            }
+            write_stdout(&text)?;
+        }
+        ScenarioCommand::Show { name } => write_stdout(Shipped::named(name)?.text)?,
+        ScenarioCommand::Validate { scenarios } => return validate(scenarios),
+    }
+    Ok(Exit::Success)
+}
+
+fn list() -> anyhow::Result<String> {
+    let width = SHIPPED.map(|shipped| shipped.name.len()).into_iter().max();
+    let width = width.unwrap_or(0);
+    let mut out = String::new();
+    for shipped in SHIPPED {
+        let question = shipped.scenario()?.question;
+        let _ = writeln!(out, "{:<width$}  {question}", shipped.name);
+    }
+    Ok(out)
+}
+
+fn check(word: &str) -> anyhow::Result<Checked> {
+    let source = Source::written(word)?;
+    Ok(source.scenario.check(&source.name, &source.text)?)
+}
+
+fn validate(scenarios: &[String]) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Success;
+    for word in scenarios {
+        match check(word) {
+            Ok(checked) => {
+                let (cells, rounds) = (checked.cells.len(), checked.scenario.trials.count);
+                write_stdout(&format!("{word}: valid, {} trials\n", cells * rounds))?;
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                exit = Exit::BadInput;
+            }
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,258 @@
+//! What every report says of a record, before it is known how it looks: titles, conditions, what was
+//! negotiated, what failed and why.
+
+use crate::record::{
+    CellRecord, CellSummary, Contrast, Dimension, ExpectationVerdict, Note, ObservedRecord,
+    PlanRecord, Question, RunRecord, Tax,
+};
+use crate::stats::{CancelPhase, FailureRecord, HistogramError, Metric};
+use crate::units::{Span, format_count, format_ns, three_digits};
+
+/// What a figure of a run without verification of the server lacks.
+pub(super) const INSECURE: &str = "INSECURE: the server's chain and name were not verified (-k), nor is their cost in these figures";
+/// What an interrupted run is.
+pub(super) const INCOMPLETE: &str =
+    "INCOMPLETE: the run ended before its plan; every attempt until then is accounted for";
+
+/// Whether a run is valid, in a sentence.
+pub(super) fn validity(record: &RunRecord) -> &'static str {
+    if record.validity.valid {
+        "valid: the run did what was asked"
+    } else {
+        "INVALID: the run did not do what was asked"
+    }
+}
+
+/// How sessions began, how often and for how long.
+pub(super) fn load(record: &RunRecord) -> String {
+    let (plan, scenario) = (&record.plan, &record.plan.scenario);
+    let trials = scenario.trials.count;
+    let repeats = if trials == 1 {
+        "1 trial".to_owned()
+    } else {
+        format!("{trials} interleaved trials")
+    };
+    let length = match scenario.load.total {
+        Some(total) => format!("up to {} sessions", format_count(total)),
+        None => seconds(plan.duration_s),
+    };
+    let model = match (plan.asked_rate, plan.asked_sessions_max) {
+        (Some(rate), _) => format!("open loop, {}/s", trimmed(rate)),
+        (None, Some(sessions)) => format!("closed loop, {} sessions", format_count(sessions)),
+        (None, None) => plan.load_model.clone(),
+    };
+    format!("{model}, {repeats} of {length} per cell")
+}
+
+/// Against what, from which threads, with whose cryptography.
+pub(super) fn place(record: &RunRecord) -> String {
+    let (plan, scenario) = (&record.plan, &record.plan.scenario);
+    let target = match (&scenario.target.url, record.cells.first()) {
+        (Some(url), Some(cell)) => format!("{url} ({})", cell.address),
+        _ => "the embedded target".to_owned(),
+    };
+    let mut places = threads(plan, "worker");
+    if scenario.target.url.is_none() {
+        places = format!("{places}, {}", threads(plan, "target"));
+    }
+    let provider = match &plan.target_provider {
+        Some(theirs) if *theirs != plan.provider => {
+            format!("providers: client {}, target {theirs}", plan.provider)
+        }
+        _ => format!("provider {}", plan.provider),
+    };
+    format!("against {target}, {places}, {provider}")
+}
+
+/// The suites that were offered because all compared providers have them.
+pub(super) fn common_suites(record: &RunRecord) -> Option<String> {
+    let suites = &record.plan.common_suites;
+    (!suites.is_empty()).then(|| {
+        let suites = suites.join(", ");
+        format!("suites, the first that all providers have: {suites}")
+    })
+}
+
+/// How many threads of a kind there were, and on which cores: `2 workers on cores 0,1`.
+fn threads(plan: &PlanRecord, kind: &str) -> String {
+    let cores: Vec<String> = (plan.placements.iter())
+        .filter(|p| p.thread.starts_with(kind))
+        .map(|p| p.core.map_or("any".to_owned(), |core| core.to_string()))
+        .collect();
+    let plural = if cores.len() == 1 { "" } else { "s" };
+    let name = if kind == "target" {
+        "target thread"
+    } else {
+        kind
+    };
+    format!(
+        "{} {name}{plural} on core{plural} {}",
+        cores.len(),
+        cores.join(",")
+    )
+}
+
+/// A rate without the zeros that say nothing.
+fn trimmed(rate: f64) -> String {
+    if rate.fract() == 0.0 {
+        format!("{rate:.0}")
+    } else {
+        three_digits(rate)
+    }
+}
+
+fn seconds(s: f64) -> String {
+    std::time::Duration::try_from_secs_f64(s)
+        .map_or_else(|_| "?".to_owned(), |d| Span(d).to_string())
+}
+
+/// Whether a cell has figures to show. One of which outcomes were expected has none where rejection
+/// was, or where it had just enough sessions to see what becomes of them.
+pub(super) fn has_figures(record: &RunRecord, summary: &CellSummary) -> bool {
+    let expects = record.expectations.iter().any(|e| e.cell == summary.name);
+    let latency = summary.metrics.get(&Metric::Service);
+    !expects || latency.is_some_and(|quantiles| quantiles.p50.is_some())
+}
+
+/// Title of a tax, and how its figures come about.
+pub(super) fn tax_title(tax: &Tax) -> (String, String) {
+    let rounds = tax.rows.first().map_or(0, |row| row.difference.trials);
+    let what = match tax.question {
+        Question::MutualTax => "mTLS tax",
+        Question::Resumption => "what resumption saves",
+    };
+    (
+        format!("{what}: {} against {}", tax.cell, tax.base),
+        format!("round by round, median [min … max] of {rounds}"),
+    )
+}
+
+/// Title of a contrast, and how its figures come about.
+pub(super) fn contrast_title(contrast: &Contrast) -> (String, String) {
+    let what = match contrast.dimension {
+        Dimension::Provider => "providers",
+        Dimension::Keys => "keys",
+        Dimension::Group => "groups",
+        Dimension::Chain => "chains of other lengths",
+    };
+    let rows = contrast.sets.iter().flat_map(|set| &set.cells);
+    let rounds = rows.flat_map(|(_, rows)| rows).map(|r| r.base.trials).max();
+    (
+        format!("{what} against {}", contrast.base),
+        format!(
+            "ratios round by round, median [min … max] of {}",
+            rounds.unwrap_or(0)
+        ),
+    )
+}
+
+/// What was negotiated in the cells that are shown: a line each, none where no cell used TLS.
+pub(super) fn negotiated(record: &RunRecord, shown: &[CellSummary]) -> Vec<String> {
+    let cells = record.cells.iter();
+    let cells = cells.filter(|c| shown.iter().any(|s| s.name == c.cell.name));
+    let of_cell = |cell: &CellRecord| -> Vec<String> {
+        let mut sums: Vec<(String, u64)> = Vec::new();
+        for observed in cell.trials.iter().flat_map(|t| &t.observed) {
+            let text = describe(observed);
+            match sums.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, count)) => *count += observed.count,
+                None => sums.push((text, observed.count)),
+            }
+        }
+        let name = &cell.cell.name;
+        let lines = (sums.into_iter())
+            .map(|(text, count)| format!("{name}: {} × {text}", format_count(count)));
+        lines.collect()
+    };
+    cells.flat_map(of_cell).collect()
+}
+
+fn describe(observed: &ObservedRecord) -> String {
+    let client = match (observed.certificate_requested, observed.certificate_sent) {
+        (false, _) => "no client certificate requested".to_owned(),
+        (true, false) => "client certificate requested, none sent".to_owned(),
+        (true, true) => format!("client certificate sent, {}", observed.client_signature),
+    };
+    let ends = if observed.resumed {
+        "resumed, so nobody signed".to_owned()
+    } else {
+        format!("server {}, {client}", observed.server_signature)
+    };
+    let alpn = observed
+        .alpn
+        .as_ref()
+        .map(|a| format!(", ALPN {a}"))
+        .unwrap_or_default();
+    format!(
+        "{} {} {}, {ends}{alpn}",
+        observed.version, observed.cipher_suite, observed.group
+    )
+}
+
+/// The failures of one cell by class, warm-up included.
+pub(super) struct Failures {
+    pub cell: String,
+    pub by_class: Vec<(String, FailureRecord)>,
+}
+
+/// The cells with failures, but for those where they were what was expected.
+pub(super) fn failures(record: &RunRecord) -> Vec<Failures> {
+    let mut all = Vec::new();
+    for cell in &record.cells {
+        let total = cell.total();
+        let mut expectations = record
+            .expectations
+            .iter()
+            .filter(|e| e.cell == cell.cell.name);
+        let settled = expectations.clone().count() > 0
+            && expectations.all(|e| {
+                matches!(
+                    e.verdict,
+                    ExpectationVerdict::Met | ExpectationVerdict::NotSpoken
+                )
+            });
+        if !total.failed.is_empty() && !settled {
+            all.push(Failures {
+                cell: cell.cell.name.clone(),
+                by_class: total.failed.into_iter().collect(),
+            });
+        }
+    }
+    all
+}
+
+/// What the end of the trials cut off: a line per cell and phase.
+pub(super) fn cut_off(record: &RunRecord) -> Result<Vec<String>, HistogramError> {
+    let mut lines = Vec::new();
+    for cell in &record.cells {
+        for (phase, cut) in cell.cut_off()? {
+            let when = match phase {
+                CancelPhase::Drain => "deadline",
+                CancelPhase::Abort => "abort",
+            };
+            let stages: Vec<String> = (cut.stages.iter())
+                .map(|(stage, count)| format!("{} {}", stage.label(), format_count(*count)))
+                .collect();
+            let confirmed = match cut.confirmed {
+                0 => String::new(),
+                count => format!(", {} of them confirmed", format_count(count)),
+            };
+            let median = (cut.age.median())
+                .map_or(String::new(), |ns| format!("median {}, ", format_ns(ns)));
+            lines.push(format!(
+                "cut off in {}: {} in flight at the {when} ({}){confirmed}, age {median}oldest {}",
+                cell.cell.name,
+                format_count(cut.count()),
+                stages.join(", "),
+                format_ns(cut.oldest_ns)
+            ));
+        }
+    }
+    Ok(lines)
+}
+
+/// Why a run is invalid, then what else a reader should know; `true` for the former.
+pub(super) fn notes(record: &RunRecord) -> impl Iterator<Item = (&Note, bool)> {
+    let reasons = record.validity.reasons.iter().map(|note| (note, true));
+    reasons.chain(record.warnings.iter().map(|note| (note, false)))
+}

@@ -1,0 +1,171 @@
+//! The figures of a record for machines: a list per cell, from which JSON, CSV and Prometheus are made.
+//! Durations are nanoseconds, CPU times microseconds per session.
+
+use serde::Serialize;
+
+use crate::record::{CellSummary, Quantiles, RunRecord, TaxRow, contrasts, summarise, taxes};
+use crate::stats::{HistogramError, OkKind, Spread};
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Figure {
+    /// What it is of: an event, a cost, or what became of sessions.
+    #[serde(rename = "figure")]
+    pub of: String,
+    /// What it is of that: a percentile, a median over trials, a count.
+    pub statistic: String,
+    /// Its unit; empty for counts and shares.
+    pub unit: &'static str,
+    /// Its value.
+    pub value: f64,
+    /// The smallest trial or round, of figures over several.
+    pub min: Option<f64>,
+    /// The largest one.
+    pub max: Option<f64>,
+    /// How many samples, trials or rounds it is made of.
+    pub n: u64,
+    /// The cell that it is held against, of differences and ratios.
+    pub against: Option<String>,
+}
+
+/// The figures of one cell.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct CellFigures {
+    /// Its name.
+    pub cell: String,
+    /// All there are; what was not measured, or has too few samples, is not there.
+    pub figures: Vec<Figure>,
+}
+
+impl Figure {
+    fn count(figure: &str, statistic: &str, count: u64) -> Self {
+        Self::plain(figure, statistic, "", count as f64, 1)
+    }
+
+    fn plain(figure: &str, statistic: &str, unit: &'static str, value: f64, n: u64) -> Self {
+        Self {
+            of: figure.to_owned(),
+            statistic: statistic.to_owned(),
+            unit,
+            value,
+            min: None,
+            max: None,
+            n,
+            against: None,
+        }
+    }
+
+    fn spread(figure: &str, statistic: &str, unit: &'static str, spread: Spread) -> Self {
+        Self {
+            min: Some(spread.min),
+            max: Some(spread.max),
+            ..Self::plain(figure, statistic, unit, spread.median, spread.trials as u64)
+        }
+    }
+}
+
+/// The figures of every cell of a record.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub(super) fn figures(record: &RunRecord) -> Result<Vec<CellFigures>, HistogramError> {
+    let mut all: Vec<CellFigures> = (summarise(record)?.iter())
+        .map(|summary| CellFigures {
+            cell: summary.name.clone(),
+            figures: of_cell(summary),
+        })
+        .collect();
+    let mut against = |cell: &str, base: &str, rows: &[TaxRow]| {
+        let found = all.iter_mut().find(|figures| figures.cell == cell);
+        if let Some(figures) = found {
+            figures
+                .figures
+                .extend(rows.iter().flat_map(|row| compared(base, row)));
+        }
+    };
+    for tax in taxes(record)? {
+        against(&tax.cell, &tax.base, &tax.rows);
+    }
+    for set in contrasts(record)?
+        .iter()
+        .flat_map(|contrast| &contrast.sets)
+    {
+        for (cell, rows) in &set.cells {
+            against(cell, &set.base, rows);
+        }
+    }
+    Ok(all)
+}
+
+fn of_cell(summary: &CellSummary) -> Vec<Figure> {
+    let measured = &summary.measured;
+    let mut all = vec![
+        Figure::count("sessions", "attempted", measured.started),
+        Figure::count("sessions", "confirmed", measured.ok_total()),
+        Figure::count("sessions", "failed", measured.failed_total()),
+        Figure::count("sessions", "cancelled", measured.cancelled_total()),
+        Figure::count("sessions", "not-started", measured.not_started_total()),
+    ];
+    for (class, failure) in &measured.failed {
+        all.push(Figure::count("failures", class, failure.count));
+    }
+    let spreads = [
+        ("confirmed", "/s", summary.confirmed_rate),
+        ("client-cpu", "µs", summary.client_cpu_us),
+        ("target-cpu", "µs", summary.target_cpu_us),
+    ];
+    for (figure, unit, spread) in spreads {
+        all.extend(spread.map(|spread| Figure::spread(figure, "median", unit, spread)));
+    }
+    for (metric, quantiles) in &summary.metrics {
+        all.extend(percentiles(metric.label(), *quantiles));
+    }
+    let confirmed = measured.ok_total();
+    for (figure, bytes) in [
+        ("handshake-bytes-out", summary.bytes_out),
+        ("handshake-bytes-in", summary.bytes_in),
+    ] {
+        all.extend(bytes.map(|bytes| Figure::plain(figure, "mean", "B", bytes, confirmed)));
+    }
+    if let Some(counts) = summary.resumption {
+        let resumed = measured.ok_of(OkKind::Resumed);
+        all.push(Figure::count("resumed", "planned", counts.ok_planned));
+        all.push(Figure::count("resumed", "observed", resumed));
+    }
+    if summary.held_max > 0 {
+        all.push(Figure::count("held", "max", summary.held_max));
+    }
+    all
+}
+
+fn percentiles(metric: &str, quantiles: Quantiles) -> Vec<Figure> {
+    let n = quantiles.count;
+    let mut all: Vec<Figure> = [
+        ("p50", quantiles.p50),
+        ("p90", quantiles.p90),
+        ("p99", quantiles.p99),
+        ("p99.9", quantiles.p999),
+        ("max", quantiles.max),
+    ]
+    .into_iter()
+    .filter_map(|(name, ns)| Some(Figure::plain(metric, name, "ns", ns? as f64, n)))
+    .collect();
+    if quantiles.overflow > 0 {
+        all.push(Figure::count(metric, "too-long", quantiles.overflow));
+    }
+    all
+}
+
+fn compared(base: &str, row: &TaxRow) -> Vec<Figure> {
+    let difference = Figure::spread(&row.metric, "difference", row.unit, row.difference);
+    let ratio = row
+        .ratio
+        .map(|ratio| Figure::spread(&row.metric, "ratio", "", ratio));
+    let both = std::iter::once(difference).chain(ratio);
+    both.map(|figure| Figure {
+        against: Some(base.to_owned()),
+        ..figure
+    })
+    .collect()
+}

@@ -1,0 +1,143 @@
+//! Histograms for the tools around `HdrHistogram`: a percentile distribution (`.hgrm`) of one cell, and a
+//! log (`.hlog`) with an interval per trial.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::ReportError;
+use crate::record::{CellRecord, RunRecord};
+use crate::stats::{LatencyHistogram, LogInterval, Metric, histogram_log};
+
+/// Steps of a distribution each time the samples beyond have halved, as `HdrHistogram`'s own tools have.
+const TICKS: u32 = 5;
+/// Values are printed in milliseconds, as those tools expect.
+const UNIT_NS: f64 = 1e6;
+
+/// Which histogram.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Which {
+    /// The cell's name; it can be left out where there is one cell, and for a log.
+    pub cell: Option<String>,
+    /// The event's label; the latency where it is left out.
+    pub metric: Option<String>,
+}
+
+impl Which {
+    fn metric(&self) -> Result<Metric, ReportError> {
+        let Some(label) = &self.metric else {
+            return Ok(Metric::Latency);
+        };
+        let found = Metric::ALL.into_iter().find(|m| m.label() == label);
+        found.ok_or_else(|| ReportError::NoSuch {
+            what: "metric",
+            name: label.clone(),
+            known: Metric::ALL.map(Metric::label).join(", "),
+        })
+    }
+
+    fn cells<'a>(&self, record: &'a RunRecord) -> Result<Vec<&'a CellRecord>, ReportError> {
+        let Some(name) = &self.cell else {
+            return Ok(record.cells.iter().collect());
+        };
+        let found = record.cells.iter().find(|cell| cell.cell.name == *name);
+        let found = found.ok_or_else(|| ReportError::NoSuch {
+            what: "cell",
+            name: name.clone(),
+            known: names(record),
+        })?;
+        Ok(vec![found])
+    }
+}
+
+fn names(record: &RunRecord) -> String {
+    let names = record.cells.iter().map(|cell| cell.cell.name.as_str());
+    names.collect::<Vec<_>>().join(", ")
+}
+
+/// The percentile distribution of one cell over all its trials, in milliseconds. Each line has its count of
+/// samples, so that a reader sees which percentiles are worth anything.
+///
+/// # Errors
+///
+/// Fails if it is not one cell that was asked for, nothing was recorded, or a histogram is damaged.
+pub(super) fn distribution(record: &RunRecord, which: &Which) -> Result<String, ReportError> {
+    let metric = which.metric()?;
+    let [cell] = which.cells(record)?[..] else {
+        return Err(ReportError::WhichCell(names(record)));
+    };
+    let mut merged = LatencyHistogram::new();
+    for trial in &cell.trials {
+        merged.merge(&trial.histogram(metric)?);
+    }
+    let (Some(mean), Some(deviation), Some(max)) =
+        (merged.mean(), merged.deviation(), merged.max())
+    else {
+        return Err(ReportError::Nothing {
+            cell: cell.cell.name.clone(),
+            metric: metric.label(),
+            overflow: merged.overflow(),
+        });
+    };
+    let mut out = format!(
+        "{:>12} {:>14} {:>10} {:>14}\n\n",
+        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+    );
+    for step in merged.distribution(TICKS) {
+        let value = step.ns as f64 / UNIT_NS;
+        let _ = write!(
+            out,
+            "{value:>12.3} {:>2.12} {:>10}",
+            step.quantile, step.count
+        );
+        if step.quantile < 1.0 {
+            let _ = write!(out, " {:>14.2}", 1.0 / (1.0 - step.quantile));
+        }
+        out.push('\n');
+    }
+    let _ = writeln!(
+        out,
+        "#[Mean    = {:>12.3}, StdDeviation   = {:>12.3}]\n#[Max     = {:>12.3}, Total count    = {:>12}]",
+        mean / UNIT_NS,
+        deviation / UNIT_NS,
+        max as f64 / UNIT_NS,
+        merged.count()
+    );
+    Ok(out)
+}
+
+/// A log of one event with an interval per trial, in the order in which they ran, tagged with the cell's
+/// name. Values are nanoseconds.
+///
+/// # Errors
+///
+/// Fails if there is no such cell or event, or a histogram or a time is damaged.
+pub(super) fn log(record: &RunRecord, which: &Which) -> Result<String, ReportError> {
+    let metric = which.metric()?;
+    let start = super::time(&record.started_at)?;
+    let warmup = Duration::try_from_secs_f64(record.plan.warmup_s).unwrap_or_default();
+    let mut intervals = Vec::new();
+    for cell in which.cells(record)? {
+        for trial in &cell.trials {
+            intervals.push(LogInterval {
+                tag: cell.cell.name.clone(),
+                start: super::time(&trial.started_at)?
+                    .duration_since(start)
+                    .unwrap_or_default()
+                    + warmup,
+                length: Duration::from_nanos(trial.worker_cpu.wall_ns),
+                histogram: trial.histogram(metric)?,
+            });
+        }
+    }
+    intervals.sort_by_key(|interval| interval.start);
+    let comment = format!(
+        "{} of {}, in nanoseconds",
+        metric.label(),
+        record.plan.scenario.name
+    );
+    Ok(histogram_log(
+        start,
+        &comment.replace(['\n', '\r'], " "),
+        &intervals,
+    )?)
+}

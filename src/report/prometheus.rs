@@ -1,0 +1,225 @@
+//! A result as a Prometheus textfile, for a node exporter's collector. Durations are seconds. Families come
+//! one after the other, as the exposition format asks for.
+
+use std::fmt::Write;
+
+use super::ReportError;
+use crate::record::{CellSummary, RunRecord, summarise};
+use crate::stats::{LatencyHistogram, Metric};
+
+/// A family of samples: its name, type and help, then the samples.
+struct Family {
+    head: String,
+    samples: Vec<String>,
+}
+
+impl Family {
+    fn new(name: &str, kind: &str, help: &str) -> Self {
+        Self {
+            head: format!("# HELP shakedown_{name} {help}\n# TYPE shakedown_{name} {kind}\n"),
+            samples: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels: Vec<String> = (labels.iter())
+            .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
+            .collect();
+        let labels = labels.join(",");
+        self.samples
+            .push(format!("shakedown_{name}{{{labels}}} {value}\n"));
+    }
+}
+
+/// Escapes the value of a label.
+fn escape(value: &str) -> String {
+    value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+/// One result.
+///
+/// # Errors
+///
+/// Fails if a stored histogram or time is damaged.
+pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
+    let summaries = summarise(record)?;
+    let families = [
+        info(record),
+        validity(record),
+        ended(record)?,
+        sessions(record, &summaries),
+        failures(record, &summaries),
+        rates(record, &summaries),
+        durations(record)?,
+        cpu(record, &summaries),
+        bytes(record, &summaries),
+    ];
+    let mut out = String::new();
+    for family in families.iter().filter(|family| !family.samples.is_empty()) {
+        let _ = write!(out, "{}{}", family.head, family.samples.concat());
+    }
+    Ok(out)
+}
+
+fn scenario(record: &RunRecord) -> (&'static str, &str) {
+    ("scenario", &record.plan.scenario.name)
+}
+
+fn info(record: &RunRecord) -> Family {
+    let mut family = Family::new("run_info", "gauge", "What made the result; always 1.");
+    let labels = [
+        scenario(record),
+        ("version", record.build.version.as_str()),
+        ("revision", record.build.git_revision.as_str()),
+    ];
+    family.add("run_info", &labels, 1.0);
+    family
+}
+
+fn validity(record: &RunRecord) -> Family {
+    let mut family = Family::new("run_valid", "gauge", "Whether the run did what was asked.");
+    let valid = f64::from(u8::from(record.validity.valid));
+    family.add("run_valid", &[scenario(record)], valid);
+    family
+}
+
+fn ended(record: &RunRecord) -> Result<Family, ReportError> {
+    let help = "When the run ended, in seconds since the epoch.";
+    let mut family = Family::new("run_ended_seconds", "gauge", help);
+    let at = super::time(&record.ended_at)?;
+    let at = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    family.add("run_ended_seconds", &[scenario(record)], at.as_secs_f64());
+    Ok(family)
+}
+
+fn sessions(record: &RunRecord, summaries: &[CellSummary]) -> Family {
+    let help = "Sessions of the measure phase by what became of them.";
+    let mut family = Family::new("sessions", "gauge", help);
+    for summary in summaries {
+        let counts = &summary.measured;
+        for (outcome, count) in [
+            ("confirmed", counts.ok_total()),
+            ("failed", counts.failed_total()),
+            ("cancelled", counts.cancelled_total()),
+            ("not_started", counts.not_started_total()),
+        ] {
+            let labels = [
+                scenario(record),
+                ("cell", &summary.name),
+                ("outcome", outcome),
+            ];
+            family.add("sessions", &labels, count as f64);
+        }
+    }
+    family
+}
+
+fn failures(record: &RunRecord, summaries: &[CellSummary]) -> Family {
+    let help = "Failed sessions of the measure phase by class.";
+    let mut family = Family::new("failures", "gauge", help);
+    for summary in summaries {
+        for (class, failure) in &summary.measured.failed {
+            let labels = [scenario(record), ("cell", &summary.name), ("class", class)];
+            family.add("failures", &labels, failure.count as f64);
+        }
+    }
+    family
+}
+
+fn rates(record: &RunRecord, summaries: &[CellSummary]) -> Family {
+    let help = "Sessions confirmed per second, the median over trials.";
+    let mut family = Family::new("confirmed_per_second", "gauge", help);
+    for summary in summaries {
+        if let Some(rate) = summary.confirmed_rate {
+            let labels = [scenario(record), ("cell", &summary.name)];
+            family.add("confirmed_per_second", &labels, rate.median);
+        }
+    }
+    family
+}
+
+/// Percentiles only where there are samples enough for them; the count always.
+fn durations(record: &RunRecord) -> Result<Family, ReportError> {
+    let help = "Durations of confirmed sessions by event, over all trials.";
+    let mut family = Family::new("duration_seconds", "summary", help);
+    for cell in &record.cells {
+        for metric in Metric::ALL {
+            let mut merged = LatencyHistogram::new();
+            for trial in &cell.trials {
+                merged.merge(&trial.histogram(metric)?);
+            }
+            let labels = [
+                scenario(record),
+                ("cell", cell.cell.name.as_str()),
+                ("event", metric.label()),
+            ];
+            for (name, q) in [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99), ("0.999", 0.999)] {
+                if let Some(ns) = merged.quantile(q) {
+                    let labels: Vec<_> = labels.into_iter().chain([("quantile", name)]).collect();
+                    family.add("duration_seconds", &labels, ns as f64 / 1e9);
+                }
+            }
+            if let Some(mean) = merged.mean() {
+                let sum = mean * merged.count() as f64 / 1e9;
+                family.add("duration_seconds_sum", &labels, sum);
+            }
+            if merged.count() > 0 {
+                family.add("duration_seconds_count", &labels, merged.count() as f64);
+            }
+        }
+    }
+    Ok(family)
+}
+
+fn cpu(record: &RunRecord, summaries: &[CellSummary]) -> Family {
+    let help = "CPU time per session in seconds, the median over trials.";
+    let mut family = Family::new("cpu_seconds_per_session", "gauge", help);
+    for summary in summaries {
+        for (end, spread) in [
+            ("client", summary.client_cpu_us),
+            ("target", summary.target_cpu_us),
+        ] {
+            if let Some(spread) = spread {
+                let labels = [scenario(record), ("cell", &summary.name), ("end", end)];
+                family.add("cpu_seconds_per_session", &labels, spread.median / 1e6);
+            }
+        }
+    }
+    family
+}
+
+fn bytes(record: &RunRecord, summaries: &[CellSummary]) -> Family {
+    let help = "TCP payload bytes per handshake, as the client counted them.";
+    let mut family = Family::new("handshake_bytes", "gauge", help);
+    for summary in summaries {
+        for (direction, bytes) in [("out", summary.bytes_out), ("in", summary.bytes_in)] {
+            if let Some(bytes) = bytes {
+                let labels = [
+                    scenario(record),
+                    ("cell", &summary.name),
+                    ("direction", direction),
+                ];
+                family.add("handshake_bytes", &labels, bytes);
+            }
+        }
+    }
+    family
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_cannot_be_broken_out_of() {
+        let mut family = Family::new("x", "gauge", "X.");
+        family.add("x", &[("cell", "a\"} 1\nshakedown_y{b=\"\\")], 1.0);
+        assert_eq!(
+            family.samples,
+            ["shakedown_x{cell=\"a\\\"} 1\\nshakedown_y{b=\\\"\\\\\"} 1\n"]
+        );
+    }
+}

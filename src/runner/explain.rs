@@ -1,0 +1,74 @@
+//! A prepared run in words: what the scenario says, and what was resolved on this host.
+
+use std::fmt::Write;
+
+use super::Prepared;
+use crate::scenario::trial_order;
+use crate::units::{ByteSize, format_count};
+
+impl Prepared {
+    /// The plan as resolved: cells, addresses, cores, limits, and the order of the trials.
+    pub fn explain(&self) -> String {
+        let plan = self.plan();
+        let mut out = plan.checked.explain();
+        for skipped in &self.selection.skipped {
+            let _ = writeln!(
+                out,
+                "  {} is skipped: {}",
+                skipped.cell.name, skipped.reason
+            );
+        }
+        out.push_str("addresses\n");
+        for site in &plan.cells {
+            let _ = writeln!(out, "  {}: {}", site.cell.name, site.addr);
+        }
+        let mut line = |what: &str, text: String| {
+            let _ = writeln!(out, "{what:<10}{text}");
+        };
+        if let Some(identity) = &self.identity {
+            line("identity", identity.clone());
+        }
+        let suites = self.selection.suites(&plan.checked);
+        if !suites.is_empty() {
+            line("suites", suites.join(", "));
+        }
+        line("workers", cores(&plan.worker_cores));
+        if let Some(sources) = plan.sources.last() {
+            line("sources", format!("127.0.0.1 to {sources}"));
+        }
+        let limits = self.preflight();
+        let memory = limits.memory_available.map_or("?".to_owned(), mebibytes);
+        line(
+            "needs",
+            format!(
+                "{} of {} file descriptors, {} of {memory} memory",
+                format_count(limits.files_needed),
+                format_count(limits.files_limit),
+                mebibytes(limits.memory_needed)
+            ),
+        );
+        out.push_str("order of trials\n");
+        let trials = &plan.checked.scenario.trials;
+        let rounds = trial_order(plan.cells.len(), trials.count, trials.seed);
+        for (number, round) in (1..).zip(rounds) {
+            let names: Vec<&str> = (round.into_iter())
+                .map(|cell| plan.cells[cell].cell.name.as_str())
+                .collect();
+            let _ = writeln!(out, "  {number}: {}", names.join(", "));
+        }
+        out
+    }
+}
+
+/// How many threads, and where.
+fn cores(cores: &[Option<usize>]) -> String {
+    let names: Vec<String> = (cores.iter())
+        .map(|core| core.map_or("any".to_owned(), |core| core.to_string()))
+        .collect();
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("{} on core{plural} {}", names.len(), names.join(", "))
+}
+
+fn mebibytes(bytes: u64) -> String {
+    ByteSize((bytes >> 20) << 20).to_string()
+}

@@ -1,0 +1,243 @@
+//! A checked scenario in words: what it loads, how hard, how often, and what its cells are.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::{Arrivals, AuthMode, Cell, Checked, LoadModel, ProtocolPlan, TargetPlan};
+use crate::units::{ByteSize, Ratio, Span, format_count, three_digits};
+
+impl Checked {
+    /// The plan as far as the scenario alone determines it, a line per part and per cell.
+    pub fn explain(&self) -> String {
+        let scenario = self.scenario.without_secrets();
+        let mut out = match scenario.question.trim() {
+            "" => format!("{}\n", scenario.name),
+            question => format!("{}: {question}\n", scenario.name),
+        };
+        for (what, text) in [
+            ("target", self.target_text()),
+            ("protocol", self.protocol_text()),
+            ("load", self.load_text()),
+            ("trial", self.trial_text()),
+            ("trials", self.trials_text()),
+        ] {
+            let _ = writeln!(out, "{what:<10}{text}");
+        }
+        out.push_str("cells\n");
+        let width = self.cells.iter().map(|cell| cell.name.chars().count());
+        let width = width.max().unwrap_or(0);
+        for cell in &self.cells {
+            let _ = writeln!(out, "  {:<width$}  {}", cell.name, describe(cell));
+        }
+        out
+    }
+
+    /// How long the trials take together, warm-ups included; none where a total of sessions ends them.
+    pub fn expected_length(&self) -> Option<Duration> {
+        let trials = u32::try_from(self.cells.len() * self.scenario.trials.count).ok()?;
+        let trial = self.stop.warmup + self.stop.duration;
+        self.stop.total.is_none().then(|| trial * trials)
+    }
+
+    fn target_text(&self) -> String {
+        match &self.target {
+            TargetPlan::Embedded(target) => {
+                let plural = if target.threads == 1 { "" } else { "s" };
+                let provider = target.provider.unwrap_or_default();
+                format!(
+                    "the embedded target, {} thread{plural}, provider {provider}",
+                    target.threads
+                )
+            }
+            TargetPlan::Remote { host, port, pinned } => {
+                let url = self.scenario.without_secrets().target.url;
+                let at = pinned.map_or(format!("{host}:{port}"), |ip| format!("{ip}, port {port}"));
+                let public = if self.scenario.target.allow_public {
+                    "; public addresses are allowed"
+                } else {
+                    ""
+                };
+                format!("{} at {at}{public}", url.unwrap_or_default())
+            }
+        }
+    }
+
+    fn protocol_text(&self) -> String {
+        let times = |exchanges: u32| match exchanges {
+            1 => "1 exchange per session".to_owned(),
+            n => format!("{n} exchanges per session"),
+        };
+        let hold = match self.hold {
+            Duration::ZERO => String::new(),
+            hold => format!(", then held open for {}", Span(hold)),
+        };
+        let what = match &self.protocol {
+            ProtocolPlan::Handshake => "handshake alone".to_owned(),
+            ProtocolPlan::Echo { payload, exchanges } => {
+                let size = ByteSize(*payload as u64);
+                format!("echo of {size} bytes, {}", times(*exchanges))
+            }
+            ProtocolPlan::Http1 { exchanges, .. } => {
+                let method = self.scenario.protocol.method.as_deref().unwrap_or("GET");
+                format!("HTTP/1.1 {method}, {}", times(*exchanges))
+            }
+        };
+        format!("{what}{hold}")
+    }
+
+    fn load_text(&self) -> String {
+        match &self.load {
+            LoadModel::Open {
+                rate,
+                arrivals,
+                max_in_flight,
+            } => {
+                let spaced = match arrivals {
+                    Arrivals::Fixed => "evenly spaced",
+                    Arrivals::Poisson => "as a Poisson process",
+                };
+                format!(
+                    "open loop, {}{}/s {spaced}, at most {} in flight",
+                    self.up_to(),
+                    whole(rate.peak()),
+                    format_count(*max_in_flight)
+                )
+            }
+            LoadModel::Closed {
+                sessions,
+                start_cap,
+            } => {
+                let cap = start_cap.map_or(String::new(), |cap| {
+                    format!(", at most {}/s begun", three_digits(cap))
+                });
+                format!(
+                    "closed loop, {}{} concurrent sessions{cap}",
+                    self.up_to(),
+                    whole(sessions.peak())
+                )
+            }
+        }
+    }
+
+    /// Says that a load changes over time.
+    fn up_to(&self) -> &'static str {
+        if self.scenario.load.stages.is_empty() {
+            ""
+        } else {
+            "in stages up to "
+        }
+    }
+
+    fn trial_text(&self) -> String {
+        let stop = self.stop;
+        let total = stop.total.map_or(String::new(), |total| {
+            format!(", or {} sessions", format_count(total))
+        });
+        format!(
+            "{} of warm-up, {} measured{total}, then up to {} for what is in flight",
+            Span(stop.warmup),
+            Span(stop.duration),
+            Span(stop.grace)
+        )
+    }
+
+    fn trials_text(&self) -> String {
+        let (cells, rounds) = (self.cells.len(), self.scenario.trials.count);
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let length = self.expected_length().map_or(String::new(), |length| {
+            format!(", about {:.0} s", length.as_secs_f64())
+        });
+        format!(
+            "{} in all: {rounds} round{} of {cells} cell{}{length}",
+            cells * rounds,
+            plural(rounds),
+            plural(cells)
+        )
+    }
+}
+
+/// A rate or a number of sessions, without zeros that say nothing.
+fn whole(value: f64) -> String {
+    if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        three_digits(value)
+    }
+}
+
+/// What a cell is, beyond its name.
+fn describe(cell: &Cell) -> String {
+    if cell.auth == AuthMode::None {
+        return "plain TCP".to_owned();
+    }
+    let versions: Vec<String> = cell.versions.iter().map(ToString::to_string).collect();
+    let who = match cell.auth {
+        AuthMode::Mutual => "both ends authenticated",
+        _ => "server authenticated",
+    };
+    let mut parts = vec![format!("TLS {}, {who}", versions.join(" or "))];
+    parts.extend(cell.keys.map(|keys| format!("keys {keys}")));
+    parts.extend(cell.chain.map(|length| match length {
+        1 => "1 intermediate".to_owned(),
+        n => format!("{n} intermediates"),
+    }));
+    parts.extend(cell.group.as_ref().map(|group| format!("group {group}")));
+    parts.extend(cell.provider.map(|name| format!("provider {name}")));
+    parts.extend(cell.resumed.map(|share| match share {
+        Ratio::ZERO => "full handshakes".to_owned(),
+        share => format!("{} % resumed", share.as_f64() * 100.0),
+    }));
+    if !cell.identities.is_empty() {
+        parts.push(format!("as {}", cell.identities.join(", ")));
+    }
+    parts.extend(
+        cell.server_fault
+            .map(|fault| format!("server certificate {fault}")),
+    );
+    parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::Scenario;
+
+    fn explained(text: &str) -> String {
+        let text = format!("version = 1\nname = \"x\"\n{text}");
+        let checked = Scenario::parse("x.toml", &text).and_then(|s| s.check("x.toml", &text));
+        checked.unwrap_or_else(|e| panic!("{e}")).explain()
+    }
+
+    #[test]
+    fn what_a_scenario_does_is_told_with_its_defaults() {
+        let text = explained(
+            "question = \"How many?\"\n[load]\nsessions = 20\nduration = \"2s\"\nwarmup = \"500ms\"\nhold = \"1s\"\n\
+             [matrix]\nauth = [\"none\", \"mutual\"]\ntls = [\"1.3\"]\n[trials]\ncount = 3\n",
+        );
+        for line in [
+            "x: How many?",
+            "target    the embedded target, 1 thread, provider aws-lc-rs",
+            "protocol  echo of 64 bytes, 1 exchange per session, then held open for 1s",
+            "load      closed loop, 20 concurrent sessions",
+            "trials    6 in all: 3 rounds of 2 cells, about 15 s",
+            "  tcp   plain TCP",
+            "  mtls  TLS 1.3, both ends authenticated, keys p256, 1 intermediate, provider aws-lc-rs",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_of_a_target_are_left_out() {
+        let text = explained(
+            "[target]\nurl = \"https://localhost:1/a?s3cret\"\n[tls]\ncacert = \"ca.pem\"\n\
+             [protocol]\nheaders = [{ name = \"X\", value = \"s3cret\" }]\n\
+             [load]\nstages = [{ over = \"5s\", rate = \"100/s\" }]\n",
+        );
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(
+            text.contains("in stages up to 100/s evenly spaced"),
+            "{text}"
+        );
+        assert!(text.contains("HTTP/1.1 GET, 1 exchange"), "{text}");
+    }
+}
