@@ -59,6 +59,8 @@ enum FormatArg {
     Hlog,
     /// Textfile for Prometheus' node exporter
     Prometheus,
+    /// A page to look at, with drawings, that needs nothing else
+    Html,
 }
 
 impl From<FormatArg> for Format {
@@ -71,6 +73,7 @@ impl From<FormatArg> for Format {
             FormatArg::Hgrm => Self::Hgrm,
             FormatArg::Hlog => Self::Hlog,
             FormatArg::Prometheus => Self::Prometheus,
+            FormatArg::Html => Self::Html,
         }
     }
 }
