@@ -53,7 +53,8 @@ fn markup(page: &str) -> String {
         .split('<')
         .skip(1)
         .filter_map(|part| part.split_once('>'));
-    tags.map(|(tag, _)| format!("<{tag}>\n")).collect()
+    let tags: Vec<String> = tags.map(|(tag, _)| format!("<{tag}>\n")).collect();
+    tags.concat()
 }
 
 #[test]

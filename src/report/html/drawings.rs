@@ -6,9 +6,9 @@ use super::percentiles::{self, Line};
 use super::stack::{self, Bar, Part};
 use super::svg::SERIES;
 use super::{heat, series};
-use crate::record::{CellRecord, RunRecord, dissect};
+use crate::record::{CellRecord, Dissection, RunRecord, dissect};
 use crate::report::anatomy;
-use crate::stats::{HistogramError, LatencyHistogram, Metric, Step};
+use crate::stats::{HistogramError, LatencyHistogram, Metric, OkKind, Step};
 
 /// Cells that get a heatmap and a course of time of their own.
 const MOST_MAPS: usize = 8;
@@ -104,7 +104,7 @@ pub(super) fn taken_apart(record: &RunRecord, ids: &mut Ids) -> Result<Section, 
     let bars: Vec<Bar> = (all.iter())
         .flat_map(|(cell, found)| {
             anatomy::ends(found).map(|(end, figures)| Bar {
-                name: format!("{} ({}), {end}", cell.cell.name, found.kind.label()),
+                name: format!("{}{}, {end}", cell.cell.name, kind(cell, found)),
                 parts: anatomy::segments(figures)
                     .into_iter()
                     .map(|part| part.amount)
@@ -134,6 +134,15 @@ pub(super) fn taken_apart(record: &RunRecord, ids: &mut Ids) -> Result<Section, 
             .list(&notes);
     }
     Ok(section)
+}
+
+/// What sets sessions of a cell apart from those that its name promises.
+fn kind(cell: &CellRecord, found: &Dissection) -> String {
+    match found.kind {
+        OkKind::FullWithHelloRetryRequest => " after a retry".to_owned(),
+        OkKind::Resumed if !cell.cell.name.contains("resumed") => " resumed".to_owned(),
+        OkKind::Tcp | OkKind::Full | OkKind::Resumed => String::new(),
+    }
 }
 
 /// What the parts of a bar are, in the order of `anatomy::segments`.

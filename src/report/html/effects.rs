@@ -1,10 +1,10 @@
 //! Effects: ratios with their intervals, each on its line around the one that means no difference.
 
 use super::scale::{Scale, number};
-use super::svg::{Anchor, Svg};
+use super::svg::{Anchor, Svg, fit, names_width};
 
 const WIDTH: f64 = 720.0;
-const LEFT: f64 = 230.0;
+const LEFT: f64 = 200.0;
 const RIGHT: f64 = 560.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 14.0;
@@ -26,7 +26,8 @@ pub(super) fn plot(id: &str, title: &str, how: &str, effects: &[Effect]) -> Opti
     }
     let low = drawn.iter().map(|e| e.low).fold(0.8, f64::min);
     let high = drawn.iter().map(|e| e.high).fold(1.25, f64::max);
-    let x = Scale::logarithmic((low * 0.97, high * 1.03), (LEFT, RIGHT));
+    let start = names_width(drawn.iter().map(|e| e.name.as_str()), LEFT);
+    let x = Scale::logarithmic((low * 0.97, high * 1.03), (start, RIGHT));
     let bottom = TOP + ROW * drawn.len() as f64;
     let mut svg = Svg::new(WIDTH, bottom + 46.0);
     let mut last = f64::MIN;
@@ -46,12 +47,17 @@ pub(super) fn plot(id: &str, title: &str, how: &str, effects: &[Effect]) -> Opti
     svg.line("a", (x.place(1.0), TOP), (x.place(1.0), bottom));
     for (row, effect) in drawn.iter().enumerate() {
         let y = TOP + ROW * (row as f64 + 0.5);
-        svg.text("t", (LEFT - 12.0, y + 4.0), Anchor::End, &effect.name);
+        svg.text(
+            "t",
+            (start - 12.0, y + 4.0),
+            Anchor::End,
+            &fit(&effect.name),
+        );
         svg.line("i", (x.place(effect.low), y), (x.place(effect.high), y));
         svg.dot("d", (x.place(effect.ratio), y));
         svg.text("t", (RIGHT + 12.0, y + 4.0), Anchor::Start, &said(effect));
     }
-    svg.text("t", (LEFT, bottom + 38.0), Anchor::Start, how);
+    svg.text("t", (start, bottom + 38.0), Anchor::Start, how);
     let all: Vec<String> = drawn
         .iter()
         .map(|e| format!("{}: {}", e.name, said(e)))

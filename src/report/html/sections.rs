@@ -13,7 +13,12 @@ const NOTHING: &str = "–";
 
 /// What the run found, in a few sentences, and how to read the rest.
 pub(super) fn answer(record: &RunRecord, taxes: &[Tax]) -> Section {
-    let mut section = Section::new("answer", "The answer in short");
+    let title = if taxes.is_empty() {
+        "How to read this"
+    } else {
+        "The answer in short"
+    };
+    let mut section = Section::new("answer", title);
     let sentences: Vec<String> = taxes.iter().filter_map(sentence).collect();
     section.list(&sentences);
     section.prose(record.plan.scenario.reading.trim());

@@ -1,10 +1,10 @@
 //! Stacked bars of one scale, each part with a mark of its own, so that they read without colour.
 
-use super::svg::{Anchor, Svg};
+use super::svg::{Anchor, Svg, fit, names_width};
 use crate::units::three_digits;
 
 const WIDTH: f64 = 720.0;
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 150.0;
 const RIGHT: f64 = 640.0;
 const ROW: f64 = 34.0;
 const BAR: f64 = 24.0;
@@ -36,6 +36,7 @@ pub(super) fn plot(
     if longest <= 0.0 {
         return None;
     }
+    let start = names_width(bars.iter().map(|bar| bar.name.as_str()), LEFT);
     let bottom = ROW * bars.len() as f64 + 8.0;
     let rows = parts.len().div_ceil(2) as f64;
     let mut svg = Svg::new(WIDTH, bottom + 14.0 + 22.0 * rows);
@@ -43,13 +44,13 @@ pub(super) fn plot(
         let top = ROW * row as f64 + 6.0;
         svg.text(
             "t",
-            (LEFT - 10.0, top + BAR / 2.0 + 5.0),
+            (start - 10.0, top + BAR / 2.0 + 5.0),
             Anchor::End,
-            &bar.name,
+            &fit(&bar.name),
         );
-        let mut left = LEFT;
+        let mut left = start;
         for ((index, length), part) in bar.parts.iter().enumerate().zip(parts) {
-            let width = length / longest * (RIGHT - LEFT);
+            let width = length / longest * (RIGHT - start);
             if width > 0.05 {
                 svg.rect(&format!("k k{index}"), (left, top), (width, BAR), 1.0);
             }
@@ -123,7 +124,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("width=\"337.5\"") && text.contains("width=\"112.5\""),
+            text.contains("width=\"367.5\"") && text.contains("width=\"122.5\""),
             "{text}"
         );
         assert!(plot("p", "t", "µs", &parts, &[]).is_none());

@@ -124,6 +124,24 @@ impl Svg {
 }
 
 const LEGEND_ROW: f64 = 22.0;
+/// About how wide a letter is.
+const LETTER: f64 = 7.3;
+/// More letters of a name than this are left out; tables have the whole.
+const LONGEST: usize = 40;
+
+/// How wide a column of names is, between `least` and what the longest name that is kept takes.
+pub(super) fn names_width<'a>(names: impl Iterator<Item = &'a str>, least: f64) -> f64 {
+    let letters = names.map(|name| name.chars().count().min(LONGEST)).max();
+    least.max(letters.unwrap_or(0) as f64 * LETTER + 16.0)
+}
+
+/// A name that fits its column.
+pub(super) fn fit(name: &str) -> String {
+    if name.chars().count() <= LONGEST {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST - 1).chain(['…']).collect()
+}
 
 /// The class of a series, for its colour and dash.
 pub(super) fn series(index: usize) -> String {
