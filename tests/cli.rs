@@ -148,6 +148,7 @@ fn help_is_as_promised() {
         ("help", "--help"),
         ("help_run", "run --help"),
         ("help_serve", "serve --help"),
+        ("help_gate", "gate --help-long"),
     ] {
         let output = run(dir.path(), args);
         assert_eq!(code(&output), 0);

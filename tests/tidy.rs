@@ -351,6 +351,39 @@ fn every_validity_code_is_documented() {
 }
 
 #[test]
+fn every_code_of_a_comparison_is_documented() {
+    let mut source = read("src/compare/differences.rs");
+    let kinds = section(&source, "impl Difference").to_owned();
+    // Each kind of difference has its code where its words are.
+    let codes = kinds.split("=> (").skip(1);
+    let mut codes: Vec<String> = codes
+        .filter_map(|rest| literals(rest).next().map(str::to_owned))
+        .collect();
+    for file in ["conduct", "learn", "mod", "verdict"] {
+        source = read(&format!("src/compare/{file}.rs"));
+        let notes = source.split("Note::new(").skip(1);
+        codes.extend(notes.filter_map(|rest| literals(rest).next().map(str::to_owned)));
+    }
+    codes.retain(|code| code.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+    assert!(codes.len() > 15, "only {} codes were found", codes.len());
+    mentions("docs/gate.md", &codes, |text, code| {
+        text.contains(&format!("`{code}`"))
+    });
+}
+
+#[test]
+fn examples_of_policies_are_policies() {
+    let text = read("docs/gate.md");
+    let policies: Vec<&str> = blocks(&text, "toml").collect();
+    assert!(!policies.is_empty(), "docs/gate.md has no policy");
+    let faults = policies
+        .iter()
+        .filter_map(|p| Policy::parse("docs/gate.md", p).err());
+    let offenders: Vec<String> = faults.map(|error| error.to_string()).collect();
+    report("policies that would be refused", &offenders);
+}
+
+#[test]
 fn every_scenario_key_is_documented() {
     let source = read("src/scenario/model.rs");
     let keys: Vec<String> = source

@@ -15,6 +15,11 @@ use shakedown::scenario::{ScenarioError, UnknownScenario};
 #[error("{0}")]
 pub struct UsageError(pub &'static str);
 
+/// A file that is well-formed and not fit for what it was given for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadInput(pub String);
+
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -89,6 +94,7 @@ impl Exit {
             || error.is::<UnknownScenario>()
             || error.is::<PkiError>()
             || error.is::<ProbeError>()
+            || error.is::<BadInput>()
             || error.is::<ReportError>()
             || error.is::<PolicyError>()
             || error.is::<CompareError>()

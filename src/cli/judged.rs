@@ -1,8 +1,11 @@
 //! What subcommands that judge have in common: the policy, what is let pass, and where a comparison goes.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use shakedown::compare::{self, CompareError, Difference, Policy, Results};
 use shakedown::record::{self, Comparison};
 use shakedown::report;
@@ -74,6 +77,34 @@ pub struct ComparisonOutput {
     /// Print the comparison as JSON instead of the tables
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    formats: FormatArgs,
+}
+
+/// What CI systems read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Formats for CI")]
+struct FormatArgs {
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Also write JUnit XML: a case per figure that gates and per threshold"
+    )]
+    junit: Option<PathBuf>,
+
+    /// Also write Markdown. On GitHub Actions it is added to the job's summary without this flag
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// Also write the figures for github-action-benchmark: x.json becomes x-smaller.json and x-bigger.json,
+    /// for customSmallerIsBetter and customBiggerIsBetter
+    #[arg(long, value_name = "FILE")]
+    benchmark_json: Option<PathBuf>,
+
+    /// Also write the figures in Bencher Metric Format
+    #[arg(long, value_name = "FILE")]
+    bencher: Option<PathBuf>,
 }
 
 impl ComparisonOutput {
@@ -83,7 +114,15 @@ impl ComparisonOutput {
     ///
     /// Fails if a file is named that cannot be one.
     pub fn check(&self) -> anyhow::Result<()> {
-        if let Some(file) = &self.output {
+        let formats = &self.formats;
+        let files = [
+            &self.output,
+            &formats.junit,
+            &formats.markdown,
+            &formats.benchmark_json,
+            &formats.bencher,
+        ];
+        for file in files.into_iter().flatten() {
             record::check_writable(&folder_of(file)?, 0)?;
         }
         Ok(())
@@ -102,12 +141,71 @@ impl ComparisonOutput {
         } else {
             write_stdout(&report::comparison::render(comparison, style()))?;
         }
+        on_github(comparison, self.json)?;
         saved.transpose()?;
         if let Some(path) = &self.output {
             eprintln!("saved to {}", path.display());
         }
+        self.formats.write(comparison)?;
         Ok(Exit::of_verdict(comparison.verdict))
     }
+}
+
+impl FormatArgs {
+    fn write(&self, comparison: &Comparison) -> anyhow::Result<()> {
+        if let Some(path) = &self.junit {
+            record::save_text(path, &report::comparison::junit(comparison)?)?;
+        }
+        if let Some(path) = &self.markdown {
+            record::save_text(path, &report::comparison::markdown(comparison))?;
+        }
+        if let Some(path) = &self.benchmark_json {
+            let all = report::comparison::benchmarks(comparison);
+            save_json(&beside(path, "smaller"), &all.smaller)?;
+            save_json(&beside(path, "bigger"), &all.bigger)?;
+        }
+        if let Some(path) = &self.bencher {
+            save_json(path, &report::comparison::bencher(comparison))?;
+        }
+        Ok(())
+    }
+}
+
+/// `x.json` as `x-smaller.json`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map(|e| e.to_string_lossy());
+    let extension = extension.map_or(String::new(), |e| format!(".{e}"));
+    path.with_file_name(format!("{stem}-{suffix}{extension}"))
+}
+
+fn save_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
+    let text = format!("{}\n", serde_json::to_string_pretty(value)?);
+    Ok(record::save_text(path, &text)?)
+}
+
+/// Within a job of GitHub Actions, annotates it and adds to its summary. Commands are read from stderr
+/// too, where they do not get in the way of JSON.
+fn on_github(comparison: &Comparison, json: bool) -> anyhow::Result<()> {
+    if std::env::var_os("GITHUB_ACTIONS").is_none_or(|value| value != "true") {
+        return Ok(());
+    }
+    let commands = report::comparison::annotations(comparison);
+    if json {
+        eprint!("{commands}");
+    } else {
+        write_stdout(&commands)?;
+    }
+    let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY") else {
+        return Ok(());
+    };
+    let text = report::comparison::markdown(comparison);
+    let file = OpenOptions::new().create(true).append(true).open(&summary);
+    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+        // The verdict is worth more than its summary.
+        eprintln!("warning: cannot add to the job's summary: {error}");
+    }
+    Ok(())
 }
 
 /// The results of a file or folder.

@@ -5,6 +5,7 @@ mod ab_args;
 mod anatomy;
 mod audit;
 mod audit_resumption;
+mod baseline;
 mod block_progress;
 mod color;
 mod compare;
@@ -12,6 +13,7 @@ mod completions;
 mod connect;
 mod crypto_args;
 mod exit;
+mod gate;
 mod judged;
 mod load_args;
 mod man;
@@ -84,6 +86,10 @@ enum Command {
     Audit(audit::AuditArgs),
     /// Compare results, cell by cell and figure by figure, and judge the change
     Compare(compare::CompareArgs),
+    /// Judge a result by a policy, against a baseline, for CI
+    Gate(Box<gate::GateArgs>),
+    /// Keep results to compare against, by class of host
+    Baseline(baseline::BaselineArgs),
     /// Run two builds, targets, scenarios or providers in turns, and judge what sets them apart
     Ab(ab::AbArgs),
     /// Run the embedded target alone
@@ -111,6 +117,8 @@ pub fn main() -> ExitCode {
         Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Compare(args) => compare::run(args),
+        Command::Gate(args) => gate::run(args),
+        Command::Baseline(args) => baseline::run(args),
         Command::Ab(args) => ab::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Pki(args) => pki::run(args).map(|()| Exit::Success),

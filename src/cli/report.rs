@@ -21,7 +21,8 @@ use super::output::{folder_of, style, write_stdout};
     shakedown report a.json --format hgrm --cell mtls --metric confirm > mtls.hgrm\n  \
     shakedown report a.json --format prometheus -o /var/lib/node_exporter/shakedown.prom")]
 pub struct ReportArgs {
-    /// Result files, as `run` wrote them; in text, comparison files too, as `compare -o` did
+    /// Result files, as `run` wrote them; in text and Markdown, comparison
+    /// files too, as `compare -o` did
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -94,16 +95,11 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     let kept: Vec<(String, Kept)> = (args.files.iter())
         .map(|file| Ok((file.display().to_string(), record::load_any(file)?)))
         .collect::<Result<_, StoreError>>()?;
-    let report = if format == Format::Text {
-        let all: Vec<String> = (kept.iter())
-            .map(|(_, kept)| match kept {
-                Kept::Run(record) => Ok(render(record, style())?),
-                Kept::Comparison(compared) => Ok(comparison::render(compared, style())),
-            })
-            .collect::<Result<_, ReportError>>()?;
-        all.join("\n")
-    } else {
-        args.of_results(&kept, format)?
+    let compared = |(_, kept): &(String, Kept)| matches!(kept, Kept::Comparison(_));
+    let report = match format {
+        Format::Text => in_text(&kept)?,
+        Format::Markdown if kept.iter().all(compared) => in_markdown(&kept),
+        _ => args.of_results(&kept, format)?,
     };
     match &args.output {
         None => write_stdout(&report)?,
@@ -112,13 +108,30 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
+fn in_text(kept: &[(String, Kept)]) -> Result<String, ReportError> {
+    let all = kept.iter().map(|(_, kept)| match kept {
+        Kept::Run(record) => Ok(render(record, style())?),
+        Kept::Comparison(compared) => Ok(comparison::render(compared, style())),
+    });
+    Ok(all.collect::<Result<Vec<_>, ReportError>>()?.join("\n"))
+}
+
+/// Of comparisons; those of results are made together.
+fn in_markdown(kept: &[(String, Kept)]) -> String {
+    let all = kept.iter().filter_map(|(_, kept)| match kept {
+        Kept::Run(_) => None,
+        Kept::Comparison(compared) => Some(comparison::markdown(compared)),
+    });
+    all.collect::<Vec<_>>().join("\n")
+}
+
 impl ReportArgs {
     fn of_results(&self, kept: &[(String, Kept)], format: Format) -> anyhow::Result<String> {
         let results: Vec<Titled<'_>> = (kept.iter())
             .map(|(name, kept)| match kept {
                 Kept::Run(record) => Ok(Titled { name, record }),
                 Kept::Comparison(_) => Err(UsageError(
-                    "comparison files have a report in text only; for another format give the results",
+                    "comparison files have reports in text and Markdown, and not together with results' in Markdown; for others give the results",
                 )),
             })
             .collect::<Result<_, _>>()?;

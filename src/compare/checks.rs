@@ -2,7 +2,9 @@
 
 use super::observe::identity;
 use super::policy::{Policy, Required, Rules};
-use crate::record::{CellComparison, CellRecord, CheckRecord, Comparison, RunRecord, Verdict};
+use crate::record::{
+    CellComparison, CellRecord, CheckRecord, Comparison, FigureComparison, RunRecord, Verdict,
+};
 use crate::stats::{HistogramError, OkKind};
 
 /// Keys of minimums that are counts.
@@ -20,9 +22,8 @@ pub fn add(
         let rules = policy.of(&cell.cell.name);
         let mut checks = thresholds(&rules, &cell, floor)?;
         checks.extend(minimums(&rules.required, &cell, results));
-        let known = comparison.cells.iter_mut();
-        let known = known.into_iter().find(|known| known.name == cell.cell.name);
-        if let Some(known) = known {
+        let mut known = comparison.cells.iter_mut();
+        if let Some(known) = known.find(|known| known.name == cell.cell.name) {
             checks.extend(units(&rules.required, known));
             known.checks = checks;
         } else {
@@ -106,11 +107,15 @@ fn minimums(required: &Required, cell: &CellRecord, results: &[RunRecord]) -> Ve
     checks
 }
 
-/// Units on each side, of the figure that has most.
+/// Units on each side, of the figure that has most; of the one side where there is no other.
 fn units(required: &Required, cell: &CellComparison) -> Option<CheckRecord> {
     let least = required.units?;
-    let effects = cell.figures.iter().filter_map(|figure| figure.effect);
-    let most = effects.map(|effect| effect.units).max().unwrap_or(0);
+    let of = |figure: &FigureComparison| match (&figure.effect, &figure.baseline) {
+        (Some(effect), _) => effect.units,
+        (None, None) => figure.candidate.map_or(0, |spread| spread.trials),
+        (None, Some(_)) => 0,
+    };
+    let most = cell.figures.iter().map(of).max().unwrap_or(0);
     Some(minimum(UNITS, least as f64, Some(most as f64)))
 }
 

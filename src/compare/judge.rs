@@ -115,6 +115,30 @@ pub fn judge(
     cells
 }
 
+/// What a cell measured, where there is nothing to hold it against.
+pub fn alone(cell: &CellSeries) -> CellComparison {
+    let figures = Figure::all().into_iter().filter_map(|figure| {
+        Some(FigureComparison {
+            figure: figure.to_string(),
+            unit: figure.unit().to_owned(),
+            smaller_is_better: figure.smaller_is_better(),
+            baseline: None,
+            candidate: Some(Spread::of(values(cell, figure))?),
+            effect: None,
+            rounds: Vec::new(),
+            allowed: figure.default_allowed(),
+            gated: false,
+            verdict: None,
+            reason: None,
+        })
+    });
+    CellComparison {
+        name: cell.name.clone(),
+        figures: figures.collect(),
+        checks: Vec::new(),
+    }
+}
+
 /// A limit on the scale of effects.
 fn limit(figure: Figure, allowed: f64) -> f64 {
     match figure.scale() {

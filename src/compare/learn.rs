@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::differences::{Difference, find as differences, invalid, is_metered};
 use super::figure::Figure;
 use super::observe::{CellSeries, on_scale, series};
 use super::policy::Policy;
@@ -57,6 +58,54 @@ pub fn learn(
         policy.learn(&cell.name, &limits);
     }
     Ok(notes)
+}
+
+/// The past results from which something is learned about `candidate`: those that could be compared with
+/// it. Returns a note about the others.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn alike(
+    past: Vec<RunRecord>,
+    candidate: &RunRecord,
+) -> Result<(Vec<RunRecord>, Option<Note>), HistogramError> {
+    let mut kept = Vec::new();
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    for result in past {
+        let found = differences(
+            std::slice::from_ref(&result),
+            std::slice::from_ref(candidate),
+        )?;
+        // What is wrong with the candidate itself is told where it is judged.
+        let found = found
+            .iter()
+            .filter(|found| found.kind != Difference::Validity);
+        let mut codes: Vec<String> = found.map(|found| found.note.code.clone()).collect();
+        codes.extend(invalid("result", &result).map(|found| found.note.code));
+        if is_metered(&result) != is_metered(candidate) {
+            codes.push("metered".to_owned());
+        }
+        if codes.is_empty() {
+            kept.push(result);
+        }
+        for code in codes {
+            *reasons.entry(code).or_default() += 1;
+        }
+    }
+    let list: Vec<String> = reasons
+        .iter()
+        .map(|(code, n)| format!("{code} {n}"))
+        .collect();
+    let note = Note::new(
+        "past-left-out",
+        format!(
+            "past results that teach nothing about this one, by reason: {}",
+            list.join(", ")
+        ),
+        "keep results of the same host class and plan in the folder",
+    );
+    Ok((kept, (!list.is_empty()).then_some(note)))
 }
 
 /// From each result to the next, on the scale of effects.

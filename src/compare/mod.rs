@@ -16,6 +16,8 @@ mod verdict;
 #[cfg(test)]
 mod conduct_tests;
 #[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
 mod tests;
 
 use std::fmt::Write as _;
@@ -24,8 +26,8 @@ pub use blocks::{BLOCKS_PER_ROUND, Look, Rounds, Side, looks, order};
 pub use conduct::{AbError, AbEvent, AbOutcome, AbSetup, Turn, conduct};
 pub use differences::{Difference, Found, find as differences, invalid, is_metered};
 pub use figure::{Figure, P99_SAMPLES, Percentile};
-pub use judge::{Aligned, align, judge};
-pub use learn::learn;
+pub use judge::{Aligned, align, alone, judge};
+pub use learn::{alike, learn};
 pub use observe::{CellSeries, Observation, series, unit_of};
 pub use policy::{Policy, PolicyError, Required, Rules};
 pub use threshold::{Subject, Threshold};
@@ -140,6 +142,12 @@ pub fn compare(
         comparison.missing = aligned.missing;
         comparison.new = aligned.new;
     }
+    let partners = aligned.pairs.iter().map(|(_, cell)| &cell.identity);
+    let partners: Vec<&String> = partners.collect();
+    let rest = right
+        .iter()
+        .filter(|cell| !partners.contains(&&cell.identity));
+    comparison.cells.extend(rest.map(alone));
     checks::add(&mut comparison, &candidate.records, policy)?;
     verdict::conclude(&mut comparison);
     Ok(comparison)

@@ -38,7 +38,11 @@ pub fn conclude(comparison: &mut Comparison) {
         invalid(Note::new(
             "nothing-judged",
             "nothing that gates could be judged",
-            "see the notes; let the policy allow changes of figures that the result has",
+            if comparison.baseline.is_some() {
+                "see the notes; let the policy allow changes of figures that the result has"
+            } else {
+                "give a --baseline, or a --policy with thresholds"
+            },
         ));
     }
     if !comparison.missing.is_empty() {
@@ -147,6 +151,14 @@ fn check_reason(cell: &str, check: &CheckRecord) -> Option<Note> {
             message,
             "find out what got slower, or move the threshold",
         )),
+        Verdict::Invalid if check.threshold => {
+            let why = check.reason.as_deref().unwrap_or_default();
+            Some(Note::new(
+                "figure-absent",
+                format!("{message}: {why}"),
+                "measure longer, or hold a percentile with more samples against it",
+            ))
+        }
         Verdict::Invalid => Some(Note::new(
             "minimum-missed",
             message,
@@ -157,7 +169,8 @@ fn check_reason(cell: &str, check: &CheckRecord) -> Option<Note> {
 }
 
 fn reason_of(figure: &FigureComparison) -> &str {
-    figure.reason.as_deref().unwrap_or_default()
+    let reason = figure.reason.as_deref().unwrap_or_default();
+    reason.trim_start_matches("not judged: ")
 }
 
 /// An effect in words: `+4.1 % [+3.2 % … +5.0 %]`.

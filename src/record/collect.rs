@@ -1,9 +1,13 @@
-//! Several results at once: a file is one, a folder holds one in each of its `.json` files.
+//! Files that hold one of several things: a result or a comparison; and folders of results, one in each of
+//! their `.json` files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{RunRecord, StoreError, load};
+use serde_json::Value;
+
+use super::store::read;
+use super::{COMPARISON_SCHEMA, Comparison, RunRecord, StoreError, load, parse};
 
 /// Reads a result file, or every `.json` file of a folder, in the order of their names. Folders in it are
 /// not entered.
@@ -46,4 +50,53 @@ pub fn result_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Reads a comparison.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or is not a comparison of this version.
+pub fn load_comparison(path: &Path) -> Result<Comparison, StoreError> {
+    match load_any(path)? {
+        Kept::Comparison(comparison) => Ok(*comparison),
+        Kept::Run(_) => Err(StoreError::NoComparison {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// A result.
+    Run(Box<RunRecord>),
+    /// A comparison.
+    Comparison(Box<Comparison>),
+}
+
+/// Reads a result or a comparison.
+///
+/// # Errors
+///
+/// Fails if the file cannot be read, or is neither of a version that this build knows.
+pub fn load_any(path: &Path) -> Result<Kept, StoreError> {
+    let bytes = read(path)?;
+    let malformed = |source| StoreError::Malformed {
+        path: path.to_owned(),
+        source,
+    };
+    let value: Value = serde_json::from_slice(&bytes).map_err(malformed)?;
+    if value.get("candidate").is_none() {
+        return parse(path, &bytes).map(|run| Kept::Run(Box::new(run)));
+    }
+    match value.get("schema").and_then(Value::as_u64) {
+        Some(found) if found != u64::from(COMPARISON_SCHEMA) => Err(StoreError::Version {
+            path: path.to_owned(),
+            found,
+        }),
+        _ => serde_json::from_slice(&bytes)
+            .map(|comparison| Kept::Comparison(Box::new(comparison)))
+            .map_err(malformed),
+    }
 }

@@ -58,7 +58,7 @@ pub struct Comparison {
     pub unit: UnitKind,
     /// The confidence of every interval, 0 to 1.
     pub confidence: f64,
-    /// Cells that both sides have, or all of the candidate's where there is no baseline.
+    /// The candidate's cells: those that both sides have, then those that have no partner.
     pub cells: Vec<CellComparison>,
     /// Names of cells of the baseline that the candidate lacks.
     pub missing: Vec<String>,

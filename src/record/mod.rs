@@ -3,6 +3,7 @@
 //! The file is versioned JSON. Reports and comparisons are made from it alone.
 
 mod anatomy;
+mod baselines;
 mod build;
 mod collect;
 mod comparison;
@@ -22,8 +23,11 @@ mod watch;
 mod validity_tests;
 
 pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
+pub use baselines::{
+    BASELINES, Baseline, baselines, find_baseline, holds_baselines, record_baseline,
+};
 pub use build::BuildInfo;
-pub use collect::{load_all, result_files};
+pub use collect::{Kept, load_all, load_any, load_comparison, result_files};
 pub use comparison::{
     BlocksRecord, COMPARISON_SCHEMA, CellComparison, CheckRecord, Comparison, EffectRecord,
     FigureComparison, Scale, SideRecord, UnitKind, Verdict,
@@ -37,8 +41,8 @@ pub use model::{
 };
 pub use pins::Pins;
 pub use store::{
-    Kept, StoreError, check_writable, expected_size, load, load_any, load_comparison, parse,
-    result_path, save, save_comparison,
+    StoreError, check_writable, expected_size, load, parse, result_path, save, save_comparison,
+    save_text,
 };
 pub use summary::{CellSummary, Quantiles, summarise};
 pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};

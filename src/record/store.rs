@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::{COMPARISON_SCHEMA, Comparison, RunRecord, SCHEMA_VERSION};
+use super::{Comparison, RunRecord, SCHEMA_VERSION};
 use crate::scenario::Checked;
 
 /// Largest result file that is read, in bytes.
@@ -61,6 +61,18 @@ pub enum StoreError {
         /// The folder.
         path: PathBuf,
     },
+    /// No baseline fits a result.
+    #[error("{}", no_baseline(root, host_class, scenario, names))]
+    NoBaseline {
+        /// Where it was looked for.
+        root: PathBuf,
+        /// The class of the result's host.
+        host_class: String,
+        /// The name of its scenario.
+        scenario: String,
+        /// Baselines of which each could be meant.
+        names: Vec<String>,
+    },
     /// The file is too large to be a result.
     #[error("{} has {size} bytes, more than any result file; is it the right file?", path.display())]
     TooLarge {
@@ -99,22 +111,34 @@ pub enum StoreError {
     },
 }
 
+fn no_baseline(root: &Path, host_class: &str, scenario: &str, names: &[String]) -> String {
+    let root = root.display();
+    let place = format!("the scenario {scenario:?} on hosts of the class {host_class}");
+    if names.is_empty() {
+        format!(
+            "{root} has no baseline for {place}; record one there with `shakedown baseline record RESULT`"
+        )
+    } else {
+        format!(
+            "{root} has several baselines for {place}: {}; name the file of one",
+            names.join(", ")
+        )
+    }
+}
+
+/// A name as part of a file's: at most 80 letters, digits and `-_.`, no dot first.
+pub(super) fn safe_name(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let chars = name.chars().map(|c| if fits(c) { c } else { '-' });
+    let safe: String = chars.take(80).collect();
+    safe.trim_start_matches('.').to_owned()
+}
+
 /// The file a run's result goes to: `<dir>/<name>-<time>.json`, with the time as `20261123T160000Z`,
 /// and a number if that is taken.
 pub fn result_path(dir: &Path, name: &str, started_at: &str) -> PathBuf {
-    let safe: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
-                c
-            } else {
-                '-'
-            }
-        })
-        .take(80)
-        .collect();
     let stamp = started_at.replace(['-', ':'], "");
-    let stem = format!("{}-{stamp}", safe.trim_start_matches('.'));
+    let stem = format!("{}-{stamp}", safe_name(name));
     let mut path = dir.join(format!("{stem}.json"));
     // Another run of the same second keeps its result.
     let mut number = 2;
@@ -192,65 +216,32 @@ pub fn save_comparison(path: &Path, comparison: &Comparison) -> Result<(), Store
     })
 }
 
-/// Reads a comparison.
+/// Writes a report of other readers, as [`save`] writes a result.
 ///
 /// # Errors
 ///
-/// Fails if the file cannot be read, or is not a comparison of this version.
-pub fn load_comparison(path: &Path) -> Result<Comparison, StoreError> {
-    match load_any(path)? {
-        Kept::Comparison(comparison) => Ok(*comparison),
-        Kept::Run(_) => Err(StoreError::NoComparison {
-            path: path.to_owned(),
-        }),
-    }
-}
-
-/// What a file holds.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Kept {
-    /// A result.
-    Run(Box<RunRecord>),
-    /// A comparison.
-    Comparison(Box<Comparison>),
-}
-
-/// Reads a result or a comparison.
-///
-/// # Errors
-///
-/// Fails if the file cannot be read, or is neither of a version that this build knows.
-pub fn load_any(path: &Path) -> Result<Kept, StoreError> {
-    let bytes = read(path)?;
-    let malformed = |source| StoreError::Malformed {
+/// As [`save`].
+pub fn save_text(path: &Path, text: &str) -> Result<(), StoreError> {
+    write_bytes(path, text.as_bytes()).map_err(|source| StoreError::Unsaved {
         path: path.to_owned(),
         source,
-    };
-    let value: Value = serde_json::from_slice(&bytes).map_err(malformed)?;
-    if value.get("candidate").is_none() {
-        return parse(path, &bytes).map(|run| Kept::Run(Box::new(run)));
-    }
-    match value.get("schema").and_then(Value::as_u64) {
-        Some(found) if found != u64::from(COMPARISON_SCHEMA) => Err(StoreError::Version {
-            path: path.to_owned(),
-            found,
-        }),
-        _ => serde_json::from_slice(&bytes)
-            .map(|comparison| Kept::Comparison(Box::new(comparison)))
-            .map_err(malformed),
-    }
+    })
 }
 
 fn write_whole(path: &Path, record: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(record)?;
+    text.push(b'\n');
+    write_bytes(path, &text)
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = match path.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
     };
     fs::create_dir_all(dir)?;
     let mut file = temporary_in(dir)?;
-    let mut text = serde_json::to_vec_pretty(record)?;
-    text.push(b'\n');
-    file.write_all(&text)?;
+    file.write_all(bytes)?;
     // A result is not a secret; temporary files are made for their owner only.
     #[cfg(unix)]
     {
@@ -315,7 +306,7 @@ pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
     parse(path, &read(path)?)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
     let unreadable = |source| StoreError::Unreadable {
         path: path.to_owned(),
         source,

@@ -1,8 +1,8 @@
 //! The inference against simulated series: known effects in noise that is correlated, drifts, or has
 //! outliers. Seeds are fixed. `scripts/judging simulate` does the same at length.
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use super::simulated::{Noise, blocks, normal};
 use super::{Estimate, holm, learned_limit};
@@ -23,6 +23,35 @@ fn intervals_hold_the_true_effect_as_often_as_they_claim() {
         let coverage = held / all;
         assert!((0.93..=0.97).contains(&coverage), "{noise:?}: {coverage}");
     }
+}
+
+/// The interval of the mean that resampling gives: the percentiles of the means of 400 resamples.
+fn bootstrap(rng: &mut StdRng, effects: &[f64]) -> (f64, f64) {
+    let count = effects.len();
+    let mut means: Vec<f64> = (0..400)
+        .map(|_| {
+            let drawn = (0..count).map(|_| effects[rng.random_range(0..count)]);
+            drawn.sum::<f64>() / count as f64
+        })
+        .collect();
+    means.sort_by(f64::total_cmp);
+    (means[10], means[389])
+}
+
+#[test]
+fn a_bootstrap_of_as_few_units_claims_more_than_it_holds() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let mut coverage = |count: usize| {
+        let held = (0..1_000).filter(|_| {
+            let effects = blocks(&mut rng, Noise::White, 0.05, count);
+            let (low, high) = bootstrap(&mut rng, &effects);
+            (low..=high).contains(&0.05)
+        });
+        held.count() as f64 / 1_000.0
+    };
+    let held = [6, 8, 12, 20].map(&mut coverage);
+    assert!(held[0] < 0.90 && held[1] < 0.92, "{held:?}");
+    assert!(held.is_sorted() && held[3] > 0.92, "{held:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod gate;
 mod made_up;
 
 use std::fs;
@@ -68,6 +69,15 @@ fn a_comparison_is_a_file_that_is_reported_again_and_fits_its_schema() {
     assert!(stderr.contains("saved to out/made.json"), "{stderr}");
     let (again, _) = ran(here, "report out/made.json", 0);
     assert_eq!(again, stdout);
+    let args = "compare base.json slower.json --policy cpu.toml --markdown out/made.md";
+    ran(here, args, 99);
+    let (markdown, _) = ran(here, "report out/made.json --format markdown", 0);
+    assert_eq!(
+        markdown,
+        fs::read_to_string(here.join("out/made.md")).unwrap()
+    );
+    let (_, stderr) = ran(here, "report out/made.json --format csv", 2);
+    assert!(stderr.contains("text and Markdown"), "{stderr}");
     let args = "compare base.json slower.json --policy cpu.toml --json";
     let (json, _) = ran(here, args, 99);
     assert_eq!(
@@ -205,4 +215,13 @@ fn bad_files_policies_and_names_are_104() {
     }
     write(here, "elsewhere.json", &elsewhere);
     assert!(error("compare base.json elsewhere.json").contains("no cell in common"));
+}
+
+#[test]
+fn old_comparisons_still_print() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = root.join("tests/fixtures/comparison-v1.json");
+    let (stdout, _) = ran(dir.path(), &format!("report {}", path.display()), 0);
+    insta::assert_snapshot!("report_of_comparison-v1", stdout);
 }

@@ -13,6 +13,7 @@ use crate::record::{
 use crate::report::Style;
 use crate::report::tables::{align, bare};
 use crate::report::text::line;
+use crate::stats::Spread;
 use crate::units::format_count;
 
 /// Renders a comparison: what was compared, a table for each cell, and the verdict with its reasons.
@@ -74,7 +75,10 @@ fn how_blocks_went(blocks: &BlocksRecord) -> String {
 
 fn one_cell(out: &mut String, cell: &CellComparison, comparison: &Comparison, style: Style) {
     line(out, &format!("\n{}", style.bold(&safe(&cell.name))));
-    if !cell.figures.is_empty() {
+    let alone = |figure: &FigureComparison| figure.verdict.is_none() && figure.reason.is_none();
+    if !cell.figures.is_empty() && cell.figures.iter().all(alone) {
+        line(out, &one_side(&cell.figures));
+    } else if !cell.figures.is_empty() {
         line(out, &figures(&cell.figures, style));
     }
     not_judged(out, &cell.figures);
@@ -102,7 +106,7 @@ fn figures(figures: &[FigureComparison], style: Style) -> String {
     ];
     table.set_header(titles);
     for figure in figures {
-        let median = |spread: Option<crate::stats::Spread>| {
+        let median = |spread: Option<Spread>| {
             spread.map_or(NOTHING.to_owned(), |s| value(s.median, &figure.unit))
         };
         let nothing = || NOTHING.to_owned();
@@ -117,6 +121,26 @@ fn figures(figures: &[FigureComparison], style: Style) -> String {
         ]));
     }
     align(&mut table, titles.len());
+    table.to_string()
+}
+
+/// What was measured where there is nothing to hold it against.
+fn one_side(figures: &[FigureComparison]) -> String {
+    let mut table = bare();
+    table.set_header(["", "median", "smallest", "largest"]);
+    for figure in figures {
+        let show = |of: fn(Spread) -> f64| {
+            let spread = figure.candidate;
+            spread.map_or(NOTHING.to_owned(), |s| value(of(s), &figure.unit))
+        };
+        table.add_row([
+            safe(&figure.figure),
+            show(|s| s.median),
+            show(|s| s.min),
+            show(|s| s.max),
+        ]);
+    }
+    align(&mut table, 4);
     table.to_string()
 }
 

@@ -1,0 +1,95 @@
+//! `shakedown gate`: one result against a baseline and a policy, for CI to act on.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use shakedown::compare::{Policy, Results, alike, learn, series, unit_of};
+use shakedown::record::{self, Note, RunRecord};
+
+use super::exit::Exit;
+use super::judged::{ComparisonOutput, JudgeArgs, judge, results};
+
+/// Arguments of `gate`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:\n  \
+    shakedown gate result.json --policy slo.toml              thresholds and minimums alone\n  \
+    shakedown gate result.json --baseline results/baselines   and changes, by host class\n  \
+    shakedown gate result.json --baseline main.json --junit gate.xml\n  \
+    shakedown gate result.json --baseline main.json --learn results/past\n\n\
+    Exit codes: 0 pass or improve, 99 regressed or threshold crossed, 104 bad file or policy, \
+    106 invalid or inconclusive.")]
+pub struct GateArgs {
+    /// Result file, or folder of result files, that is judged
+    #[arg(value_name = "RESULT")]
+    result: PathBuf,
+
+    /// What it is held against: a result file, a folder of them, or the folder of baselines, in which the
+    /// one for the result's host class and scenario is taken
+    #[arg(long, value_name = "FILE|FOLDER")]
+    baseline: Option<PathBuf>,
+
+    /// Past results, from whose changes the allowed ones are learned: the third quartile and three times
+    /// the distance between the quartiles, from ten changes on
+    #[arg(long, value_name = "FOLDER", requires = "baseline")]
+    learn: Option<PathBuf>,
+
+    #[command(flatten)]
+    judge: JudgeArgs,
+
+    #[command(flatten)]
+    output: ComparisonOutput,
+}
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Fails if a file is no result or policy, a name in the policy is unknown, or no baseline fits.
+pub fn run(args: &GateArgs) -> anyhow::Result<Exit> {
+    args.output.check()?;
+    let mut policy = args.judge.policy()?;
+    let candidate = results(&args.result)?;
+    let baseline = args.baseline(&candidate)?;
+    let learned = args.learn(&mut policy, baseline.as_ref(), &candidate)?;
+    let despite = args.judge.despite();
+    let mut comparison = judge(baseline.as_ref(), &candidate, &policy, &despite)?;
+    comparison.notes.extend(learned);
+    args.output.write(&comparison)
+}
+
+impl GateArgs {
+    fn baseline(&self, candidate: &Results) -> anyhow::Result<Option<Results>> {
+        let (Some(path), Some(first)) = (&self.baseline, candidate.records.first()) else {
+            return Ok(None);
+        };
+        if !record::holds_baselines(path)? {
+            return Ok(Some(results(path)?));
+        }
+        let found = record::find_baseline(path, first)?;
+        Ok(Some(Results {
+            source: found.path.display().to_string(),
+            records: vec![found.result],
+        }))
+    }
+
+    /// Replaces limits of the policy by learned ones, and says which.
+    fn learn(
+        &self,
+        policy: &mut Policy,
+        baseline: Option<&Results>,
+        candidate: &Results,
+    ) -> anyhow::Result<Vec<Note>> {
+        let (Some(folder), Some(first)) = (&self.learn, candidate.records.first()) else {
+            return Ok(Vec::new());
+        };
+        let damaged = |e| anyhow::Error::from(shakedown::compare::CompareError::Damaged(e));
+        let past: Vec<RunRecord> = record::load_all(folder)?;
+        let (past, left_out) = alike(past, first).map_err(damaged)?;
+        let old = baseline.map_or(&[][..], |results| &results.records);
+        let unit = unit_of(old, &candidate.records);
+        let cells = series(&candidate.records, unit).map_err(damaged)?;
+        let mut notes: Vec<Note> = left_out.into_iter().collect();
+        notes.extend(learn(policy, &past, &cells).map_err(damaged)?);
+        Ok(notes)
+    }
+}
