@@ -7,9 +7,12 @@ use rustls::server::ProducesTickets;
 
 use crate::scenario::ProviderName;
 
-#[cfg(all(feature = "openssl", feature = "boring"))]
+#[cfg(all(
+    any(feature = "openssl", feature = "bench-openssl"),
+    feature = "boring"
+))]
 compile_error!(
-    "the features `openssl` and `boring` exclude each other: both libraries define the same symbols, \
+    "the features `openssl` (or `bench-openssl`) and `boring` exclude each other: both libraries define the same symbols, \
      and calls would end up in the wrong one; build once with each"
 );
 
