@@ -1,9 +1,9 @@
-//! How often the judging is wrong: what `scripts/judging` prints and docs/methodology.md shows.
+//! How often the judging is wrong: what `scripts/judging.py` prints and docs/methodology.md shows.
 //!
 //! usage: judging simulate | judging replay FOLDER
 //!
 //! `simulate` measures intervals against series with a known truth. `replay` judges real blocks, which
-//! `scripts/judging record` kept, as `shakedown ab` would have judged them while they ran.
+//! `scripts/judging.py record` kept, as `shakedown ab` would have judged them while they ran.
 
 #![allow(
     clippy::unwrap_used,

@@ -213,7 +213,7 @@ fn load(folder: &Path) -> BTreeMap<String, Round> {
     rounds
 }
 
-/// How long a round of three sides took, as `scripts/judging` noted it.
+/// How long a round of three sides took, as `scripts/judging.py` noted it.
 fn seconds_of_a_round(folder: &Path) -> f64 {
     let text = fs::read_to_string(folder.join("series.json")).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -60,6 +60,8 @@ enum FormatArg {
     Hlog,
     /// Textfile for Prometheus' node exporter
     Prometheus,
+    /// A page to look at, with drawings, that needs nothing else
+    Html,
 }
 
 impl From<FormatArg> for Format {
@@ -72,6 +74,7 @@ impl From<FormatArg> for Format {
             FormatArg::Hgrm => Self::Hgrm,
             FormatArg::Hlog => Self::Hlog,
             FormatArg::Prometheus => Self::Prometheus,
+            FormatArg::Html => Self::Html,
         }
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn sections(record: &RunRecord, style: Style) -> Result<String, Histo
     let mut out = Vec::new();
     for (cell, found) in &all {
         out.push(style.bold(&title(cell, found)));
-        out.push(table(found));
+        out.push(table(found).to_string());
         out.push(flights(found));
         out.extend(bars(found, longest, style));
         out.extend(notes(found, metering));
@@ -48,12 +48,13 @@ pub(super) fn sections(record: &RunRecord, style: Style) -> Result<String, Histo
 }
 
 /// The ends that there are, with their names.
-fn ends(found: &Dissection) -> impl Iterator<Item = (&'static str, &EndFigures)> {
+pub(super) fn ends(found: &Dissection) -> impl Iterator<Item = (&'static str, &EndFigures)> {
     let target = found.target.as_ref().map(|end| ("target", end));
     std::iter::once(("client", &found.client)).chain(target)
 }
 
-fn title(cell: &CellRecord, found: &Dissection) -> String {
+/// Which sessions these are.
+pub(super) fn title(cell: &CellRecord, found: &Dissection) -> String {
     let what = match found.kind {
         OkKind::Tcp => "sessions without TLS",
         OkKind::Full => "full handshakes",
@@ -69,7 +70,7 @@ fn title(cell: &CellRecord, found: &Dissection) -> String {
 }
 
 /// A row per step, under it one per operation; then what is no crypto.
-fn table(found: &Dissection) -> String {
+pub(super) fn table(found: &Dissection) -> Table {
     let ends: Vec<&EndFigures> = ends(found).map(|(_, end)| end).collect();
     let mut table = bare();
     let mut header = vec![String::new()];
@@ -111,7 +112,7 @@ fn table(found: &Dissection) -> String {
         (spread(end.cpu_us), String::new())
     });
     align(&mut table, 1 + 2 * ends.len());
-    table.to_string()
+    table
 }
 
 fn row(
@@ -185,7 +186,7 @@ fn signed(rest: Option<Spread>) -> String {
 }
 
 /// Bytes and round trips, as the client saw them.
-fn flights(found: &Dissection) -> String {
+pub(super) fn flights(found: &Dissection) -> String {
     let client = &found.client;
     let arrow = |sent: bool| if sent { "→" } else { "←" };
     let flights: Vec<String> = (client.flights.iter())
@@ -204,7 +205,7 @@ fn flights(found: &Dissection) -> String {
 }
 
 /// What a bar of this end is made of.
-fn segments(end: &EndFigures) -> Vec<Segment> {
+pub(super) fn segments(end: &EndFigures) -> Vec<Segment> {
     let steps = Step::ALL.into_iter().map(|step| Segment {
         mark: char::from(b'0' + step.number()),
         amount: end.step_us(step),
@@ -234,7 +235,7 @@ fn bars(found: &Dissection, longest: f64, style: Style) -> impl Iterator<Item = 
 }
 
 /// What the ledger explains, and what keeping it cost.
-fn notes(found: &Dissection, metering: MeteringRecord) -> impl Iterator<Item = String> {
+pub(super) fn notes(found: &Dissection, metering: MeteringRecord) -> impl Iterator<Item = String> {
     ends(found).map(move |(name, end)| {
         let overhead = end.spans * metering.span_ns / 1e3;
         let explained = end.explained.map_or(NOTHING.to_owned(), |share| {

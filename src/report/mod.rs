@@ -8,6 +8,7 @@ mod expectations;
 mod facts;
 mod figures;
 mod hdr;
+mod html;
 mod json;
 mod markdown;
 mod prometheus;
@@ -39,14 +40,11 @@ pub enum Format {
     Hlog,
     /// A textfile for Prometheus' node exporter.
     Prometheus,
+    /// A page to look at, with drawings.
+    Html,
 }
 
 impl Format {
-    /// Whether it can hold several results.
-    pub fn takes_several(self) -> bool {
-        !matches!(self, Self::Hgrm | Self::Hlog | Self::Prometheus)
-    }
-
     /// Whether it is made of one metric's histograms.
     pub fn is_of_histograms(self) -> bool {
         matches!(self, Self::Hgrm | Self::Hlog)
@@ -79,6 +77,9 @@ pub enum ReportError {
     /// Figures that cannot be written as JSON.
     #[error("cannot write JSON: {0}; please report this")]
     Json(String),
+    /// A page that cannot be written.
+    #[error("cannot write HTML: {0}; please report this")]
+    Html(String),
     /// Something that was asked for is not in the result.
     #[error("the result has no {what} {name:?}\n  help: it has {known}")]
     NoSuch {
@@ -138,6 +139,10 @@ pub fn render_as(
         Format::Hgrm => only(&|record| hdr::distribution(record, which)),
         Format::Hlog => only(&|record| hdr::log(record, which)),
         Format::Prometheus => only(&prometheus::render),
+        Format::Html => match results {
+            [result] => html::render(result),
+            _ => Err(ReportError::Several),
+        },
     }
 }
 

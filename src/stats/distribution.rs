@@ -34,6 +34,19 @@ impl LatencyHistogram {
         steps.collect()
     }
 
+    /// How many samples lie above the end before and not above each of these `ends`, which ascend; the first
+    /// has all from zero. What lies above the last is left out.
+    pub fn counts_between(&self, ends: &[u64]) -> Vec<u64> {
+        let mut counts = vec![0; ends.len()];
+        for step in self.counts().iter_recorded() {
+            let place = ends.partition_point(|end| *end < step.value_iterated_to());
+            if let Some(count) = counts.get_mut(place) {
+                *count += step.count_since_last_iteration();
+            }
+        }
+        counts
+    }
+
     /// The standard deviation in nanoseconds; none once a sample overflowed.
     pub fn deviation(&self) -> Option<f64> {
         (self.count() > 0 && self.overflow() == 0).then(|| self.counts().stdev())

@@ -1,5 +1,5 @@
 //! The inference against simulated series: known effects in noise that is correlated, drifts, or has
-//! outliers. Seeds are fixed. `scripts/judging simulate` does the same at length.
+//! outliers. Seeds are fixed. `scripts/judging.py simulate` does the same at length.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};

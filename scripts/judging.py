@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measures how often the judging is wrong, and writes it into docs/methodology.md.
 
-usage: scripts/judging simulate            intervals against series with a known truth (a minute)
-       scripts/judging record [MINUTES]    a series of real blocks on this machine (default 24)
-       scripts/judging replay              verdicts over the recorded series (minutes)
-       scripts/judging write               both tables into docs/methodology.md
+usage: scripts/judging.py simulate            intervals against series with a known truth (a minute)
+       scripts/judging.py record [MINUTES]    a series of real blocks on this machine (default 24)
+       scripts/judging.py replay              verdicts over the recorded series (minutes)
+       scripts/judging.py write               both tables into docs/methodology.md
 
 `record` builds shakedown with scripts/judging.d/slow-handshake.patch into target/judging: a few lines that
 burn CPU time at the start of every handshake, as much as the environment says. All blocks run this one
@@ -28,7 +28,7 @@ WORK = ROOT / "target" / "judging"
 SERIES = WORK / "series"
 BUILD = WORK / "shakedown"
 DOCUMENT = ROOT / "docs" / "methodology.md"
-BEGIN, END = "<!-- made by scripts/judging -->", "<!-- end of what scripts/judging made -->"
+BEGIN, END = "<!-- made by scripts/judging.py -->", "<!-- end of what scripts/judging.py made -->"
 
 # Sides that are equal, and those that burn so many percent more CPU time.
 SAME = ["a", "b", "c"]

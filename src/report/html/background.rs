@@ -1,0 +1,166 @@
+//! The sections of a page about how its figures came to be: the generator, the machine, the command.
+
+use super::page::{Grid, Section};
+use crate::record::{CellSummary, RunRecord, TrialRecord};
+use crate::stats::Metric;
+use crate::text::shell_quote;
+use crate::units::{ByteSize, format_count, format_ns};
+
+const NOTHING: &str = "–";
+
+/// Whether the generator could keep up: what it needed, and what the host kept from it.
+pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
+    let mut section = Section::new("generator", "The generator");
+    let header = [
+        "cell",
+        "schedule lag p50",
+        "p99",
+        "busiest worker",
+        "stolen by the hypervisor",
+        "stopped by a quota",
+        "stalls",
+        "in flight, mean",
+        "in flight, most",
+        "process memory",
+    ];
+    let percent =
+        |share: Option<f64>| share.map_or(NOTHING.to_owned(), |s| format!("{:.1} %", s * 100.0));
+    let row = |summary: &CellSummary| {
+        let cell = record.cells.iter().find(|c| c.cell.name == summary.name)?;
+        let most = |of: &dyn Fn(&TrialRecord) -> Option<f64>| {
+            cell.trials.iter().filter_map(of).reduce(f64::max)
+        };
+        let lag = summary.metrics.get(&Metric::Lag);
+        let lag = |of: fn(&crate::record::Quantiles) -> Option<u64>| {
+            lag.and_then(of).map_or(NOTHING.to_owned(), format_ns)
+        };
+        let mean: f64 = cell.trials.iter().map(|t| t.in_flight_mean).sum();
+        let memory = cell.trials.iter().filter_map(|t| t.memory_max).max();
+        let stalls: u64 = cell.trials.iter().map(|t| t.stalls.count).sum();
+        let throttled = cell.trials.iter().filter_map(|t| t.throttled.as_ref());
+        let throttled: Vec<u64> = throttled.map(|t| t.periods).collect();
+        Some(vec![
+            summary.name.clone(),
+            lag(|q| q.p50),
+            lag(|q| q.p99),
+            percent(most(&|t| Some(t.worker_cpu.busiest()))),
+            percent(most(&|t| t.stolen)),
+            if throttled.is_empty() {
+                NOTHING.to_owned()
+            } else {
+                format!("{} periods", format_count(throttled.iter().sum()))
+            },
+            format_count(stalls),
+            format!("{:.1}", mean / cell.trials.len().max(1) as f64),
+            format_count(
+                cell.trials
+                    .iter()
+                    .map(|t| t.in_flight_max)
+                    .max()
+                    .unwrap_or(0),
+            ),
+            memory.map_or(NOTHING.to_owned(), mebibytes),
+        ])
+    };
+    let caption = "The worst trial of each cell; in flight on average over its trials";
+    let rows: Vec<_> = shown.iter().filter_map(row).collect();
+    section.table(Grid::new(caption, &header, rows));
+    section
+}
+
+fn mebibytes(bytes: u64) -> String {
+    ByteSize((bytes >> 20) << 20).to_string()
+}
+
+/// The machine and the build.
+pub(super) fn environment(record: &RunRecord) -> Section {
+    let mut section = Section::new("environment", "Environment");
+    let host = &record.environment;
+    let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+    let cores: Vec<String> = host.cores.iter().map(ToString::to_string).collect();
+    let placements = record.plan.placements.iter();
+    let placements: Vec<String> = placements
+        .map(|p| {
+            let core = p
+                .core
+                .map_or("any core".to_owned(), |core| format!("core {core}"));
+            let pinned = if p.pinned { "" } else { ", not pinned" };
+            format!("{} on {core}{pinned}", p.thread)
+        })
+        .collect();
+    let crates = record.build.crates.iter();
+    let crates: Vec<String> = crates
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    let limits = &record.plan.preflight;
+    let facts = [
+        (
+            "run",
+            format!("{} to {}", record.started_at, record.ended_at),
+        ),
+        ("CPU", or_unknown(&host.cpu)),
+        ("cores of the process", cores.join(", ")),
+        (
+            "platform",
+            format!("{}, kernel {}", host.platform, or_unknown(&host.kernel)),
+        ),
+        (
+            "virtual machine",
+            host.virtual_machine
+                .map_or("unknown", |v| if v { "yes" } else { "no" })
+                .to_owned(),
+        ),
+        (
+            "memory",
+            host.memory_bytes.map_or("unknown".to_owned(), mebibytes),
+        ),
+        (
+            "load before the run",
+            host.load_average
+                .map_or("unknown".to_owned(), |l| format!("{l:.2}")),
+        ),
+        ("clock source", or_unknown(&host.clock_source)),
+        ("CPU governor", or_unknown(&host.governor)),
+        ("threads", placements.join("; ")),
+        (
+            "file descriptors",
+            format!(
+                "{} needed of {}",
+                format_count(limits.files_needed),
+                format_count(limits.files_limit)
+            ),
+        ),
+        ("ephemeral ports", or_unknown(&host.port_range)),
+        ("client identity", or_unknown(&record.plan.identity)),
+        (
+            "shakedown",
+            format!(
+                "{}, revision {}, {} build",
+                record.build.version, record.build.git_revision, record.build.profile
+            ),
+        ),
+        ("crates", crates.join(", ")),
+    ];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    section.facts(facts);
+    section
+}
+
+/// The command and the scenario, to run it again.
+pub(super) fn again(record: &RunRecord) -> Section {
+    let mut section = Section::new("again", "Run it again");
+    let words: Vec<String> = record
+        .command
+        .iter()
+        .map(|word| shell_quote(word))
+        .collect();
+    section.prose("The command, with header values and the query of the URL left out:");
+    section.code(&words.join(" "));
+    if let Ok(scenario) = toml::to_string(&record.plan.scenario) {
+        section.prose(
+            "The scenario as it was resolved, which `shakedown run FILE.toml` takes as well:",
+        );
+        section.code(&scenario);
+    }
+    section
+}

@@ -1,0 +1,272 @@
+//! The sections of a page that hold figures: the answer in short, the cells, what differs, failures.
+
+use super::effects::{self, Effect};
+use super::page::{Grid, Ids, Section};
+use crate::record::{CellSummary, Question, RunRecord, Tax, TaxRow, contrasts, taxes};
+use crate::report::{facts, tables};
+use crate::stats::{HistogramError, Metric, OkKind};
+use crate::units::{format_count, format_ns, three_digits};
+
+/// With more cells than this each is a row of a table, not a column.
+const COLUMNS: usize = 10;
+const NOTHING: &str = "–";
+
+/// What the run found, in a few sentences, and how to read the rest.
+pub(super) fn answer(record: &RunRecord, taxes: &[Tax]) -> Section {
+    let title = if taxes.is_empty() {
+        "How to read this"
+    } else {
+        "The answer in short"
+    };
+    let mut section = Section::new("answer", title);
+    let sentences: Vec<String> = taxes.iter().filter_map(sentence).collect();
+    section.list(&sentences);
+    section.prose(record.plan.scenario.reading.trim());
+    section
+}
+
+/// What a tax says of CPU and latency. Where some rounds were above and some below, it says so.
+fn sentence(tax: &Tax) -> Option<String> {
+    let part = |metric: &str, what: &str| {
+        let row = tax.rows.iter().find(|row| row.metric == metric)?;
+        let ratio = row.ratio?;
+        let unclear = if ratio.min < 1.0 && ratio.max > 1.0 {
+            ", so it may be none"
+        } else {
+            ""
+        };
+        let range = format!("[{:.2} … {:.2}{unclear}]", ratio.min, ratio.max);
+        Some(format!("{what} by {:.2} {range}", ratio.median))
+    };
+    let parts: Vec<String> = [
+        part(
+            "client CPU per session",
+            "the client’s CPU time per session",
+        ),
+        part("target CPU per session", "the target’s"),
+        part("confirm p50", "the median time until confirmed"),
+        part("bytes out per handshake", "the bytes sent"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let what = match tax.question {
+        Question::MutualTax => "Mutual authentication",
+        Question::Resumption => "Resumption",
+    };
+    (!parts.is_empty()).then(|| {
+        format!(
+            "{what} ({} against {}) multiplies {}.",
+            tax.cell,
+            tax.base,
+            parts.join(", ")
+        )
+    })
+}
+
+/// The cells: side by side, or one below the other where there are many.
+pub(super) fn cells(record: &RunRecord, shown: &[CellSummary]) -> Section {
+    let mut section = Section::new("cells", "Cells");
+    if shown.len() > COLUMNS {
+        section.table(many(shown));
+    } else {
+        for table in tables::cells(shown, &record.plan) {
+            section.table(Grid::of(
+                "Figures of the measure phase, over all trials",
+                &table,
+            ));
+        }
+    }
+    section.list(&facts::negotiated(record, shown));
+    section
+}
+
+fn many(shown: &[CellSummary]) -> Grid {
+    let header = [
+        "cell",
+        "confirmed",
+        "failed",
+        "confirmed /s",
+        "handshake p50",
+        "confirm p50",
+        "confirm p99",
+        "latency p99",
+        "client CPU µs",
+        "target CPU µs",
+    ];
+    let row = |s: &CellSummary| {
+        let quantile = |metric: Metric, median: bool| {
+            let all = s.metrics.get(&metric);
+            let value = all.and_then(|q| if median { q.p50 } else { q.p99 });
+            value.map_or(NOTHING.to_owned(), format_ns)
+        };
+        let median = |spread: Option<crate::stats::Spread>| {
+            spread.map_or(NOTHING.to_owned(), |s| three_digits(s.median))
+        };
+        vec![
+            s.name.clone(),
+            format_count(s.measured.ok_total()),
+            format_count(s.measured.failed_total()),
+            median(s.confirmed_rate),
+            quantile(Metric::Handshake, true),
+            quantile(Metric::Confirm, true),
+            quantile(Metric::Confirm, false),
+            quantile(Metric::Latency, false),
+            median(s.client_cpu_us),
+            median(s.target_cpu_us),
+        ]
+    };
+    let caption = "Figures of the measure phase, over all trials";
+    Grid::new(caption, &header, shown.iter().map(row))
+}
+
+/// The tax of mutual authentication, what resumption saves, and what is varied: each with its intervals.
+pub(super) fn differences(
+    record: &RunRecord,
+    taxes: &[Tax],
+    ids: &mut Ids,
+) -> Result<Section, HistogramError> {
+    let mut section = Section::new("differences", "What makes a difference");
+    for tax in taxes {
+        let (title, how) = facts::tax_title(tax);
+        // Bytes have no spread, and would stretch the axis.
+        let timed = tax.rows.iter().filter(|row| row.unit != "B");
+        let all: Vec<Effect> = timed.filter_map(|row| effect(&row.metric, row)).collect();
+        let drawing = effects::plot(
+            &ids.next(),
+            &title,
+            &format!("{} over {}", tax.cell, tax.base),
+            &all,
+        );
+        section
+            .heading(&title)
+            .drawing(
+                drawing,
+                &format!("Ratios, {how}. The line in the middle is no difference."),
+            )
+            .table(Grid::of(&how, &tables::tax(tax)));
+    }
+    for contrast in contrasts(record)? {
+        let (title, how) = facts::contrast_title(&contrast);
+        section.heading(&title);
+        let cells = contrast.sets.iter().flat_map(|set| &set.cells);
+        let cpu = cells.filter_map(|(name, rows)| {
+            let row = rows
+                .iter()
+                .find(|row| row.metric == "client CPU per session");
+            effect(name, row?)
+        });
+        let cpu: Vec<Effect> = cpu.take(MOST_EFFECTS).collect();
+        let drawing = effects::plot(&ids.next(), &title, "client CPU per session", &cpu);
+        section
+            .drawing(drawing, &format!("Client CPU per session, {how}."))
+            .table(Grid::of(&how, &tables::contrast(&contrast.sets)));
+    }
+    Ok(section)
+}
+
+/// More effects in a drawing than this are left to the table.
+const MOST_EFFECTS: usize = 40;
+
+fn effect(name: &str, row: &TaxRow) -> Option<Effect> {
+    let ratio = row.ratio?;
+    Some(Effect {
+        name: name.to_owned(),
+        ratio: ratio.median,
+        low: ratio.min,
+        high: ratio.max,
+    })
+}
+
+/// The differences of a record that the page shows twice.
+pub(super) fn all_taxes(record: &RunRecord) -> Result<Vec<Tax>, HistogramError> {
+    taxes(record)
+}
+
+/// Failures by class with what to do about them, and what was cut off or never run.
+pub(super) fn failures(record: &RunRecord) -> Result<Section, HistogramError> {
+    let mut section = Section::new("failures", "Failures");
+    let header = [
+        "cell",
+        "class",
+        "sessions",
+        "first … last",
+        "alert",
+        "example",
+        "what to do",
+    ];
+    let mut rows = Vec::new();
+    for failures in facts::failures(record) {
+        for (class, failure) in failures.by_class {
+            rows.push(vec![
+                failures.cell.clone(),
+                class,
+                format_count(failure.count),
+                format!(
+                    "{} … {}",
+                    format_ns(failure.first_ns),
+                    format_ns(failure.last_ns)
+                ),
+                failure
+                    .alert
+                    .map_or(NOTHING.to_owned(), |code| code.to_string()),
+                failure.example,
+                failure.advice,
+            ]);
+        }
+    }
+    if rows.is_empty() {
+        section.prose("No session failed that was not expected to.");
+    }
+    let caption = "By class, warm-up included; times are since the trial began";
+    section.table(Grid::new(caption, &header, rows));
+    section.list(&facts::cut_off(record)?);
+    let skipped: Vec<String> = (record.plan.skipped.iter())
+        .map(|skipped| format!("{} was skipped: {}", skipped.cell.name, skipped.reason))
+        .collect();
+    section.list(&skipped);
+    Ok(section)
+}
+
+/// Resumption as planned and as observed.
+pub(super) fn resumption(shown: &[CellSummary]) -> Section {
+    let mut section = Section::new("resumption", "Resumption");
+    let header = [
+        "cell",
+        "planned",
+        "observed",
+        "offered",
+        "accepted",
+        "refused",
+        "starved",
+        "expired",
+        "bytes added to ClientHello",
+    ];
+    let row = |s: &CellSummary| {
+        let counts = s.resumption?;
+        let percent = |part: u64| match s.measured.ok_total() {
+            0 => NOTHING.to_owned(),
+            ok => format!("{:.1} %", part as f64 * 100.0 / ok as f64),
+        };
+        let bytes = counts.bytes_per_offer();
+        let counted = [
+            counts.offered,
+            counts.accepted,
+            counts.refused,
+            counts.starved,
+            counts.expired,
+        ];
+        let mut fields = vec![
+            s.name.clone(),
+            percent(counts.ok_planned),
+            percent(s.measured.ok_of(OkKind::Resumed)),
+        ];
+        fields.extend(counted.map(format_count));
+        fields.push(bytes.map_or(NOTHING.to_owned(), |b| format!("{b:.0}")));
+        Some(fields)
+    };
+    let rows: Vec<_> = shown.iter().filter_map(row).collect();
+    let caption = "Whether each session was resumed as planned";
+    section.table(Grid::new(caption, &header, rows));
+    section
+}

@@ -1,0 +1,267 @@
+//! The HTML report as a browser sees it: nothing from outside, no script, a text for every drawing, and
+//! whatever strangers wrote is only words.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may panic; helpers outside #[test] are not recognised as such"
+)]
+
+mod common;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use common::injected;
+use common::installed::installed;
+use common::process::{code, run, text};
+use sha2::{Digest, Sha256};
+
+const FIXTURES: [&str; 3] = [
+    "result-v1-tax.json",
+    "result-v1.json",
+    "result-v1-anatomy.json",
+];
+/// Names and starts of attributes that a page may not have.
+const FORBIDDEN: [&str; 14] = [
+    "<script", "<img", "<iframe", "<link", "<object", "<embed", "<form", "<base", " src=",
+    " style=", " onload", " onerror", "@import", "url(",
+];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+fn page(result: &Path) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let output = run(dir.path(), &format!("report {} -f html", result.display()));
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// The page without its style and its words: names of elements and their attributes.
+fn markup(page: &str) -> String {
+    let tags = page
+        .split('<')
+        .skip(1)
+        .filter_map(|part| part.split_once('>'));
+    let tags: Vec<String> = tags.map(|(tag, _)| format!("<{tag}>\n")).collect();
+    tags.concat()
+}
+
+#[test]
+fn a_page_is_one_file_that_asks_for_nothing() {
+    for name in FIXTURES {
+        let page = page(&fixture(name));
+        assert!(page.len() < 2_000_000, "{name}: {} bytes", page.len());
+        let markup = markup(&page);
+        for forbidden in FORBIDDEN {
+            assert!(!markup.contains(forbidden), "{name}: {forbidden}");
+        }
+        for link in markup.split(" href=\"").skip(1) {
+            assert!(link.starts_with('#'), "{name}: {link}");
+        }
+        let (_, rest) = page.split_once("<style>").unwrap();
+        let (style, _) = rest.split_once("</style>").unwrap();
+        assert!(!style.contains("url(") && !style.contains("@import"));
+        let hash = STANDARD.encode(Sha256::digest(style));
+        let policy = format!("default-src 'none'; style-src 'sha256-{hash}'");
+        assert!(page.replace("&#39;", "'").contains(&policy), "{name}");
+    }
+}
+
+#[test]
+fn every_drawing_has_a_text() {
+    let mut drawings = 0;
+    for name in FIXTURES {
+        let page = page(&fixture(name));
+        for svg in page.split("<svg ").skip(1) {
+            drawings += 1;
+            let (svg, _) = svg.split_once("</svg>").unwrap();
+            let (head, _) = svg.split_once('>').unwrap();
+            assert!(head.contains("role=\"img\" aria-labelledby="), "{head}");
+            for part in ["title", "desc"] {
+                let (_, rest) = svg.split_once(&format!("<{part} id=")).unwrap();
+                let (_, words) = rest.split_once('>').unwrap();
+                let (words, _) = words.split_once('<').unwrap();
+                assert!(words.len() > 5, "{name}: {part} is {words:?}");
+            }
+        }
+        let ids: Vec<&str> = page
+            .split(" id=\"")
+            .skip(1)
+            .filter_map(|s| s.split('"').next())
+            .collect();
+        let mut once = ids.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), ids.len(), "{name}: an id is there twice");
+    }
+    assert!(drawings > 6, "{drawings}");
+}
+
+#[test]
+fn a_page_holds_what_the_table_says() {
+    let tax = page(&fixture("result-v1-tax.json"));
+    for part in [
+        "valid: the run did what was asked",
+        "Mutual authentication (mtls against tls) multiplies",
+        "the target’s by 1.65 [1.60 … 1.70]",
+        "<th scope=\"row\">target CPU per session (µs)</th>",
+        "confirm by percentile",
+        "Environment",
+        "shakedown run --trials 2 -d 3s",
+        "[matrix]",
+    ] {
+        assert!(tax.contains(part), "{part}");
+    }
+    let failed = page(&fixture("result-v1.json"));
+    assert!(failed.contains("INVALID") && failed.contains("<h2>Failures</h2>"));
+    let apart = page(&fixture("result-v1-anatomy.json"));
+    assert!(
+        apart.contains("Sessions taken apart") && apart.contains("the client verifies the server")
+    );
+    assert!(
+        !apart.contains("Latency by percentile"),
+        "metered latencies are not for comparing"
+    );
+}
+
+#[test]
+fn what_strangers_wrote_is_only_words() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in FIXTURES {
+        for result in injected::results(dir.path(), name) {
+            let page = page(&result);
+            let markup = markup(&page);
+            for forbidden in FORBIDDEN {
+                assert!(
+                    !markup.contains(forbidden),
+                    "{}: {forbidden}",
+                    result.display()
+                );
+            }
+            let hidden = |c: char| {
+                c != '\n' && c.is_control() || "\u{202e}\u{2066}\u{200f}\u{200b}".contains(c)
+            };
+            assert!(!page.contains(hidden), "{}", result.display());
+            assert!(page.contains("PWNED"), "the corpus is not on the page");
+        }
+    }
+}
+
+/// What Chromium makes of a page: its elements after everything has run, and a picture.
+fn browse(dir: &Path, page: &str, flags: &[&str]) -> (String, Vec<u8>) {
+    let file = dir.join("page.html");
+    fs::write(&file, page).unwrap();
+    let picture = dir.join("page.png");
+    let url = format!("file://{}", file.display());
+    let shot = format!("--screenshot={}", picture.display());
+    let chromium = |what: &str| {
+        let output = Command::new("timeout")
+            .args([
+                "60",
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--virtual-time-budget=2000",
+                what,
+            ])
+            .arg(format!("--user-data-dir={}", dir.join("profile").display()))
+            .args(flags)
+            .arg(&url)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    chromium(&shot);
+    (chromium("--dump-dom"), fs::read(picture).unwrap())
+}
+
+/// A server that counts who comes, and has nothing for them.
+fn outside() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let visits = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&visits);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            count.fetch_add(1, Ordering::SeqCst);
+            drop(stream);
+        }
+    });
+    (here, visits)
+}
+
+#[test]
+fn chromium_runs_nothing_and_asks_for_nothing() {
+    if !installed("chromium") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (here, visits) = outside();
+    // What the test looks for can be seen: a page that is not ours runs its script and is asked for.
+    let control = format!(
+        "<title>x</title><img src=\"http://{here}/x.png\"><script>document.title='PWNED'</script>"
+    );
+    let (dom, _) = browse(dir.path(), &control, &[]);
+    assert!(dom.contains("<title>PWNED</title>"), "{dom}");
+    let asked = visits.load(Ordering::SeqCst);
+    assert!(asked > 0, "the control page was not seen to ask");
+    for (number, name) in FIXTURES.iter().enumerate() {
+        let results = injected::results(dir.path(), name);
+        let page = page(&results[number * 5]).replace("127.0.0.1:9", &here);
+        assert!(page.contains(&here));
+        let (dom, picture) = browse(dir.path(), &page, &["--window-size=900,2000"]);
+        assert!(!dom.contains("<title>PWNED</title>"), "a script ran");
+        let after = visits.load(Ordering::SeqCst);
+        assert_eq!(after, asked, "{name}: the page asked for something");
+        for forbidden in FORBIDDEN {
+            assert!(!markup(&dom).contains(forbidden), "{name}: {forbidden}");
+        }
+        assert!(
+            picture.len() > 20_000,
+            "{name}: a picture of {} bytes",
+            picture.len()
+        );
+    }
+}
+
+#[test]
+fn chromium_follows_the_light_and_the_width() {
+    if !installed("chromium") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let page = page(&fixture("result-v1-tax.json"));
+    let size = "--window-size=800,1200";
+    let (_, light) = browse(
+        dir.path(),
+        &page,
+        &[size, "--blink-settings=preferredColorScheme=1"],
+    );
+    let (_, dark) = browse(
+        dir.path(),
+        &page,
+        &[size, "--blink-settings=preferredColorScheme=0"],
+    );
+    assert!(light != dark, "the page is as light in the dark");
+    let (_, narrow) = browse(dir.path(), &page, &["--window-size=500,1200"]);
+    let width = |png: &[u8]| u32::from_be_bytes(png[16..20].try_into().unwrap());
+    assert_eq!((width(&light), width(&narrow)), (800, 500));
+}
