@@ -2,14 +2,16 @@
 """Measures how often the judging is wrong, and writes it into docs/methodology.md.
 
 usage: scripts/judging.py simulate            intervals against series with a known truth (a minute)
-       scripts/judging.py record [MINUTES]    a series of real blocks on this machine (default 24)
+       scripts/judging.py record [MINUTES] [realtime]
+                                           a series of real blocks on this machine (default 24 minutes)
        scripts/judging.py replay              verdicts over the recorded series (minutes)
        scripts/judging.py write               both tables into docs/methodology.md
 
 `record` builds shakedown with scripts/judging.d/slow-handshake.patch into target/judging: a few lines that
 burn CPU time at the start of every handshake, as much as the environment says. All blocks run this one
 build, so that a slowdown is nothing but slow. It keeps every result in target/judging/series, and
-goes on with a series that is there. Keep the machine as quiet as you would for a gate.
+goes on with a series that is there. Keep the machine as quiet as you would for a gate; where others work on
+it, `realtime` lets the blocks go before them (chrt, as root), so that only caches and memory are shared.
 """
 
 import json
@@ -33,8 +35,8 @@ BEGIN, END = "<!-- made by scripts/judging.py -->", "<!-- end of what scripts/ju
 # Sides that are equal, and those that burn so many percent more CPU time.
 SAME = ["a", "b", "c"]
 SLOWED = ["a", "b", "2", "5", "10"]
-# Of four rounds one has slowed sides: it takes longer, and fewer are needed.
-SLOWED_EVERY = 4
+# Of three rounds one has slowed sides: it takes longer.
+SLOWED_EVERY = 3
 
 
 def build():
@@ -52,10 +54,10 @@ def build():
     shutil.copy2(ROOT / "target" / "release" / "shakedown", BUILD)
 
 
-def block(spin_ns, path):
+def block(spin_ns, path, before):
     """Runs one block and returns its result."""
     subprocess.run(
-        [BUILD, "run", PARTS / "series.toml", "--quiet", "--output", path],
+        [*before, BUILD, "run", PARTS / "series.toml", "--quiet", "--output", path],
         env={**os.environ, "JUDGING_SPIN_NS": str(spin_ns)},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False,
     )
@@ -67,21 +69,21 @@ def us_per_session(result):
     return cpu["cpu_ns"] / 1e3 / max(cpu["ended"], 1)
 
 
-def calibrate():
+def calibrate(before):
     """How many nanoseconds make so many percent, from blocks that burn nothing."""
-    costs = [us_per_session(block(0, WORK / "calibrate.json")) for _ in range(40)]
+    costs = [us_per_session(block(0, WORK / "calibrate.json", before)) for _ in range(40)]
     us = statistics.median(costs)
     print(f"client CPU per session: {us:.1f} µs, in 40 blocks", flush=True)
     return {side: 0 if side in SAME else round(us * 10 * int(side)) for side in {*SAME, *SLOWED}}
 
 
-def record(minutes):
+def record(minutes, before):
     SERIES.mkdir(parents=True, exist_ok=True)
     notes = SERIES / "series.json"
     known = json.loads(notes.read_text()) if notes.exists() else {}
     if not BUILD.exists():
         build()
-    spins = known.get("spin_ns") or calibrate()
+    spins = known.get("spin_ns") or calibrate(before)
     took = known.get("same_rounds_s", [])
     number = 1 + max((int(p.name.split("-")[0]) for p in SERIES.glob("*-*-*.json")), default=0)
     end = time.monotonic() + 60 * minutes
@@ -90,7 +92,7 @@ def record(minutes):
         random.shuffle(sides)
         begun = time.monotonic()
         for place, side in enumerate(sides + sides[::-1]):
-            block(spins[side], SERIES / f"{number:05}-{place:02}-{side}.json")
+            block(spins[side], SERIES / f"{number:05}-{place:02}-{side}.json", before)
         if len(sides) == len(SAME):
             took.append(time.monotonic() - begun)
         load = os.getloadavg()[0]
@@ -121,10 +123,10 @@ def main(args):
     match args:
         case ["simulate"]:
             print(tool("simulate"))
-        case ["record"]:
-            record(24)
-        case ["record", minutes]:
-            record(float(minutes))
+        case ["record", *rest]:
+            before = ["chrt", "-f", "1"] if "realtime" in rest else []
+            minutes = [float(word) for word in rest if word != "realtime"]
+            record(*minutes or [24], before)
         case ["replay"]:
             print(tool("replay", str(SERIES)))
         case ["write"]:

@@ -178,8 +178,15 @@ fn flags_that_make_no_sense_together_are_refused_before_anything_runs() {
     assert!(stderr.contains("less than 100 ms"), "{stderr}");
     let stderr = failure(dir.path(), "--block 1s -- -n 10", 2);
     assert!(stderr.contains("--block has no effect"), "{stderr}");
-    let stderr = failure(dir.path(), "-- --no-such-flag", 2);
-    assert!(stderr.contains("--no-such-flag"), "{stderr}");
+    for (flags, told) in [
+        ("--no-such-flag", "--no-such-flag"),
+        ("-o out.json", "--output <FILE>"),
+        ("--duration 1s", "--duration <TIME>"),
+        ("--dry-run", "--dry-run"),
+    ] {
+        let stderr = failure(dir.path(), &format!("-- {flags}"), 2);
+        assert!(stderr.contains(told), "{stderr}");
+    }
     failure(dir.path(), "missing.toml", 104);
     failure(dir.path(), "--policy missing.toml", 104);
 }

@@ -9,19 +9,20 @@ use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 
-use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use shakedown::compare::{AbSetup, Policy, Side, Turn, conduct};
 use shakedown::record::{self, RunRecord, Verdict};
 use shakedown::stats::Spread;
 
-/// Rounds of a verdict at the most, as `shakedown ab` has them unless told otherwise.
-const ROUNDS: usize = 20;
-/// Verdicts over equal sides: at least so many.
-const SAME_VERDICTS: usize = 240;
-/// A verdict over slowed blocks begins so many rounds after the one before, which it overlaps.
-const STEP: usize = 2;
+/// Rounds of a verdict at the most: with blocks as short as these, half the minutes that `shakedown ab` takes
+/// with its own.
+const ROUNDS: usize = 60;
+/// Verdicts over equal sides.
+const VERDICTS: usize = 240;
+/// Verdicts over slowed candidates, which are always the same blocks: more would only repeat them.
+const SLOWED_VERDICTS: usize = 60;
 /// The slowdowns, in percent.
 const SLOWED: [&str; 3] = ["2", "5", "10"];
 
@@ -41,39 +42,39 @@ pub fn replay(folder: &Path) {
     );
     println!("|---|---|---|---|---|---|---|---|");
     let length = seconds_of_a_round(folder);
-    // Stretches do not overlap; what is repeated is how their blocks are dealt out to the sides.
-    let stretches = same.len() / ROUNDS;
     for percent in [0.0, 2.0, 5.0, 10.0] {
-        let dealt = SAME_VERDICTS.div_ceil(stretches.max(1));
-        let verdicts: Vec<Judged> = (0..stretches * dealt)
-            .map(|number| {
-                let start = number % stretches * ROUNDS;
-                judged(&same, start, number as u64, ["a", "b", "c"], percent)
-            })
-            .collect();
         let name = if percent == 0.0 {
             "equal".to_owned()
         } else {
-            format!(
-                "equal, CPU time of the candidate times {:.2}",
-                1.0 + percent / 100.0
-            )
+            let factor = 1.0 + percent / 100.0;
+            format!("equal, the candidate's CPU time multiplied by {factor:.2}")
         };
+        let verdicts = verdicts(&same, VERDICTS, ["a", "b", "c"], percent);
         row(&name, &verdicts, length);
     }
     for side in SLOWED {
-        let starts = (0..=slowed.len().saturating_sub(ROUNDS)).step_by(STEP);
-        let verdicts: Vec<Judged> = starts
-            .map(|start| judged(&slowed, start, start as u64, ["a", "b", side], 0.0))
-            .collect();
-        row(&format!("candidate burns {side} % more"), &verdicts, length);
+        let verdicts = verdicts(&slowed, SLOWED_VERDICTS, ["a", "b", side], 0.0);
+        row(
+            &format!("the candidate burns {side} % more"),
+            &verdicts,
+            length,
+        );
     }
     println!();
     println!(
-        "{} rounds of equal sides in {stretches} stretches, {} rounds with slowed ones.",
+        "{} rounds of equal sides, {} with slowed ones; at most {ROUNDS} in a verdict.",
         same.len(),
         slowed.len()
     );
+}
+
+/// Verdicts from places that are drawn.
+fn verdicts(rounds: &[Round], count: usize, sides: [&str; 3], percent: f64) -> Vec<Judged> {
+    let mut rng = StdRng::seed_from_u64(6);
+    let last = rounds.len().saturating_sub(ROUNDS);
+    (0..count as u64)
+        .map(|seed| judged(rounds, rng.random_range(0..=last), seed, sides, percent))
+        .collect()
 }
 
 /// A row of the table: how often each verdict came, and how long it took.

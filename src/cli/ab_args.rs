@@ -23,8 +23,8 @@ const BESIDE_LOAD: Duration = Duration::from_secs(15);
 /// The sides, and the length of their blocks.
 #[derive(Debug, Clone, Args)]
 pub struct SideArgs {
-    /// What both sides run, as for `run`: a scenario file or a URL; without it the built-in scenario.
-    /// With two, the first is the baseline's and the second the candidate's
+    /// What both sides run, as for `run`: a scenario (a file, or the name of one of the build) or a URL.
+    /// With two, the first is the baseline's and the second the candidate's [default: mtls-tax]
     #[arg(value_name = "SCENARIO|URL", num_args = 0..=2)]
     targets: Vec<String>,
 
@@ -62,6 +62,15 @@ pub struct SideArgs {
 struct BlockArgs {
     #[command(flatten)]
     run: RunArgs,
+}
+
+/// The arguments as `run` reads them, with those that every block is given besides. What does not fit together
+/// is told by the parser, which ends the process.
+fn parsed(arguments: &[String]) -> RunArgs {
+    let own = ["--trials=1", "--quiet", "--output=block.json"].map(str::to_owned);
+    let whole = ["run".to_owned()].into_iter().chain(arguments.to_vec());
+    let args = BlockArgs::try_parse_from(whole.chain(own));
+    args.unwrap_or_else(|error| error.exit()).run
 }
 
 /// One side before its blocks have a length.
@@ -138,13 +147,12 @@ impl SideArgs {
         if let Some(provider) = provider {
             arguments.extend(["--provider".to_owned(), provider.to_string()]);
         }
-        let whole = ["run".to_owned()].into_iter().chain(arguments.clone());
-        let parsed = BlockArgs::try_parse_from(whole).unwrap_or_else(|error| error.exit());
+        let checked = parsed(&arguments).checked()?;
         Ok(Draft {
             binary,
             target,
             arguments,
-            checked: parsed.run.checked()?,
+            checked,
         })
     }
 
@@ -220,7 +228,9 @@ impl Draft {
         let beside = each.saturating_mul(u32::try_from(cells).unwrap_or(u32::MAX));
         let mut arguments = self.arguments;
         arguments.extend(trial.flags.iter().cloned());
-        arguments.extend(["--trials".to_owned(), "1".to_owned()]);
+        // A flag that is given twice.
+        parsed(&arguments);
+        arguments.push("--trials=1".to_owned());
         BlockCommand {
             binary: self.binary,
             arguments,

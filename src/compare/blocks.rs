@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use super::observe::{CellSeries, Observation, series};
+use super::policy::Policy;
 use crate::record::{RunRecord, UnitKind};
 use crate::stats::HistogramError;
 
@@ -82,6 +83,46 @@ pub fn looks(rounds: usize, confidence: f64) -> Vec<Look> {
     looks
 }
 
+/// What one round said.
+#[derive(Debug, Clone)]
+pub struct Round([Vec<CellSeries>; 3]);
+
+impl Round {
+    /// Reads the results of each side's two blocks.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a stored histogram is damaged.
+    pub fn of(blocks: &[(Side, RunRecord)]) -> Result<Self, HistogramError> {
+        let mut sides = <[Vec<CellSeries>; 3]>::default();
+        for side in Side::ALL {
+            let of_side = blocks.iter().filter(|(whose, _)| *whose == side);
+            let results: Vec<RunRecord> = of_side.map(|(_, result)| result.clone()).collect();
+            sides[side as usize] = series(&results, UnitKind::Run)?;
+        }
+        Ok(Self(sides))
+    }
+
+    /// A figure that gates and that one block of a side has and the other has not: too few samples, or too
+    /// many failures, in that one. What neither has is missing for a reason of its own.
+    pub fn uneven(&self, policy: &Policy) -> Option<String> {
+        for side in Side::ALL {
+            for cell in &self.0[side as usize] {
+                let samples = cell.units.iter().map(|unit| unit.samples).min();
+                for figure in policy.of(&cell.name).allowed.keys() {
+                    let has = |unit: &&Observation| unit.values.contains_key(figure);
+                    let having = cell.units.iter().filter(has).count();
+                    let is_judged = samples >= Some(figure.least_samples());
+                    if is_judged && having > 0 && having < cell.units.len() {
+                        return Some(format!("{} {} {figure}", side.label(), cell.name));
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
 /// What the rounds said so far.
 #[derive(Debug, Clone, Default)]
 pub struct Rounds {
@@ -90,17 +131,10 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// Adds a round: the results of each side's two blocks.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a stored histogram is damaged.
-    pub fn add(&mut self, blocks: &[(Side, RunRecord)]) -> Result<(), HistogramError> {
-        for side in Side::ALL {
-            let of_side = blocks.iter().filter(|(whose, _)| *whose == side);
-            let results: Vec<RunRecord> = of_side.map(|(_, result)| result.clone()).collect();
-            let known = &mut self.sides[side as usize];
-            for cell in series(&results, UnitKind::Run)? {
+    /// Adds a round.
+    pub fn add(&mut self, round: Round) {
+        for (known, of_side) in self.sides.iter_mut().zip(round.0) {
+            for cell in of_side {
                 let parts: Vec<&Observation> = cell.units.iter().collect();
                 let round = Observation::joined(&parts);
                 if let Some(series) = known.iter_mut().find(|s| s.identity == cell.identity) {
@@ -114,7 +148,6 @@ impl Rounds {
             }
         }
         self.count += 1;
-        Ok(())
     }
 
     /// How many there are.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::blocks::{BLOCKS_PER_ROUND, Look, Rounds, Side, looks, order};
+use super::blocks::{BLOCKS_PER_ROUND, Look, Round, Rounds, Side, looks, order};
 use super::differences::{Difference, invalid};
 use super::policy::Policy;
 use super::{AbRun, CompareError, Results, is_open, judge_rounds};
@@ -101,10 +101,10 @@ pub fn conduct<E>(
     let mut state = State::new(setup);
     for order in order(setup.seed, 2 * setup.rounds_max + PATIENCE) {
         match state.round(order, run, observe)? {
-            Round::Kept => {}
-            Round::Discarded if state.is_hopeless() => break,
-            Round::Discarded => continue,
-            Round::Interrupted => return state.interrupted(seconds()),
+            Became::Kept => {}
+            Became::Discarded if state.is_hopeless() => break,
+            Became::Discarded => continue,
+            Became::Interrupted => return state.interrupted(seconds()),
         }
         let kept = state.rounds.count();
         let look = state.looks.iter().find(|look| look.rounds == kept);
@@ -127,7 +127,7 @@ pub fn conduct<E>(
 }
 
 /// What became of a round.
-enum Round {
+enum Became {
     Kept,
     Discarded,
     Interrupted,
@@ -168,7 +168,7 @@ impl<'a> State<'a> {
         order: [Side; BLOCKS_PER_ROUND],
         run: &mut dyn FnMut(Turn) -> Result<Option<RunRecord>, E>,
         observe: &mut dyn FnMut(AbEvent<'_>),
-    ) -> Result<Round, AbError<E>> {
+    ) -> Result<Became, AbError<E>> {
         let mut blocks = Vec::new();
         for (place, side) in order.into_iter().enumerate() {
             let turn = Turn {
@@ -178,19 +178,22 @@ impl<'a> State<'a> {
             };
             observe(AbEvent::Due(turn));
             let Some(record) = run(turn).map_err(AbError::Block)? else {
-                return Ok(Round::Interrupted);
+                return Ok(Became::Interrupted);
             };
             if !self.setup.despite.contains(&Difference::Validity)
                 && let Some(note) = reason_against(side, &record)
             {
-                observe(AbEvent::Discarded(&note));
-                let entry = self.discarded.entry(note.code.clone());
-                entry.or_insert((0, note)).0 += 1;
-                return Ok(Round::Discarded);
+                return Ok(self.discard(note, observe));
             }
             blocks.push((side, record));
         }
-        self.rounds.add(&blocks).map_err(CompareError::Damaged)?;
+        let round = Round::of(&blocks).map_err(CompareError::Damaged)?;
+        if let Some(absent) = round.uneven(self.setup.policy) {
+            let message = format!("{absent}: only one of two blocks has it");
+            let advice = "take longer blocks, or leave it out of the policy";
+            return Ok(self.discard(Note::new("figure-absent", message, advice), observe));
+        }
+        self.rounds.add(round);
         for (side, record) in blocks {
             match side {
                 Side::Baseline => self.baseline.records.push(record),
@@ -199,7 +202,14 @@ impl<'a> State<'a> {
             }
         }
         observe(AbEvent::Kept(self.rounds.count()));
-        Ok(Round::Kept)
+        Ok(Became::Kept)
+    }
+
+    fn discard(&mut self, note: Note, observe: &mut dyn FnMut(AbEvent<'_>)) -> Became {
+        observe(AbEvent::Discarded(&note));
+        let entry = self.discarded.entry(note.code.clone());
+        entry.or_insert((0, note)).0 += 1;
+        Became::Discarded
     }
 
     fn discarded_rounds(&self) -> usize {

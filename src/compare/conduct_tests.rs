@@ -138,6 +138,34 @@ fn a_host_that_spoils_most_rounds_ends_the_run_early() {
 }
 
 #[test]
+fn a_figure_that_one_block_lacks_spoils_its_round_and_one_that_a_side_lacks_the_verdict() {
+    // So many failures that there is no CPU time per session.
+    let without = |number| {
+        let mut record = block(number, 1.0);
+        record.cells[0].trials[0].worker_cpu.confirmed = 0;
+        Some(record)
+    };
+    let (outcome, _) = conducted(CPU, 20, &|number, side| {
+        if number == 2 {
+            return without(number);
+        }
+        times(1.2)(number, side)
+    });
+    let comparison = outcome.unwrap().comparison;
+    assert_eq!(comparison.verdict, Verdict::Regress);
+    let blocks = comparison.blocks.unwrap();
+    assert_eq!(blocks.discarded_rounds, 1);
+    assert_eq!(blocks.discarded[0].code, "figure-absent");
+    let (outcome, _) = conducted(CPU, 20, &|number, side| match side {
+        Side::Candidate => without(number),
+        _ => Some(block(number, 1.0)),
+    });
+    let comparison = outcome.unwrap().comparison;
+    assert_eq!(comparison.verdict, Verdict::Invalid);
+    assert_eq!(comparison.reasons[0].code, "figure-absent");
+}
+
+#[test]
 fn a_control_that_moves_invalidates_what_the_candidate_shows() {
     let mut seen_control = std::cell::Cell::new(0);
     let (outcome, _) = conducted(CPU, 20, &|number, side| {

@@ -22,7 +22,7 @@ mod tests;
 
 use std::fmt::Write as _;
 
-pub use blocks::{BLOCKS_PER_ROUND, Look, Rounds, Side, looks, order};
+pub use blocks::{BLOCKS_PER_ROUND, Look, Round, Rounds, Side, looks, order};
 pub use conduct::{AbError, AbEvent, AbOutcome, AbSetup, Turn, conduct};
 pub use differences::{Difference, Found, find as differences, invalid, is_metered};
 pub use figure::{Figure, P99_SAMPLES, Percentile};

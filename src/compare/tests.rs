@@ -303,7 +303,7 @@ fn ab(control: f64, candidate: f64, rounds: usize, discarded: usize) -> Comparis
                 (side, record)
             })
             .collect();
-        collected.add(&blocks).unwrap();
+        collected.add(Round::of(&blocks).unwrap());
         for (side, record) in blocks {
             match side {
                 Side::Baseline => sides.0.push(record),
