@@ -121,12 +121,16 @@ fn keep(args: &RecordArgs) -> anyhow::Result<()> {
     write_stdout(&format!("{what} {}\n", path.display()))
 }
 
+/// What a folder holds; nothing if it is not there yet.
+fn kept(dir: &Path) -> anyhow::Result<Vec<Baseline>> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    Ok(record::baselines(dir)?)
+}
+
 fn list(dir: &Path) -> anyhow::Result<()> {
-    let all = if dir.is_dir() {
-        record::baselines(dir)?
-    } else {
-        Vec::new()
-    };
+    let all = kept(dir)?;
     if all.is_empty() {
         let text = "no baselines in {}; `shakedown baseline record RESULT` keeps one\n";
         return write_stdout(&text.replace("{}", &dir.display().to_string()));
@@ -174,7 +178,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
     let here = Environment::gather().host_class();
     let (class, name) = args.name.split_once('/').unwrap_or((&here, &args.name));
     let dir = &args.folder.dir;
-    let mut all = record::baselines(dir)?.into_iter();
+    let mut all = kept(dir)?.into_iter();
     let found = all.find(|known| known.host_class == class && known.name == name);
     let Some(found) = found else {
         return Err(BadInput(format!(

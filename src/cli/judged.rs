@@ -10,7 +10,7 @@ use shakedown::compare::{self, CompareError, Difference, Policy, Results};
 use shakedown::record::{self, Comparison};
 use shakedown::report;
 
-use super::exit::Exit;
+use super::exit::{Exit, UsageError};
 use super::output::{folder_of, style, write_json, write_stdout};
 
 /// What decides, and despite what.
@@ -114,16 +114,24 @@ impl ComparisonOutput {
     ///
     /// Fails if a file is named that cannot be one.
     pub fn check(&self) -> anyhow::Result<()> {
+        if let Some(file) = &self.output {
+            record::check_writable(&folder_of(file)?, 0)?;
+        }
         let formats = &self.formats;
         let files = [
-            &self.output,
             &formats.junit,
             &formats.markdown,
             &formats.benchmark_json,
             &formats.bencher,
         ];
         for file in files.into_iter().flatten() {
-            record::check_writable(&folder_of(file)?, 0)?;
+            let folder = folder_of(file).map_err(|_| {
+                UsageError(
+                    "--junit, --markdown, --benchmark-json and --bencher write files; name one that is \
+                     no folder, link, device or pipe, and not `-`",
+                )
+            })?;
+            record::check_writable(&folder, 0)?;
         }
         Ok(())
     }

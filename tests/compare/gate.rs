@@ -64,6 +64,8 @@ fn minimums_that_are_missed_are_no_pass() {
 fn baselines_are_found_by_host_class_and_scenario() {
     let dir = folder();
     let here = dir.path();
+    let (_, stderr) = ran(here, "baseline show embedded", 104);
+    assert!(stderr.contains("has no baseline"), "{stderr}");
     let (stdout, _) = ran(here, "baseline list", 0);
     assert!(
         stdout.contains("no baselines in results/baselines"),
@@ -226,7 +228,10 @@ fn every_format_is_written_whatever_the_verdict() {
         }
     }
     let (_, stderr) = ran(here, "gate same.json --baseline base.json --junit .", 2);
-    assert!(stderr.contains("folder"), "{stderr}");
+    assert!(
+        stderr.contains("--junit") && stderr.contains("folder"),
+        "{stderr}"
+    );
 }
 
 #[test]
