@@ -142,7 +142,7 @@ pub(super) fn differences(
             .heading(&title)
             .drawing(
                 drawing,
-                &format!("Ratios, {how}. The line in the middle is no difference."),
+                &format!("Ratios, {how}. The dark line at 1× is no difference."),
             )
             .table(Grid::of(&how, &tables::tax(tax)));
     }

@@ -47,7 +47,7 @@ pub(super) fn plot(id: &str, cell: &CellRecord, asked: Option<f64>) -> Option<St
     panel(
         &mut svg,
         (TOP, TOP + PLOT),
-        "sessions per second",
+        &format!("{}: sessions per second", cell.cell.name),
         &rates,
         "",
     );
