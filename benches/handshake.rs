@@ -15,14 +15,13 @@
 
 mod support;
 
-use std::hint::black_box;
-
 use criterion::{Criterion, criterion_group, criterion_main};
 use shakedown::pki::KeyAlgorithm;
 use shakedown::scenario::TlsVersion;
 use support::brief;
 use support::material::{Material, providers};
 use support::pair::{Case, End, Pair};
+use support::stack::bench_end;
 
 const KEYS: [KeyAlgorithm; 5] = [
     KeyAlgorithm::EcdsaP256,
@@ -53,12 +52,8 @@ fn handshakes(criterion: &mut Criterion) {
                     }
                     let pair = Pair::new(material.pki(key), case);
                     for (end_name, end) in End::ALL {
-                        group.bench_function(format!("{}/{end_name}", case.name()), |b| {
-                            pair.prime();
-                            b.iter_custom(|n| {
-                                (0..n).map(|_| black_box(pair.handshake()).of(end)).sum()
-                            });
-                        });
+                        let name = format!("{}/{end_name}", case.name());
+                        bench_end(&mut group, name, &pair, end);
                     }
                 }
             }

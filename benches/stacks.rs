@@ -14,36 +14,16 @@
 mod stacks_openssl;
 mod support;
 
-use std::hint::black_box;
-
 use criterion::{Criterion, criterion_group, criterion_main};
 use shakedown::pki::KeyAlgorithm;
 use shakedown::scenario::{ProviderName, TlsVersion};
 use stacks_openssl::OpensslPair;
 use support::brief;
 use support::material::Material;
-use support::pair::{Case, End, Pair, Times};
+use support::pair::{Case, End, Pair};
+use support::stack::{Stack, bench_end};
 
 const KEYS: [KeyAlgorithm; 2] = [KeyAlgorithm::EcdsaP256, KeyAlgorithm::Rsa2048];
-
-/// Both ends of sessions in memory, of some implementation of TLS.
-pub trait Stack {
-    /// Gets what the next handshake resumes by, where sessions are resumed.
-    fn prime(&self);
-
-    /// One handshake, checked on both ends to be what was asked for.
-    fn handshake(&self) -> Times;
-}
-
-impl Stack for Pair {
-    fn prime(&self) {
-        Pair::prime(self);
-    }
-
-    fn handshake(&self) -> Times {
-        Pair::handshake(self)
-    }
-}
 
 fn stacks(criterion: &mut Criterion) {
     eprintln!("OpenSSL: {}", openssl::version::version());
@@ -66,12 +46,7 @@ fn stacks(criterion: &mut Criterion) {
                 for (end_name, end) in End::ALL {
                     for (stack_name, stack) in stacks {
                         let name = format!("{stack_name}/{}/{end_name}", case.kind());
-                        group.bench_function(name, |b| {
-                            stack.prime();
-                            b.iter_custom(|n| {
-                                (0..n).map(|_| black_box(stack.handshake()).of(end)).sum()
-                            });
-                        });
+                        bench_end(&mut group, name, stack, end);
                     }
                 }
             }

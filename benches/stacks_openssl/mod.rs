@@ -19,8 +19,8 @@ use shakedown::clock::thread_cpu;
 use shakedown::pki::{Identity, KeyAlgorithm, Pki};
 use shakedown::scenario::TlsVersion;
 
-use crate::Stack;
 use crate::support::pair::{Case, Times};
+use crate::support::stack::Stack;
 
 /// Both ends of sessions in memory, through OpenSSL.
 pub struct OpensslPair {

@@ -7,6 +7,7 @@
 pub mod material;
 pub mod ops;
 pub mod pair;
+pub mod stack;
 
 use std::time::Duration;
 
