@@ -1,9 +1,9 @@
 //! Baselines: results kept in git, a folder for each class of hosts, a file for each scenario. What a host
 //! of one class measures says nothing about another, so they are found by class.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::collect::visible;
 use super::store::safe_name;
 use super::{RunRecord, StoreError, load, result_files, save};
 
@@ -50,7 +50,7 @@ pub fn record_baseline(
 pub fn baselines(root: &Path) -> Result<Vec<Baseline>, StoreError> {
     let mut all = Vec::new();
     for folder in folders(root)? {
-        let host_class = file_name(&folder);
+        let host_class = folder.file_name().map(text).unwrap_or_default();
         for path in result_files(&folder)? {
             all.push(Baseline {
                 host_class: host_class.clone(),
@@ -101,23 +101,9 @@ pub fn holds_baselines(root: &Path) -> Result<bool, StoreError> {
 }
 
 fn folders(root: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let unreadable = |source| StoreError::Unreadable {
-        path: root.to_owned(),
-        source,
-    };
-    let mut folders = Vec::new();
-    for entry in fs::read_dir(root).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        if path.is_dir() && !file_name(&path).starts_with('.') {
-            folders.push(path);
-        }
-    }
-    folders.sort();
+    let mut folders = visible(root)?;
+    folders.retain(|path| path.is_dir());
     Ok(folders)
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map(text).unwrap_or_default()
 }
 
 fn text(name: &std::ffi::OsStr) -> String {

@@ -34,22 +34,30 @@ pub fn load_all(path: &Path) -> Result<Vec<RunRecord>, StoreError> {
 ///
 /// Fails if the folder cannot be listed.
 pub fn result_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut files = visible(dir)?;
+    files.retain(|path| path.is_file() && path.extension().is_some_and(|e| e == "json"));
+    Ok(files)
+}
+
+/// What is in a folder and not hidden, in the order of names.
+///
+/// # Errors
+///
+/// Fails if the folder cannot be listed.
+pub(super) fn visible(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let unreadable = |source| StoreError::Unreadable {
         path: dir.to_owned(),
         source,
     };
-    let mut files = Vec::new();
+    let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if path.is_file() && !hidden && path.extension().is_some_and(|e| e == "json") {
-            files.push(path);
+        let entry = entry.map_err(unreadable)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            paths.push(entry.path());
         }
     }
-    files.sort();
-    Ok(files)
+    paths.sort();
+    Ok(paths)
 }
 
 /// Reads a comparison.
