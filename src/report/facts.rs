@@ -3,7 +3,7 @@
 
 use crate::record::{
     CellRecord, CellSummary, Contrast, Dimension, ExpectationVerdict, Note, ObservedRecord,
-    PlanRecord, Question, RunRecord, Tax,
+    PlanRecord, Question, RunRecord, Tax, summarise,
 };
 use crate::stats::{CancelPhase, FailureRecord, HistogramError, Metric};
 use crate::units::{Span, format_count, format_ns, three_digits};
@@ -112,6 +112,17 @@ pub(super) fn has_figures(record: &RunRecord, summary: &CellSummary) -> bool {
     let expects = record.expectations.iter().any(|e| e.cell == summary.name);
     let latency = summary.metrics.get(&Metric::Service);
     !expects || latency.is_some_and(|quantiles| quantiles.p50.is_some())
+}
+
+/// What there is to show of each cell that has figures.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub(super) fn shown(record: &RunRecord) -> Result<Vec<CellSummary>, HistogramError> {
+    let mut summaries = summarise(record)?;
+    summaries.retain(|summary| has_figures(record, summary));
+    Ok(summaries)
 }
 
 /// Title of a tax, and how its figures come about.

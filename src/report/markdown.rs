@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::{Table, presets};
 
 use super::{ReportError, anatomy, expectations, facts, tables};
-use crate::record::{CellSummary, RunRecord, contrasts, summarise, taxes};
+use crate::record::{CellSummary, RunRecord};
 use crate::report::Style;
 use crate::text::{defuse, shell_quote};
 use crate::units::format_count;
@@ -39,9 +39,7 @@ pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
     if !expected.is_empty() {
         verbatim(&mut out, "Expected outcomes", &expected);
     }
-    let shown: Vec<CellSummary> = (summarise(record)?.into_iter())
-        .filter(|summary| facts::has_figures(record, summary))
-        .collect();
+    let shown = facts::shown(record)?;
     if scenario.metered {
         verbatim(&mut out, "Anatomy", &anatomy::sections(record, style)?);
     } else {
@@ -102,14 +100,7 @@ fn cost(out: &mut String, record: &RunRecord, shown: &[CellSummary]) -> Result<(
     for table in tables::cells(shown, &record.plan) {
         rows(out, &table);
     }
-    let against = taxes(record)?.into_iter();
-    let against = against.map(|tax| (facts::tax_title(&tax), tables::tax(&tax)));
-    let compared = contrasts(record)?.into_iter();
-    let compared = compared.map(|contrast| {
-        let title = facts::contrast_title(&contrast);
-        (title, tables::contrast(&contrast.sets))
-    });
-    for ((title, how), table) in against.chain(compared) {
+    for (title, how, table) in tables::against(record)? {
         let _ = writeln!(out, "## {}\n\n{}\n", escape(&title), escape(&how));
         rows(out, &table);
     }

@@ -2,8 +2,11 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
 
-use crate::record::{CellSummary, ContrastSet, PlanRecord, Quantiles, Tax, TaxRow};
-use crate::stats::{Metric, OkKind, ResumptionCounts, Spread};
+use super::facts;
+use crate::record::{
+    CellSummary, ContrastSet, PlanRecord, Quantiles, RunRecord, Tax, TaxRow, contrasts, taxes,
+};
+use crate::stats::{HistogramError, Metric, OkKind, ResumptionCounts, Spread};
 use crate::units::{format_count, format_ns, three_digits};
 
 /// What stands where a figure was not measured, or has too few samples.
@@ -15,6 +18,21 @@ const COLUMNS: usize = 5;
 pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> Vec<Table> {
     let chunks = summaries.chunks(COLUMNS);
     chunks.map(|chunk| one_table(chunk, plan)).collect()
+}
+
+/// Cells against each other: every tax, then every contrast, each with its title and how its figures come
+/// about.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub(super) fn against(record: &RunRecord) -> Result<Vec<(String, String, Table)>, HistogramError> {
+    let row = |(title, how): (String, String), table| (title, how, table);
+    let taxes = taxes(record)?.into_iter();
+    let taxes = taxes.map(|of| row(facts::tax_title(&of), tax(&of)));
+    let contrasts = contrasts(record)?.into_iter();
+    let contrasts = contrasts.map(|of| row(facts::contrast_title(&of), contrast(&of.sets)));
+    Ok(taxes.chain(contrasts).collect())
 }
 
 fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{anatomy, expectations, facts, tables};
-use crate::record::{CellSummary, RunRecord, contrasts, summarise, taxes};
+use crate::record::{CellSummary, RunRecord};
 use crate::stats::HistogramError;
 use crate::units::format_count;
 
@@ -54,7 +54,7 @@ impl Style {
 ///
 /// Fails if a stored histogram is damaged.
 pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError> {
-    let summaries = summarise(record)?;
+    let shown = facts::shown(record)?;
     let mut out = String::new();
     header(&mut out, record, style);
     insecure_mark(&mut out, record, style);
@@ -62,9 +62,6 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     if !expected.is_empty() {
         line(&mut out, &expected);
     }
-    let shown: Vec<CellSummary> = (summaries.into_iter())
-        .filter(|summary| facts::has_figures(record, summary))
-        .collect();
     if record.plan.scenario.metered {
         // An anatomy: latencies and costs of metered sessions are not for comparing.
         line(&mut out, &anatomy::sections(record, style)?);
@@ -93,14 +90,7 @@ fn cost(
     if !of_cells.is_empty() {
         line(out, &of_cells.join("\n\n"));
     }
-    let against = taxes(record)?.into_iter();
-    let against = against.map(|tax| (facts::tax_title(&tax), tables::tax(&tax)));
-    let compared = contrasts(record)?.into_iter();
-    let compared = compared.map(|contrast| {
-        let title = facts::contrast_title(&contrast);
-        (title, tables::contrast(&contrast.sets))
-    });
-    for ((title, how), table) in against.chain(compared) {
+    for (title, how, table) in tables::against(record)? {
         line(out, &format!("\n{} ({how})", style.bold(&title)));
         line(out, &table.to_string());
     }

@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::{ReportError, Titled, expectations, facts};
-use crate::record::{CellRecord, CellSummary, RunRecord, summarise};
+use crate::record::{CellRecord, RunRecord};
 use crate::report::Style;
 use crate::stats::HistogramError;
 use crate::text::defuse;
@@ -103,9 +103,7 @@ pub(super) fn render(result: &Titled<'_>) -> Result<String, ReportError> {
 }
 
 fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
-    let shown: Vec<CellSummary> = (summarise(record)?.into_iter())
-        .filter(|summary| facts::has_figures(record, summary))
-        .collect();
+    let shown = facts::shown(record)?;
     let cells: Vec<&CellRecord> = (record.cells.iter())
         .filter(|cell| shown.iter().any(|summary| summary.name == cell.cell.name))
         .collect();
