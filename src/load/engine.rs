@@ -12,10 +12,9 @@ use tokio::sync::watch;
 
 use super::LoadPlan;
 use super::control::Interrupt;
-use super::host::{HostCounters, HostWindow};
-use super::preflight::resident_memory;
 use super::prime;
 use super::recorder::LiveCounters;
+use super::watched::{STUCK, Watched};
 use super::worker::{Job, Task, work};
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ns_between;
@@ -24,10 +23,6 @@ use crate::stats::{Accounting, CpuWindow, Throttled, TrialStats};
 
 /// Time between giving out a trial and its start, so that all workers are ready.
 const LEAD: Duration = Duration::from_millis(20);
-/// How often a running trial is looked at.
-const TICK: Duration = Duration::from_millis(100);
-/// How much longer than its deadline a trial may take before its workers count as stuck.
-const STUCK: Duration = Duration::from_secs(5);
 
 /// A run that could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -339,102 +334,6 @@ impl Engine {
             totals.held += live.held.load(Ordering::Relaxed);
         }
         totals
-    }
-}
-
-/// What the clocks said when the measure phase began.
-struct Opened {
-    at: Instant,
-    target_cpu: Option<Duration>,
-    host: HostCounters,
-}
-
-/// What the engine notices of one trial from outside.
-struct Watched {
-    closed: bool,
-    open_at: Instant,
-    close_at: Instant,
-    next_tick: Instant,
-    opened: Option<Opened>,
-    target_cpu: Option<CpuWindow>,
-    host: HostWindow,
-    live: LiveTotals,
-    held_max: u64,
-    in_flight_max: u64,
-    memory_before: Option<u64>,
-    memory_max: Option<u64>,
-}
-
-impl Watched {
-    fn new(open_at: Instant, close_at: Instant) -> Self {
-        let memory = resident_memory();
-        Self {
-            closed: false,
-            host: HostWindow::default(),
-            open_at,
-            close_at,
-            next_tick: Instant::now() + TICK,
-            opened: None,
-            target_cpu: None,
-            live: LiveTotals::default(),
-            held_max: 0,
-            in_flight_max: 0,
-            memory_before: memory,
-            memory_max: memory,
-        }
-    }
-
-    /// Time until there is something to look at: the next tick, or a bound of the measure phase.
-    fn until_next(&self) -> Duration {
-        let now = Instant::now();
-        let mut next = self.next_tick;
-        for bound in [self.open_at, self.close_at] {
-            if bound > now {
-                next = next.min(bound);
-            }
-        }
-        next.saturating_duration_since(now)
-    }
-
-    fn look(&mut self, target: Option<&dyn TargetView>, live: &LiveTotals) {
-        let now = Instant::now();
-        if self.opened.is_none() && !self.closed && now >= self.open_at {
-            self.opened = Some(Opened {
-                at: now,
-                target_cpu: target.map(TargetView::cpu),
-                host: HostCounters::read(),
-            });
-        }
-        if now >= self.close_at {
-            self.close_window(target);
-        }
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
-            self.memory_max = self.memory_max.max(resident_memory());
-        }
-        self.live = *live;
-        self.held_max = self.held_max.max(live.held);
-        self.in_flight_max = self.in_flight_max.max(live.in_flight);
-    }
-
-    fn close_window(&mut self, target: Option<&dyn TargetView>) {
-        let Some(opened) = self.opened.take() else {
-            return;
-        };
-        self.closed = true;
-        self.host = HostCounters::read().since(&opened.host);
-        self.target_cpu = opened.target_cpu.zip(target).map(|(before, target)| {
-            let used = target.cpu().saturating_sub(before).as_nanos();
-            CpuWindow {
-                cpu_ns: u64::try_from(used).unwrap_or(u64::MAX),
-                wall_ns: ns_between(opened.at, Instant::now()),
-                ..CpuWindow::default()
-            }
-        });
-    }
-
-    fn overdue(&self, grace: Duration) -> bool {
-        Instant::now() > self.close_at + grace + STUCK
     }
 }
 

@@ -21,6 +21,7 @@ mod recorder;
 mod schedule;
 mod session;
 mod stock;
+mod watched;
 mod worker;
 
 #[cfg(test)]
