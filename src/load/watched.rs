@@ -10,7 +10,7 @@ use crate::clock::ns_between;
 use crate::stats::CpuWindow;
 
 /// How often a running trial is looked at.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 /// How much longer than its deadline a trial may take before its workers count as stuck.
 pub(super) const STUCK: Duration = Duration::from_secs(5);
 
