@@ -93,8 +93,8 @@ pub enum Event<'a> {
         live: LiveTotals,
     },
     /// A second of the trial is past, for all workers, warm-up and drain included. Each comes once, in order,
-    /// also those in which nothing happened; a worker that stands still holds them up. The last one is
-    /// shorter than a second.
+    /// also those in which nothing happened. A worker that stands still holds them up; those through which
+    /// all stood still are left out. The last one is shorter than a second.
     Second(&'a Second),
     /// The trial has ended.
     End,
