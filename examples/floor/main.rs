@@ -1,7 +1,7 @@
 //! What a session cannot cost less than: a handshake in memory, and TCP with the same bytes on loopback.
 //! `scripts/peers` holds shakedown against it. Times are thread CPU time in µs of each end.
 //!
-//! usage: floor tls|mtls 1.2|1.3 full|resumed SUITE SESSIONS [CLIENT_CORE SERVER_CORE]
+//! usage: floor tls|mtls 1.2|1.3 full|resumed SUITE SESSIONS [CORE CORE]      (the client's and the server's)
 //!
 //! Prints one line of JSON. The handshake is that of the bench `handshake`: aws-lc-rs, X25519, P-256 chains of leaf and
 //! intermediate that are verified. The kernel's part moves the bytes of those flights, a request and its answer
@@ -60,9 +60,7 @@ fn main() {
 }
 
 fn usage() -> ! {
-    eprintln!(
-        "usage: floor tls|mtls 1.2|1.3 full|resumed SUITE SESSIONS [CLIENT_CORE SERVER_CORE]"
-    );
+    eprintln!("usage: floor tls|mtls 1.2|1.3 full|resumed SUITE SESSIONS [CORE CORE]");
     std::process::exit(2);
 }
 
