@@ -26,6 +26,8 @@ use pair::{Case, Pair, Times};
 
 /// Sessions before those that count: memory, tables and branch predictors are warm then.
 const WARMUP: u32 = 100;
+/// Sessions in step.
+const AT_ONCE: u32 = 8;
 /// Bytes of an HTTP request and of nginx's answer to it, without the record around them.
 const REQUEST: usize = 64;
 const ANSWER: usize = 180;
@@ -48,15 +50,20 @@ fn main() {
         pin_current("client".to_owned(), Some(core));
     }
     let (memory, turns) = in_memory(case, suite, sessions);
-    let tcp = tcp::sessions(&turns, WARMUP, sessions, cores.map(|(_, server)| server));
+    let server_core = cores.map(|(_, server)| server);
+    let tcp = |at_once| tcp::sessions(&turns, at_once, [WARMUP, sessions], server_core);
+    let (tcp, alone) = (tcp(AT_ONCE), tcp(1));
     let us = |time: std::time::Duration| time.as_secs_f64() * 1e6 / f64::from(sessions);
-    println!(
-        "{{\"memory_client_us\":{:.2},\"memory_server_us\":{:.2},\"tcp_client_us\":{:.2},\"tcp_server_us\":{:.2},\"turns\":{turns:?}}}",
-        us(memory.client),
-        us(memory.server),
-        us(tcp.client),
-        us(tcp.server),
-    );
+    let figures = [
+        ("memory_client_us", memory.client),
+        ("memory_server_us", memory.server),
+        ("tcp_client_us", tcp.client),
+        ("tcp_server_us", tcp.server),
+        ("tcp_alone_client_us", alone.client),
+        ("tcp_alone_server_us", alone.server),
+    ];
+    let figures = figures.map(|(name, time)| format!("\"{name}\":{:.2}", us(time)));
+    println!("{{{},\"turns\":{turns:?}}}", figures.join(","));
 }
 
 fn usage() -> ! {

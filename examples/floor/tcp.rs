@@ -1,5 +1,5 @@
 //! TCP sessions on loopback with given bytes and the fewest system calls: connect, turns, an orderly close. Sessions of
-//! the client go in step, eight at a time as a load generator's would, so that it seldom sleeps. Knows no TLS.
+//! the client go in step: several, as a load generator's would, so that it seldom sleeps, or one. Knows no TLS.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,9 +11,6 @@ use shakedown::scenario::TlsVersion;
 
 use crate::pair::Times;
 
-/// Sessions that go on at once.
-const AT_ONCE: u32 = 8;
-
 /// Bytes that a record of AES-GCM adds: header, tag, and the explicit nonce (TLS 1.2) or content type (1.3).
 pub fn record_overhead(version: TlsVersion) -> usize {
     match version {
@@ -22,27 +19,32 @@ pub fn record_overhead(version: TlsVersion) -> usize {
     }
 }
 
-/// Moves `turns` (the client's first, then in turns; the last closes, both ways) in so many sessions, after some that
-/// do not count, and sums up the CPU time of each end's threads.
-pub fn sessions(turns: &[usize], warmup: u32, sessions: u32, server_core: Option<usize>) -> Times {
+/// Moves `turns` (the client's first, then in turns; the last closes, both ways) in so many sessions, `at_once` of
+/// them in step, after some that do not count, and sums up the CPU time of each end's threads.
+pub fn sessions(
+    turns: &[usize],
+    at_once: u32,
+    [warmup, sessions]: [u32; 2],
+    server_core: Option<usize>,
+) -> Times {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let addr = listener.local_addr().unwrap();
-    let (listener, rounds) = (&listener, [warmup, sessions].map(|n| n.div_ceil(AT_ONCE)));
+    let (listener, rounds) = (&listener, [warmup, sessions].map(|n| n.div_ceil(at_once)));
     std::thread::scope(|scope| {
         let serve = |_| scope.spawn(move || serve(listener, turns, rounds, server_core));
-        let servers: Vec<_> = (0..AT_ONCE).map(serve).collect();
+        let servers: Vec<_> = (0..at_once).map(serve).collect();
         let mut used = Duration::ZERO;
         for (counts, rounds) in [(false, rounds[0]), (true, rounds[1])] {
             let before = thread_cpu();
             for _ in 0..rounds {
-                round(addr, turns);
+                round(addr, turns, at_once);
             }
             if counts {
                 used = thread_cpu().saturating_sub(before);
             }
         }
         // The last round may be more than was asked for.
-        let share = f64::from(sessions) / f64::from(rounds[1] * AT_ONCE);
+        let share = f64::from(sessions) / f64::from(rounds[1] * at_once);
         let server: Duration = servers.into_iter().map(|s| s.join().unwrap()).sum();
         Times {
             client: used.mul_f64(share),
@@ -51,11 +53,11 @@ pub fn sessions(turns: &[usize], warmup: u32, sessions: u32, server_core: Option
     })
 }
 
-/// Eight sessions in step.
-fn round(addr: SocketAddr, turns: &[usize]) {
+/// Sessions in step.
+fn round(addr: SocketAddr, turns: &[usize], at_once: u32) {
     let mut buffer = [0; 16_384];
     let connect = |_| TcpStream::connect(addr).unwrap();
-    let mut streams: Vec<TcpStream> = (0..AT_ONCE).map(connect).collect();
+    let mut streams: Vec<TcpStream> = (0..at_once).map(connect).collect();
     let (closing, turns) = turns.split_last().unwrap();
     for turn in turns.chunks(2) {
         for stream in &mut streams {

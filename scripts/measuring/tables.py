@@ -108,9 +108,12 @@ def against_floor(measured):
     if not floors:
         return
     ours = [run for run in runs_of(measured, "shakedown") if run["round"] in floors]
-    parts = [spread([entry[key] for entry in floors.values()], 0) for key in ("memory_client_us", "tcp_client_us")]
+    parts = [
+        spread([entry[key] for entry in floors.values()], 0)
+        for key in ("memory_client_us", "tcp_client_us", "tcp_alone_client_us")
+    ]
     yield (
-        f"- Floor: {parts[0]} µs in memory + {parts[1]} µs of TCP = "
+        f"- Floor: {parts[0]} µs in memory + {parts[1]} µs of TCP ({parts[2]} µs where it sleeps) = "
         f"{spread(map(floor.client_us, floors.values()), 0)} µs of client CPU. "
         f"shakedown / floor: **{spread([run['client_us'] / floor.client_us(floors[run['round']]) for run in ours], 2)}** "
         "with the whole process, start-up included; "

@@ -42,6 +42,7 @@ def measured(**run):
         "runs": [{**base, "tool": "shakedown"}, {**base, "tool": "oha", "client_us": 800.0, **run}],
         "startups": {}, "failed": {},
         "floors": [{"round": 1, "memory_client_us": 275.0, "tcp_client_us": 45.0,
+                    "tcp_alone_client_us": 60.0, "tcp_alone_server_us": 60.0,
                     "memory_server_us": 270.0, "tcp_server_us": 50.0}],
     }
 
@@ -77,7 +78,7 @@ class Peers(unittest.TestCase):
         text = tables.of_kind(measured(), some)
         self.assertIn("| oha | 800 | 2.00 |", text)
         self.assertIn("verifies the server's chain: oha, 2.00 × shakedown", text)
-        self.assertIn("275 µs in memory + 45 µs of TCP = 320 µs", text)
+        self.assertIn("275 µs in memory + 45 µs of TCP (60 µs where it sleeps) = 320 µs", text)
         self.assertIn("shakedown / floor: **1.25**", text)
         text = tables.of_kind(measured(resumed=3), some)
         self.assertIn("oha (made full handshakes)", text)
