@@ -103,7 +103,7 @@ def measure_kind(kind, tools, options, pki, work):
     folder = work / "-".join(str(part) for part in kind.values())
     folder.mkdir()
     setting = servers.Setting(kind["auth"], kind["version"], kind["resumed"])
-    server = servers.start(kind["server"], setting, pki, folder, options.server_core)
+    server = servers.start(kind["server"], setting, pki, folder, [options.server_core])
     result = {"kind": kind, "runs": [], "startups": {}, "floors": [], "failed": {}}
     job = importlib.import_module("peer").Job(
         port=server.port, pki=pki, work=folder, **{key: kind[key] for key in ("auth", "version", "resumed")},

@@ -36,6 +36,14 @@ def slope(points):
     return rise, at_zero, explained
 
 
+def medians(points, x, y):
+    """The points of one figure against another; of several at one x the median."""
+    by_x = {}
+    for point in points:
+        by_x.setdefault(point[x], []).append(point[y])
+    return [(at, statistics.median(values)) for at, values in sorted(by_x.items())]
+
+
 def replace_between(text, begin, end, made):
     """The text with what is between two marker lines made anew."""
     head, rest = text.split(begin + "\n")

@@ -44,21 +44,22 @@ class Setting:
     resumes: bool
 
 
-def start(name, setting, pki, folder, core):
-    """Starts a server by its name: one of scripts/servers, or `serve`."""
-    return (Serve if name == "serve" else Logging)(name, setting, pki, folder, core)
+def start(name, setting, pki, folder, cores):
+    """Starts a server by its name, one of scripts/servers or `serve`, with a thread for each of these cores."""
+    return (Serve if name == "serve" else Logging)(name, setting, pki, folder, cores)
 
 
 class Logging:
     """A server of scripts/servers, which goes on from one client to the next."""
 
-    def __init__(self, name, setting, pki, folder, core):
+    def __init__(self, name, setting, pki, folder, cores):
         self.name, self.folder = name, folder
         switch = "on" if setting.resumes else "off"
         words = [
             "scripts/servers", "start", name, "--pki", pki, "--run", folder, "--tls", setting.version,
             "--client-auth", "required" if setting.auth == "mtls" else "off",
-            "--tickets", switch, "--cache", switch, "--threads", "1", "--cpu", str(core),
+            "--tickets", switch, "--cache", switch, "--threads", str(len(cores)),
+            "--cpu", listed(cores),
         ]
         done = subprocess.run(words, cwd=ROOT, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         said = dict(word.split("=", 1) for word in done.stdout.split())
@@ -79,11 +80,12 @@ class Logging:
 class Serve:
     """The embedded target as a process of its own. It counts when it ends, so each client gets a new one."""
 
-    def __init__(self, name, setting, pki, folder, core):
+    def __init__(self, _name, setting, pki, _folder, cores):
         self.command = [
             SHAKEDOWN, "serve", "--listen", "127.0.0.1:0", "--pki", pki, "--tls", setting.version,
             "--client-auth", "required" if setting.auth == "mtls" else "off",
-            "--tickets", "stateless" if setting.resumes else "off", "--cores", str(core),
+            "--tickets", "stateless" if setting.resumes else "off", "--threads", str(len(cores)),
+            "--cores", listed(cores),
         ]
         self.process = None
         self.port = 0
@@ -91,7 +93,9 @@ class Serve:
 
     def begin(self):
         self.stop()
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
         # The same port for all: clients are told it once.
         listening = self.process.stdout.readline()
         self.port = int(re.search(r":(\d+) ", listening)[1])
@@ -109,6 +113,10 @@ class Serve:
         said, _ = self.process.communicate(timeout=10)
         self.process = None
         return said
+
+
+def listed(cores):
+    return ",".join(map(str, cores))
 
 
 def settled(log, from_byte):

@@ -5,11 +5,13 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+import costs  # noqa: E402
 import peers  # noqa: E402
-from measuring import figures, floor, process, servers, tables  # noqa: E402
+from measuring import chart, figures, floor, process, servers, tables  # noqa: E402
 
 # The parts of what each tool prints that are read.
 OUTPUTS = {
@@ -125,6 +127,31 @@ class Processes(unittest.TestCase):
         self.assertGreaterEqual(process.descriptors(child.pid), 3)
         child.kill()
         child.wait()
+
+
+class Costs(unittest.TestCase):
+    def test_every_measurement_has_a_table_and_says_how_steep_it_is(self):
+        held = [{"sessions": n, "rss_kib": 1024 + 10 * n, "pss_kib": n, "descriptors": n + 9, "peak_mib": 1, "cpu_us": 400}
+                for n in (100, 200)]
+        self.assertIn("**10.00 KiB per session**", costs.part("held").text(held))
+        grown = [{"sessions": 1000 * n, "rss_kib": 2048 + n, "descriptors": 16} for n in range(1, 21)]
+        self.assertIn("slope +0.98 MiB", costs.part("growth").text(grown))
+        workers = [{"workers": n, "per_s": 900 * n + 100, "cpu_us": 300 + 30 * n, "shared": n > 1, "peak_mib": 9, "server_cores": 1}
+                   for n in (1, 2)]
+        text = costs.part("workers").text(workers)
+        self.assertIn("| 2 (shares the server's cores) | 1,900 | 360 | 0.95 | 0.92 |", text)
+        target = [{"resumed": False, "serve": 330.0, "nginx": 660.0, "floor": 300.0}]
+        self.assertIn("| full | 330 | 660 | 300 | 1.10 | 0.50 |", costs.part("target").text(target))
+        points = [{"x": n, "sessions": 500, "worker_us": 300 + n, "cpu_us": 400, "peak_mib": 10} for n in (1, 2)]
+        for name in ("duration", "cells", "identities"):
+            module = costs.part(name)
+            self.assertIn("+1.000 µs of worker CPU", module.text(points))
+            self.assertEqual(costs.panels(module, points)[0][2], [(1, 301), (2, 302)])
+
+    def test_a_chart_is_well_formed(self):
+        text = chart.svg([[("a < b", "x", [(1, 10), (4000, 70)])], [("c", "y", [(0, 0), (2, 1)])]])
+        self.assertEqual(len(xml.etree.ElementTree.fromstring(text).findall("{*}polyline")), 2)
+        self.assertEqual([chart.round_up(value) for value in (0.5, 1, 4, 6, 70, 4001)], [1, 1, 5, 8, 80, 5000])
 
 
 class Figures(unittest.TestCase):
