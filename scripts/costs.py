@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures what shakedown costs as its work grows, and writes it into docs/performance.md.
 
-usage: scripts/costs.py [--quick] [NAME...]    measures these, or all: held growth workers target duration cells identities
+usage: scripts/costs.py [--quick] [NAME...]    measures these, or all: held growth workers pacing target duration cells
+                                               identities
        scripts/costs.py write                  tables and charts of what was measured, into docs/performance.md
 
 Needs `cargo build --release --bin shakedown --example floor`. The load is on loopback and the server another process, on cores of its own. Each
@@ -23,10 +24,10 @@ PARTS = pathlib.Path(__file__).resolve().parent / "costs.d"
 KEPT = ROOT / "target" / "costs"
 CHART = ROOT / "docs" / "pictures" / "costs.svg"
 BEGIN, END = "<!-- made by scripts/costs.py -->", "<!-- end of what scripts/costs.py made -->"
-NAMES = ["held", "growth", "workers", "target", "duration", "cells", "identities"]
+NAMES = ["held", "growth", "workers", "pacing", "target", "duration", "cells", "identities"]
 # Figures that are drawn, with what they are called.
 DRAWN = {"worker_us": "worker CPU µs per session", "cpu_us": "client CPU µs per session", "peak_mib": "peak MiB",
-         "rss_kib": "resident KiB", "per_s": "handshakes/s", "descriptors": "descriptors"}
+         "rss_kib": "resident KiB", "per_s": "handshakes/s", "descriptors": "descriptors", "p99_us": "lag p99 µs"}
 
 
 def part(name):
@@ -70,7 +71,8 @@ def panels(module, points):
 
 
 def main(words):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, usage=argparse.SUPPRESS,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", default=NAMES)
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args(words)

@@ -33,7 +33,7 @@ KINDS = {
     "tls-full": ("tls", False), "tls-resumed": ("tls", True),
 }
 # The order of the rows and of the runs of a round.
-ORDER = ["shakedown", "oha", "hey", "h2load", "wrk", "ab", "s_time"]
+ORDER = ["shakedown", "shakedown-hybrid", "oha", "hey", "h2load", "wrk", "ab", "s_time"]
 NOT_TO_BE_HAD = {
     "vegeta": "no Debian package, and Debian's Go is too old to build it",
     "k6": "no Debian package, and the one of that name on npm is a stub",
@@ -142,7 +142,8 @@ def one_run(peer, job, server, options, number, result):
 
 def measure_all(options):
     """Everything that was asked for, as it is kept in MEASURED."""
-    peers = [peer for peer in all_peers() if not options.tools or peer.name in ["shakedown", *options.tools]]
+    wanted = {"shakedown", *(options.tools or ORDER)}
+    peers = [peer for peer in all_peers() if peer.name in wanted]
     versions = {peer.name: version for peer in peers if (version := version_of(peer))}
     for peer in peers:
         if peer.name not in versions:
@@ -188,7 +189,8 @@ def document(measured):
 
 
 def arguments(words):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, usage=argparse.SUPPRESS,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     listed = lambda known: lambda text: [checked(word, known) for word in text.split(",")]
     parser.add_argument("--rounds", type=int, default=5, help="in each every tool runs once, in one order (5)")
     parser.add_argument("--sessions", type=int, default=6000, help="of each run (6000)")

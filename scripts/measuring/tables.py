@@ -19,10 +19,10 @@ def what_they_count(peers, versions):
     """One row for each tool: what its figures are figures of."""
     rows = [
         [peer.name, versions.get(peer.name, "not installed"), peer.counts, peer.verifies,
-         "yes" if peer.mutual else "cannot", peer.resumption]
+         "yes" if peer.mutual else "cannot", peer.resumption, peer.also]
         for peer in peers
     ]
-    head = ["tool", "version", "what it counts", "of the server it verifies", "client certificate", "resumption"]
+    head = ["tool", "version", "what it counts", "of the server it verifies", "client certificate", "resumption", "also"]
     return table(head, rows)
 
 
@@ -48,9 +48,9 @@ def column(measured, name, key):
     return [run[key] for run in runs_of(measured, name)]
 
 
-def ratios(measured, name):
+def ratios(measured, name, base="shakedown"):
     """A tool's client CPU by shakedown's of the same round."""
-    ours = {run["round"]: run["client_us"] for run in runs_of(measured, "shakedown")}
+    ours = {run["round"]: run["client_us"] for run in runs_of(measured, base)}
     return [run["client_us"] / ours[run["round"]] for run in runs_of(measured, name) if run["round"] in ours]
 
 
@@ -92,14 +92,16 @@ def not_done(measured, name):
 
 def best(measured, peers):
     """The cheapest peer, and the cheapest of those that verify the server."""
-    others = [p for p in peers[1:] if ratios(measured, p.name) and not not_done(measured, p.name)]
+    others = [p for p in peers if not p.ours and ratios(measured, p.name) and not not_done(measured, p.name)]
     for words, some in [
         ("Cheapest peer that verifies the server's chain", [p for p in others if p.verifies != "nothing"]),
         ("Cheapest of those that do not", [p for p in others if p.verifies == "nothing"]),
     ]:
         if some:
             peer = min(some, key=lambda p: statistics.median(ratios(measured, p.name)))
-            yield f"- {words}: {peer.name}, {spread(ratios(measured, peer.name), 2)} × shakedown."
+            alike = ratios(measured, peer.name, peer.like) if peer.like != "shakedown" else []
+            same = f", {spread(alike, 2)} × {peer.like}" if alike else ""
+            yield f"- {words}: {peer.name}, {spread(ratios(measured, peer.name), 2)} × shakedown{same}."
 
 
 def against_floor(measured):

@@ -58,7 +58,7 @@ class Peers(unittest.TestCase):
             self.assertEqual(self.peers[name].counted(None, output), count, name)
 
     def test_every_peer_has_a_captured_output_and_a_command_for_what_it_can(self):
-        self.assertEqual({*OUTPUTS, "shakedown"}, set(self.peers))
+        self.assertEqual({*OUTPUTS, "shakedown", "shakedown-hybrid"}, set(self.peers))
         from peer import Job
         with tempfile.TemporaryDirectory() as folder:
             work = pathlib.Path(folder)
@@ -73,7 +73,7 @@ class Peers(unittest.TestCase):
     def test_kinds_go_to_tools_that_can_do_them(self):
         kind = {"auth": "mtls", "version": "1.3", "resumed": False}
         able = {name for name, peer in self.peers.items() if peers.suits(peer, kind)}
-        self.assertEqual(able, {"shakedown", "oha", "ab", "s_time"})
+        self.assertEqual(able, {"shakedown", "shakedown-hybrid", "oha", "ab", "s_time"})
 
     def test_a_row_says_what_the_server_saw(self):
         some = list(self.peers.values())
@@ -142,6 +142,8 @@ class Costs(unittest.TestCase):
         self.assertIn("| 2 (shares the server's cores) | 1,900 | 360 | 0.95 | 0.92 |", text)
         target = [{"resumed": False, "serve": 330.0, "nginx": 660.0, "floor": 300.0}]
         self.assertIn("| full | 330 | 660 | 300 | 1.10 | 0.50 |", costs.part("target").text(target))
+        paced = [{"rate": 500, "p50_us": 9, "p99_us": p99, "max_us": 300, "worker_us": 200} for p99 in (90, 110)]
+        self.assertIn("| 500 | 9 [9 … 9] | 100 [90 … 110] |", costs.part("pacing").text(paced))
         points = [{"x": n, "sessions": 500, "worker_us": 300 + n, "cpu_us": 400, "peak_mib": 10} for n in (1, 2)]
         for name in ("duration", "cells", "identities"):
             module = costs.part(name)

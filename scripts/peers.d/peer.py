@@ -45,6 +45,12 @@ class Peer:
     resumes: bool = True
     mutual: bool = True
     versions: tuple = ("1.2", "1.3")
+    # What it does that others do not.
+    also: str = "–"
+    # The tool that does the same work in this respect.
+    like: str = "shakedown"
+    # Whether it is shakedown.
+    ours: bool = False
     # Whether it can only run for a time.
     timed: bool = False
     # Job to CPU time per session in µs as the tool itself gives it, if it does.

@@ -43,5 +43,6 @@ PEER = Peer(
     verifies="chain and name",
     resumption="off unless asked; its own ticket for each session, primed before the load",
     own_us=own_us,
+    ours=True,
     source="cargo build --release",
 )
