@@ -10,7 +10,7 @@ use rustls::{ConnectionCommon, HandshakeKind, ProtocolVersion, SideData};
 use shakedown::clock::thread_cpu;
 use shakedown::crypto::{Capabilities, Ledger, attributed, cipher_suite_name};
 use shakedown::pki::{CertificateDer, Identity, KeyAlgorithm, Pki};
-use shakedown::scenario::{ProviderName, TicketMode, TlsVersion};
+use shakedown::scenario::{ProviderName, TicketMode, TlsVersion, Verify};
 use shakedown::stats::Work;
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, MemorySession, ResumptionSpec, ServerAuth, ServerTls, ServerTlsSpec,
@@ -153,6 +153,7 @@ impl Pair {
             server_name: "localhost",
             roots: Some(pki.roots),
             crls: &[],
+            verify: Verify::default(),
             identity: case.mutual.then_some(pki.client),
             resumption: case.resumed.then_some(ResumptionSpec {
                 early_data: false,

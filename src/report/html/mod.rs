@@ -70,7 +70,7 @@ pub(super) fn render(result: &Titled<'_>) -> Result<String, ReportError> {
         facts::common_suites(record),
     ];
     let marks = [
-        (!record.plan.server_verified).then_some(facts::INSECURE),
+        facts::unverified(&record.plan),
         (!record.validity.complete).then_some(facts::INCOMPLETE),
     ];
     let notes = facts::notes(record).map(|(note, bad)| NoteLine {
