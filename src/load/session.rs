@@ -16,8 +16,8 @@ use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{
-    Failure, Fault, PlainStream, SessionStream, TlsStream, classify_connect, confirm_by_close,
-    explain, failure, timed_out,
+    ClientStream, ClientTls, Failure, Fault, PlainStream, SessionStream, TlsStream,
+    classify_connect, confirm_by_close, explain, failure, timed_out,
 };
 
 /// Makes one attempt. Returns whether it came to a connection.
@@ -33,17 +33,12 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
             attempt.connected(connected);
             match env.tls_of(&attempt) {
                 None => {
-                    let stream = PlainStream::new(io, ledger);
+                    let stream = Box::new(PlainStream::new(io, ledger));
                     drive(&env, &mut attempt, stream, connected).await
                 }
-                Some(tls) => match TlsStream::resuming(io, tls, attempt.resumes(), ledger) {
-                    Ok(mut stream) => {
-                        if tls.sends_early_data() && attempt.resumes() {
-                            stream.send_early(&protocol::opening(env.protocol()));
-                        }
-                        drive(&env, &mut attempt, stream, connected).await
-                    }
-                    Err(fault) => Err(failure(&fault, Stage::Handshake)),
+                Some(tls) => match begin(&env, &attempt, tls, io, ledger) {
+                    Ok(stream) => drive(&env, &mut attempt, stream, connected).await,
+                    Err(failure) => Err(failure),
                 },
             }
         }
@@ -71,12 +66,29 @@ async fn connect(
     }
 }
 
+/// Begins TLS on a connection. The stream is boxed: a future keeps a place for each variable it was ever in, and
+/// sessions that are held are many.
+fn begin(
+    env: &Env,
+    attempt: &Attempt,
+    tls: &ClientTls,
+    io: TcpStream,
+    ledger: Option<Box<Ledger>>,
+) -> Result<Box<ClientStream>, Failure> {
+    let mut stream = TlsStream::resuming(io, tls, attempt.resumes(), ledger)
+        .map_err(|fault| failure(&fault, Stage::Handshake))?;
+    if tls.sends_early_data() && attempt.resumes() {
+        stream.send_early(&protocol::opening(env.protocol()));
+    }
+    Ok(Box::new(stream))
+}
+
 /// Drives an established connection to its outcome, which is recorded as soon as it is certain,
 /// and then holds and closes the session.
 async fn drive<S: SessionStream>(
     env: &Env,
     attempt: &mut Attempt,
-    mut stream: S,
+    mut stream: Box<S>,
     connected: Instant,
 ) -> Result<(), Failure> {
     let limit = env.timeouts().handshake.0;
@@ -101,23 +113,23 @@ async fn drive<S: SessionStream>(
             Proof::ServerFinished
         }
         ProtocolPlan::Handshake => {
-            linger(env, attempt, &mut stream).await?;
+            linger(env, attempt, &mut *stream).await?;
             let limit = env.timeouts().confirm.0;
-            let (proof, at) = confirm_by_close(&mut stream, limit).await?;
+            let (proof, at) = confirm_by_close(&mut *stream, limit).await?;
             attempt.confirmed(connected, at);
             attempt.record(Outcome::Ok { kind, proof });
             attempt.dissected(kind, stream.into_ledger());
             return Ok(());
         }
         ProtocolPlan::Echo { exchanges, .. } | ProtocolPlan::Http1 { exchanges, .. } => {
-            exchange_all(env, attempt, &mut stream, (connected, kind), exchanges).await?;
+            exchange_all(env, attempt, &mut *stream, (connected, kind), exchanges).await?;
             Proof::ApplicationData
         }
     };
     attempt.record(Outcome::Ok { kind, proof });
-    hold(env, attempt, &mut stream).await;
+    hold(env, attempt, &mut *stream).await;
     attempt.enter(Stage::Close);
-    close(env, &mut stream).await;
+    close(env, &mut *stream).await;
     attempt.dissected(kind, stream.into_ledger());
     Ok(())
 }
@@ -226,5 +238,22 @@ async fn within(
         Ok(Ok(())) => Ok(()),
         Ok(Err(fault)) => Err(failure(&fault, stage)),
         Err(_) => Err(timed_out(stage, limit)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_bytes<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Beside what rustls allocates. A buffer that lives across an await, or a stream that is moved from one
+    /// future into the next, is in here once for each.
+    #[test]
+    fn what_a_session_keeps_while_it_is_held_is_small() {
+        let (future, stream) = (future_bytes(run), size_of::<ClientStream>());
+        assert!(future + stream <= 3072, "{future} + {stream} bytes");
     }
 }

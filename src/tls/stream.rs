@@ -335,18 +335,19 @@ where
         &mut self,
         mut after_poll: impl FnMut(&mut Self),
     ) -> Result<(), Fault> {
-        let mut scratch = [0u8; 1024];
         loop {
-            let mut buf = ReadBuf::new(&mut scratch);
             let read = poll_fn(|cx| {
+                // On the stack and not in the future: sessions that are held are many.
+                let mut scratch = [0u8; 1024];
+                let mut buf = ReadBuf::new(&mut scratch);
                 let polled = self.attributed(|stream| stream.poll_plaintext(cx, &mut buf));
                 after_poll(self);
-                polled
+                polled.map_ok(|()| buf.filled().len())
             })
             .await;
             match read {
-                Ok(()) if buf.filled().is_empty() => return Ok(()),
-                Ok(()) => self.quota.dropped(buf.filled().len())?,
+                Ok(0) => return Ok(()),
+                Ok(dropped) => self.quota.dropped(dropped)?,
                 Err(error) => return Err(self.fault.take().unwrap_or_else(|| again(error))),
             }
         }
