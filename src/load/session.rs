@@ -1,6 +1,7 @@
 //! One attempt: connect, handshake, confirm, hold, close, and what became of it.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
+use super::connect::established;
 use super::env::Env;
 use super::recorder::Attempt;
 use crate::crypto::{Ledger, attributed};
@@ -20,12 +22,48 @@ use crate::tls::{
     classify_connect, confirm_by_close, explain, failure, timed_out,
 };
 
-/// Makes one attempt. Returns whether it came to a connection.
-pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
+/// An attempt that has begun to connect.
+pub(super) struct Opened {
+    env: Rc<Env>,
+    attempt: Attempt,
+    ledger: Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
+}
+
+/// Begins an attempt, now.
+pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
     attempt.launch();
-    let mut came_to_a_connection = false;
     let mut ledger = env.plan.metered.then(Ledger::client);
-    let result = match connect(&env, &attempt, &mut ledger).await {
+    let connecting = attributed(&mut ledger, Work::Socket, || env.connector.open(env.addr));
+    Opened {
+        env,
+        attempt,
+        ledger,
+        connecting,
+    }
+}
+
+impl Opened {
+    /// Makes the attempt. Returns whether it came to a connection.
+    pub async fn run(self) -> bool {
+        let Self {
+            env,
+            attempt,
+            ledger,
+            connecting,
+        } = self;
+        run(&env, attempt, ledger, connecting).await
+    }
+}
+
+async fn run(
+    env: &Env,
+    mut attempt: Attempt,
+    mut ledger: Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
+) -> bool {
+    let mut came_to_a_connection = false;
+    let result = match connect(env, &attempt, &mut ledger, connecting).await {
         Ok(io) => {
             came_to_a_connection = true;
             // From here the handshake counts, the making of the key share included.
@@ -34,10 +72,10 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
             match env.tls_of(&attempt) {
                 None => {
                     let stream = Box::new(PlainStream::new(io, ledger));
-                    drive(&env, &mut attempt, stream, connected).await
+                    drive(env, &mut attempt, stream, connected).await
                 }
-                Some(tls) => match begin(io, tls, &attempt, &env, ledger) {
-                    Ok(stream) => drive(&env, &mut attempt, stream, connected).await,
+                Some(tls) => match begin(io, tls, &attempt, env, ledger) {
+                    Ok(stream) => drive(env, &mut attempt, stream, connected).await,
                     Err(fault) => Err(failure(&fault, Stage::Handshake)),
                 },
             }
@@ -70,10 +108,11 @@ async fn connect(
     env: &Env,
     attempt: &Attempt,
     ledger: &mut Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
 ) -> Result<TcpStream, Failure> {
     let limit = env.timeouts().connect.0;
     let deadline = attempt.started() + limit;
-    let mut connecting = pin!(env.connector.connect(env.addr));
+    let mut connecting = pin!(async { established(connecting?).await });
     let connected = poll_fn(|cx| attributed(ledger, Work::Socket, || connecting.as_mut().poll(cx)));
     match timeout_at(deadline.into(), connected).await {
         Ok(Ok(io)) => Ok(io),
