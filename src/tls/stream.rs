@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -337,9 +338,9 @@ where
     ) -> Result<(), Fault> {
         loop {
             let read = poll_fn(|cx| {
-                // On the stack and not in the future: sessions that are held are many.
-                let mut scratch = [0u8; 1024];
-                let mut buf = ReadBuf::new(&mut scratch);
+                // Of this poll alone: held sessions wait here, and would each keep a buffer.
+                let mut scratch = [MaybeUninit::uninit(); 1024];
+                let mut buf = ReadBuf::uninit(&mut scratch);
                 let polled = self.attributed(|stream| stream.poll_plaintext(cx, &mut buf));
                 after_poll(self);
                 polled.map_ok(|()| buf.filled().len())
