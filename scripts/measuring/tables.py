@@ -99,7 +99,7 @@ def best(measured, peers):
     ]:
         if some:
             peer = min(some, key=lambda p: statistics.median(ratios(measured, p.name)))
-            ours = [(p.name, ratios(measured, peer.name, p.name)) for p in peers if p.ours]
+            ours = [(p.name, ratios(measured, peer.name, p.name)) for p in peers if p.ours and not not_done(measured, p.name)]
             times = ", ".join(f"{spread(ratio, 2)} × {name}" for name, ratio in ours if ratio)
             yield f"- {words}: {peer.name}, {times}."
 

@@ -71,6 +71,17 @@ class Peers(unittest.TestCase):
                 self.assertTrue("localhost:8443" in words, words)
                 self.assertEqual(peer.mutual, "client-0" in words or "both.pem" in words, words)
 
+    def test_no_result_of_an_earlier_run_is_counted(self):
+        from peer import Job
+        with tempfile.TemporaryDirectory() as folder:
+            work = pathlib.Path(folder)
+            job = Job(8443, work, work, "tls", "1.3", False, 100, 1, 8)
+            for name in OURS:
+                (work / "result.json").write_text("{}")
+                self.peers[name].command(job)
+                with self.assertRaises(OSError):
+                    self.peers[name].counted(job, "")
+
     def test_kinds_go_to_tools_that_can_do_them(self):
         kind = {"auth": "mtls", "version": "1.3", "resumed": False}
         able = {name for name, peer in self.peers.items() if peers.suits(peer, kind)}
@@ -150,6 +161,21 @@ class Costs(unittest.TestCase):
             module = costs.part(name)
             self.assertIn("+1.000 µs of worker CPU", module.text(points))
             self.assertEqual(costs.panels(module, points)[0][2], [(1, 301), (2, 302)])
+
+    def test_what_was_kept_becomes_tables_and_a_chart(self):
+        before = costs.KEPT, costs.CHART
+        with tempfile.TemporaryDirectory() as folder:
+            costs.KEPT, costs.CHART = pathlib.Path(folder), pathlib.Path(folder) / "costs.svg"
+            try:
+                costs.keep("cells", [{"x": n, "sessions": 500, "worker_us": 300, "cpu_us": 400 - n, "peak_mib": 10} for n in (1, 2)])
+                text = costs.document()
+                drawn = costs.CHART.read_text()
+                self.assertIn("x,sessions,worker_us", (costs.KEPT / "cells.csv").read_text())
+            finally:
+                costs.KEPT, costs.CHART = before
+        self.assertIn("(pictures/costs.svg)", text)
+        self.assertIn("### Cells", text)
+        self.assertIn("Cells: peak MiB", drawn)
 
     def test_a_chart_is_well_formed(self):
         text = chart.svg([[("a < b", "x", [(1, 10), (4000, 70)])], [("c", "y", [(0, 0), (2, 1)])]])
