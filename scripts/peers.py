@@ -33,7 +33,7 @@ KINDS = {
     "tls-full": ("tls", False), "tls-resumed": ("tls", True),
 }
 # The order of the rows and of the runs of a round.
-ORDER = ["shakedown", "shakedown-hybrid", "oha", "hey", "h2load", "wrk", "ab", "s_time"]
+ORDER = ["shakedown", "shakedown-hybrid", "shakedown-once", "oha", "hey", "h2load", "wrk", "ab", "s_time"]
 NOT_TO_BE_HAD = {
     "vegeta": "no Debian package, and Debian's Go is too old to build it",
     "k6": "no Debian package, and the one of that name on npm is a stub",

@@ -22,6 +22,7 @@ OUTPUTS = {
     "hey": ("Status code distribution:\n  [200]\t496 responses\n  [400]\t1 responses\n", 496),
     "s_time": ("380 connections in 0.14s; 2700 connections/user sec\n378 connections in 2 real seconds, 145 bytes\n", 378),
 }
+OURS = {"shakedown", "shakedown-hybrid", "shakedown-once"}
 NGINX = """\
 200 TLSv1.3 TLS_AES_256_GCM_SHA384 X25519 SUCCESS reused=. sdn="CN=a" uri=/
 200 TLSv1.3 TLS_AES_256_GCM_SHA384 X25519 SUCCESS reused=r sdn="CN=a" uri=/
@@ -58,7 +59,7 @@ class Peers(unittest.TestCase):
             self.assertEqual(self.peers[name].counted(None, output), count, name)
 
     def test_every_peer_has_a_captured_output_and_a_command_for_what_it_can(self):
-        self.assertEqual({*OUTPUTS, "shakedown", "shakedown-hybrid"}, set(self.peers))
+        self.assertEqual({*OUTPUTS, *OURS}, set(self.peers))
         from peer import Job
         with tempfile.TemporaryDirectory() as folder:
             work = pathlib.Path(folder)
@@ -73,7 +74,7 @@ class Peers(unittest.TestCase):
     def test_kinds_go_to_tools_that_can_do_them(self):
         kind = {"auth": "mtls", "version": "1.3", "resumed": False}
         able = {name for name, peer in self.peers.items() if peers.suits(peer, kind)}
-        self.assertEqual(able, {"shakedown", "shakedown-hybrid", "oha", "ab", "s_time"})
+        self.assertEqual(able, {*OURS, "oha", "ab", "s_time"})
 
     def test_a_row_says_what_the_server_saw(self):
         some = list(self.peers.values())
