@@ -2,8 +2,8 @@
 //! negotiated, what failed and why.
 
 use crate::record::{
-    CellRecord, CellSummary, Contrast, Dimension, ExpectationVerdict, Note, ObservedRecord,
-    PlanRecord, Question, RunRecord, Tax, summarise,
+    CellRecord, CellSummary, Contrast, Decoded, Dimension, ExpectationVerdict, Note,
+    ObservedRecord, PlanRecord, Question, RunRecord, Tax,
 };
 use crate::stats::{CancelPhase, FailureRecord, HistogramError, Metric};
 use crate::units::{Span, format_count, format_ns, three_digits};
@@ -116,13 +116,10 @@ pub(super) fn has_figures(record: &RunRecord, summary: &CellSummary) -> bool {
 
 /// What there is to show of each cell that has figures.
 ///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub(super) fn shown(record: &RunRecord) -> Result<Vec<CellSummary>, HistogramError> {
-    let mut summaries = summarise(record)?;
-    summaries.retain(|summary| has_figures(record, summary));
-    Ok(summaries)
+pub(super) fn shown(decoded: &Decoded<'_>) -> Vec<CellSummary> {
+    let summaries = decoded.summaries().iter();
+    let shown = summaries.filter(|summary| has_figures(decoded.record(), summary));
+    shown.cloned().collect()
 }
 
 /// Title of a tax, and how its figures come about.

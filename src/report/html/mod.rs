@@ -20,7 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::{ReportError, Titled, expectations, facts};
-use crate::record::{CellRecord, RunRecord};
+use crate::record::{CellRecord, Decoded, RunRecord, taxes};
 use crate::report::Style;
 use crate::stats::HistogramError;
 use crate::text::defuse;
@@ -103,24 +103,21 @@ pub(super) fn render(result: &Titled<'_>) -> Result<String, ReportError> {
 }
 
 fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
-    let shown = facts::shown(record)?;
+    let decoded = Decoded::of(record)?;
+    let shown = facts::shown(&decoded);
     let cells: Vec<&CellRecord> = (record.cells.iter())
         .filter(|cell| shown.iter().any(|summary| summary.name == cell.cell.name))
         .collect();
     let mut ids = Ids::default();
     let mut all = Vec::new();
     let metered = record.plan.scenario.metered;
-    let taxes = if metered {
-        Vec::new()
-    } else {
-        sections::all_taxes(record)?
-    };
+    let taxes = if metered { Vec::new() } else { taxes(&decoded) };
     all.push(sections::answer(record, &taxes));
     all.push(expected(record));
     all.push(drawings::taken_apart(record, &mut ids)?);
     // Latencies and costs of metered sessions are not for comparing.
     if !metered {
-        all.push(sections::differences(record, &taxes, &mut ids)?);
+        all.push(sections::differences(&decoded, &taxes, &mut ids));
         all.push(drawings::latency(&cells, &mut ids)?);
         all.push(sections::cells(record, &shown));
         all.push(drawings::rounds(&cells, &mut ids)?);

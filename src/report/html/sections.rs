@@ -2,7 +2,7 @@
 
 use super::effects::{self, Effect};
 use super::page::{Grid, Ids, Section};
-use crate::record::{CellSummary, Question, RunRecord, Tax, TaxRow, contrasts, taxes};
+use crate::record::{CellSummary, Decoded, Question, RunRecord, Tax, TaxRow, contrasts};
 use crate::report::{facts, tables};
 use crate::stats::{HistogramError, Metric, OkKind};
 use crate::units::{format_count, format_ns, three_digits};
@@ -121,11 +121,7 @@ fn many(shown: &[CellSummary]) -> Grid {
 }
 
 /// The tax of mutual authentication, what resumption saves, and what is varied: each with its intervals.
-pub(super) fn differences(
-    record: &RunRecord,
-    taxes: &[Tax],
-    ids: &mut Ids,
-) -> Result<Section, HistogramError> {
+pub(super) fn differences(decoded: &Decoded<'_>, taxes: &[Tax], ids: &mut Ids) -> Section {
     let mut section = Section::new("differences", "What makes a difference");
     for tax in taxes {
         let (title, how) = facts::tax_title(tax);
@@ -146,7 +142,7 @@ pub(super) fn differences(
             )
             .table(Grid::of(&how, &tables::tax(tax)));
     }
-    for contrast in contrasts(record)? {
+    for contrast in contrasts(decoded) {
         let (title, how) = facts::contrast_title(&contrast);
         section.heading(&title);
         let cells = contrast.sets.iter().flat_map(|set| &set.cells);
@@ -162,7 +158,7 @@ pub(super) fn differences(
             .drawing(drawing, &format!("Client CPU per session, {how}."))
             .table(Grid::of(&how, &tables::contrast(&contrast.sets)));
     }
-    Ok(section)
+    section
 }
 
 /// More effects in a drawing than this are left to the table.
@@ -176,11 +172,6 @@ fn effect(name: &str, row: &TaxRow) -> Option<Effect> {
         low: ratio.min,
         high: ratio.max,
     })
-}
-
-/// The differences of a record that the page shows twice.
-pub(super) fn all_taxes(record: &RunRecord) -> Result<Vec<Tax>, HistogramError> {
-    taxes(record)
 }
 
 /// Failures by class with what to do about them, and what was cut off or never run.
