@@ -21,8 +21,8 @@ use super::output::{folder_of, style, write_stdout};
     shakedown report a.json --format hgrm --cell mtls --metric confirm > mtls.hgrm\n  \
     shakedown report a.json --format prometheus -o /var/lib/node_exporter/shakedown.prom")]
 pub struct ReportArgs {
-    /// Result files, as `run` wrote them; in text and Markdown, comparison
-    /// files too, as `compare -o` did
+    /// Result files, as `run` wrote them; in text, Markdown and HTML,
+    /// comparison files too, as `compare -o` did
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -99,6 +99,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     let report = match format {
         Format::Text => in_text(&kept)?,
         Format::Markdown if kept.iter().all(compared) => in_markdown(&kept),
+        Format::Html => in_html(&kept)?,
         _ => args.of_results(&kept, format)?,
     };
     match &args.output {
@@ -125,22 +126,33 @@ fn in_markdown(kept: &[(String, Kept)]) -> String {
     all.collect::<Vec<_>>().join("\n")
 }
 
+/// Of results, or of one comparison.
+fn in_html(kept: &[(String, Kept)]) -> anyhow::Result<String> {
+    match kept {
+        [(_, Kept::Comparison(compared))] => Ok(comparison::html(compared)?),
+        _ => Ok(render_as(&of_runs(kept)?, Format::Html, &Which::default())?),
+    }
+}
+
 impl ReportArgs {
     fn of_results(&self, kept: &[(String, Kept)], format: Format) -> anyhow::Result<String> {
-        let results: Vec<Titled<'_>> = (kept.iter())
-            .map(|(name, kept)| match kept {
-                Kept::Run(record) => Ok(Titled { name, record }),
-                Kept::Comparison(_) => Err(UsageError(
-                    "comparison files have reports in text and Markdown, and not together with results' in Markdown; for others give the results",
-                )),
-            })
-            .collect::<Result<_, _>>()?;
         let which = Which {
             cell: self.cell.clone(),
             metric: self.metric.clone(),
         };
-        Ok(render_as(&results, format, &which)?)
+        Ok(render_as(&of_runs(kept)?, format, &which)?)
     }
+}
+
+/// What are all results.
+fn of_runs(kept: &[(String, Kept)]) -> Result<Vec<Titled<'_>>, UsageError> {
+    let all = kept.iter().map(|(name, kept)| match kept {
+        Kept::Run(record) => Ok(Titled { name, record }),
+        Kept::Comparison(_) => Err(UsageError(
+            "comparison files have reports in text, in Markdown without results, and by themselves in HTML; for others give the results",
+        )),
+    });
+    all.collect()
 }
 
 /// Writes the report beside the file and renames it, so that a collector never reads half of one.

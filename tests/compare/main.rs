@@ -76,8 +76,21 @@ fn a_comparison_is_a_file_that_is_reported_again_and_fits_its_schema() {
         markdown,
         fs::read_to_string(here.join("out/made.md")).unwrap()
     );
-    let (_, stderr) = ran(here, "report out/made.json --format csv", 2);
-    assert!(stderr.contains("text and Markdown"), "{stderr}");
+    let args = "compare base.json slower.json --policy cpu.toml --html out/made.html";
+    ran(here, args, 99);
+    let (html, _) = ran(here, "report out/made.json --format html", 0);
+    assert_eq!(
+        html,
+        fs::read_to_string(here.join("out/made.html")).unwrap()
+    );
+    assert!(html.contains("REGRESS") && html.contains("<svg"), "{html}");
+    for args in [
+        "report out/made.json --format csv",
+        "report out/made.json base.json -f html",
+    ] {
+        let (_, stderr) = ran(here, args, 2);
+        assert!(stderr.contains("by themselves in HTML"), "{stderr}");
+    }
     let args = "compare base.json slower.json --policy cpu.toml --json";
     let (json, _) = ran(here, args, 99);
     assert_eq!(

@@ -1,8 +1,8 @@
 //! The sections of a page that hold figures: the answer in short, the cells, what differs, failures.
 
-use super::effects::{self, Effect};
+use super::effects::{self, Effect, Span};
 use super::page::{Grid, Ids, Section};
-use crate::record::{CellSummary, Decoded, Question, RunRecord, Tax, TaxRow, contrasts};
+use crate::record::{CellSummary, Contrast, Decoded, Question, RunRecord, Tax, TaxRow, contrasts};
 use crate::report::{facts, tables};
 use crate::stats::{HistogramError, Metric, OkKind};
 use crate::units::{format_count, format_ns, three_digits};
@@ -132,6 +132,7 @@ pub(super) fn differences(decoded: &Decoded<'_>, taxes: &[Tax], ids: &mut Ids) -
             &ids.next(),
             &title,
             &format!("{} over {}", tax.cell, tax.base),
+            Span::Wide,
             &all,
         );
         section
@@ -145,20 +146,43 @@ pub(super) fn differences(decoded: &Decoded<'_>, taxes: &[Tax], ids: &mut Ids) -
     for contrast in contrasts(decoded) {
         let (title, how) = facts::contrast_title(&contrast);
         section.heading(&title);
-        let cells = contrast.sets.iter().flat_map(|set| &set.cells);
-        let cpu = cells.filter_map(|(name, rows)| {
-            let row = rows
-                .iter()
-                .find(|row| row.metric == "client CPU per session");
-            effect(name, row?)
-        });
-        let cpu: Vec<Effect> = cpu.take(MOST_EFFECTS).collect();
-        let drawing = effects::plot(&ids.next(), &title, "client CPU per session", &cpu);
-        section
-            .drawing(drawing, &format!("Client CPU per session, {how}."))
-            .table(Grid::of(&how, &tables::contrast(&contrast.sets)));
+        for (metric, all) in by_metric(&contrast) {
+            let drawn = &all[..all.len().min(MOST_EFFECTS)];
+            let rest = match all.len() - drawn.len() {
+                0 => String::new(),
+                _ => format!(
+                    " The first {MOST_EFFECTS} of {} cells; the table has all of them.",
+                    format_count(all.len() as u64)
+                ),
+            };
+            let name = format!("{title}: {metric}");
+            let drawing = effects::plot(&ids.next(), &name, metric, Span::Wide, drawn);
+            section.drawing(drawing, &format!("{}, {how}.{rest}", capital(metric)));
+        }
+        section.table(Grid::of(&how, &tables::contrast(&contrast.sets)));
     }
     section
+}
+
+/// The effects of a contrast by what they are of, cell by cell. Bytes have no spread, and would stretch the axis.
+fn by_metric(contrast: &Contrast) -> Vec<(&str, Vec<Effect>)> {
+    let mut all: Vec<(&str, Vec<Effect>)> = Vec::new();
+    for (name, rows) in contrast.sets.iter().flat_map(|set| &set.cells) {
+        for row in rows.iter().filter(|row| row.unit != "B") {
+            let found = effect(name, row);
+            match all.iter_mut().find(|(metric, _)| *metric == row.metric) {
+                Some((_, effects)) => effects.extend(found),
+                None => all.push((&row.metric, found.into_iter().collect())),
+            }
+        }
+    }
+    all
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 /// More effects in a drawing than this are left to the table.
@@ -171,6 +195,7 @@ fn effect(name: &str, row: &TaxRow) -> Option<Effect> {
         ratio: ratio.median,
         low: ratio.min,
         high: ratio.max,
+        ..Effect::default()
     })
 }
 
