@@ -42,10 +42,25 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn page(result: &Path) -> String {
+    page_of(&[result])
+}
+
+fn page_of(files: &[&Path]) -> String {
     let dir = tempfile::tempdir().unwrap();
-    let output = run(dir.path(), &format!("report {} -f html", result.display()));
+    let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+    let output = run(dir.path(), &format!("report {} -f html", files.join(" ")));
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     text(&output.stdout)
+}
+
+/// What the pages of these tests are made of: each fixture, and two results that are laid side by side.
+fn pages() -> Vec<(String, String)> {
+    let each = FIXTURES
+        .iter()
+        .map(|name| (name.to_string(), page(&fixture(name))));
+    let tax = fixture("result-v1-tax.json");
+    let two = ("two results".to_owned(), page_of(&[&tax, &tax]));
+    each.chain([two]).collect()
 }
 
 /// The page without its style and its words: names of elements and their attributes.
@@ -60,8 +75,7 @@ fn markup(page: &str) -> String {
 
 #[test]
 fn a_page_is_one_file_that_asks_for_nothing() {
-    for name in FIXTURES {
-        let page = page(&fixture(name));
+    for (name, page) in pages() {
         assert!(page.len() < 2_000_000, "{name}: {} bytes", page.len());
         let markup = markup(&page);
         for forbidden in FORBIDDEN {
@@ -82,8 +96,7 @@ fn a_page_is_one_file_that_asks_for_nothing() {
 #[test]
 fn every_drawing_has_a_text() {
     let mut drawings = 0;
-    for name in FIXTURES {
-        let page = page(&fixture(name));
+    for (name, page) in pages() {
         for svg in page.split("<svg ").skip(1) {
             drawings += 1;
             let (svg, _) = svg.split_once("</svg>").unwrap();
@@ -140,8 +153,14 @@ fn a_page_holds_what_the_table_says() {
 fn what_strangers_wrote_is_only_words() {
     let dir = tempfile::tempdir().unwrap();
     for name in FIXTURES {
-        for result in injected::results(dir.path(), name) {
-            let page = page(&result);
+        let results = injected::results(dir.path(), name);
+        let next = results.iter().cycle().skip(1);
+        for (result, next) in results.iter().zip(next) {
+            let page = match name {
+                // A stranger in each of two files.
+                "result-v1-tax.json" => page(result) + &page_of(&[result, next]),
+                _ => page(result),
+            };
             let markup = markup(&page);
             for forbidden in FORBIDDEN {
                 assert!(
@@ -226,7 +245,12 @@ fn chromium_runs_nothing_and_asks_for_nothing() {
     assert!(asked > 0, "the control page was not seen to ask");
     for (number, name) in FIXTURES.iter().enumerate() {
         let results = injected::results(dir.path(), name);
-        let page = page(&results[number * 5 % results.len()]).replace("127.0.0.1:9", &here);
+        let result = &results[number * 5 % results.len()];
+        let page = match *name {
+            "result-v1-tax.json" => page_of(&[result, &results[3]]),
+            _ => page(result),
+        };
+        let page = page.replace("127.0.0.1:9", &here);
         assert!(page.contains(&here));
         let (dom, picture) = browse(dir.path(), &page, &["--window-size=900,2000"]);
         assert!(!dom.contains("<title>PWNED</title>"), "a script ran");

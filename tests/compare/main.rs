@@ -108,6 +108,50 @@ fn a_comparison_is_a_file_that_is_reported_again_and_fits_its_schema() {
 }
 
 #[test]
+fn a_page_of_several_results_holds_each_against_the_first() {
+    let dir = folder();
+    let (page, _) = ran(
+        dir.path(),
+        "report base.json slower.json faster.json -f html",
+        0,
+    );
+    for part in [
+        "What sets these 3 results apart?",
+        "1 base.json: valid",
+        "3 faster.json: valid",
+        "client-cpu, 2: 1.080× [1.074 … 1.087] worse",
+        "client-cpu, 3: 0.920× [",
+        "2 slower.json: not-interleaved",
+        "tls: confirm by percentile",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    // Two cells: the effects of each, and their confirm and latency with a line for each result.
+    assert_eq!(page.matches("<svg ").count(), 2 + 2 * 2);
+    for series in ["s0", "s1", "s2"] {
+        let lines = page
+            .matches(&format!("<polyline class=\"l {series}\""))
+            .count();
+        assert_eq!(lines, 4, "{series}");
+    }
+}
+
+#[test]
+fn a_page_shows_an_invalid_result_and_does_not_compare_it() {
+    let dir = folder();
+    let mut invalid = result(1.5);
+    invalid.validity.valid = false;
+    write(dir.path(), "invalid.json", &invalid);
+    let (page, _) = ran(dir.path(), "report base.json invalid.json -f html", 0);
+    assert!(page.contains("2 invalid.json: INVALID"), "{page}");
+    assert!(
+        page.contains("2 invalid.json: not compared: invalid-run"),
+        "{page}"
+    );
+    assert!(!page.contains("client-cpu"), "{page}");
+}
+
+#[test]
 fn the_schema_of_comparisons_in_docs_is_the_codes() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/comparison.schema.json");
     if std::env::var_os("SHAKEDOWN_UPDATE").is_some() {

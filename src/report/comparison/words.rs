@@ -52,6 +52,11 @@ pub(in crate::report) fn effect(effect: &EffectRecord) -> String {
     )
 }
 
+/// Whether an effect can be drawn beside others: shares are told by difference.
+pub(in crate::report) fn is_ratio(effect: &EffectRecord) -> bool {
+    effect.scale == Scale::Ratio
+}
+
 /// The minimum detectable effect.
 pub(in crate::report) fn detectable(effect: &EffectRecord) -> String {
     change(effect.detectable, effect.scale)

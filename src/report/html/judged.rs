@@ -2,7 +2,7 @@
 
 use super::effects::{self, Effect, Mood, Span};
 use super::page::{Ids, Section};
-use crate::record::{CellComparison, Comparison, FigureComparison, Scale, Verdict};
+use crate::record::{CellComparison, Comparison, FigureComparison, Verdict};
 use crate::report::comparison::words::{self, NOTHING, value};
 use crate::stats::Spread;
 use crate::units::format_count;
@@ -80,7 +80,7 @@ fn gating(cells: &[CellComparison]) -> Vec<&str> {
 
 /// An effect to draw; none of shares, which are told by difference.
 pub(super) fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
-    let found = figure.effect.filter(|e| e.scale == Scale::Ratio)?;
+    let found = figure.effect.filter(words::is_ratio)?;
     let mood = match figure.verdict {
         Some(Verdict::Regress) => Mood::Worse,
         Some(Verdict::Improve) => Mood::Better,

@@ -14,6 +14,7 @@ mod result;
 mod scale;
 mod sections;
 mod series;
+mod several;
 mod stack;
 mod svg;
 
@@ -29,6 +30,7 @@ use page::{Block, Section};
 
 pub use comparison::render as comparison;
 pub(super) use result::render;
+pub(super) use several::render as several;
 
 /// The style of the page. Its hash is the only thing that the page's policy admits.
 const STYLE: &str = include_str!("style.css");

@@ -81,7 +81,8 @@ pub(super) fn cells(record: &RunRecord, shown: &[CellSummary]) -> Section {
     section
 }
 
-fn many(shown: &[CellSummary]) -> Grid {
+/// A row for each cell.
+pub(super) fn many(shown: &[CellSummary]) -> Grid {
     let header = [
         "cell",
         "confirmed",
