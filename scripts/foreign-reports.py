@@ -4,10 +4,12 @@
 usage: scripts/foreign-reports.py hlog FILE
        scripts/foreign-reports.py hgrm FILE LOG TAG
        scripts/foreign-reports.py prometheus FILE
+       scripts/foreign-reports.py collector FILE
 
-hlog and hgrm need hdrhistogram and pbr, prometheus needs prometheus_client; scripts/install-deps puts them into
-target/tools/python. Each line of a .hgrm file comes with the value that hdrhistogram finds for its count in the
-intervals of LOG that have this tag, merged.
+hlog and hgrm need hdrhistogram and pbr, prometheus needs prometheus_client, collector opentelemetry-proto and
+protobuf; scripts/install-deps puts them into target/tools/python. Each line of a .hgrm file comes with the value that hdrhistogram finds for its count in the
+intervals of LOG that have this tag, merged. collector says as its first line where it listens on loopback, and
+appends each message of OpenTelemetry metrics that it is sent to FILE, a line of JSON each, until it is killed.
 """
 
 import json
@@ -73,6 +75,36 @@ def prometheus(path):
     ]
 
 
+def collector(path):
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    from google.protobuf.json_format import MessageToDict
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            if self.path != "/v1/metrics" or self.headers["Content-Type"] != "application/x-protobuf":
+                self.send_error(415)
+                return
+            request = service.ExportMetricsServiceRequest()
+            request.ParseFromString(self.rfile.read(int(self.headers["Content-Length"])))
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(MessageToDict(request)) + "\n")
+            answer = service.ExportMetricsServiceResponse().SerializeToString()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-protobuf")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    print(f"http://127.0.0.1:{server.server_port}", flush=True)
+    server.serve_forever()
+
+
 if __name__ == "__main__":
-    readers = {"hlog": hlog, "hgrm": hgrm, "prometheus": prometheus}
+    readers = {"hlog": hlog, "hgrm": hgrm, "prometheus": prometheus, "collector": collector}
     json.dump(readers[sys.argv[1]](*sys.argv[2:]), sys.stdout)

@@ -12,7 +12,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use common::process::{Running, serve, shakedown};
 use common::{evidence, pki_in};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use shakedown::record::{self, RunRecord};
 
 /// Runs under the limit, each of which must be noticed.
@@ -134,27 +136,50 @@ impl Drop for Group {
     }
 }
 
-/// Lets a process run for 10 ms of every 100 ms until it has ended.
-struct DutyCycle(Child);
+/// Lets a process run for 10 ms of every 100 ms until it is dropped. A thread and not a shell: on a busy
+/// machine a shell takes longer to begin `sleep` than the process is meant to run.
+struct DutyCycle {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<f64>>,
+}
 
 impl DutyCycle {
     fn of(running: &Running) -> Self {
-        let mut shell = Command::new("sh");
-        shell
-            .args([
-                "-c",
-                "while kill -s CONT $0; do sleep 0.01; kill -s STOP $0; sleep 0.09; done",
-            ])
-            .arg(running.id().to_string())
-            .stderr(Stdio::null());
-        Self(shell.spawn().unwrap())
+        let process = Pid::from_raw(i32::try_from(running.id()).unwrap());
+        let over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&over);
+        let thread = std::thread::spawn(move || {
+            let (begun, mut stopped) = (Instant::now(), Duration::ZERO);
+            while !told.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(10));
+                let at = Instant::now();
+                // It may have ended already.
+                let _ = kill(process, Signal::SIGSTOP);
+                std::thread::sleep(Duration::from_millis(90));
+                let _ = kill(process, Signal::SIGCONT);
+                stopped += at.elapsed();
+            }
+            stopped.as_secs_f64() / begun.elapsed().as_secs_f64()
+        });
+        Self {
+            over,
+            thread: Some(thread),
+        }
+    }
+
+    /// Ends it, and returns the share of the time for which the process was stopped.
+    fn end(mut self) -> f64 {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap()
     }
 }
 
 impl Drop for DutyCycle {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
@@ -195,19 +220,24 @@ fn a_tenth_of_a_core_is_noticed_every_time() {
 fn being_stopped_for_nine_tenths_of_the_time_is_noticed_every_time() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let target = Target::start();
-    let running: Vec<(Running, DutyCycle)> = (0..RUNS)
+    // Each process is signalled until its cycle ends, so that goes first.
+    let running: Vec<(DutyCycle, Running)> = (0..RUNS)
         .map(|run| {
             let mut command = shakedown(target.dir.path());
             command.args(target.args(&run.to_string(), STARVED).split_whitespace());
             let running = Running::start(command);
             let cycle = DutyCycle::of(&running);
-            (running, cycle)
+            (cycle, running)
         })
         .collect();
     let (mut noticed, mut named) = (0, 0);
-    for (run, (running, cycle)) in running.into_iter().enumerate() {
+    for (run, (cycle, running)) in running.into_iter().enumerate() {
         let (code, stdout) = running.wait();
-        drop(cycle);
+        let share = cycle.end();
+        assert!(
+            share > 0.8,
+            "it was stopped for {share:.2} of the time only"
+        );
         let record = target.record(&run.to_string());
         noticed += u64::from(flagged(code, &record));
         named += u64::from(stdout.contains("a worker stood still"));

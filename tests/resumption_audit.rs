@@ -15,9 +15,11 @@ mod process;
 #[path = "resumption_audit/server.rs"]
 mod server;
 
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use installed::installed;
 use process::{Running, code, run, shakedown, text};
@@ -181,14 +183,65 @@ fn a_change_that_fails_or_has_no_effect_is_no_verdict() {
     );
 }
 
-/// The commands that change nginx: a line of configuration, and a reload.
-fn reloading(here: &Path, line: &str) -> String {
-    let dir = here.display();
-    let reload = format!("nginx -e {dir}/error.log -p {dir} -c {dir}/nginx.conf -s reload");
-    if line.is_empty() {
-        return format!("{reload} && sleep 1");
-    }
-    format!("echo '{line}' > {dir}/revoked.conf && {reload}")
+/// `reload` for a server whose master is in a pid file, and then waiting until no process from before
+/// the change is left: until then it accepts connections too.
+fn replacing(pid_file: &Path, reload: &str) -> String {
+    format!(
+        "main=$(cat {pid}) && old=$(cat /proc/$main/task/$main/children) && {reload} && \
+         for wait in $(seq 100); do alive=; \
+         for p in $old; do if kill -0 $p 2>/dev/null; then alive=1; fi; done; \
+         if [ -z \"$alive\" ]; then exit 0; fi; sleep 0.1; done; \
+         echo old processes are still there >&2; exit 1",
+        pid = pid_file.display()
+    )
+}
+
+/// Passes connections on to one of two servers; each connection on a thread of its own.
+fn switchboard(choose: impl Fn() -> u16 + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let near = near.unwrap();
+            let far = TcpStream::connect(("127.0.0.1", choose())).unwrap();
+            for (mut from, mut to) in [
+                (near.try_clone().unwrap(), far.try_clone().unwrap()),
+                (far, near),
+            ] {
+                std::thread::spawn(move || {
+                    // Either end may be gone already.
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    port
+}
+
+/// A reload as servers do it: for a while processes from before and after the change accept
+/// connections side by side. A ticket that meets an old one says nothing of the change.
+#[test]
+fn what_is_left_of_the_old_server_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path();
+    certificates(here);
+    let (_old, before) = serve(here, "--tickets stateless");
+    let (_new, after) = serve(here, "--tickets stateless --crlfile pki/crl.pem");
+    let (reloaded, met_old) = (here.join("reloaded"), Arc::new(AtomicUsize::new(0)));
+    let (side_by_side, met) = (AtomicUsize::new(0), Arc::clone(&met_old));
+    let port = switchboard(move || {
+        if !reloaded.exists() {
+            return before;
+        }
+        let nth = side_by_side.fetch_add(1, Relaxed);
+        let old = nth < 6 && nth % 2 == 1;
+        met.fetch_add(usize::from(old), Relaxed);
+        if old { before } else { after }
+    });
+    let output = audit(here, port, &["--revoke", "touch reloaded"]);
+    check(&output, 99, &[("revoked", ["safe"; 2])]);
+    assert_eq!(met_old.load(Relaxed), 3);
 }
 
 /// Audits nginx with these settings of resumption in each host.
@@ -200,12 +253,11 @@ fn audit_nginx(sessions: &str, expected: &[Expected]) {
     let here = dir.path();
     certificates(here);
     let server = nginx(here, sessions);
-    let revoke = reloading(here, &format!("ssl_crl {}/pki/crl.pem;", here.display()));
-    let rotate = reloading(here, "");
-    let distrust = format!(
-        "cp {dir}/other/ca.pem {dir}/trusted.pem && {rotate}",
-        dir = here.display()
-    );
+    let dir = here.display();
+    let reload = format!("nginx -e {dir}/error.log -p {dir} -c {dir}/nginx.conf -s reload");
+    let rotate = replacing(&here.join("nginx.pid"), &reload);
+    let revoke = format!("echo 'ssl_crl {dir}/pki/crl.pem;' > {dir}/revoked.conf && {reload}");
+    let distrust = format!("cp {dir}/other/ca.pem {dir}/trusted.pem && {reload}");
     let flags = [
         ["--other-host", "other.test"],
         ["--revoke", &revoke],
@@ -265,7 +317,8 @@ fn audit_haproxy(options: &str, expected: &[Expected]) {
         here,
         &options.replace("KEYS", &format!("{dir}/ticket-keys")),
     );
-    let reload = format!("kill -s USR2 $(cat {dir}/haproxy.pid) && sleep 1");
+    let reload = format!("kill -s USR2 $(cat {dir}/haproxy.pid)");
+    let rotate = replacing(&here.join("haproxy.pid"), &reload);
     let revoke = format!(
         "sed -i 's|verify required|& crl-file {dir}/pki/crl.pem|' {dir}/haproxy.cfg && {reload}"
     );
@@ -276,7 +329,7 @@ fn audit_haproxy(options: &str, expected: &[Expected]) {
     let flags = [
         ["--other-host", "other.test"],
         ["--revoke", &revoke],
-        ["--rotate", &reload],
+        ["--rotate", &rotate],
         ["--change-ca", &distrust],
     ];
     check(

@@ -1,6 +1,6 @@
 //! The audit itself: for each case gain a ticket in every version, change something, offer the ticket.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::change::Change;
 use super::session::{Ending, Met, session};
@@ -17,7 +17,11 @@ use crate::tls::{
 /// Tickets kept of one session; servers give a handful at most.
 const TICKETS: usize = 16;
 /// How long to wait before asking again whether a change has taken effect.
-const AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
+const AGAIN: Duration = Duration::from_millis(100);
+/// How long every session must have been rejected before a command's change counts as made. While a server
+/// reloads, processes from before and after the change accept connections side by side, for a tenth of a
+/// second in nginx.
+const STEADY: Duration = Duration::from_secs(1);
 
 /// What a case needs.
 #[derive(Debug, Clone, Copy)]
@@ -310,20 +314,33 @@ async fn offer(
 }
 
 /// Makes a full handshake in the place where the ticket will be offered, with a store of its own. Where
-/// it has to be rejected, it is repeated until it is, for as long as a change may take.
+/// it has to be rejected, it is repeated until it is, for as long as a change may take; after a command,
+/// until every one is rejected.
 async fn full_handshake(
     plan: &AuditPlan,
     trial: &Trial<'_>,
     version: TlsVersion,
 ) -> Result<Met, TlsConfigError> {
+    let steady = match trial.change {
+        Change::Command(_) => STEADY,
+        Change::Nothing | Change::Until(_) => Duration::ZERO,
+    };
     let begun = Instant::now();
+    let mut rejected_since = None;
     loop {
         let tls = client(trial, version)?
             .0
             .for_name(&trial.away.server_name)?;
         let met = session(trial.away, &tls, false).await;
-        let settled = !trial.case.must_reject() || matches!(met.ending, Ending::Refused(_));
-        if settled || begun.elapsed() >= plan.settle {
+        let over = if !trial.case.must_reject() {
+            true
+        } else if matches!(met.ending, Ending::Refused(_)) {
+            rejected_since.get_or_insert_with(Instant::now).elapsed() >= steady
+        } else {
+            rejected_since = None;
+            begun.elapsed() >= plan.settle
+        };
+        if over {
             return Ok(met);
         }
         tokio::time::sleep(AGAIN).await;

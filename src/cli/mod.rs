@@ -29,6 +29,7 @@ mod scenario;
 mod serve;
 mod signals;
 mod source;
+mod telemetry;
 
 use std::process::ExitCode;
 

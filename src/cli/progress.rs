@@ -54,14 +54,14 @@ impl Progress {
     }
 
     /// Takes one event in.
-    pub fn on(&mut self, event: Event) {
+    pub fn on(&mut self, event: Event<'_>) {
         match event {
             Event::Begin { number, of, cell } => self.current = (number + 1, of, cell),
             Event::Tick { elapsed, live } => {
                 self.last = live;
                 self.tick(elapsed);
             }
-            Event::Primed => {}
+            Event::Priming { .. } | Event::Primed | Event::Second(_) => {}
             Event::End => self.end(),
         }
     }

@@ -19,6 +19,7 @@ use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
 use super::source::Source;
+use super::telemetry::{Telemetry, TelemetryArgs};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -35,6 +36,30 @@ pub struct RunArgs {
     /// embedded target
     #[arg(value_name = "SCENARIO|URL")]
     target: Option<String>,
+
+    /// Allow a target with a public address (only with its owner's consent); caps the rate
+    #[arg(long)]
+    allow_public: bool,
+
+    /// Most sessions per second to a public address [default: 50/s]
+    #[arg(long, value_name = "RATE", requires = "allow_public")]
+    public_rate_cap: Option<Rate>,
+
+    /// Where to write the result [default: results/NAME-TIME.json]
+    #[arg(long, short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Print the result as JSON instead of the table
+    #[arg(long)]
+    json: bool,
+
+    /// Say nothing on standard error but what went wrong
+    #[arg(long, short = 'q')]
+    quiet: bool,
+
+    /// Resolve everything and print the plan, but load nothing and write no result
+    #[arg(long, conflicts_with_all = ["output", "json", "quiet"])]
+    dry_run: bool,
 
     #[command(flatten)]
     identity: IdentityArgs,
@@ -60,29 +85,8 @@ pub struct RunArgs {
     #[command(flatten)]
     threads: ThreadArgs,
 
-    /// Allow a target with a public address (only with its owner's consent); caps the rate
-    #[arg(long)]
-    allow_public: bool,
-
-    /// Most sessions per second to a public address [default: 50/s]
-    #[arg(long, value_name = "RATE", requires = "allow_public")]
-    public_rate_cap: Option<Rate>,
-
-    /// Where to write the result [default: results/NAME-TIME.json]
-    #[arg(long, short = 'o', value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Print the result as JSON instead of the table
-    #[arg(long)]
-    json: bool,
-
-    /// Say nothing on standard error but what went wrong
-    #[arg(long, short = 'q')]
-    quiet: bool,
-
-    /// Resolve everything and print the plan, but load nothing and write no result
-    #[arg(long, conflicts_with_all = ["output", "json", "quiet"])]
-    dry_run: bool,
+    #[command(flatten)]
+    telemetry: TelemetryArgs,
 }
 
 /// Threads and cores.
@@ -137,13 +141,16 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once")
         .context("cannot listen for signals")?;
+    let telemetry = Telemetry::start(&args.telemetry, &prepared, args.quiet)?;
     let mut progress = Progress::of(&prepared, args.quiet);
     let headers = args.protocol.headers.iter().map(|h| h.value.clone());
     let command = command_line(args.target.as_deref(), headers);
     let record = prepared.run(command, &control, &mut |event| {
+        telemetry.on(event);
         progress.on(event);
     })?;
     progress.finish();
+    telemetry.finish();
     let path = args.output.clone().unwrap_or_else(|| {
         record::result_path(&directory, &record.plan.scenario.name, &record.started_at)
     });

@@ -2,6 +2,7 @@
 //! counted. While a trial runs it only watches.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -12,22 +13,20 @@ use tokio::sync::watch;
 
 use super::LoadPlan;
 use super::control::Interrupt;
-use super::host::{HostCounters, HostWindow};
-use super::preflight::resident_memory;
+use super::hand_over::Collected;
 use super::prime;
 use super::recorder::LiveCounters;
+use super::watched::{STUCK, TICK, Watched};
 use super::worker::{Job, Task, work};
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ns_between;
 use crate::scenario::trial_order;
-use crate::stats::{Accounting, CpuWindow, Throttled, TrialStats};
+use crate::stats::{
+    Accounting, CpuWindow, EncodedHistogram, HistogramError, Second, Throttled, TrialStats,
+};
 
 /// Time between giving out a trial and its start, so that all workers are ready.
 const LEAD: Duration = Duration::from_millis(20);
-/// How often a running trial is looked at.
-const TICK: Duration = Duration::from_millis(100);
-/// How much longer than its deadline a trial may take before its workers count as stuck.
-const STUCK: Duration = Duration::from_secs(5);
 
 /// A run that could not go on.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +37,9 @@ pub enum EngineError {
     /// A worker could not run its trial.
     #[error("a worker could not run its trial: {0}")]
     Worker(io::Error),
+    /// The latencies of a second could not be kept.
+    #[error("cannot keep the latencies of a second: {0}")]
+    Second(#[from] HistogramError),
     /// A worker did not come back.
     #[error("a worker did not finish its trial; this is a bug in shakedown, please report it")]
     Stuck,
@@ -66,7 +68,7 @@ pub struct LiveTotals {
 
 /// What the engine tells while it runs.
 #[derive(Debug, Clone, Copy)]
-pub enum Event {
+pub enum Event<'a> {
     /// A trial begins.
     Begin {
         /// Its number, from 0.
@@ -75,6 +77,11 @@ pub enum Event {
         of: usize,
         /// Index of its cell.
         cell: usize,
+    },
+    /// A look at the priming of a cell that resumes sessions.
+    Priming {
+        /// Time since it began.
+        elapsed: Duration,
     },
     /// The stores of a cell that resumes sessions are filled, and its load begins.
     Primed,
@@ -85,6 +92,10 @@ pub enum Event {
         /// Counts so far.
         live: LiveTotals,
     },
+    /// A second of the trial is past, for all workers, warm-up and drain included. Each comes once, in order,
+    /// also those in which nothing happened. A worker that stands still holds them up; those through which
+    /// all stood still are left out. The last one is shorter than a second.
+    Second(&'a Second),
     /// The trial has ended.
     End,
 }
@@ -102,6 +113,8 @@ pub struct TrialResult {
     pub length_ns: u64,
     /// What was counted.
     pub stats: TrialStats,
+    /// Latencies of the sessions confirmed in each second since its start; none of seconds without any.
+    pub latency: BTreeMap<u64, EncodedHistogram>,
     /// The sessions made ahead of it to fill the stores, where sessions are resumed.
     pub prime: Option<Accounting>,
     /// The target's CPU in the measure phase, where the target is ours.
@@ -170,7 +183,7 @@ impl Engine {
         &self,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
-        observe: &mut dyn FnMut(Event),
+        observe: &mut dyn FnMut(Event<'_>),
     ) -> (Vec<TrialResult>, Option<EngineError>) {
         let trials = &self.plan.checked.scenario.trials;
         let rounds = trial_order(self.plan.cells.len(), trials.count, trials.seed);
@@ -186,7 +199,7 @@ impl Engine {
                     of,
                     cell,
                 });
-                let primed = self.prime(cell, round, control);
+                let primed = self.prime(cell, round, control, observe);
                 if matches!(primed, Ok(Some(_))) {
                     observe(Event::Primed);
                 }
@@ -211,16 +224,28 @@ impl Engine {
         cell: usize,
         round: usize,
         control: &watch::Receiver<Interrupt>,
+        observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<Option<Accounting>, EngineError> {
         if self.plan.cells[cell].primed.is_empty() {
             return Ok(None);
         }
-        self.give_out(Task::Prime, cell, round, Instant::now(), control)?;
+        let start = Instant::now();
+        let seconds = mpsc::channel().0;
+        self.give_out(Task::Prime, cell, round, start, control, &seconds)?;
         let mut sum = Accounting::default();
         for worker in self.active() {
-            let Ok(result) = worker.results.recv_timeout(prime::LONGEST + STUCK) else {
-                self.abandoned.set(true);
-                return Err(EngineError::Stuck);
+            let result = loop {
+                let elapsed = start.elapsed();
+                match worker.results.recv_timeout(TICK) {
+                    Ok(result) => break result,
+                    Err(mpsc::RecvTimeoutError::Timeout) if elapsed < prime::LONGEST + STUCK => {
+                        observe(Event::Priming { elapsed });
+                    }
+                    Err(_) => {
+                        self.abandoned.set(true);
+                        return Err(EngineError::Stuck);
+                    }
+                }
             };
             sum.merge(&result.map_err(EngineError::Worker)?.total);
         }
@@ -233,25 +258,28 @@ impl Engine {
         round: usize,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
-        observe: &mut dyn FnMut(Event),
+        observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<TrialResult, EngineError> {
         let stop = self.plan.checked.stop;
         let start = Instant::now() + LEAD;
         let mut watched = Watched::new(start + stop.warmup, start + stop.warmup + stop.duration);
         let started_at = SystemTime::now() + LEAD;
-        self.give_out(Task::Trial, cell, round, start, control)?;
+        let (seconds, mut collected) = Collected::of(self.active().len());
+        self.give_out(Task::Trial, cell, round, start, control, &seconds)?;
         let mut stats = TrialStats::default();
-        for worker in self.active() {
+        for (index, worker) in self.active().iter().enumerate() {
             loop {
                 match worker.results.recv_timeout(watched.until_next()) {
                     Ok(result) => {
                         stats.merge(&result.map_err(EngineError::Worker)?);
+                        collected.ended(index, &mut |second| observe(Event::Second(second)))?;
                         break;
                     }
                     Err(mpsc::RecvTimeoutError::Disconnected) => return Err(EngineError::Stuck),
                     Err(mpsc::RecvTimeoutError::Timeout) => {}
                 }
                 watched.look(target, &self.live());
+                collected.take_in(&mut |second| observe(Event::Second(second)))?;
                 if watched.overdue(stop.grace) {
                     self.abandoned.set(true);
                     return Err(EngineError::Stuck);
@@ -279,6 +307,7 @@ impl Engine {
             started_at,
             length_ns: ns_between(start, Instant::now()),
             stats,
+            latency: collected.latency,
             prime: None,
             target_cpu: watched.target_cpu,
             stolen: watched.host.stolen,
@@ -298,6 +327,7 @@ impl Engine {
         round: usize,
         start: Instant,
         control: &watch::Receiver<Interrupt>,
+        seconds: &mpsc::Sender<(usize, Second)>,
     ) -> Result<(), EngineError> {
         let seed = self.plan.checked.scenario.trials.seed;
         let active = self.active();
@@ -312,6 +342,7 @@ impl Engine {
                 start,
                 control: control.clone(),
                 live: Arc::clone(&worker.live),
+                seconds: seconds.clone(),
             };
             worker.jobs.send(job).map_err(|_| EngineError::Stuck)?;
         }
@@ -339,102 +370,6 @@ impl Engine {
             totals.held += live.held.load(Ordering::Relaxed);
         }
         totals
-    }
-}
-
-/// What the clocks said when the measure phase began.
-struct Opened {
-    at: Instant,
-    target_cpu: Option<Duration>,
-    host: HostCounters,
-}
-
-/// What the engine notices of one trial from outside.
-struct Watched {
-    closed: bool,
-    open_at: Instant,
-    close_at: Instant,
-    next_tick: Instant,
-    opened: Option<Opened>,
-    target_cpu: Option<CpuWindow>,
-    host: HostWindow,
-    live: LiveTotals,
-    held_max: u64,
-    in_flight_max: u64,
-    memory_before: Option<u64>,
-    memory_max: Option<u64>,
-}
-
-impl Watched {
-    fn new(open_at: Instant, close_at: Instant) -> Self {
-        let memory = resident_memory();
-        Self {
-            closed: false,
-            host: HostWindow::default(),
-            open_at,
-            close_at,
-            next_tick: Instant::now() + TICK,
-            opened: None,
-            target_cpu: None,
-            live: LiveTotals::default(),
-            held_max: 0,
-            in_flight_max: 0,
-            memory_before: memory,
-            memory_max: memory,
-        }
-    }
-
-    /// Time until there is something to look at: the next tick, or a bound of the measure phase.
-    fn until_next(&self) -> Duration {
-        let now = Instant::now();
-        let mut next = self.next_tick;
-        for bound in [self.open_at, self.close_at] {
-            if bound > now {
-                next = next.min(bound);
-            }
-        }
-        next.saturating_duration_since(now)
-    }
-
-    fn look(&mut self, target: Option<&dyn TargetView>, live: &LiveTotals) {
-        let now = Instant::now();
-        if self.opened.is_none() && !self.closed && now >= self.open_at {
-            self.opened = Some(Opened {
-                at: now,
-                target_cpu: target.map(TargetView::cpu),
-                host: HostCounters::read(),
-            });
-        }
-        if now >= self.close_at {
-            self.close_window(target);
-        }
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
-            self.memory_max = self.memory_max.max(resident_memory());
-        }
-        self.live = *live;
-        self.held_max = self.held_max.max(live.held);
-        self.in_flight_max = self.in_flight_max.max(live.in_flight);
-    }
-
-    fn close_window(&mut self, target: Option<&dyn TargetView>) {
-        let Some(opened) = self.opened.take() else {
-            return;
-        };
-        self.closed = true;
-        self.host = HostCounters::read().since(&opened.host);
-        self.target_cpu = opened.target_cpu.zip(target).map(|(before, target)| {
-            let used = target.cpu().saturating_sub(before).as_nanos();
-            CpuWindow {
-                cpu_ns: u64::try_from(used).unwrap_or(u64::MAX),
-                wall_ns: ns_between(opened.at, Instant::now()),
-                ..CpuWindow::default()
-            }
-        });
-    }
-
-    fn overdue(&self, grace: Duration) -> bool {
-        Instant::now() > self.close_at + grace + STUCK
     }
 }
 

@@ -11,6 +11,7 @@ mod control;
 mod deal;
 mod engine;
 mod env;
+mod hand_over;
 mod host;
 mod open_loop;
 mod pacer;
@@ -21,6 +22,7 @@ mod recorder;
 mod schedule;
 mod session;
 mod stock;
+mod watched;
 mod worker;
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::connect::Connector;
 use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
+use super::hand_over::HandOver;
 use super::recorder::Recorder;
 use super::session;
 use super::worker::{Job, runtime};
@@ -41,7 +42,12 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
     let start = Instant::now();
     let deadline = start + LONGEST;
     // Nothing of it is measured: a session belongs to the warm-up of a phase that never begins.
-    let recorder = Rc::new(Recorder::new(start, deadline + LONGEST, Arc::default()));
+    let recorder = Rc::new(Recorder::new(
+        start,
+        deadline + LONGEST,
+        Arc::default(),
+        HandOver::to_nobody(),
+    ));
     let env = Rc::new(Env {
         plan: Arc::clone(&job.plan),
         addr: site.addr,

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::hand_over::HandOver;
 use crate::clock::{ns_between, thread_cpu};
 use crate::crypto::Ledger;
 use crate::stats::{
@@ -74,6 +75,7 @@ pub(super) struct Recorder {
 #[derive(Debug)]
 struct State {
     stats: TrialStats,
+    seconds: HandOver,
     in_flight: u64,
     /// The open CPU window: when it began and what the CPU clock said.
     window: Option<(Instant, u64)>,
@@ -83,13 +85,19 @@ struct State {
 }
 
 impl Recorder {
-    pub fn new(start: Instant, measure_from: Instant, live: Arc<LiveCounters>) -> Self {
+    pub fn new(
+        start: Instant,
+        measure_from: Instant,
+        live: Arc<LiveCounters>,
+        seconds: HandOver,
+    ) -> Self {
         live.reset();
         Self {
             start,
             measure_from,
             state: RefCell::new(State {
                 stats: TrialStats::default(),
+                seconds,
                 in_flight: 0,
                 window: None,
                 changed: start,
@@ -122,9 +130,10 @@ impl Recorder {
     /// Counts arrivals, in order, that do not become attempts. There may be millions, so those of
     /// one phase and second are counted at once.
     pub fn skip_all(&self, scheduled: impl IntoIterator<Item = Instant>, reason: NotStarted) {
-        let stats = &mut self.state.borrow_mut().stats;
+        let State { stats, seconds, .. } = &mut *self.state.borrow_mut();
         let mut run: Option<(Phase, u64, u64)> = None;
         for at in scheduled {
+            seconds.current().not_started += 1;
             let (phase, at_ns) = (self.phase(at), ns_between(self.start, at));
             run = match run {
                 Some((last, from, count))
@@ -153,9 +162,9 @@ impl Recorder {
         state.integrate(started);
         state.in_flight += 1;
         let in_flight = state.in_flight;
-        state
-            .stats
-            .start(phase, ns_between(self.start, started), in_flight);
+        let at_ns = ns_between(self.start, started);
+        state.stats.start(phase, at_ns, in_flight);
+        state.seconds.at(at_ns).started += 1;
         add(&self.live.started, 1);
         add(&self.live.in_flight, 1);
         Attempt {
@@ -212,7 +221,15 @@ impl Recorder {
 
     /// Notes how late this worker's watchdog woke.
     pub fn woke(&self, late_ns: u64) {
-        self.state.borrow_mut().stats.stalls.woke(late_ns);
+        let State { stats, seconds, .. } = &mut *self.state.borrow_mut();
+        stats.stalls.woke(late_ns);
+        seconds.current().stalls.woke(late_ns);
+    }
+
+    /// Hands over the seconds that are past by now, also where nothing happens any more.
+    pub fn turn(&self) {
+        let at_ns = ns_between(self.start, Instant::now());
+        self.state.borrow_mut().seconds.at(at_ns);
     }
 
     /// Waits until nothing is in flight.
@@ -222,9 +239,12 @@ impl Recorder {
         }
     }
 
-    /// The statistics, taken out once every attempt is gone.
+    /// The statistics, taken out once every attempt is gone. The last second is handed over.
     pub fn take(&self) -> TrialStats {
-        std::mem::take(&mut self.state.borrow_mut().stats)
+        let at_ns = ns_between(self.start, Instant::now());
+        let mut state = self.state.borrow_mut();
+        state.seconds.finish(at_ns);
+        std::mem::take(&mut state.stats)
     }
 }
 
@@ -392,6 +412,7 @@ impl Attempt {
         self.sample.outcome = outcome;
         self.sample.ended_ns = ns_between(self.recorder.start, now);
         state.stats.finish(&self.sample);
+        state.seconds.at(self.sample.ended_ns).finish(&self.sample);
         self.recorded = true;
     }
 }

@@ -4,12 +4,18 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::hand_over::HandOver;
 use super::recorder::Recorder;
 use crate::stats::{CancelPhase, FailureClass, NotStarted, OkKind, Outcome, Proof, Stage};
 
 fn recorder() -> Rc<Recorder> {
     let now = Instant::now();
-    Rc::new(Recorder::new(now, now, Arc::default()))
+    Rc::new(Recorder::new(
+        now,
+        now,
+        Arc::default(),
+        HandOver::to_nobody(),
+    ))
 }
 
 #[test]
@@ -57,7 +63,7 @@ fn what_is_cut_off_is_as_old_as_at_the_cut() {
 fn arrivals_skipped_at_once_fall_into_their_phases_and_seconds() {
     let start = Instant::now();
     let from = start + Duration::from_millis(1_500);
-    let recorder = Recorder::new(start, from, Arc::default());
+    let recorder = Recorder::new(start, from, Arc::default(), HandOver::to_nobody());
     let every = (0..30).map(|tenth| start + Duration::from_millis(100 * tenth));
     recorder.skip_all(every, NotStarted::Deadline);
     recorder.skip_all([], NotStarted::Deadline);
@@ -90,7 +96,12 @@ fn outcomes_and_lag_are_recorded_once() {
     let scheduled = Instant::now()
         .checked_sub(Duration::from_millis(3))
         .unwrap();
-    let recorder_early = Rc::new(Recorder::new(scheduled, scheduled, Arc::default()));
+    let recorder_early = Rc::new(Recorder::new(
+        scheduled,
+        scheduled,
+        Arc::default(),
+        HandOver::to_nobody(),
+    ));
     let mut attempt = recorder_early.begin(scheduled);
     attempt.launch();
     attempt.confirmed(attempt.started(), attempt.started());

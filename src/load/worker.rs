@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
@@ -17,12 +17,13 @@ use super::connect::Connector;
 use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
+use super::hand_over::HandOver;
 use super::open_loop::OpenLoop;
 use super::prime::prime;
 use super::recorder::{LiveCounters, Recorder};
 use crate::clock::ns_between;
 use crate::scenario::LoadModel;
-use crate::stats::{CancelPhase, TrialStats};
+use crate::stats::{CancelPhase, Second, TrialStats};
 
 /// How long a worker's watchdog sleeps, in turn, in milliseconds. Waking an idle thread costs up to
 /// 90 µs, so it is done rarely; and not in step with the 100 ms in which quotas are given out, which
@@ -52,6 +53,8 @@ pub(super) struct Job {
     pub start: Instant,
     pub control: watch::Receiver<Interrupt>,
     pub live: Arc<LiveCounters>,
+    /// Where the seconds of the trial go, with the worker's number.
+    pub seconds: mpsc::Sender<(usize, Second)>,
 }
 
 /// Does a job to its end and returns what was counted.
@@ -73,6 +76,7 @@ fn run_trial(job: &Job) -> io::Result<TrialStats> {
         job.start,
         measure_from,
         Arc::clone(&job.live),
+        HandOver::new(job.share.0, job.seconds.clone()),
     ));
     let tls = site.tls.get(job.share.0).cloned().unwrap_or_default();
     let resumed = site.cell.resumed.iter();
@@ -115,6 +119,7 @@ async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {
     let measure_from = job.start + stop.warmup;
     let end = measure_from + stop.duration;
     spawn_local(meter(Rc::clone(&env.recorder), measure_from, end));
+    spawn_local(turn_every_second(Rc::clone(&env.recorder), job.start));
     spawn_local(stop_on_interrupt(job.control.clone(), Rc::clone(env)));
     offer_load(job, env, end).await?;
     let interrupted = env.stop.send_replace(true);
@@ -127,6 +132,16 @@ async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {
     }
     env.recorder.close_window();
     Ok(())
+}
+
+/// Hands each second over as soon as it is past: a worker to which nothing happens has to say so.
+async fn turn_every_second(recorder: Rc<Recorder>, start: Instant) {
+    let mut due = start;
+    loop {
+        due += Duration::from_secs(1);
+        sleep_until(due.into()).await;
+        recorder.turn();
+    }
 }
 
 /// Opens and closes the CPU window at the bounds of the measure phase.

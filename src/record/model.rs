@@ -15,8 +15,8 @@ use crate::affinity::Placement;
 use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell, Scenario};
 use crate::stats::{
-    Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Proof,
-    ResumptionCounts, TargetCounts,
+    Accounting, CancelPhase, CutOff, EncodedHistogram, HistogramError, LatencyHistogram, Metric,
+    OkKind, Proof, ResumptionCounts, SecondHistogram, TargetCounts,
 };
 
 /// Version of the result file's shape.
@@ -328,6 +328,16 @@ pub struct HistogramRecord {
     pub hdr_v2_deflate: String,
 }
 
+impl From<EncodedHistogram> for HistogramRecord {
+    fn from(encoded: EncodedHistogram) -> Self {
+        Self {
+            count: encoded.count,
+            overflow: encoded.overflow,
+            hdr_v2_deflate: encoded.text,
+        }
+    }
+}
+
 impl HistogramRecord {
     /// Encodes a histogram.
     ///
@@ -335,11 +345,7 @@ impl HistogramRecord {
     ///
     /// Fails only if the compressor does.
     pub fn of(histogram: &LatencyHistogram) -> Result<Self, HistogramError> {
-        Ok(Self {
-            count: histogram.count(),
-            overflow: histogram.overflow(),
-            hdr_v2_deflate: histogram.encode()?,
-        })
+        Ok(histogram.encoded()?.into())
     }
 
     /// Decodes it again.
@@ -428,7 +434,7 @@ impl WindowRecord {
 }
 
 /// One second of a trial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimelineRecord {
     /// Seconds since the trial's start.
@@ -443,6 +449,24 @@ pub struct TimelineRecord {
     pub failed: u64,
     /// Most attempts in flight, summed over workers.
     pub in_flight_max: u64,
+    /// Latencies of the sessions confirmed in it, to two significant digits; whatever their phase, so warm-up
+    /// and drain have them too. Absent without any, and in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<HistogramRecord>,
+}
+
+impl TimelineRecord {
+    /// Latencies of the sessions confirmed in it; an empty histogram if there are none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the stored histogram is damaged.
+    pub fn latency(&self) -> Result<SecondHistogram, HistogramError> {
+        match &self.latency {
+            Some(stored) => SecondHistogram::decode(&stored.hdr_v2_deflate, stored.overflow),
+            None => Ok(SecondHistogram::new()),
+        }
+    }
 }
 
 /// Something a reader should know, with a stable code.

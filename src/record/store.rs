@@ -25,8 +25,8 @@ const SIZE_BASE: u64 = 32 << 10;
 const SIZE_PER_TRIAL: u64 = 16 << 10;
 /// Bytes of the ledgers of a metered trial, both ends.
 const SIZE_OF_ANATOMY: u64 = 32 << 10;
-/// Size of a second of a trial in a result, in bytes: a row of the timeline.
-const SIZE_PER_SECOND: f64 = 200.0;
+/// Size of a second of a trial in a result, in bytes: a row of the timeline, mostly its histogram.
+const SIZE_PER_SECOND: f64 = 1_300.0;
 
 /// A result file that could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -363,6 +363,8 @@ fn total(value: &Value) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{HistogramRecord, TimelineRecord};
+    use crate::stats::SecondHistogram;
 
     #[test]
     fn paths_are_safe_and_sort_by_time() {
@@ -404,6 +406,35 @@ mod tests {
             let expected = expected_size(&checked);
             assert!(size < expected, "{fixture}: {size} of {expected}");
         }
+    }
+
+    #[test]
+    fn a_busy_second_fits_into_its_room() {
+        let mut latency = SecondHistogram::new();
+        let mut ns = 0;
+        for number in 0..20_000 {
+            // From 1 to 20 ms, with counts that do not compress.
+            ns = (ns * 7_301 + number) % 19_000_000;
+            latency.record(1_000_000 + ns);
+        }
+        let stored = HistogramRecord::from(latency.encoded().unwrap());
+        let row = TimelineRecord {
+            second: 3_599,
+            started: 20_000,
+            not_started: 0,
+            ok: 20_000,
+            failed: 0,
+            in_flight_max: 1_000,
+            latency: Some(stored),
+        };
+        // As deep as in a result.
+        let text = serde_json::to_string_pretty(&[[[[[[row]]]]]]).unwrap();
+        assert!((text.len() as f64) < SIZE_PER_SECOND, "{}", text.len());
+        assert!(
+            (text.len() as f64) > SIZE_PER_SECOND / 2.0,
+            "no fair trial: {}",
+            text.len()
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod bar;
 pub mod comparison;
 mod csv;
 mod expectations;
+mod exposition;
 mod facts;
 mod figures;
 mod hdr;
@@ -20,6 +21,7 @@ use std::time::SystemTime;
 use crate::record::{Comparison, RunRecord};
 use crate::stats::HistogramError;
 
+pub use exposition::Family;
 pub use hdr::Which;
 pub use text::{Style, render, verdicts};
 

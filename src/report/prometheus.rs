@@ -1,42 +1,9 @@
 //! A result as a Prometheus textfile, for a node exporter's collector. Durations are seconds. Families come
 //! one after the other, as the exposition format asks for.
 
-use std::fmt::Write;
-
 use super::ReportError;
+use super::exposition::Family;
 use crate::record::{CellSummary, Decoded, RunRecord};
-
-/// A family of samples: its name, type and help, then the samples.
-struct Family {
-    head: String,
-    samples: Vec<String>,
-}
-
-impl Family {
-    fn new(name: &str, kind: &str, help: &str) -> Self {
-        Self {
-            head: format!("# HELP shakedown_{name} {help}\n# TYPE shakedown_{name} {kind}\n"),
-            samples: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let labels: Vec<String> = (labels.iter())
-            .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
-            .collect();
-        let labels = labels.join(",");
-        self.samples
-            .push(format!("shakedown_{name}{{{labels}}} {value}\n"));
-    }
-}
-
-/// Escapes the value of a label.
-fn escape(value: &str) -> String {
-    value
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
-}
 
 /// One result.
 ///
@@ -57,11 +24,7 @@ pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
         cpu(record, summaries),
         bytes(record, summaries),
     ];
-    let mut out = String::new();
-    for family in families.iter().filter(|family| !family.samples.is_empty()) {
-        let _ = write!(out, "{}{}", family.head, family.samples.concat());
-    }
-    Ok(out)
+    Ok(Family::write_all(&families))
 }
 
 fn scenario(record: &RunRecord) -> (&'static str, &str) {
@@ -209,19 +172,4 @@ fn bytes(record: &RunRecord, summaries: &[CellSummary]) -> Family {
         }
     }
     family
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_cannot_be_broken_out_of() {
-        let mut family = Family::new("x", "gauge", "X.");
-        family.add("x", &[("cell", "a\"} 1\nshakedown_y{b=\"\\")], 1.0);
-        assert_eq!(
-            family.samples,
-            ["shakedown_x{cell=\"a\\\"} 1\\nshakedown_y{b=\\\"\\\\\"} 1\n"]
-        );
-    }
 }

@@ -10,8 +10,8 @@ use crate::record::{
 };
 use crate::scenario::Cell;
 use crate::stats::{
-    CpuWindow, HistogramError, KindStats, LedgersByKind, Metric, Observed, TargetCounts,
-    TimelineRow,
+    CpuWindow, EncodedHistogram, HistogramError, KindStats, LedgersByKind, Metric, Observed,
+    TargetCounts, TimelineRow,
 };
 use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
@@ -80,19 +80,25 @@ pub(super) fn trial(
             .collect::<Result<_, HistogramError>>()?,
         memory_before: result.memory_before,
         memory_max: result.memory_max,
-        timeline: stats.timeline.iter().zip(0..).map(second).collect(),
+        timeline: stats
+            .timeline
+            .iter()
+            .zip(0..)
+            .map(|(row, number)| second(row, number, result.latency.get(&number)))
+            .collect(),
         interrupted: result.interrupted,
     })
 }
 
-fn second((row, second): (&TimelineRow, u64)) -> TimelineRecord {
+fn second(row: &TimelineRow, number: u64, latency: Option<&EncodedHistogram>) -> TimelineRecord {
     TimelineRecord {
-        second,
+        second: number,
         started: row.started,
         not_started: row.not_started,
         ok: row.ok,
         failed: row.failed,
         in_flight_max: row.in_flight_max,
+        latency: latency.cloned().map(HistogramRecord::from),
     }
 }
 

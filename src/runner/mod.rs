@@ -197,7 +197,7 @@ impl Prepared {
         &self,
         command: Vec<String>,
         control: &watch::Receiver<Interrupt>,
-        observe: &mut dyn FnMut(Event),
+        observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<RunRecord, RunError> {
         let environment = Environment::gather();
         let engine = Engine::start(Arc::clone(&self.plan))?;
@@ -240,7 +240,7 @@ impl Prepared {
         &self,
         engine: &Engine,
         control: &watch::Receiver<Interrupt>,
-        observe: &mut dyn FnMut(Event),
+        observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(Vec<CellRecord>, Option<EngineError>), RunError> {
         let mut counts = Vec::new();
         let mut ledgers = Vec::new();
@@ -262,7 +262,7 @@ impl Prepared {
                     current.1 = self.target_counts(current.0);
                     self.take_ledgers(current.0);
                 }
-                Event::Tick { .. } => {}
+                Event::Priming { .. } | Event::Tick { .. } | Event::Second(_) => {}
             }
             observe(event);
         });

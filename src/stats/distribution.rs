@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
-use super::{HistogramError, LatencyHistogram};
+use super::{DurationHistogram, HistogramError, LatencyHistogram};
 
 /// A step through a distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +34,13 @@ impl LatencyHistogram {
         steps.collect()
     }
 
+    /// The standard deviation in nanoseconds; none once a sample overflowed.
+    pub fn deviation(&self) -> Option<f64> {
+        (self.count() > 0 && self.overflow() == 0).then(|| self.counts().stdev())
+    }
+}
+
+impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     /// How many samples lie above the end before and not above each of these `ends`, which ascend; the first
     /// has all from zero. What lies above the last is left out.
     pub fn counts_between(&self, ends: &[u64]) -> Vec<u64> {
@@ -45,11 +52,6 @@ impl LatencyHistogram {
             }
         }
         counts
-    }
-
-    /// The standard deviation in nanoseconds; none once a sample overflowed.
-    pub fn deviation(&self) -> Option<f64> {
-        (self.count() > 0 && self.overflow() == 0).then(|| self.counts().stdev())
     }
 }
 

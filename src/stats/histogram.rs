@@ -1,6 +1,7 @@
 //! A latency histogram that refuses to say what it does not know.
 //!
-//! Values are nanoseconds, kept to three significant digits up to [`LatencyHistogram::MAX_NS`].
+//! Values are nanoseconds, kept to three significant digits up to [`LatencyHistogram::MAX_NS`], or to two
+//! where there is one for every second.
 //! What is larger is counted as overflow, never clamped; a percentile is only given when at least
 //! ten samples lie beyond it.
 
@@ -20,18 +21,24 @@ impl HistogramError {
     }
 }
 
-/// A histogram of durations in nanoseconds.
+/// A histogram of durations in nanoseconds, each kept to so many significant decimal digits.
 #[derive(Debug, Clone)]
-pub struct LatencyHistogram {
+pub struct DurationHistogram<const DIGITS: u8> {
     counts: Histogram<u64>,
     overflow: u64,
 }
 
-impl LatencyHistogram {
+/// What percentiles of trials are taken from: three digits, about 280 kB.
+pub type LatencyHistogram = DurationHistogram<3>;
+
+/// What percentiles of a single second are taken from: two digits, about 35 kB.
+pub type SecondHistogram = DurationHistogram<2>;
+
+impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     /// The largest duration that is recorded; longer ones are counted as overflow.
     pub const MAX_NS: u64 = 600_000_000_000;
     /// Significant decimal digits kept of every value.
-    pub const SIGNIFICANT_DIGITS: u8 = 3;
+    pub const SIGNIFICANT_DIGITS: u8 = DIGITS;
     /// Samples that must lie beyond a percentile before it is given, so that p99 takes 1,000
     /// samples and p99.9 takes 10,000.
     pub const SAMPLES_BEYOND: f64 = 10.0;
@@ -139,6 +146,19 @@ impl LatencyHistogram {
         Ok(STANDARD.encode(bytes))
     }
 
+    /// The histogram as [`Self::encode`] writes it, with its counts.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if the compressor does.
+    pub fn encoded(&self) -> Result<EncodedHistogram, HistogramError> {
+        Ok(EncodedHistogram {
+            count: self.count(),
+            overflow: self.overflow(),
+            text: self.encode()?,
+        })
+    }
+
     /// Reads back what [`Self::encode`] wrote, with the overflow kept beside it.
     ///
     /// # Errors
@@ -154,6 +174,17 @@ impl LatencyHistogram {
             .map_err(|e| HistogramError(format!("{e:?}")))?;
         Ok(decoded)
     }
+}
+
+/// A histogram that is only kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedHistogram {
+    /// Samples recorded, without those that overflowed.
+    pub count: u64,
+    /// Samples longer than [`LatencyHistogram::MAX_NS`].
+    pub overflow: u64,
+    /// See [`LatencyHistogram::encode`].
+    pub text: String,
 }
 
 /// How a histogram was set up: values of differently set up ones are rounded differently.
@@ -192,13 +223,13 @@ fn stored(text: &str) -> Result<Histogram<u64>, HistogramError> {
         .map_err(|e| HistogramError(format!("{e:?}")))
 }
 
-impl Default for LatencyHistogram {
+impl<const DIGITS: u8> Default for DurationHistogram<DIGITS> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl PartialEq for LatencyHistogram {
+impl<const DIGITS: u8> PartialEq for DurationHistogram<DIGITS> {
     fn eq(&self, other: &Self) -> bool {
         self.overflow == other.overflow && self.counts == other.counts
     }
@@ -251,6 +282,28 @@ mod tests {
         assert_eq!(histogram.overflow(), 1);
         assert_eq!(histogram.quantile(0.5), None);
         assert_eq!(histogram.max(), None);
+    }
+
+    #[test]
+    fn a_second_is_kept_to_two_digits_and_refuses_as_much() {
+        let mut second = SecondHistogram::new();
+        for ns in 0..999 {
+            second.record(1_000_000 + ns);
+        }
+        assert_eq!(second.quantile(0.99), None);
+        second.record(1_234_567);
+        let p99 = second.quantile(0.99).unwrap();
+        assert!(p99.abs_diff(1_000_990) <= 10_000, "{p99}");
+        assert_eq!(
+            HistogramSetup::of(&second.encode().unwrap())
+                .unwrap()
+                .digits,
+            2
+        );
+        let back = SecondHistogram::decode(&second.encode().unwrap(), 0).unwrap();
+        assert_eq!(back, second);
+        second.record(u64::MAX);
+        assert_eq!((second.overflow(), second.quantile(0.5)), (1, None));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod ledger;
 mod observed;
 mod outcome;
 mod resumption;
+mod second;
 mod spread;
 mod stalls;
 mod step;
@@ -31,7 +32,10 @@ pub use alert::{alert_code, alert_name, alert_text};
 pub use cut_off::CutOff;
 pub use distribution::{DistributionStep, LogInterval, histogram_log};
 pub use early::{Early, EarlyCounts};
-pub use histogram::{HistogramError, HistogramSetup, LatencyHistogram};
+pub use histogram::{
+    DurationHistogram, EncodedHistogram, HistogramError, HistogramSetup, LatencyHistogram,
+    SecondHistogram,
+};
 pub use inference::{Estimate, LEAST_CHANGES, POWER, holm, learned_limit};
 pub use labels::{covers, covers_any};
 pub use ledger::{
@@ -44,6 +48,7 @@ pub use outcome::{
     Stage,
 };
 pub use resumption::{Offer, ResumptionCounts};
+pub use second::Second;
 pub use spread::Spread;
 pub use stalls::{Stalls, Throttled};
 pub use step::{End, Step};

@@ -169,7 +169,7 @@ impl CancelPhase {
 }
 
 /// A resource of the generator's own host that ran out: our failure, not the server's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LocalResource {
     /// File descriptors.
     Files,
@@ -180,7 +180,7 @@ pub enum LocalResource {
 }
 
 /// Why we rejected the server's certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServerCertFault {
     /// It does not name the server that was asked for (RFC 9525).
     Name,
@@ -215,7 +215,7 @@ impl ServerCertFault {
 }
 
 /// Why an attempt failed, by stage and cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureClass {
     /// The name of the target has no address. Found before any load, so it ends the run.
     ResolveFailed,

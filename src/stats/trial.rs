@@ -97,6 +97,14 @@ pub struct Sample {
     pub handshake_bytes_in: u64,
 }
 
+impl Sample {
+    /// See [`Metric::Latency`].
+    pub fn latency_ns(&self) -> Option<u64> {
+        let service_ns = self.service_ns?;
+        Some(service_ns.saturating_add(self.lag_ns))
+    }
+}
+
 /// Histograms and sums of the confirmed sessions of one kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KindStats {
@@ -283,10 +291,7 @@ impl TrialStats {
         stats.record(Metric::Handshake, sample.handshake_ns);
         stats.record(Metric::Confirm, sample.confirm_ns);
         stats.record(Metric::Service, sample.service_ns);
-        stats.record(
-            Metric::Latency,
-            sample.service_ns.map(|s| s.saturating_add(sample.lag_ns)),
-        );
+        stats.record(Metric::Latency, sample.latency_ns());
         stats.record(Metric::Lag, Some(sample.lag_ns));
         stats.handshake_bytes_out += sample.handshake_bytes_out;
         stats.handshake_bytes_in += sample.handshake_bytes_in;

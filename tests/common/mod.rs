@@ -14,7 +14,7 @@ use std::path::Path;
 
 use shakedown::load::{Event, Interrupt};
 use shakedown::pki::{Pki, PkiSpec};
-use shakedown::record::{CellRecord, CutOffRecord, RunRecord};
+use shakedown::record::{CellRecord, CutOffRecord, RunRecord, TimelineRecord};
 use shakedown::runner::{RunError, prepare};
 use shakedown::scenario::{
     IdentityFiles, ProtocolKind, ProviderName, Scenario, TicketMode, TlsVersion,
@@ -47,15 +47,26 @@ pub fn assert_accounted(record: &RunRecord) {
             }
             let cut: u64 = trial.cut_off.values().map(not_confirmed).sum();
             assert_eq!(cut, trial.total.cancelled_total(), "{}", cell.cell.name);
-            let timeline = |of: fn(&shakedown::record::TimelineRecord) -> u64| -> u64 {
-                trial.timeline.iter().map(of).sum()
-            };
+            let timeline =
+                |of: fn(&TimelineRecord) -> u64| -> u64 { trial.timeline.iter().map(of).sum() };
             assert_eq!(timeline(|r| r.started), trial.total.started);
             assert_eq!(timeline(|r| r.ok), trial.total.ok_total());
             assert_eq!(timeline(|r| r.failed), trial.total.failed_total());
             assert_eq!(timeline(|r| r.not_started), trial.total.not_started_total());
+            for row in &trial.timeline {
+                assert_eq!(with_latency(row), row.ok, "second {}", row.second);
+            }
         }
     }
+}
+
+/// Sessions of a second that have a latency.
+fn with_latency(row: &TimelineRecord) -> u64 {
+    let histogram = row.latency().unwrap();
+    if let Some(stored) = &row.latency {
+        assert_eq!(stored.count, histogram.count(), "second {}", row.second);
+    }
+    histogram.count() + histogram.overflow()
 }
 
 /// Attempts among what was cut off: confirmed sessions are counted as ok.
@@ -81,7 +92,7 @@ pub fn try_run(scenario: Scenario) -> Result<RunRecord, RunError> {
 pub fn run_controlled(
     scenario: Scenario,
     control: &watch::Receiver<Interrupt>,
-    observe: &mut dyn FnMut(Event),
+    observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<RunRecord, RunError> {
     let checked = scenario.check("test", "").unwrap_or_else(|e| panic!("{e}"));
     let record = prepare(checked)?.run(vec!["test".to_owned()], control, observe)?;

@@ -108,8 +108,8 @@ impl Drop for Running {
     }
 }
 
-/// Waits until a line of stderr has been written, by reading it.
-pub fn wait_for_stderr(running: &mut Running, part: &str) {
+/// Waits until a line of stderr with `part` has been written, and returns it.
+pub fn wait_for_stderr(running: &mut Running, part: &str) -> String {
     let mut reader = BufReader::new(running.child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains(part) {
@@ -124,6 +124,7 @@ pub fn wait_for_stderr(running: &mut Running, part: &str) {
         reader.read_to_string(&mut rest).unwrap();
         rest
     }));
+    line
 }
 
 /// Starts `shakedown serve` in `dir` with the certificates of `pki`, echoing; says on which port.

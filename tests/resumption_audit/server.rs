@@ -142,7 +142,10 @@ impl Restarting {
     /// The command that starts it again with `more` flags.
     pub fn again(&self, more: &str) -> String {
         let dir = self.dir.display();
-        format!("printf ' {more}' >> {dir}/target.flags && kill $(cat {dir}/target.pid) && sleep 1")
+        format!(
+            "old=$(cat {dir}/target.pid) && printf ' {more}' >> {dir}/target.flags && kill $old && \
+             while [ \"$(cat {dir}/target.pid)\" = $old ]; do sleep 0.1; done && sleep 1"
+        )
     }
 }
 

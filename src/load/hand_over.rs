@@ -1,0 +1,201 @@
+//! The way of a second from the workers that count it to the engine, which adds them up: one message per
+//! worker and second. Nothing is shared meanwhile.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc;
+
+use crate::clock::thread_cpu;
+use crate::stats::{EncodedHistogram, HistogramError, Second};
+
+/// A worker's end: the second that it counts now, and where the ones that are past go.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    worker: usize,
+    to: mpsc::Sender<(usize, Second)>,
+    current: Second,
+    /// When the one before was closed, in nanoseconds after the trial's start, ...
+    closed_ns: u64,
+    /// ... and what this thread's CPU clock said.
+    closed_cpu_ns: u64,
+}
+
+impl HandOver {
+    /// The end of one worker, on its thread.
+    pub fn new(worker: usize, to: mpsc::Sender<(usize, Second)>) -> Self {
+        Self {
+            worker,
+            to,
+            current: Second::new(0),
+            closed_ns: 0,
+            closed_cpu_ns: cpu_ns(),
+        }
+    }
+
+    /// One that nobody listens to.
+    pub fn to_nobody() -> Self {
+        Self::new(0, mpsc::channel().0)
+    }
+
+    /// The second that is counted now.
+    pub fn current(&mut self) -> &mut Second {
+        &mut self.current
+    }
+
+    /// The second of this time, in nanoseconds after the trial's start, which never goes back. If it is another
+    /// one than before, that one is handed over.
+    pub fn at(&mut self, at_ns: u64) -> &mut Second {
+        let number = Second::number_at(at_ns);
+        if number > self.current.number {
+            self.close(at_ns, number);
+        }
+        &mut self.current
+    }
+
+    /// Hands over the last second.
+    pub fn finish(&mut self, at_ns: u64) {
+        let number = self.at(at_ns).number;
+        self.close(at_ns, number + 1);
+    }
+
+    fn close(&mut self, at_ns: u64, next: u64) {
+        let cpu_ns = cpu_ns();
+        self.current.close(
+            at_ns,
+            cpu_ns.saturating_sub(self.closed_cpu_ns),
+            at_ns.saturating_sub(self.closed_ns),
+        );
+        (self.closed_ns, self.closed_cpu_ns) = (at_ns, cpu_ns);
+        let past = std::mem::replace(&mut self.current, Second::new(next));
+        // Where nobody listens, nobody wants to know.
+        let _ = self.to.send((self.worker, past));
+    }
+}
+
+fn cpu_ns() -> u64 {
+    u64::try_from(thread_cpu().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The engine's end: adds up what all workers say of a second, and keeps its latencies.
+#[derive(Debug)]
+pub(super) struct Collected {
+    inbox: mpsc::Receiver<(usize, Second)>,
+    /// Up to which second each worker has handed over; that one not.
+    past: Vec<u64>,
+    open: BTreeMap<u64, Second>,
+    /// The latencies of seconds in which sessions were confirmed.
+    pub latency: BTreeMap<u64, EncodedHistogram>,
+}
+
+impl Collected {
+    /// Both ends for so many workers.
+    pub fn of(workers: usize) -> (mpsc::Sender<(usize, Second)>, Self) {
+        let (to, inbox) = mpsc::channel();
+        let collected = Self {
+            inbox,
+            past: vec![0; workers],
+            open: BTreeMap::new(),
+            latency: BTreeMap::new(),
+        };
+        (to, collected)
+    }
+
+    /// Takes in what was handed over, and shows the seconds that are past for all workers, in order.
+    ///
+    /// # Errors
+    ///
+    /// Fails only if a histogram cannot be compressed.
+    pub fn take_in(&mut self, show: &mut dyn FnMut(&Second)) -> Result<(), HistogramError> {
+        while let Ok((worker, second)) = self.inbox.try_recv() {
+            self.past[worker] = second.number + 1;
+            match self.open.get_mut(&second.number) {
+                Some(sum) => sum.merge(&second),
+                None => {
+                    self.open.insert(second.number, second);
+                }
+            }
+        }
+        let past = self.past.iter().copied().min().unwrap_or(0);
+        while let Some(first) = self.open.first_entry()
+            && *first.key() < past
+        {
+            let second = first.remove();
+            if second.ok > 0 {
+                let latency = second.latency.encoded()?;
+                self.latency.insert(second.number, latency);
+            }
+            show(&second);
+        }
+        Ok(())
+    }
+
+    /// Notes that a worker hands over no more: its trial has ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::take_in`].
+    pub fn ended(
+        &mut self,
+        worker: usize,
+        show: &mut dyn FnMut(&Second),
+    ) -> Result<(), HistogramError> {
+        self.take_in(show)?;
+        self.past[worker] = u64::MAX;
+        self.take_in(show)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    /// The numbers of the seconds that become whole, and how many attempts began in each.
+    fn shown(collected: &mut Collected) -> Vec<(u64, u64)> {
+        let mut seen = Vec::new();
+        let mut see = |second: &Second| seen.push((second.number, second.started));
+        collected.take_in(&mut see).unwrap();
+        seen
+    }
+
+    #[test]
+    fn a_second_is_shown_once_it_is_past_for_every_worker() {
+        let (to, mut collected) = Collected::of(2);
+        let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
+        a.at(S / 2).started += 1;
+        a.at(S + 1).started += 10;
+        a.at(2 * S).started += 100;
+        assert_eq!(shown(&mut collected), []);
+        // The other one stood still for two seconds.
+        b.at(S / 3).started += 1;
+        b.at(2 * S + 5).started += 100;
+        assert_eq!(shown(&mut collected), [(0, 2)]);
+        b.finish(2 * S + 6);
+        assert_eq!(shown(&mut collected), [(1, 10)]);
+        let mut seen = Vec::new();
+        let mut see = |second: &Second| seen.push((second.number, second.length_ns));
+        a.finish(2 * S + 7);
+        collected.ended(1, &mut see).unwrap();
+        collected.ended(0, &mut see).unwrap();
+        assert_eq!(seen, [(2, 7)]);
+    }
+
+    #[test]
+    fn a_worker_that_ended_holds_nothing_up() {
+        let (to, mut collected) = Collected::of(2);
+        let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
+        a.finish(S / 2);
+        collected.ended(0, &mut |_| {}).unwrap();
+        b.at(S).started += 1;
+        assert_eq!(shown(&mut collected), [(0, 0)]);
+        assert!(collected.latency.is_empty(), "nothing was confirmed");
+    }
+
+    #[test]
+    fn nobody_has_to_listen() {
+        let mut over = HandOver::to_nobody();
+        over.at(5 * S).started += 1;
+        over.finish(5 * S);
+        assert_eq!(over.current().number, 6);
+    }
+}

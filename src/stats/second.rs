@@ -1,0 +1,204 @@
+//! One second of a trial while it runs: what a worker hands over once the second is past, and the sum of
+//! all workers'.
+//!
+//! Unlike the rows of the timeline these have latencies and failures by class. What happens falls into the
+//! second in which it was noticed.
+
+use std::collections::BTreeMap;
+
+use super::{FailureClass, Outcome, Sample, SecondHistogram, Stalls};
+
+/// Nanoseconds in a second.
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// What happened in one second of a trial.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Second {
+    /// Seconds since the trial's start.
+    pub number: u64,
+    /// How long it was, in nanoseconds: the last one of a trial may be shorter than a second.
+    pub length_ns: u64,
+    /// Attempts that began in it.
+    pub started: u64,
+    /// Arrivals that were given up in it.
+    pub not_started: u64,
+    /// Sessions confirmed in it.
+    pub ok: u64,
+    /// Attempts that failed in it, by class.
+    pub failures: BTreeMap<FailureClass, u64>,
+    /// See [`super::Metric::Latency`], of the sessions confirmed in it.
+    pub latency: SecondHistogram,
+    /// The longest lag of the attempts that ended in it, see [`super::Metric::Lag`].
+    pub lag_max_ns: u64,
+    /// Times in it in which a worker stood still; only the measure phase is watched.
+    pub stalls: Stalls,
+    /// CPU time of the workers in it, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Share of it that the busiest worker spent on its core, 0 to 1.
+    pub busiest: f64,
+}
+
+impl Second {
+    /// The second with this number, in which nothing has happened yet.
+    pub fn new(number: u64) -> Self {
+        Self {
+            number,
+            ..Self::default()
+        }
+    }
+
+    /// The number of the second that holds a time, in nanoseconds after the trial's start.
+    pub fn number_at(at_ns: u64) -> u64 {
+        at_ns / NS_PER_S
+    }
+
+    /// Counts a finished attempt.
+    pub fn finish(&mut self, sample: &Sample) {
+        match &sample.outcome {
+            Outcome::Ok { .. } => {
+                self.ok += 1;
+                if let Some(ns) = sample.latency_ns() {
+                    self.latency.record(ns);
+                }
+            }
+            Outcome::Failed { class, .. } => *self.failures.entry(*class).or_default() += 1,
+            Outcome::Cancelled(_) => return,
+        }
+        self.lag_max_ns = self.lag_max_ns.max(sample.lag_ns);
+    }
+
+    /// Closes one worker's second at a time, in nanoseconds after the trial's start. The worker had `cpu_ns`
+    /// of CPU time in the `wall_ns` since it closed the one before.
+    pub fn close(&mut self, at_ns: u64, cpu_ns: u64, wall_ns: u64) {
+        self.length_ns = at_ns.saturating_sub(self.number * NS_PER_S).min(NS_PER_S);
+        self.cpu_ns = cpu_ns;
+        if wall_ns > 0 {
+            self.busiest = (cpu_ns as f64 / wall_ns as f64).min(1.0);
+        }
+    }
+
+    /// Adds another worker's same second; the order of merging does not matter.
+    pub fn merge(&mut self, other: &Self) {
+        self.length_ns = self.length_ns.max(other.length_ns);
+        self.started += other.started;
+        self.not_started += other.not_started;
+        self.ok += other.ok;
+        for (class, count) in &other.failures {
+            *self.failures.entry(*class).or_default() += count;
+        }
+        self.latency.merge(&other.latency);
+        self.lag_max_ns = self.lag_max_ns.max(other.lag_max_ns);
+        self.stalls.merge(&other.stalls);
+        self.cpu_ns += other.cpu_ns;
+        self.busiest = self.busiest.max(other.busiest);
+    }
+
+    /// Whether it was a whole second, so that its counts are rates.
+    pub fn is_whole(&self) -> bool {
+        self.length_ns == NS_PER_S
+    }
+
+    /// Attempts that failed in it, of every class.
+    pub fn failed(&self) -> u64 {
+        self.failures.values().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stats::{CancelPhase, Offer, OkKind, Phase, Proof};
+
+    fn sample(outcome: Outcome, service_ns: u64) -> Sample {
+        Sample {
+            phase: Phase::Warmup,
+            ended_ns: 0,
+            outcome,
+            identity: None,
+            resumed: None,
+            offer: Offer::default(),
+            observed: None,
+            lag_ns: 10,
+            connect_ns: None,
+            handshake_ns: None,
+            confirm_ns: None,
+            service_ns: Some(service_ns),
+            handshake_bytes_out: 0,
+            handshake_bytes_in: 0,
+        }
+    }
+
+    /// One worker's second: each value is the service time of an attempt, and decides what became of it.
+    fn of(values: &[u64]) -> Second {
+        let mut second = Second::new(3);
+        for value in values {
+            let outcome = match value % 5 {
+                0 => Outcome::Failed {
+                    class: FailureClass::Alert(48),
+                    message: String::new(),
+                },
+                1 => Outcome::Failed {
+                    class: FailureClass::Unconfirmed,
+                    message: String::new(),
+                },
+                2 => Outcome::Cancelled(CancelPhase::Drain),
+                _ => Outcome::Ok {
+                    kind: OkKind::Full,
+                    proof: Proof::ApplicationData,
+                },
+            };
+            second.started += 1;
+            second.finish(&sample(outcome, *value));
+        }
+        let cpu_ns = values.len() as u64 * 1_000_000;
+        second.close(3_900_000_000, cpu_ns, 900_000_000);
+        second
+    }
+
+    #[test]
+    fn what_is_not_confirmed_has_no_latency() {
+        let second = of(&[0, 1, 2, 3, 5]);
+        assert_eq!((second.ok, second.failed(), second.started), (1, 3, 5));
+        assert_eq!(second.failures[&FailureClass::Alert(48)], 2);
+        assert_eq!(
+            (second.latency.count(), second.latency.max()),
+            (1, Some(13))
+        );
+        assert_eq!(second.lag_max_ns, 10);
+    }
+
+    #[test]
+    fn only_the_last_second_is_not_whole() {
+        let mut second = Second::new(3);
+        second.close(3_250_000_000, 100_000_000, 250_000_000);
+        assert_eq!((second.length_ns, second.is_whole()), (250_000_000, false));
+        assert!((second.busiest - 0.4).abs() < 1e-9);
+        // A worker that stood still closes it late.
+        second.close(5_000_000_000, 100_000_000, 2_000_000_000);
+        assert!(second.is_whole() && second.busiest < 0.1, "{second:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn merging_is_order_free_and_loses_nothing(
+            a in prop::collection::vec(0u64..u64::MAX, 0..30),
+            b in prop::collection::vec(0u64..10_000_000_000, 0..30),
+            c in prop::collection::vec(0u64..10_000_000_000, 0..30),
+        ) {
+            let parts = [of(&a), of(&b), of(&c)];
+            let merged = |order: [usize; 3]| {
+                let mut sum = Second::new(3);
+                for part in order {
+                    sum.merge(&parts[part]);
+                }
+                sum
+            };
+            let sum = merged([0, 1, 2]);
+            prop_assert_eq!(&sum, &merged([2, 0, 1]));
+            prop_assert_eq!(sum.started, (a.len() + b.len() + c.len()) as u64);
+            prop_assert_eq!(sum.ok, sum.latency.count() + sum.latency.overflow());
+        }
+    }
+}
