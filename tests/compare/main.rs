@@ -121,7 +121,7 @@ fn a_page_of_several_results_holds_each_against_the_first() {
         "3 faster.json: valid",
         "client-cpu, 2: 1.080× [1.074 … 1.087] worse",
         "client-cpu, 3: 0.920× [",
-        "2 slower.json: not-interleaved",
+        "2 slower.json, 3 faster.json: not-interleaved",
         "tls: confirm by percentile",
     ] {
         assert!(page.contains(part), "{part}: {page}");

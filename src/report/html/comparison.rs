@@ -120,16 +120,24 @@ fn answer(comparison: &Comparison) -> Section {
     section
 }
 
+/// Why a figure is invalid or not judged.
+fn why(figure: &FigureComparison) -> Option<String> {
+    let reason = figure.reason.as_ref()?;
+    let reason = reason.trim_start_matches("not judged: ");
+    let verdict = figure.verdict.map_or("not judged", Verdict::label);
+    Some(format!("{verdict}: {reason}"))
+}
+
 fn finding(cell: &CellComparison, figure: &FigureComparison) -> String {
     let place = format!("{}, {}", cell.name, figure.figure);
     let verdict = figure.verdict.map_or("not judged", Verdict::label);
-    match (&figure.effect, &figure.reason) {
-        (Some(effect), _) => format!(
+    match (&figure.effect, why(figure)) {
+        (_, Some(why)) => format!("{place}: {why}"),
+        (Some(effect), None) => format!(
             "{place}: {}, allowed {}: {verdict}",
             words::effect(effect),
             words::allowed(figure)
         ),
-        (None, Some(reason)) => format!("{place}: {verdict}: {reason}"),
         (None, None) => format!("{place}: {verdict}"),
     }
 }
@@ -145,17 +153,22 @@ fn figures(comparison: &Comparison) -> Section {
         section.table(one_side(&comparison.cells));
         return section;
     }
-    let mut reasons: Vec<String> = Vec::new();
+    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
     let mut rows = Vec::new();
     for cell in &comparison.cells {
-        let shown = cell.figures.iter().filter(|f| f.gated || !many);
-        for figure in shown {
+        for figure in cell.figures.iter().filter(|f| f.gated || !many) {
             rows.push(row(&cell.name, figure));
-            let reason = figure.reason.as_ref();
-            let reason = reason.map(|reason| format!("{}: {reason}", figure.figure));
-            reasons.extend(reason.filter(|reason| !reasons.contains(reason)));
+            let Some(reason) = why(figure) else { continue };
+            match reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, of)) if of.contains(&figure.figure.as_str()) => {}
+                Some((_, of)) => of.push(&figure.figure),
+                None => reasons.push((reason, vec![&figure.figure])),
+            }
         }
     }
+    let reasons = reasons.into_iter();
+    let reasons = reasons.map(|(reason, of)| format!("{}: {reason}", of.join(", ")));
+    let reasons: Vec<String> = reasons.collect();
     let caption =
         "Medians over units, and the effect with its interval; in brackets what does not gate";
     section.table(Grid::new(caption, &HEADER, rows));

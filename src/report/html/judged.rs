@@ -105,6 +105,26 @@ pub(super) fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
     })
 }
 
+/// An effect with whether it is for the better; none of shares, which are told by difference.
+pub(super) fn unjudged(name: &str, figure: &FigureComparison) -> Option<Effect> {
+    let found = figure.effect.filter(words::is_ratio)?;
+    let (more, less) = (found.lower > 1.0, found.upper < 1.0);
+    let (mood, verdict) = match (more, less) {
+        (false, false) => (Mood::Plain, "either"),
+        _ if less == figure.smaller_is_better => (Mood::Better, "better"),
+        _ => (Mood::Worse, "worse"),
+    };
+    Some(Effect {
+        name: name.to_owned(),
+        ratio: found.estimate,
+        low: found.lower,
+        high: found.upper,
+        verdict: verdict.to_owned(),
+        mood,
+        ..Effect::default()
+    })
+}
+
 /// The verdict of a figure; of one that does not gate in brackets.
 fn verdict(figure: &FigureComparison) -> String {
     match figure.verdict {

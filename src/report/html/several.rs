@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use super::effects::{self, Effect, Mood, Span};
+use super::effects::{self, Span};
+use super::judged::unjudged;
 use super::page::{Grid, Ids, Section};
 use super::percentiles::{self, Line};
 use super::result::banner;
@@ -102,15 +103,6 @@ fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Sec
         return section;
     };
     let pairs: Vec<(&Entry<'_>, &Comparison)> = others.iter().zip(against).collect();
-    let notes = pairs.iter().flat_map(|(entry, comparison)| {
-        let refused = comparison.cells.is_empty();
-        let reasons = comparison.reasons.iter().filter(move |_| refused);
-        reasons.chain(&comparison.notes).map(move |note| {
-            let not = if refused { "not compared: " } else { "" };
-            format!("{}: {not}{}: {}", entry.label, note.code, note.message)
-        })
-    });
-    let notes: Vec<String> = notes.collect();
     let mut names: Vec<&str> = Vec::new();
     for cell in pairs.iter().flat_map(|(_, comparison)| &comparison.cells) {
         if !cell.figures.is_empty() && !names.contains(&cell.name.as_str()) {
@@ -125,7 +117,7 @@ fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Sec
             first.label
         ));
     }
-    section.list(&notes);
+    section.list(&remarks(&pairs));
     for (place, name) in names.iter().take(MOST_TABLES).enumerate() {
         let of_cell: Vec<(&Entry<'_>, &CellComparison)> = (pairs.iter())
             .filter_map(|(entry, comparison)| {
@@ -143,10 +135,33 @@ fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Sec
     if names.len() > MOST_TABLES {
         let all = format_count(names.len() as u64);
         section.prose(format!(
-            "The first {MOST_TABLES} of {all} cells are shown; `shakedown compare --json` has all of them."
+            "The first {MOST_TABLES} of {all} cells; `shakedown compare --json` has all of them."
         ));
     }
     section
+}
+
+/// What to know about these comparisons, each once with the results that it is about. What is said of verdicts is
+/// left out.
+fn remarks(pairs: &[(&Entry<'_>, &Comparison)]) -> Vec<String> {
+    let mut all: Vec<(String, Vec<&str>)> = Vec::new();
+    for (entry, comparison) in pairs {
+        let refused = comparison.cells.is_empty();
+        let reasons = comparison.reasons.iter().filter(|_| refused);
+        let notes = comparison.notes.iter().filter(|n| n.code != "not-judged");
+        for note in reasons.chain(notes) {
+            let not = if refused { "not compared: " } else { "" };
+            let text = format!("{not}{}: {}", note.code, note.message);
+            match all.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, of)) => of.push(&entry.label),
+                None => all.push((text, vec![&entry.label])),
+            }
+        }
+    }
+    let lines = all.into_iter();
+    lines
+        .map(|(text, of)| format!("{}: {text}", of.join(", ")))
+        .collect()
 }
 
 /// A cell's figures, each of every result.
@@ -161,7 +176,7 @@ fn drawn(
         for (entry, cell) in of_cell {
             let figure = cell.figures.iter().find(|f| f.figure == label);
             let short = entry.label.split(' ').next().unwrap_or_default();
-            all.extend(figure.and_then(|figure| effect(&format!("{label}, {short}"), figure)));
+            all.extend(figure.and_then(|figure| unjudged(&format!("{label}, {short}"), figure)));
         }
     }
     let how = format!("over {}", first.label);
@@ -172,26 +187,6 @@ fn drawn(
         Span::Narrow,
         &all,
     )
-}
-
-/// An effect with whether it is for the better; none of shares, which are told by difference.
-fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
-    let found = figure.effect.filter(words::is_ratio)?;
-    let (more, less) = (found.lower > 1.0, found.upper < 1.0);
-    let (mood, verdict) = match (more, less) {
-        (false, false) => (Mood::Plain, "either"),
-        _ if less == figure.smaller_is_better => (Mood::Better, "better"),
-        _ => (Mood::Worse, "worse"),
-    };
-    Some(Effect {
-        name: name.to_owned(),
-        ratio: found.estimate,
-        low: found.lower,
-        high: found.upper,
-        verdict: verdict.to_owned(),
-        mood,
-        ..Effect::default()
-    })
 }
 
 fn who(of_cell: &[(&Entry<'_>, &CellComparison)]) -> String {
