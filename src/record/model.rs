@@ -145,19 +145,6 @@ impl RunRecord {
 }
 
 impl CellRecord {
-    /// One metric's histogram over all trials.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a stored histogram is damaged.
-    pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
-        let mut merged = LatencyHistogram::new();
-        for trial in &self.trials {
-            merged.merge(&trial.histogram(metric)?);
-        }
-        Ok(merged)
-    }
-
     /// The accounting of every phase, over all trials.
     pub fn total(&self) -> Accounting {
         self.sum(|trial| &trial.total)
