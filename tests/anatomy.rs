@@ -153,6 +153,34 @@ fn nothing_is_metered_unless_asked_for() {
 }
 
 #[test]
+fn a_chain_is_verified_once_where_that_was_asked_and_it_is_said() {
+    let run = |verify: &str| {
+        let text = format!(
+            "metered = true\n[load]\nsessions = 3\ntotal = 20\nwarmup = \"0s\"\n[workers]\ncount = 1\n\
+             [matrix]\nauth = [\"mutual\"]\n[tls]\nverify = \"{verify}\"\n"
+        );
+        let record = run(scenario(&text));
+        let ledger = &record.cells[0].trials[0].anatomy.as_ref().unwrap().client[&OkKind::Full];
+        let count = |work: &str, signatures: bool| -> u64 {
+            let entries = ledger.entries.iter().filter(|entry| entry.work == work);
+            let wanted = entries.filter(|entry| entry.algorithm.is_some() == signatures);
+            wanted.map(|entry| entry.count).sum()
+        };
+        // Paths built, signatures in chains, signatures over handshakes.
+        let counts = [
+            count("verify_chain", false),
+            count("verify_chain", true),
+            count("verify_transcript", true),
+        ];
+        let warned = (record.warnings.iter()).any(|note| note.code == "verified-once");
+        let report = render(&record, Style::default()).unwrap();
+        (counts, warned, report.contains("VERIFIED ONCE"))
+    };
+    assert_eq!(run("every-handshake"), ([20, 40, 20], false, false));
+    assert_eq!(run("once-per-chain"), ([1, 2, 20], true, true));
+}
+
+#[test]
 fn the_command_prints_what_report_prints_again() {
     let dir = tempfile::tempdir().unwrap();
     let short = "anatomy -q --trials 2 -d 100ms -o a.json";

@@ -188,6 +188,14 @@ fn bad_scenarios_name_file_line_cause_and_remedy() {
             "[target]\nurl = \"https://localhost:1/\"\n[tls]\ninsecure = true\ncrl = \"crl.pem\"\n",
         ),
         (
+            "once_per_chain_with_crl",
+            "[target]\nurl = \"https://localhost:1/\"\n[tls]\nverify = \"once-per-chain\"\ncrl = \"crl.pem\"\n",
+        ),
+        (
+            "once_per_chain_without_verification",
+            "[target]\nurl = \"https://localhost:1/\"\n[tls]\nverify = \"once-per-chain\"\ninsecure = true\n",
+        ),
+        (
             "crl_without_tls",
             "[matrix]\nauth = [\"none\"]\n[target]\nurl = \"tcp://localhost:1\"\n[tls]\ncrl = \"crl.pem\"\n",
         ),

@@ -18,7 +18,7 @@ use common::{against, only, pki_in, reasons, run, scenario};
 use server::{Server, Tickets};
 use shakedown::record::{RunRecord, TrialRecord};
 use shakedown::report::{Style, render};
-use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion};
+use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion, Verify};
 use shakedown::stats::{EarlyCounts, OkKind, ResumptionCounts};
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
 use shakedown::tls::{
@@ -204,6 +204,7 @@ fn target_and_client(pki: &shakedown::pki::Pki) -> (Target, ClientTls) {
         server_name: "localhost",
         roots: Some(pki.roots()),
         crls: &[],
+        verify: Verify::default(),
         identity: None,
         resumption: Some(ResumptionSpec {
             by_id_only: false,

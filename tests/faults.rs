@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use shakedown::pki::{Faults, Identity, Pki, PkiSpec, ShortRsa};
-use shakedown::scenario::{IdentityFault, ProviderName, TicketMode, TlsVersion};
+use shakedown::scenario::{IdentityFault, ProviderName, TicketMode, TlsVersion, Verify};
 use shakedown::stats::{FailureClass, Stage};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, ClientTrust, Fault, ServerAuth, ServerTls, ServerTlsSpec, failure,
@@ -56,6 +56,7 @@ fn meet(
         server_name: "localhost",
         roots: Some(pki.roots()),
         crls: faults.crls(),
+        verify: Verify::default(),
         identity: client,
         resumption: None,
     });

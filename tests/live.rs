@@ -9,8 +9,12 @@
 
 mod common;
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
 
+use common::process::{code, run, shakedown, text};
 use common::{against, only, pki_in, run_controlled, scenario};
 use shakedown::load::{Event, Interrupt};
 use shakedown::record::{RunRecord, TrialRecord};
@@ -96,4 +100,85 @@ fn failures_are_told_by_class() {
         .sum();
     assert_eq!(refused, trial.total.failed["connect.refused"].count);
     assert_eq!(refused, 15);
+}
+
+/// Writes a scenario of one cell and one trial.
+fn one_trial(dir: &Path, load: &str) {
+    let text = format!(
+        "version = 1\nname = \"one\"\n[matrix]\nauth = [\"mutual\"]\n[trials]\ncount = 1\n[load]\n{load}warmup = \"0s\"\n"
+    );
+    fs::write(dir.join("one.toml"), text).unwrap();
+}
+
+#[test]
+fn without_a_terminal_there_is_a_line_every_few_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    one_trial(dir.path(), "rate = \"50/s\"\nduration = \"5400ms\"\n");
+    let output = run(dir.path(), "run one.toml -o out.json");
+    let told = text(&output.stderr);
+    let lines: Vec<&str> = told.lines().collect();
+    let [announced, midway, ended, saved] = lines.as_slice() else {
+        panic!("{told}");
+    };
+    assert!(announced.ends_with(": 1 trial, about 5 s"), "{announced}");
+    for part in [
+        "trial 1/1 mtls",
+        "measuring, 1s left",
+        "in flight",
+        "/s of 50/s asked",
+        "confirmed",
+        "p50 ",
+        "busiest worker ",
+    ] {
+        assert!(midway.contains(part), "no {part:?} in {midway}");
+    }
+    assert!(ended.ends_with(": 270 confirmed, 0 failed"), "{ended}");
+    assert!(saved.starts_with("saved to "), "{saved}");
+    assert!(!text(&output.stdout).contains("trial 1/1"));
+    assert!(!told.contains('\u{1b}'), "{told:?}");
+}
+
+#[test]
+fn on_a_terminal_the_display_is_drawn_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    one_trial(dir.path(), "rate = \"50/s\"\nduration = \"1600ms\"\n");
+    let shown = |flags: &str| {
+        let command = format!(
+            "{} run one.toml {flags} -o out.json > report.txt",
+            shakedown(dir.path()).get_program().display()
+        );
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]);
+        script
+            .current_dir(dir.path())
+            .env("NO_COLOR", "1")
+            .env("TERM", "xterm");
+        let output = script.output().expect("script of util-linux is installed");
+        // A busy host makes the run invalid; that is not the point here.
+        let shown = text(&output.stdout);
+        assert!([0, 106].contains(&code(&output)), "{shown}");
+        assert!(
+            fs::read_to_string(dir.path().join("report.txt"))
+                .unwrap()
+                .contains("mtls")
+        );
+        shown
+    };
+    let drawn = shown("");
+    for part in [
+        "trial 1/1, about ",
+        "mtls: measuring, 1s left",
+        "/s of 50/s asked",
+        "p50 ",
+    ] {
+        assert!(drawn.contains(part), "no {part:?} in {drawn:?}");
+    }
+    let (_, left) = drawn.rsplit_once("\u{1b}[2K").expect("a line is cleared");
+    assert!(
+        left.contains("saved to ") && !left.contains("in flight"),
+        "{left:?}"
+    );
+    assert!(!drawn.contains("\u{1b}[36m"), "colours: {drawn:?}");
+    assert!(shown("--color always").contains("\u{1b}[36m"));
+    assert_eq!(shown("--quiet"), "");
 }

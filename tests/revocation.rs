@@ -22,7 +22,7 @@ use shakedown::pki::{CertificateDer, CertificateRevocationListDer, Identity, Pki
 use shakedown::probe::{ProbePlan, ProbeReport, Status, Verdict, probe};
 use shakedown::record::RunRecord;
 use shakedown::scenario::{
-    IdentityFault, ProtocolKind, ProviderName, Scenario, TicketMode, TlsVersion,
+    IdentityFault, ProtocolKind, ProviderName, Scenario, TicketMode, TlsVersion, Verify,
 };
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
 use shakedown::tls::{
@@ -229,6 +229,7 @@ fn a_list_that_is_none_is_refused_before_any_session() {
         server_name: "localhost",
         roots: Some(pki.roots()),
         crls: &junk,
+        verify: Verify::default(),
         identity: None,
         resumption: None,
     });

@@ -10,7 +10,7 @@ use rustls::{ConnectionCommon, HandshakeKind, ProtocolVersion, SideData};
 use shakedown::clock::thread_cpu;
 use shakedown::crypto::{Capabilities, Ledger, attributed, cipher_suite_name};
 use shakedown::pki::{CertificateDer, Identity, KeyAlgorithm, Pki};
-use shakedown::scenario::{ProviderName, TicketMode, TlsVersion};
+use shakedown::scenario::{ProviderName, TicketMode, TlsVersion, Verify};
 use shakedown::stats::Work;
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, MemorySession, ResumptionSpec, ServerAuth, ServerTls, ServerTlsSpec,
@@ -153,6 +153,7 @@ impl Pair {
             server_name: "localhost",
             roots: Some(pki.roots),
             crls: &[],
+            verify: Verify::default(),
             identity: case.mutual.then_some(pki.client),
             resumption: case.resumed.then_some(ResumptionSpec {
                 early_data: false,
@@ -246,15 +247,19 @@ impl Pair {
             || self.server.connection().unwrap(),
         );
         let mut wire = Vec::with_capacity(16_384);
+        let mut flights = Vec::with_capacity(4);
         while client.is_handshaking() || server.is_handshaking() {
             at_client.time(|| send(&mut client, &mut wire));
+            flights.push(wire.len());
             at_server.time(|| receive(&mut server, &mut wire));
             at_server.time(|| send(&mut server, &mut wire));
+            flights.push(wire.len());
             at_client.time(|| receive(&mut client, &mut wire));
         }
         let joined = Joined {
             client,
             server,
+            flights,
             times: Times {
                 client: at_client.used,
                 server: at_server.used,
@@ -288,7 +293,10 @@ impl Pair {
 pub struct Joined {
     pub client: ClientConnection,
     pub server: ServerConnection,
-    times: Times,
+    /// Bytes of each flight: the client's first, then in turns; 0 where an end had nothing to say.
+    pub flights: Vec<usize>,
+    /// What the handshake took.
+    pub times: Times,
 }
 
 impl Joined {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::protocol::{self, ProtocolError};
-use shakedown::scenario::{ProtocolPlan, ProviderName, TicketMode, TlsVersion};
+use shakedown::scenario::{ProtocolPlan, ProviderName, TicketMode, TlsVersion, Verify};
 use shakedown::stats::{FailureClass, Proof, Stage};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, Failure, ServerAuth, ServerTls, ServerTlsSpec, SessionStream,
@@ -82,6 +82,7 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
             server_name: "localhost",
             roots: Some(pki.roots()),
             crls: &[],
+            verify: Verify::default(),
             identity: pki.clients().first().filter(|_| with_certificate),
             resumption: None,
         })

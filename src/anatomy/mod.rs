@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::pki::{Pki, PkiError, PkiSpec};
 use crate::scenario::{
     AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode, TargetPlan, TicketMode, TlsVersion,
+    Verify,
 };
 use crate::stats::{Entry, OkKind, SessionLedger, Spent, Spread, Work};
 use crate::tls::{
@@ -199,6 +200,7 @@ impl Pair {
             server_name: "localhost",
             roots: Some(pki.roots()),
             crls: &[],
+            verify: Verify::default(),
             identity: pki.clients().first().filter(|_| mutual),
             resumption: cell.resumed.map(|_| ResumptionSpec {
                 by_id_only: checked.scenario.resumption.mode == ResumptionMode::SessionId,

@@ -8,7 +8,7 @@ use super::verdict::{AuditReport, FORMAT, Finding, Row, Verdict, judge};
 use super::{AuditError, AuditPlan, Case};
 use crate::pki::{Identity, brief_client};
 use crate::probe::ProbePlan;
-use crate::scenario::TlsVersion;
+use crate::scenario::{TlsVersion, Verify};
 use crate::tls::{
     ClientTls, ClientTlsSpec, IdentitySwitch, ResumptionSpec, SessionStore, TicketUse,
     TlsConfigError,
@@ -362,6 +362,7 @@ fn client(
         server_name: &home.server_name,
         roots: home.roots.as_deref(),
         crls: &home.crls,
+        verify: Verify::default(),
         identity: trial.identity,
         resumption: Some(ResumptionSpec {
             by_id_only: false,

@@ -1,8 +1,8 @@
 //! The flags of `run` that say where the cryptography of both ends comes from, and with what keys. A list
 //! makes a cell of each.
 
-use clap::Args;
-use shakedown::scenario::{EmbeddedTarget, EndKeys, ProviderName, Scenario};
+use clap::{Args, ValueEnum};
+use shakedown::scenario::{EmbeddedTarget, EndKeys, ProviderName, Scenario, Verify};
 
 /// Providers, keys and chains.
 #[derive(Debug, Clone, Default, Args)]
@@ -12,6 +12,11 @@ pub struct CryptoArgs {
     /// [default: aws-lc-rs]
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Vec<ProviderName>,
+
+    /// How often each distinct chain of the server is verified; once-per-chain leaves out what a
+    /// client does in every full handshake, and the result is marked [default: every-handshake]
+    #[arg(long, value_name = "HOW")]
+    verify: Option<VerifyArg>,
 
     /// Crypto provider of the embedded target, whatever the client's is [default: aws-lc-rs]
     #[arg(long, value_name = "NAME")]
@@ -25,6 +30,15 @@ pub struct CryptoArgs {
     /// Intermediates in the embedded target's chains, one cell each [default: 1]
     #[arg(long = "target-chain", value_name = "N", value_delimiter = ',')]
     target_chains: Vec<u8>,
+}
+
+/// How often the server's chain is verified.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum VerifyArg {
+    /// In every full handshake
+    EveryHandshake,
+    /// Once per run, worker, cell and client identity
+    OncePerChain,
 }
 
 impl CryptoArgs {
@@ -42,6 +56,11 @@ impl CryptoArgs {
                 matrix.provider.clone_from(&self.providers);
             }
         }
+        scenario.tls.verify = match self.verify {
+            None => scenario.tls.verify,
+            Some(VerifyArg::EveryHandshake) => Verify::EveryHandshake,
+            Some(VerifyArg::OncePerChain) => Verify::OncePerChain,
+        };
         if self.target_provider.is_none()
             && self.target_keys.is_empty()
             && self.target_chains.is_empty()

@@ -15,6 +15,9 @@ mod crypto_args;
 mod exit;
 mod gate;
 mod judged;
+mod live;
+#[cfg(test)]
+mod live_tests;
 mod load_args;
 mod man;
 mod output;

@@ -1,119 +1,94 @@
-//! What is shown while a run goes on: a bar on a terminal, plain lines elsewhere, always on stderr.
+//! What is shown while a run goes on: a steady display on a terminal, a line every few seconds elsewhere,
+//! always on stderr and drawn by the thread that watches the workers.
 
 use std::io::IsTerminal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use shakedown::load::{Event, LiveTotals};
+use shakedown::load::Event;
 use shakedown::runner::Prepared;
 use shakedown::scenario::Checked;
-use shakedown::units::format_count;
 
 use super::color::wanted_on;
+use super::live::{Live, Planned};
+
+/// Without a terminal, no more time passes without a line.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// On a terminal, no less time passes between two drawings.
+const DRAW_EVERY: Duration = Duration::from_millis(200);
 
 /// Shows the events of an engine.
 pub struct Progress {
     shown: Shown,
-    cells: Vec<String>,
-    trial: Duration,
-    current: (usize, usize, usize),
-    last: LiveTotals,
+    live: Live,
+    /// When something was shown last.
+    last: Instant,
 }
 
 enum Shown {
     Nothing,
     Lines,
-    Bar(ProgressBar),
+    Display(ProgressBar),
 }
 
 impl Progress {
     /// The display of a run, which is announced; `quiet` shows nothing.
     pub fn of(prepared: &Prepared, quiet: bool) -> Self {
         let plan = prepared.plan();
-        let stop = plan.checked.stop;
-        let cells = plan.cells.iter().map(|site| site.cell.name.clone());
-        let cells = cells.collect();
         if !quiet {
             announce(&plan.checked);
         }
-        let trial = stop.warmup + stop.duration;
         let shown = if quiet {
             Shown::Nothing
         } else if std::io::stderr().is_terminal() {
-            Shown::Bar(bar())
+            Shown::Display(display())
         } else {
             Shown::Lines
         };
         Self {
             shown,
-            cells,
-            trial,
-            current: (0, 0, 0),
-            last: LiveTotals::default(),
+            live: Live::new(Planned::of(plan)),
+            last: Instant::now(),
         }
     }
 
     /// Takes one event in.
     pub fn on(&mut self, event: Event<'_>) {
-        match event {
-            Event::Begin { number, of, cell } => self.current = (number + 1, of, cell),
-            Event::Tick { elapsed, live } => {
-                self.last = live;
-                self.tick(elapsed);
+        self.live.on(event);
+        let looked = matches!(event, Event::Tick { .. } | Event::Priming { .. });
+        match &self.shown {
+            Shown::Lines if matches!(event, Event::End) => eprintln!("{}", self.live.outcome()),
+            Shown::Lines if looked && self.last.elapsed() >= LINE_EVERY => {
+                eprintln!("{}", self.live.line());
             }
-            Event::Priming { .. } | Event::Primed | Event::Second(_) => {}
-            Event::End => self.end(),
+            Shown::Display(bar) if looked && self.last.elapsed() >= DRAW_EVERY => {
+                draw(bar, &self.live);
+            }
+            _ => return,
         }
-    }
-
-    fn label(&self) -> String {
-        let (number, of, cell) = self.current;
-        format!("trial {number}/{of} {}", self.cells[cell])
-    }
-
-    fn tick(&self, elapsed: Duration) {
-        let Shown::Bar(bar) = &self.shown else { return };
-        let (number, of, _) = self.current;
-        let trial_ms = self.trial.as_millis().max(1);
-        let done_ms = trial_ms * (number as u128 - 1) + elapsed.as_millis().min(trial_ms);
-        bar.set_length(u64::try_from(trial_ms * of as u128).unwrap_or(u64::MAX));
-        bar.set_position(u64::try_from(done_ms).unwrap_or(u64::MAX));
-        bar.set_message(format!("{}  {}", self.label(), self.counts()));
-    }
-
-    fn counts(&self) -> String {
-        let live = &self.last;
-        let held = if live.held > 0 {
-            format!(", {} held", format_count(live.held))
-        } else {
-            String::new()
-        };
-        format!(
-            "{} confirmed, {} failed, {} in flight{held}",
-            format_count(live.ok),
-            format_count(live.failed),
-            format_count(live.in_flight),
-        )
-    }
-
-    fn end(&self) {
-        if matches!(self.shown, Shown::Lines) {
-            let live = &self.last;
-            eprintln!(
-                "{}: {} confirmed, {} failed",
-                self.label(),
-                format_count(live.ok),
-                format_count(live.failed)
-            );
-        }
+        self.last = Instant::now();
     }
 
     /// Removes the display.
     pub fn finish(self) {
-        if let Shown::Bar(bar) = self.shown {
+        if let Shown::Display(bar) = self.shown {
             bar.finish_and_clear();
         }
     }
+}
+
+fn draw(bar: &ProgressBar, live: &Live) {
+    let (beside, below, alarms) = live.display();
+    let (done, of) = live.done();
+    if bar.length() != Some(of) {
+        bar.set_length(of);
+    }
+    // Everything is changed before it is drawn once.
+    let changed = (bar.clone())
+        .with_message(format!("{beside}\n{below}"))
+        .with_prefix(alarms)
+        .with_position(done);
+    changed.tick();
 }
 
 fn announce(checked: &Checked) {
@@ -128,14 +103,21 @@ fn announce(checked: &Checked) {
     eprintln!("{}: {trials} trial{plural}{length}", checked.scenario.name);
 }
 
-/// A bar on stderr.
+/// A display on stderr: a bar with lines beside and below it as its message, and a last one as its prefix.
+fn display() -> ProgressBar {
+    on_stderr("{bar:30.cyan/blue} {percent:>3} % {msg}\n{prefix:.yellow}")
+}
+
+/// A bar on stderr with a line beside it.
 pub fn bar() -> ProgressBar {
+    on_stderr("{bar:30.cyan/blue} {percent:>3} % {wide_msg}")
+}
+
+/// Drawn five times a second at most, with the template's colours where they are wanted.
+fn on_stderr(template: &str) -> ProgressBar {
+    // Left to itself, the library would let NO_COLOR count more than --color.
+    console::set_colors_enabled_stderr(wanted_on(&std::io::stderr()));
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));
-    let template = if wanted_on(&std::io::stderr()) {
-        "{bar:30.cyan/blue} {percent:>3} % {wide_msg}"
-    } else {
-        "{bar:30} {percent:>3} % {wide_msg}"
-    };
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }

@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tokio::net::{TcpSocket, TcpStream};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
 /// Opens one worker's connections.
 #[derive(Debug)]
@@ -25,33 +27,56 @@ impl Connector {
     /// Connects without delaying small segments: a ticket ahead of the first response would
     /// otherwise cost 40 ms.
     pub async fn connect(&self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let socket = if addr.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        socket.set_nodelay(true)?;
+        let socket = socket(Domain::for_address(addr))?;
+        socket.set_tcp_nodelay(true)?;
         if !self.sources.is_empty() {
             let index = self.next.get();
             self.next.set(index.wrapping_add(1));
             let source = self.sources[index % self.sources.len()];
             defer_port_choice(&socket)?;
-            socket.bind(SocketAddr::from((source, 0)))?;
+            socket.bind(&SocketAddr::from((source, 0)).into())?;
         }
-        socket.connect(addr).await
+        match socket.connect(&addr.into()) {
+            Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+        let stream = TcpStream::from_std(socket.into())?;
+        let ready = stream.ready(Interest::WRITABLE | Interest::ERROR).await?;
+        // epoll says that there is an error, which saves asking for it after every success.
+        if (ready.is_error() || cfg!(not(target_os = "linux")))
+            && let Some(error) = stream.take_error()?
+        {
+            return Err(error);
+        }
+        Ok(stream)
     }
+}
+
+/// A socket that does not block.
+fn socket(domain: Domain) -> io::Result<Socket> {
+    #[cfg(target_os = "linux")]
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    #[cfg(not(target_os = "linux"))]
+    let socket = {
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket
+    };
+    Ok(socket)
 }
 
 /// Lets the kernel choose the port at connect time, when it knows the destination and may reuse a
 /// port that is taken towards another one (`IP_BIND_ADDRESS_NO_PORT`, ip(7)).
 #[cfg(target_os = "linux")]
-fn defer_port_choice(socket: &TcpSocket) -> io::Result<()> {
+fn defer_port_choice(socket: &Socket) -> io::Result<()> {
     use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
     setsockopt(socket, IpBindAddressNoPort, &true).map_err(io::Error::from)
 }
 
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
-fn defer_port_choice(_socket: &TcpSocket) -> io::Result<()> {
+fn defer_port_choice(_socket: &Socket) -> io::Result<()> {
     Ok(())
 }

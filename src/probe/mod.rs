@@ -36,7 +36,9 @@ pub use verdict::refuses_client;
 use crate::pki::{
     CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,
 };
-use crate::scenario::{AuthMode, Checked, ProtocolPlan, ProviderName, TargetPlan, TlsVersion};
+use crate::scenario::{
+    AuthMode, Checked, ProtocolPlan, ProviderName, TargetPlan, TlsVersion, Verify,
+};
 use crate::tls::{ClientTls, ClientTlsSpec, TlsConfigError};
 
 /// Why there is nothing to probe.
@@ -154,6 +156,7 @@ pub async fn probe(plan: &ProbePlan) -> Result<ProbeReport, ProbeError> {
         server_name: &plan.server_name,
         roots: plan.roots.as_deref(),
         crls: &plan.crls,
+        verify: Verify::default(),
         identity: plan.identity.as_ref(),
         resumption: None,
     })?;

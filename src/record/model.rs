@@ -13,7 +13,7 @@ use super::{
 };
 use crate::affinity::Placement;
 use crate::clock::from_rfc3339;
-use crate::scenario::{AuthMode, Cell, Scenario};
+use crate::scenario::{AuthMode, Cell, Scenario, Verify};
 use crate::stats::{
     Accounting, CancelPhase, CutOff, EncodedHistogram, HistogramError, LatencyHistogram, Metric,
     OkKind, Proof, ResumptionCounts, SecondHistogram, TargetCounts,
@@ -96,6 +96,13 @@ pub struct PlanRecord {
     pub placements: Vec<Placement>,
     /// What the preflight found.
     pub preflight: PreflightRecord,
+}
+
+impl PlanRecord {
+    /// Whether each chain of the server was verified once and not in every handshake.
+    pub fn verifies_once(&self) -> bool {
+        self.scenario.tls.verify == Verify::OncePerChain
+    }
 }
 
 /// What the preflight computed.

@@ -390,6 +390,13 @@ fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
             "pass --cacert instead of --insecure",
         ));
     }
+    if plan.verifies_once() {
+        notes.push(Note::new(
+            "verified-once",
+            "each distinct chain of the server was verified once per worker, cell and identity, so most of that cost is missing from every figure",
+            "for what a client pays, leave out --verify once-per-chain",
+        ));
+    }
     if let Some(metering) = plan.metering {
         notes.push(Note::new(
             "metered",

@@ -9,7 +9,9 @@ use crate::stats::{CancelPhase, FailureRecord, HistogramError, Metric};
 use crate::units::{Span, format_count, format_ns, three_digits};
 
 /// What a figure of a run without verification of the server lacks.
-pub(super) const INSECURE: &str = "INSECURE: the server's chain and name were not verified (-k), nor is their cost in these figures";
+const INSECURE: &str = "INSECURE: the server's chain and name were not verified (-k), nor is their cost in these figures";
+/// What a figure of a run with fewer verifications than a client makes lacks.
+const VERIFIED_ONCE: &str = "VERIFIED ONCE: each chain of the server was verified once (--verify once-per-chain), not in every handshake, and that cost is not in these figures";
 /// What an interrupted run is.
 pub(super) const INCOMPLETE: &str =
     "INCOMPLETE: the run ended before its plan; every attempt until then is accounted for";
@@ -20,6 +22,15 @@ pub(super) fn validity(record: &RunRecord) -> &'static str {
         "valid: the run did what was asked"
     } else {
         "INVALID: the run did not do what was asked"
+    }
+}
+
+/// What was not verified of the server, if something was not.
+pub(super) fn unverified(plan: &PlanRecord) -> Option<&'static str> {
+    if plan.server_verified {
+        plan.verifies_once().then_some(VERIFIED_ONCE)
+    } else {
+        Some(INSECURE)
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
 fn verdict(out: &mut String, record: &RunRecord) {
     let _ = writeln!(out, "**{}**\n", escape(facts::validity(record)));
     for mark in [
-        (!record.plan.server_verified).then_some(facts::INSECURE),
+        facts::unverified(&record.plan),
         (!record.validity.complete).then_some(facts::INCOMPLETE),
     ]
     .into_iter()

@@ -58,7 +58,7 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
     let shown = facts::shown(&decoded);
     let mut out = String::new();
     header(&mut out, record, style);
-    insecure_mark(&mut out, record, style);
+    unverified_mark(&mut out, record, style);
     let expected = expectations::section(record, style);
     if !expected.is_empty() {
         line(&mut out, &expected);
@@ -107,7 +107,7 @@ fn skipped(out: &mut String, record: &RunRecord, style: Style) {
 pub fn verdicts(record: &RunRecord, style: Style) -> String {
     let mut out = String::new();
     header(&mut out, record, style);
-    insecure_mark(&mut out, record, style);
+    unverified_mark(&mut out, record, style);
     line(&mut out, &expectations::section(record, style));
     failures(&mut out, record, style);
     verdict(&mut out, record, style);
@@ -145,10 +145,10 @@ fn header(out: &mut String, record: &RunRecord, style: Style) {
     line(out, "");
 }
 
-/// The loud mark of an unverified server.
-fn insecure_mark(out: &mut String, record: &RunRecord, style: Style) {
-    if !record.plan.server_verified {
-        line(out, &format!("{}\n", style.bad(facts::INSECURE)));
+/// The loud mark of a server that was not verified as a client does it.
+fn unverified_mark(out: &mut String, record: &RunRecord, style: Style) {
+    if let Some(mark) = facts::unverified(&record.plan) {
+        line(out, &format!("{}\n", style.bad(mark)));
     }
 }
 

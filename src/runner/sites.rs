@@ -183,6 +183,7 @@ impl Client<'_> {
             server_name: peer.server_name,
             roots: peer.roots,
             crls: peer.crls,
+            verify: tls.verify,
             identity,
             // A cell whose share is 0 takes tickets as the others do, so that they compare.
             resumption: cell.resumed.map(|_| ResumptionSpec {

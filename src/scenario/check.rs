@@ -11,6 +11,7 @@ use super::identity;
 use super::request::http_request;
 use super::resumption;
 use super::url::{Scheme, Url, parse_resolve, parse_url};
+use super::verification;
 use super::{
     Arrivals, AuthMode, Cell, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
 };
@@ -291,20 +292,7 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
             "drop it, or write auth = [\"mutual\"]",
         ));
     }
-    if tls.insecure && tls.cacert.is_some() {
-        return Err(Problem::new(
-            "tls.insecure",
-            "with it the server's chain is not verified and cacert has no effect",
-            "drop one of them",
-        ));
-    }
-    if tls.insecure && tls.crl.is_some() {
-        return Err(Problem::new(
-            "tls.insecure",
-            "with it the server's chain is not verified and crl has no effect",
-            "drop one of them",
-        ));
-    }
+    verification::check(tls)?;
     if !any_tls && *tls != super::TlsSection::default() {
         return Err(Problem::new(
             "tls",

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Arrivals, AuthMode, Cell, Checked, LoadModel, ProtocolPlan, TargetPlan};
+use super::{Arrivals, AuthMode, Cell, Checked, LoadModel, ProtocolPlan, TargetPlan, Verify};
 use crate::units::{ByteSize, Ratio, Span, format_count, three_digits};
 
 impl Checked {
@@ -22,6 +22,11 @@ impl Checked {
             ("trials", self.trials_text()),
         ] {
             let _ = writeln!(out, "{what:<10}{text}");
+        }
+        if self.scenario.tls.verify == Verify::OncePerChain {
+            out.push_str(
+                "verify    each distinct chain of the server once per worker, cell and identity\n",
+            );
         }
         out.push_str("cells\n");
         let width = self.cells.iter().map(|cell| cell.name.chars().count());

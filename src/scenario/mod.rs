@@ -22,6 +22,7 @@ mod request;
 mod resumption;
 mod shipped;
 mod url;
+mod verification;
 
 pub use anatomy::Anatomy;
 pub use audit::Audit;
@@ -42,3 +43,4 @@ pub use profile::Profile;
 pub use provider::{ProviderName, UnknownProvider};
 pub use resumption::{ResumptionMode, ResumptionSection};
 pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};
+pub use verification::Verify;

@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EndKeys, Expect, IdentityFault, IdentitySection, ProviderName, ResumptionSection};
+use super::{
+    EndKeys, Expect, IdentityFault, IdentitySection, ProviderName, ResumptionSection, Verify,
+};
 use crate::units::{ByteSize, Rate, Ratio, Span};
 
 /// A whole scenario.
@@ -208,6 +210,9 @@ pub struct TlsSection {
     /// Skips the verification of the server's chain and name. Signatures are still checked. The
     /// result is marked.
     pub insecure: bool,
+    /// How often the server's chain is verified.
+    #[serde(skip_serializing_if = "Verify::is_default")]
+    pub verify: Verify,
     /// The name to send and to verify, if not the URL's host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni: Option<String>,

@@ -4,6 +4,10 @@ use std::io::{self, IoSlice, Read, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
+#[cfg(target_os = "linux")]
+use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -14,6 +18,8 @@ use crate::stats::Work;
 pub(super) struct Adapter<'a, 'b> {
     pub io: &'a mut TcpStream,
     pub cx: &'a mut Context<'b>,
+    /// What is written may wait for what follows at once, and go out in one segment with it.
+    pub more: bool,
 }
 
 impl Read for Adapter<'_, '_> {
@@ -35,12 +41,47 @@ impl Write for Adapter<'_, '_> {
 
     fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
         let _socket = enter(Work::Socket, None);
+        if self.more {
+            return send_before_more(self.io, self.cx, data);
+        }
         ready_or_would_block(Pin::new(&mut *self.io).poll_write_vectored(self.cx, data))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Hands data to the kernel, which may hold it back until more comes or the stream ends.
+#[cfg(target_os = "linux")]
+fn send_before_more(
+    io: &TcpStream,
+    cx: &mut Context<'_>,
+    data: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    loop {
+        match io.poll_write_ready(cx) {
+            Poll::Ready(ready) => ready?,
+            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+        }
+        let flags = nix::libc::MSG_MORE | nix::libc::MSG_NOSIGNAL;
+        let sent = io.try_io(Interest::WRITABLE, || {
+            SockRef::from(io).send_vectored_with_flags(data, flags)
+        });
+        match sent {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return sent,
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_before_more(
+    io: &mut TcpStream,
+    cx: &mut Context<'_>,
+    data: &[IoSlice<'_>],
+) -> io::Result<usize> {
+    ready_or_would_block(Pin::new(io).poll_write_vectored(cx, data))
 }
 
 fn ready_or_would_block(poll: Poll<io::Result<usize>>) -> io::Result<usize> {

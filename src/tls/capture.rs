@@ -20,8 +20,9 @@ use rustls::{
 };
 
 use super::classify::cert_fault;
-use super::config::{certified, provider, root_store, verifier};
+use super::config::{certified, provider};
 use super::observe::{ObservingResolver, ObservingVerifier};
+use super::verify::{root_store, verifier};
 use super::{ClientTls, ClientTlsSpec, Fault, TlsConfigError};
 use crate::crypto::{Metering, enter};
 use crate::pki::CertLinks;

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{
     ClientConnection, ResolvesClientCert, Resumption, TicketRequest, Tls12Resumption,
-    WebPkiServerVerifier,
 };
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, Error, InconsistentKeys, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, Error, InconsistentKeys, SupportedProtocolVersion};
 
 use super::Fault;
-use super::observe::{ChainBlindVerifier, ObservingResolver, ObservingVerifier};
+use super::observe::{ObservingResolver, ObservingVerifier};
 use super::resume::{SessionStore, TicketUse};
 use super::scheme::one_scheme;
 use super::short_rsa;
+use super::verify::{as_often, verifier};
 use crate::crypto::{self, Ledger, Metering, ProviderError, cipher_suite_name, group_name};
 use crate::pki::Identity;
-use crate::scenario::{ProviderName, TlsVersion, canonical_group};
+use crate::scenario::{ProviderName, TlsVersion, Verify, canonical_group};
 
 /// Groups offered unless others are asked for: X25519 first, so that every provider and server
 /// compares on the same one. The curves of ECDSA certificates follow, since a TLS 1.2 server may
@@ -100,6 +100,8 @@ pub struct ClientTlsSpec<'a> {
     /// chain is looked up in the list of its issuer. One whose issuer has no list here counts as not
     /// revoked, and a list past its next update makes the chain fail.
     pub crls: &'a [CertificateRevocationListDer<'static>],
+    /// How often a chain is verified; a probe and an audit do it in every handshake.
+    pub verify: Verify,
     /// What to answer a `CertificateRequest` with.
     pub identity: Option<&'a Identity>,
     /// Whether and how sessions are resumed; `None` makes every handshake full.
@@ -177,7 +179,7 @@ impl ClientTls {
             .identity
             .map(|identity| certified(identity, &provider))
             .transpose()?;
-        let verifier = Arc::new(ObservingVerifier(verifier));
+        let verifier = Arc::new(ObservingVerifier(as_often(spec, verifier)));
         let resolver = Arc::new(ObservingResolver::new(key));
         Self::assemble(spec, (provider, metering), verifier, resolver)
     }
@@ -393,42 +395,6 @@ pub(super) fn protocol_versions(versions: &[TlsVersion]) -> Vec<&'static Support
             TlsVersion::Tls13 => &rustls::version::TLS13,
         })
         .collect()
-}
-
-/// Roots as rustls stores them.
-pub(super) fn root_store(
-    roots: &[CertificateDer<'static>],
-) -> Result<RootCertStore, TlsConfigError> {
-    let mut store = RootCertStore::empty();
-    for root in roots {
-        store.add(root.clone()).map_err(TlsConfigError::BadRoot)?;
-    }
-    if store.is_empty() {
-        Err(TlsConfigError::NoRoots)
-    } else {
-        Ok(store)
-    }
-}
-
-pub(super) fn verifier(
-    roots: Option<&[CertificateDer<'static>]>,
-    crls: &[CertificateRevocationListDer<'static>],
-    provider: &Arc<CryptoProvider>,
-    metering: Metering,
-) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
-    let Some(roots) = roots else {
-        return Ok(Arc::new(ChainBlindVerifier(
-            provider.signature_verification_algorithms,
-        )));
-    };
-    let roots = Arc::new(root_store(roots)?);
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
-        .with_crls(crls.iter().cloned())
-        .allow_unknown_revocation_status()
-        .enforce_revocation_expiration()
-        .build()
-        .map_err(|e| TlsConfigError::Verifier(e.to_string()))?;
-    Ok(metering.server_verifier(verifier))
 }
 
 /// An identity's chain with its key loaded into the provider.

@@ -4,7 +4,7 @@
 use super::*;
 use crate::crypto::entry;
 use crate::pki::{Pki, PkiSpec};
-use crate::scenario::{ProviderName, TicketMode, TlsVersion};
+use crate::scenario::{ProviderName, TicketMode, TlsVersion, Verify};
 use crate::stats::{CryptoOp, Entry, OkKind, Passage, SessionLedger, Work};
 
 struct Ends {
@@ -13,6 +13,16 @@ struct Ends {
 }
 
 fn ends(provider: ProviderName, version: TlsVersion, mutual: bool, groups: &[String]) -> Ends {
+    ends_verifying(Verify::default(), provider, version, mutual, groups)
+}
+
+fn ends_verifying(
+    verify: Verify,
+    provider: ProviderName,
+    version: TlsVersion,
+    mutual: bool,
+    groups: &[String],
+) -> Ends {
     let pki = Pki::mint(&PkiSpec::default()).unwrap();
     let client = ClientTls::metered(&ClientTlsSpec {
         provider,
@@ -23,6 +33,7 @@ fn ends(provider: ProviderName, version: TlsVersion, mutual: bool, groups: &[Str
         server_name: "localhost",
         roots: Some(pki.roots()),
         crls: &[],
+        verify,
         identity: pki.clients().first().filter(|_| mutual),
         resumption: Some(ResumptionSpec {
             by_id_only: false,
@@ -102,6 +113,28 @@ fn every_kind_of_session_takes_the_operations_that_its_protocol_asks_for() {
             assert_eq!(counts(&session.client.ledger), client, "client: {case}");
             assert_eq!(counts(&session.server.ledger), server, "server: {case}");
             records_are_sealed_and_opened(&session, &case);
+        }
+    }
+}
+
+#[test]
+fn a_chain_that_is_verified_once_takes_no_operation_again() {
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        for (verify, again) in [
+            (Verify::EveryHandshake, [1, 1, 1, 1, 2, 1]),
+            // Signing and the signature over the handshake stay.
+            (Verify::OncePerChain, [1, 1, 1, 0, 0, 1]),
+        ] {
+            let ends = ends_verifying(verify, ProviderName::AwsLcRs, version, true, &[]);
+            for expected in [[1, 1, 1, 1, 2, 1], again, again] {
+                let session = session_in_memory(&ends.client, &ends.server, false).unwrap();
+                assert_eq!(session.kind, OkKind::Full);
+                assert_eq!(
+                    counts(&session.client.ledger),
+                    expected,
+                    "{version} {verify:?}"
+                );
+            }
         }
     }
 }

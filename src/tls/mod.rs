@@ -23,6 +23,7 @@ mod session;
 mod short_rsa;
 mod stream;
 mod switching;
+mod verify;
 
 #[cfg(test)]
 mod memory_tests;

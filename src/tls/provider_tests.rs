@@ -10,7 +10,7 @@ use super::{ClientTls, ClientTlsSpec, ServerAuth, ServerTls, ServerTlsSpec};
 use super::{group_name, scheme_name, version_name};
 use crate::crypto::{Capabilities, provider};
 use crate::pki::{Identity, KeyAlgorithm, Pki, PkiSpec};
-use crate::scenario::{ProviderName, TicketMode, TlsVersion};
+use crate::scenario::{ProviderName, TicketMode, TlsVersion, Verify};
 
 const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 
@@ -74,6 +74,7 @@ impl Ends<'_> {
             server_name: "localhost",
             roots: Some(server_pki.roots()),
             crls: &[],
+            verify: Verify::default(),
             identity: client_pki.clients().first(),
             resumption: None,
         });

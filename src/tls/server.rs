@@ -7,8 +7,9 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
 use tokio::net::TcpStream;
 
-use super::config::{TlsConfigError, certified, protocol_versions, root_store};
+use super::config::{TlsConfigError, certified, protocol_versions};
 use super::server_sessions::ServerSessions;
+use super::verify::root_store;
 use super::{Fault, TlsStream};
 use crate::crypto::{self, Ledger, Metering};
 use crate::pki::Identity;

@@ -178,10 +178,16 @@ where
     /// Sends what rustls has to send. A transport error is remembered, not returned: what the
     /// server said before it hung up is still to be read.
     pub(super) fn poll_flush_tls(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_send(cx, false)
+    }
+
+    /// As [`Self::poll_flush_tls`]; with `more` the caller ends the stream at once.
+    fn poll_send(&mut self, cx: &mut Context<'_>, more: bool) -> Poll<()> {
         while self.conn.wants_write() && self.write_failed.is_none() {
             let mut writer = Adapter {
                 io: &mut self.io,
                 cx,
+                more,
             };
             match self.conn.write_tls(&mut writer) {
                 Ok(sent) => {
@@ -201,6 +207,7 @@ where
         let mut reader = Adapter {
             io: &mut self.io,
             cx,
+            more: false,
         };
         let received = match self.conn.read_tls(&mut reader) {
             Ok(0) => return Poll::Ready(Err(self.end_of_stream())),
@@ -380,6 +387,8 @@ where
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.get_mut().attributed(|stream| {
             stream.conn.send_close_notify();
+            ready!(stream.poll_send(cx, true));
+            // Without an error there is nothing left to send, and this is at once.
             ready!(stream.poll_flush_all(cx))?;
             let _socket = enter(Work::Socket, None);
             Pin::new(&mut stream.io).poll_shutdown(cx)

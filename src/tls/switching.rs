@@ -8,8 +8,9 @@ use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 
-use super::config::{certified, provider, verifier};
+use super::config::{certified, provider};
 use super::observe::{ObservingResolver, ObservingVerifier};
+use super::verify::verifier;
 use super::{ClientTls, ClientTlsSpec, TlsConfigError};
 use crate::crypto::Metering;
 use crate::pki::Identity;

@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::ServerConnection;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::protocol::{ProtocolError, exchange};
-use shakedown::scenario::{ProtocolPlan, ProviderName, TlsVersion};
+use shakedown::scenario::{ProtocolPlan, ProviderName, TlsVersion, Verify};
 use shakedown::stats::{FailureClass, Stage};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, Failure, SessionStream, TlsStream, explain, failure,
@@ -71,6 +71,7 @@ impl Ends {
             // The padding is no certificate, so the chain is left alone.
             roots: None,
             crls: &[],
+            verify: Verify::default(),
             identity: pki.clients().first(),
             resumption: None,
         })

@@ -40,7 +40,7 @@ pub(super) const RANGES: &str = "Intervals reach from the smallest trial or roun
 /// Whether a run is valid, with its reasons and notes.
 pub(super) fn banner(record: &RunRecord, words: &str) -> Banner {
     let marks = [
-        (!record.plan.server_verified).then_some(facts::INSECURE),
+        facts::unverified(&record.plan),
         (!record.validity.complete).then_some(facts::INCOMPLETE),
     ];
     let notes = facts::notes(record).map(|(note, bad)| NoteLine::of(note, bad));

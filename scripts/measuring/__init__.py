@@ -1,0 +1,1 @@
+"""What the measuring scripts share: processes, servers and figures. Linux only (/proc)."""

@@ -1,0 +1,350 @@
+//! What is known of a run while it goes on, and how it is told: as the lines of a display or as one line. Pure:
+//! it takes in events and gives text.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use shakedown::load::{Event, LiveTotals, LoadPlan};
+use shakedown::scenario::{LoadModel, Stop};
+use shakedown::stats::{FailureClass, Second, Stalls};
+use shakedown::units::{Span, format_count, format_ns, three_digits};
+
+/// Failure classes that are named; the others are summed up.
+const CLASSES: usize = 3;
+/// A worker that is on its core for a larger share has no time left.
+const AT_LIMIT: f64 = 0.95;
+/// A session that begins later than this is late by the generator's own fault, in nanoseconds.
+const LATE_NS: u64 = 10_000_000;
+
+/// What was planned.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Names of the cells.
+    pub cells: Vec<String>,
+    /// What is asked.
+    pub load: LoadModel,
+    /// When a trial ends.
+    pub stop: Stop,
+}
+
+impl Planned {
+    /// What a plan says.
+    pub fn of(plan: &LoadPlan) -> Self {
+        let cells = plan.cells.iter().map(|site| site.cell.name.clone());
+        Self {
+            cells: cells.collect(),
+            load: plan.checked.load.clone(),
+            stop: plan.checked.stop,
+        }
+    }
+}
+
+/// What a second came to.
+#[derive(Debug, Clone)]
+struct Glance {
+    /// Arrivals that were due in it; open loop.
+    asked: Option<f64>,
+    begun: u64,
+    not_begun: u64,
+    confirmed: u64,
+    p50: Option<u64>,
+    p99: Option<u64>,
+    busiest: f64,
+    lag_max_ns: u64,
+    stalls: Stalls,
+}
+
+/// Where a run is.
+#[derive(Debug, Clone)]
+pub struct Live {
+    planned: Planned,
+    /// Number of the trial, from 1, and of how many.
+    trial: (usize, usize),
+    cell: usize,
+    /// Since when it is primed, while it is.
+    priming: Option<Duration>,
+    elapsed: Duration,
+    totals: LiveTotals,
+    last: Option<Glance>,
+    failures: BTreeMap<FailureClass, u64>,
+}
+
+impl Live {
+    /// A run that has not begun.
+    pub fn new(planned: Planned) -> Self {
+        Self {
+            planned,
+            trial: (0, 0),
+            cell: 0,
+            priming: None,
+            elapsed: Duration::ZERO,
+            totals: LiveTotals::default(),
+            last: None,
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// Takes one event in.
+    pub fn on(&mut self, event: Event<'_>) {
+        match event {
+            Event::Begin { number, of, cell } => {
+                *self = Self {
+                    trial: (number + 1, of),
+                    cell,
+                    ..Self::new(self.planned.clone())
+                };
+            }
+            Event::Priming { elapsed } => self.priming = Some(elapsed),
+            Event::Primed => self.priming = None,
+            Event::Tick { elapsed, live } => (self.elapsed, self.totals) = (elapsed, live),
+            Event::Second(second) => self.second(second),
+            Event::End => {}
+        }
+    }
+
+    fn second(&mut self, second: &Second) {
+        for (class, count) in &second.failures {
+            *self.failures.entry(*class).or_default() += count;
+        }
+        if second.is_whole() {
+            self.last = Some(Glance {
+                asked: self.asked_in(second.number),
+                begun: second.started,
+                not_begun: second.not_started,
+                confirmed: second.ok,
+                p50: second.latency.quantile(0.5),
+                p99: second.latency.quantile(0.99),
+                busiest: second.busiest,
+                lag_max_ns: second.lag_max_ns,
+                stalls: second.stalls,
+            });
+        }
+    }
+
+    /// Arrivals that are due in a second, which the end of the load may cut short; open loop.
+    fn asked_in(&self, second: u64) -> Option<f64> {
+        let LoadModel::Open { rate, .. } = &self.planned.load else {
+            return None;
+        };
+        let end = self.length().as_secs_f64();
+        let until = |t: f64| rate.area(t.min(end));
+        Some(until(second as f64 + 1.0) - until(second as f64))
+    }
+
+    /// From the first arrival of a trial to its last.
+    fn length(&self) -> Duration {
+        self.planned.stop.warmup + self.planned.stop.duration
+    }
+
+    /// How much of the run is done and how much there is, in milliseconds of load, or in sessions where they
+    /// end it.
+    pub fn done(&self) -> (u64, u64) {
+        let (number, of) = (self.trial.0.saturating_sub(1) as u64, self.trial.1 as u64);
+        let (done, each) = match self.planned.stop.total {
+            Some(total) => (self.totals.started, total),
+            None => (millis(self.elapsed), millis(self.length())),
+        };
+        (each * number + done.min(each), each * of)
+    }
+
+    fn label(&self) -> String {
+        let (number, of) = self.trial;
+        format!("trial {number}/{of} {}", self.cell())
+    }
+
+    fn cell(&self) -> &str {
+        self.planned.cells.get(self.cell).map_or("", String::as_str)
+    }
+
+    /// The phase and what is left of it.
+    fn phase(&self) -> String {
+        let stop = &self.planned.stop;
+        if let Some(elapsed) = self.priming {
+            return format!("priming for {}", seconds(elapsed));
+        }
+        if let Some(total) = stop.total {
+            let [begun, total] = [self.totals.started, total].map(format_count);
+            return format!("{begun} of {total} sessions begun");
+        }
+        let until = |end: Duration| seconds(end.saturating_sub(self.elapsed));
+        if self.elapsed < stop.warmup {
+            format!("warming up, measuring in {}", until(stop.warmup))
+        } else if self.elapsed <= self.length() {
+            format!("measuring, {} left", until(self.length()))
+        } else {
+            let end = self.length() + stop.grace;
+            format!("draining, at most {} left", until(end))
+        }
+    }
+
+    /// What is left of the run, where that is known.
+    fn run_left(&self) -> Option<String> {
+        let (done, of) = self.done();
+        let known = self.planned.stop.total.is_none();
+        known.then(|| {
+            let left = Duration::from_millis(of.saturating_sub(done));
+            format!("about {} of the run left", seconds(left))
+        })
+    }
+
+    /// What is begun against what was asked, and what is confirmed, in the last whole second.
+    fn rates(&self) -> String {
+        let Some(last) = &self.last else {
+            return "no second is over yet".to_owned();
+        };
+        let asked = last
+            .asked
+            .map(|asked| format!(" of {}/s asked", rate(asked)));
+        let missed = match last.not_begun {
+            0 => String::new(),
+            count => format!(", {}/s given up", format_count(count)),
+        };
+        format!(
+            "last second: begun {}/s{}{missed}, confirmed {}/s",
+            format_count(last.begun),
+            asked.unwrap_or_default(),
+            format_count(last.confirmed)
+        )
+    }
+
+    /// What is open now.
+    fn open(&self) -> String {
+        let in_flight = format_count(self.totals.in_flight);
+        let asked = match &self.planned.load {
+            LoadModel::Closed { sessions, .. } => {
+                let asked = sessions.value(self.elapsed.min(self.length()).as_secs_f64());
+                format!(" of {} sessions", rate(asked))
+            }
+            LoadModel::Open { .. } => String::new(),
+        };
+        let held = match self.totals.held {
+            0 => String::new(),
+            held => format!(", {} held", format_count(held)),
+        };
+        format!("{in_flight}{asked} in flight{held}")
+    }
+
+    /// Latency and the generator's own state in the last whole second.
+    fn second_in_words(&self) -> Option<String> {
+        let last = self.last.as_ref()?;
+        let time = |ns: Option<u64>| ns.map_or_else(|| "–".to_owned(), format_ns);
+        Some(format!(
+            "p50 {}, p99 {}, busiest worker {:.0} %, lag up to {}",
+            time(last.p50),
+            time(last.p99),
+            last.busiest * 100.0,
+            format_ns(last.lag_max_ns)
+        ))
+    }
+
+    /// What should not be: a generator that cannot keep up, failures of this trial by class.
+    fn alarms(&self) -> String {
+        let generator = self.last.as_ref().and_then(Glance::trouble);
+        let failed = (!self.failures.is_empty()).then(|| format!("failed: {}", self.classes()));
+        let alarms: Vec<String> = generator.into_iter().chain(failed).collect();
+        alarms.join("; ")
+    }
+
+    /// The commonest failure classes of this trial.
+    fn classes(&self) -> String {
+        let mut classes: Vec<(&FailureClass, u64)> = self
+            .failures
+            .iter()
+            .map(|(class, count)| (class, *count))
+            .collect();
+        classes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let (named, others) = classes.split_at(classes.len().min(CLASSES));
+        let mut parts: Vec<String> = (named.iter())
+            .map(|(class, count)| format!("{} {class}", format_count(*count)))
+            .collect();
+        let rest: u64 = others.iter().map(|(_, count)| count).sum();
+        if rest > 0 {
+            parts.push(format!("{} others", format_count(rest)));
+        }
+        parts.join(", ")
+    }
+
+    /// The display: what goes beside the bar, the lines below it, and a last one for what should not be,
+    /// which is empty as long as all is well.
+    pub fn display(&self) -> (String, String, String) {
+        let (number, of) = self.trial;
+        let beside = match self.run_left() {
+            Some(left) => format!("trial {number}/{of}, {left}"),
+            None => format!("trial {number}/{of}"),
+        };
+        let second = self.second_in_words().unwrap_or_default();
+        let below = format!(
+            "{}: {}; {}\n{}\n{second}",
+            self.cell(),
+            self.phase(),
+            self.open(),
+            self.rates(),
+        );
+        (beside, below, self.alarms())
+    }
+
+    /// The same in one line.
+    pub fn line(&self) -> String {
+        let label = self.label();
+        let mut parts = vec![format!("{label}: {}", self.phase())];
+        if self.priming.is_none() {
+            parts.extend([self.open(), self.rates()]);
+            parts.extend(self.second_in_words());
+            parts.extend(Some(self.alarms()).filter(|alarms| !alarms.is_empty()));
+        }
+        parts.join("; ")
+    }
+
+    /// What a trial came to, once it has ended.
+    pub fn outcome(&self) -> String {
+        let [confirmed, failed] = [self.totals.ok, self.totals.failed].map(format_count);
+        let classes = if self.failures.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", self.classes())
+        };
+        format!(
+            "{}: {confirmed} confirmed, {failed} failed{classes}",
+            self.label()
+        )
+    }
+}
+
+impl Glance {
+    /// What keeps the generator from its work, if anything.
+    fn trouble(&self) -> Option<String> {
+        let what = if self.stalls.count > 0 {
+            let longest = format_ns(self.stalls.longest_ns);
+            format!("stood still for up to {longest}")
+        } else if self.busiest > AT_LIMIT {
+            "is at its limit".to_owned()
+        } else if self.lag_max_ns > LATE_NS {
+            "is late".to_owned()
+        } else {
+            return None;
+        };
+        Some(format!("the generator {what}"))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whole seconds, those begun included.
+fn seconds(duration: Duration) -> Span {
+    Span::secs(millis(duration).div_ceil(1_000))
+}
+
+/// A count per second, with decimals where there are few.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "arrivals or sessions of a second, positive and far below 2^64"
+)]
+fn rate(value: f64) -> String {
+    if value < 10.0 && value.fract() > 0.0 {
+        return three_digits(value);
+    }
+    format_count(value.round() as u64)
+}

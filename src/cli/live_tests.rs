@@ -1,0 +1,158 @@
+//! What a display says, from the events alone.
+
+use std::time::Duration;
+
+use shakedown::load::{Event, LiveTotals};
+use shakedown::scenario::{Arrivals, LoadModel, Profile, Stop};
+use shakedown::stats::{FailureClass, Second, Stage};
+
+use super::live::{Live, Planned};
+
+const MS: u64 = 1_000_000;
+
+fn open_loop() -> LoadModel {
+    LoadModel::Open {
+        rate: Profile::constant(2_000.0),
+        arrivals: Arrivals::Fixed,
+        max_in_flight: 4_096,
+    }
+}
+
+/// A run of two cells, three trials each, that is in its fourth trial.
+fn live(load: LoadModel, total: Option<u64>) -> Live {
+    let stop = Stop {
+        warmup: Duration::from_secs(1),
+        duration: Duration::from_secs(10),
+        total,
+        grace: Duration::from_secs(5),
+    };
+    let cells = vec!["tls".to_owned(), "mtls-resumed".to_owned()];
+    let mut live = Live::new(Planned { cells, load, stop });
+    live.on(Event::Begin {
+        number: 3,
+        of: 6,
+        cell: 1,
+    });
+    live
+}
+
+fn tick(live: &mut Live, elapsed_ms: u64) {
+    live.on(Event::Tick {
+        elapsed: Duration::from_millis(elapsed_ms),
+        live: LiveTotals {
+            started: 5_000,
+            ok: 4_960,
+            failed: 22,
+            in_flight: 18,
+            held: 4,
+        },
+    });
+}
+
+/// A second with this many sessions of 1 to 2 ms.
+fn second(number: u64, sessions: u64) -> Second {
+    let mut second = Second::new(number);
+    second.started = sessions;
+    second.ok = sessions;
+    for session in 0..sessions {
+        second.latency.record(MS + session * MS / sessions);
+    }
+    second.lag_max_ns = 120_000;
+    let until = (number + 1) * 1_000 * MS;
+    second.close(until, 340 * MS, 1_000 * MS);
+    second
+}
+
+/// The lines of the display, with the bar left out.
+fn display(live: &Live) -> String {
+    let (beside, below, alarms) = live.display();
+    format!("{beside}\n{below}\n{alarms}")
+}
+
+#[test]
+fn an_open_loop_that_keeps_up() {
+    let mut live = live(open_loop(), None);
+    live.on(Event::Priming {
+        elapsed: Duration::from_millis(1_200),
+    });
+    let mut told = vec![live.line()];
+    live.on(Event::Primed);
+    tick(&mut live, 400);
+    told.push(live.line());
+    live.on(Event::Second(&second(0, 1_999)));
+    live.on(Event::Second(&second(1, 2_000)));
+    tick(&mut live, 2_150);
+    told.extend([display(&live), live.line()]);
+    assert_eq!(live.done(), (3 * 11_000 + 2_150, 6 * 11_000));
+    live.on(Event::End);
+    told.push(live.outcome());
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn a_second_with_few_sessions_has_no_percentiles() {
+    let mut live = live(open_loop(), None);
+    live.on(Event::Second(&second(0, 19)));
+    assert!(live.line().contains("p50 –, p99 –"), "{}", live.line());
+    live.on(Event::Second(&second(1, 999)));
+    assert!(live.line().contains("p50 1.5"), "{}", live.line());
+    assert!(live.line().contains("p99 –"), "{}", live.line());
+}
+
+#[test]
+fn what_goes_wrong_is_told_and_begins_anew_with_a_trial() {
+    let mut live = live(open_loop(), None);
+    let mut bad = second(0, 1_200);
+    bad.not_started = 800;
+    bad.failures = [
+        (FailureClass::ConnectRefused, 3),
+        (FailureClass::Timeout(Stage::Handshake), 1_500),
+        (FailureClass::Alert(48), 2),
+        (FailureClass::Unconfirmed, 1),
+    ]
+    .into();
+    live.on(Event::Second(&bad));
+    bad.number = 1;
+    bad.lag_max_ns = 40 * MS;
+    live.on(Event::Second(&bad));
+    tick(&mut live, 12_500);
+    let mut told = vec![display(&live)];
+    bad.stalls.woke(230 * MS);
+    live.on(Event::Second(&bad));
+    told.extend([live.line(), live.outcome()]);
+    live.on(Event::Begin {
+        number: 4,
+        of: 6,
+        cell: 0,
+    });
+    tick(&mut live, 0);
+    told.push(display(&live));
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn a_closed_loop_with_a_total_has_sessions_instead_of_time() {
+    let sessions = LoadModel::Closed {
+        sessions: Profile::constant(32.0),
+        start_cap: None,
+    };
+    let mut live = live(sessions, Some(20_000));
+    let mut busy = second(0, 5_000);
+    busy.close(1_000 * MS, 990 * MS, 1_000 * MS);
+    live.on(Event::Second(&busy));
+    tick(&mut live, 1_050);
+    insta::assert_snapshot!(display(&live));
+    assert_eq!(live.done(), (3 * 20_000 + 5_000, 6 * 20_000));
+}
+
+#[test]
+fn a_last_second_that_is_cut_short_is_no_rate() {
+    let mut live = live(open_loop(), None);
+    live.on(Event::Second(&second(0, 2_000)));
+    let mut last = second(1, 7);
+    last.length_ns = 3 * MS;
+    last.failures = [(FailureClass::Unconfirmed, 1)].into();
+    live.on(Event::Second(&last));
+    assert!(live.line().contains("begun 2,000/s"), "{}", live.line());
+    assert!(live.line().contains("1 unconfirmed"), "{}", live.line());
+}
