@@ -21,6 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use common::injected;
 use common::installed::installed;
 use common::process::{code, run, text};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 const FIXTURES: [&str; 4] = [
@@ -289,4 +290,65 @@ fn chromium_follows_the_light_and_the_width() {
     let (_, narrow) = browse(dir.path(), &page, &["--window-size=500,1200"]);
     let width = |png: &[u8]| u32::from_be_bytes(png[16..20].try_into().unwrap());
     assert_eq!((width(&light), width(&narrow)), (800, 500));
+}
+
+/// A result of a matrix with a thousand cells: the fixture's with TLS and mutual TLS, for providers, groups and chains.
+fn thousand(dir: &Path) -> PathBuf {
+    let text = fs::read_to_string(fixture("result-v1-tax.json")).unwrap();
+    let mut result: Value = serde_json::from_str(&text).unwrap();
+    let of_auth = |auth: &str| {
+        let mut cells = result["cells"].as_array().unwrap().iter();
+        cells.find(|c| c["cell"]["auth"] == auth).unwrap().clone()
+    };
+    let [mut tls, mut mtls] = ["server", "mutual"].map(of_auth);
+    for trial in [&mut tls, &mut mtls]
+        .into_iter()
+        .flat_map(|c| c["trials"].as_array_mut().unwrap())
+    {
+        for kind in trial["kinds"].as_object_mut().unwrap().values_mut() {
+            // Reading the others would only take time.
+            let histograms = kind["histograms"].as_object_mut().unwrap();
+            histograms.retain(|metric, _| metric == "confirm");
+        }
+    }
+    let mut cells = Vec::new();
+    for provider in ["aws-lc-rs", "graviola", "openssl", "ring", "rustcrypto"] {
+        for (group, chain) in (0..10).flat_map(|g| (0..10).map(move |c| (g, c))) {
+            for (name, cell) in [("tls", &tls), ("mtls", &mtls)] {
+                let mut cell = cell.clone();
+                let point = &mut cell["cell"];
+                point["name"] = format!("{name}1.3-group{group}-chain{chain}-{provider}").into();
+                point["provider"] = provider.into();
+                point["group"] = format!("group{group}").into();
+                point["chain"] = chain.into();
+                cells.push(cell);
+            }
+        }
+    }
+    result["cells"] = cells.into();
+    let file = dir.join("thousand.json");
+    fs::write(&file, result.to_string()).unwrap();
+    file
+}
+
+#[test]
+fn a_page_of_a_thousand_cells_stays_small_and_says_what_it_leaves_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = page(&thousand(dir.path()));
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    for part in [
+        "And 488 more, which the tables have.",
+        "mTLS tax",
+        "The first 40 of 500 cells.",
+        "providers against aws-lc-rs: client CPU per session",
+        "The first 200 of 800 cells; CSV has all of them.",
+        "The first 8 of 1000 cells are drawn",
+        "The 60 of 1,000 cells with the largest schedule lag",
+        "in 500 cells",
+        "<th scope=\"row\">mtls1.3-group9-chain9-rustcrypto</th>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let drawings = page.matches("<svg ").count();
+    assert!((20..60).contains(&drawings), "{drawings} drawings");
 }
