@@ -337,7 +337,7 @@ fn a_page_of_a_thousand_cells_stays_small_and_says_what_it_leaves_out() {
     let page = page(&thousand(dir.path()));
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
     for part in [
-        "And 488 more, which the tables have.",
+        "And 497 more, which the tables have.",
         "mTLS tax",
         "The first 40 of 500 cells.",
         "providers against aws-lc-rs: client CPU per session",

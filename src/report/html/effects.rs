@@ -20,7 +20,7 @@ pub(super) struct Effect {
     pub high: f64,
     /// The ratio from which on it is too much.
     pub limit: Option<f64>,
-    /// The ratio of each round.
+    /// The ratio of each round; they are drawn below the interval.
     pub rounds: Vec<f64>,
     /// What is said of it behind its figures.
     pub verdict: String,
@@ -142,7 +142,7 @@ fn axis(span: Span, drawn: &[&Effect], places: (f64, f64)) -> Scale {
 fn one(svg: &mut Svg, x: &Scale, y: f64, effect: &Effect) {
     if effect.rounds.len() <= MOST_ROUNDS {
         for round in effect.rounds.iter().filter(|ratio| **ratio > 0.0) {
-            svg.dot("e", (x.place(*round), y), 2.5);
+            svg.dot("e", (x.place(*round), y + 7.0), 2.0);
         }
     }
     let mood = effect.mood.class();

@@ -1,7 +1,7 @@
 //! The page of one result.
 
 use super::page::{Ids, Section};
-use super::{Banner, Head, NoteLine, Tone, background, drawings, page, sections};
+use super::{Banner, Head, NoteLine, Tone, background, differences, drawings, page, sections};
 use crate::record::{CellRecord, Decoded, RunRecord, taxes};
 use crate::report::{ReportError, Style, Titled, expectations, facts};
 use crate::stats::HistogramError;
@@ -71,7 +71,7 @@ fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
     all.push(drawings::taken_apart(record, &mut ids)?);
     // Latencies and costs of metered sessions are not for comparing.
     if !metered {
-        all.push(sections::differences(&decoded, &taxes, &mut ids));
+        all.push(differences::differences(&decoded, &taxes, &mut ids));
         all.push(drawings::latency(&cells, &mut ids)?);
         all.push(sections::cells(record, &shown));
         all.push(drawings::rounds(&cells, &mut ids)?);
