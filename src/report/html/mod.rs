@@ -3,6 +3,7 @@
 
 mod background;
 mod comparison;
+mod course;
 mod differences;
 mod drawings;
 mod effects;

@@ -75,7 +75,7 @@ fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
         all.push(drawings::latency(&cells, &mut ids)?);
         all.push(sections::cells(record, &shown));
         all.push(drawings::rounds(&cells, &mut ids)?);
-        all.push(drawings::time(record, &cells, &mut ids));
+        all.push(drawings::time(record, &cells, &mut ids)?);
     }
     all.push(sections::failures(record)?);
     all.push(sections::resumption(&shown));
