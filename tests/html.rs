@@ -22,6 +22,8 @@ use common::injected;
 use common::installed::installed;
 use common::process::{code, run, text};
 use sha2::{Digest, Sha256};
+use shakedown::record::TimelineRecord;
+use shakedown::stats::SecondHistogram;
 
 const FIXTURES: [&str; 3] = [
     "result-v1-tax.json",
@@ -264,4 +266,70 @@ fn chromium_follows_the_light_and_the_width() {
     let (_, narrow) = browse(dir.path(), &page, &["--window-size=500,1200"]);
     let width = |png: &[u8]| u32::from_be_bytes(png[16..20].try_into().unwrap());
     assert_eq!((width(&light), width(&narrow)), (800, 500));
+}
+
+/// A file like a fixture's, with trials of this many seconds and ever slower sessions in each but the third.
+fn over_time(dir: &Path, seconds: u64) -> PathBuf {
+    let mut record = shakedown::record::load(&fixture("result-v1.json")).unwrap();
+    for trial in record.cells.iter_mut().flat_map(|cell| &mut cell.trials) {
+        trial.length_ns = seconds * 1_000_000_000 + 5;
+        trial.timeline = (0..=seconds).map(second).collect();
+    }
+    let path = dir.join(format!("{seconds}.json"));
+    shakedown::record::save(&path, &record).unwrap();
+    path
+}
+
+fn second(second: u64) -> TimelineRecord {
+    let sessions = if second == 2 { 5 } else { 1_100 };
+    let mut latency = SecondHistogram::new();
+    for session in 0..sessions {
+        latency.record((1_000_000 + session * 100) * (second + 1));
+    }
+    TimelineRecord {
+        second,
+        started: sessions,
+        not_started: 0,
+        ok: sessions,
+        failed: 0,
+        in_flight_max: 4,
+        latency: Some(latency.encoded().unwrap().into()),
+    }
+}
+
+#[test]
+fn latency_is_drawn_over_time_where_trials_are_long_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawn = page(&over_time(dir.path(), 6));
+    for part in [
+        "6 steps of a second each",
+        "The p50 of a step: 1.06 ms to 6.36 ms, in the 5 steps that have enough sessions.",
+        "latency by step",
+    ] {
+        assert!(drawn.contains(part), "{part}");
+    }
+    assert!(!drawn.contains("latency by round"));
+    // The gap in the third second parts each line of percentiles.
+    for line in ["l s4", "l s5"] {
+        let paths = drawn
+            .matches(&format!("<polyline class=\"{line}\""))
+            .count();
+        let cells = drawn.matches("latency by step").count();
+        assert_eq!(paths, 2 * cells, "{line}");
+    }
+    // Trials that are too short, and files from before seconds had latencies.
+    for old in [over_time(dir.path(), 3), fixture("result-v1-tax.json")] {
+        let old = page(&old);
+        assert!(!old.contains("latency by step"));
+        assert!(!old.contains("The p50 of a step"));
+    }
+    assert!(page(&fixture("result-v1-tax.json")).contains("latency by round"));
+}
+
+#[test]
+fn a_long_trial_is_drawn_in_longer_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let long = page(&over_time(dir.path(), 800));
+    assert!(long.contains("80 steps of 10 seconds each"));
+    assert!(long.len() < 500_000, "{} bytes", long.len());
 }

@@ -18,8 +18,8 @@ use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{
-    Failure, Fault, PlainStream, SessionStream, TlsStream, classify_connect, confirm_by_close,
-    explain, failure, timed_out,
+    ClientStream, ClientTls, Failure, Fault, PlainStream, SessionStream, TlsStream,
+    classify_connect, confirm_by_close, explain, failure, timed_out,
 };
 
 /// An attempt that has begun to connect.
@@ -71,16 +71,11 @@ async fn run(
             attempt.connected(connected);
             match env.tls_of(&attempt) {
                 None => {
-                    let stream = PlainStream::new(io, ledger);
+                    let stream = Box::new(PlainStream::new(io, ledger));
                     drive(env, &mut attempt, stream, connected).await
                 }
-                Some(tls) => match TlsStream::resuming(io, tls, attempt.resumes(), ledger) {
-                    Ok(mut stream) => {
-                        if tls.sends_early_data() && attempt.resumes() {
-                            stream.send_early(&protocol::opening(env.protocol()));
-                        }
-                        drive(env, &mut attempt, stream, connected).await
-                    }
+                Some(tls) => match begin(io, tls, &attempt, env, ledger) {
+                    Ok(stream) => drive(env, &mut attempt, stream, connected).await,
                     Err(fault) => Err(failure(&fault, Stage::Handshake)),
                 },
             }
@@ -91,6 +86,22 @@ async fn run(
         attempt.record(Outcome::Failed { class, message });
     }
     came_to_a_connection
+}
+
+/// Begins the TLS session. On the heap, since a future keeps room for every place that a value is moved
+/// through, and thousands of sessions may be held at once.
+fn begin(
+    io: TcpStream,
+    tls: &ClientTls,
+    attempt: &Attempt,
+    env: &Env,
+    ledger: Option<Box<Ledger>>,
+) -> Result<Box<ClientStream>, Fault> {
+    let mut stream = TlsStream::resuming(io, tls, attempt.resumes(), ledger)?;
+    if tls.sends_early_data() && attempt.resumes() {
+        stream.send_early(&protocol::opening(env.protocol()));
+    }
+    Ok(Box::new(stream))
 }
 
 async fn connect(
@@ -115,7 +126,7 @@ async fn connect(
 async fn drive<S: SessionStream>(
     env: &Env,
     attempt: &mut Attempt,
-    mut stream: S,
+    mut stream: Box<S>,
     connected: Instant,
 ) -> Result<(), Failure> {
     let limit = env.timeouts().handshake.0;
@@ -140,23 +151,23 @@ async fn drive<S: SessionStream>(
             Proof::ServerFinished
         }
         ProtocolPlan::Handshake => {
-            linger(env, attempt, &mut stream).await?;
+            linger(env, attempt, &mut *stream).await?;
             let limit = env.timeouts().confirm.0;
-            let (proof, at) = confirm_by_close(&mut stream, limit).await?;
+            let (proof, at) = confirm_by_close(&mut *stream, limit).await?;
             attempt.confirmed(connected, at);
             attempt.record(Outcome::Ok { kind, proof });
             attempt.dissected(kind, stream.into_ledger());
             return Ok(());
         }
         ProtocolPlan::Echo { exchanges, .. } | ProtocolPlan::Http1 { exchanges, .. } => {
-            exchange_all(env, attempt, &mut stream, (connected, kind), exchanges).await?;
+            exchange_all(env, attempt, &mut *stream, (connected, kind), exchanges).await?;
             Proof::ApplicationData
         }
     };
     attempt.record(Outcome::Ok { kind, proof });
-    hold(env, attempt, &mut stream).await;
+    hold(env, attempt, &mut *stream).await;
     attempt.enter(Stage::Close);
-    close(env, &mut stream).await;
+    close(env, &mut *stream).await;
     attempt.dissected(kind, stream.into_ledger());
     Ok(())
 }

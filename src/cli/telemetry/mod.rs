@@ -96,6 +96,10 @@ impl Telemetry {
     }
 
     /// Sends what is left to send, and says what could not be sent.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        expect(clippy::unused_self, reason = "only collectors are sent anything")
+    )]
     pub fn finish(self) {
         #[cfg(feature = "otlp")]
         if let Some(sender) = self.sender {

@@ -1,6 +1,7 @@
-//! The sections of a page that are drawings: latency by percentile and by round, load over time, sessions
-//! taken apart.
+//! The sections of a page that are drawings: latency by percentile and by round, load and latency over time,
+//! sessions taken apart.
 
+use super::course::{Course, has_latency};
 use super::page::{Grid, Ids, Section};
 use super::percentiles::{self, Line};
 use super::stack::{self, Bar, Part};
@@ -51,16 +52,18 @@ pub(super) fn latency(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, H
     Ok(section)
 }
 
-/// Latency of each round, a map per cell.
+/// Latency of each round, a map per cell; without those that are drawn over time.
 pub(super) fn rounds(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, HistogramError> {
     let mut section = Section::new("rounds", "Latency by round");
+    let short = cells.iter().copied().filter(|cell| !has_latency(cell));
+    let cells: Vec<&CellRecord> = short.collect();
     let drawn = &cells[..cells.len().min(MOST_MAPS)];
     let metric = Metric::Latency;
     let Some(range) = heat::range(drawn, metric)? else {
         return Ok(section);
     };
     for cell in drawn {
-        let drawing = heat::plot(&ids.next(), cell, metric, range)?;
+        let drawing = heat::by_round(&ids.next(), cell, metric, range)?;
         section.drawing(
             drawing,
             "A column per round, darker where more of its sessions are.",
@@ -72,19 +75,38 @@ pub(super) fn rounds(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, Hi
     Ok(section)
 }
 
-/// Load over time, a plot per cell.
-pub(super) fn time(record: &RunRecord, cells: &[&CellRecord], ids: &mut Ids) -> Section {
+/// Load and latency over time, two drawings per cell.
+pub(super) fn time(
+    record: &RunRecord,
+    cells: &[&CellRecord],
+    ids: &mut Ids,
+) -> Result<Section, HistogramError> {
     let mut section = Section::new("time", "Over time");
     let drawn = &cells[..cells.len().min(MOST_MAPS)];
-    for cell in drawn {
-        let drawing = series::plot(&ids.next(), cell, record.plan.asked_rate);
+    let courses: Vec<Option<Course>> = (drawn.iter())
+        .map(|cell| Course::of(cell))
+        .collect::<Result<_, _>>()?;
+    let ranges = || courses.iter().flatten().filter_map(Course::range);
+    let ends = ranges()
+        .map(|range| range.0)
+        .min()
+        .zip(ranges().map(|range| range.1).max());
+    for (cell, course) in drawn.iter().zip(&courses) {
+        let Some(course) = course else { continue };
+        let name = &cell.cell.name;
+        let step = course.step_in_words();
+        let drawing = series::plot(&ids.next(), name, course, record.plan.asked_rate);
         let caption = format!(
-            "{}: each second since the trial began, the mean of its trials.",
-            cell.cell.name
+            "{name}: steps of {step} since the trial began, warm-up included; the mean of its trials. Percentiles are of all trials together, with gaps where fewer than ten samples lie beyond."
         );
-        section.drawing(drawing, &caption);
+        section.drawing(Some(drawing), &caption);
+        let map = ends.and_then(|range| heat::by_second(&ids.next(), name, course, range));
+        let caption = format!(
+            "{name}: a column is {step}, of all trials together, darker where more of its sessions are."
+        );
+        section.drawing(map, &caption);
     }
-    section
+    Ok(section)
 }
 
 fn left_out(drawn: usize, all: usize) -> String {

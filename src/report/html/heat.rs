@@ -1,22 +1,26 @@
-//! Latency over the run: a column per trial in the order in which they ran, a row per stretch of latency,
-//! darker where more of the trial's sessions are.
+//! Latency over the run: a column per trial in the order in which they ran, or per step through the trials, a row
+//! per stretch of latency, darker where more of the column's sessions are.
 
+use super::course::Course;
 use super::scale::{Scale, duration};
 use super::svg::{Anchor, Svg};
 use crate::record::CellRecord;
-use crate::stats::{HistogramError, LatencyHistogram, Metric};
+use crate::stats::{DurationHistogram, HistogramError, LatencyHistogram, Metric};
 
 const WIDTH: f64 = 720.0;
 const LEFT: f64 = 72.0;
 const TOP: f64 = 28.0;
 const ROW: f64 = 8.0;
 const ROWS: usize = 18;
+const BOTTOM: f64 = TOP + ROW * ROWS as f64;
+/// More numbers than this below the columns run into each other.
+const MOST_LABELS: usize = 20;
 /// A column is no wider than this.
 const WIDEST: f64 = 60.0;
 
-/// The heatmap of one cell; none without at least two trials with samples. `range` is that of all cells, so
-/// that their maps can be compared.
-pub(super) fn plot(
+/// The heatmap of one cell by round; none without at least two trials with samples. `range` is that of all
+/// cells, so that their maps can be compared.
+pub(super) fn by_round(
     id: &str,
     cell: &CellRecord,
     metric: Metric,
@@ -25,69 +29,113 @@ pub(super) fn plot(
     let trials: Vec<LatencyHistogram> = (cell.trials.iter())
         .map(|trial| trial.histogram(metric))
         .collect::<Result<_, _>>()?;
-    if trials.iter().filter(|trial| trial.count() > 0).count() < 2 {
-        return Ok(None);
-    }
-    let edges = edges(range);
-    let shares: Vec<Vec<f64>> = (trials.iter())
-        .map(|trial| {
-            let counts = trial.counts_between(&edges).into_iter();
-            counts
-                .map(|count| count as f64 / trial.count().max(1) as f64)
-                .collect()
-        })
-        .collect();
-    let most = shares.iter().flatten().copied().fold(0.0, f64::max);
-    let bottom = TOP + ROW * ROWS as f64;
-    let width = ((WIDTH - LEFT - 16.0) / trials.len() as f64).min(WIDEST);
-    let mut svg = Svg::new(WIDTH, bottom + 46.0);
-    let y = Scale::logarithmic((range.0 as f64, range.1 as f64), (bottom, TOP));
-    for tick in y.ticks() {
-        let place = y.place(tick);
-        svg.line(
-            "g",
-            (LEFT, place),
-            (LEFT + width * trials.len() as f64, place),
-        );
-        svg.text(
-            "t m",
-            (LEFT - 6.0, place + 4.0),
-            Anchor::End,
-            &duration(tick),
-        );
-    }
-    for (column, shares) in shares.iter().enumerate() {
-        let left = LEFT + width * column as f64;
-        for (row, share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-            let top = bottom - ROW * (row + 1) as f64;
-            // The root lets rare latencies be seen.
-            let dark = 0.08 + 0.92 * (share / most).sqrt();
-            svg.rect("h", (left + 0.5, top), (width - 1.0, ROW), dark);
+    let map = Map {
+        name: format!("{}: {}", cell.cell.name, metric.label()),
+        column: "round",
+        axis: "round".to_owned(),
+        columns: trials.iter().collect(),
+        labels: (1..=trials.len())
+            .map(|round| (round as f64 - 0.5, round))
+            .collect(),
+    };
+    Ok(map.plot(id, range))
+}
+
+/// The same over time, of the cell with this name.
+pub(super) fn by_second(
+    id: &str,
+    name: &str,
+    course: &Course,
+    range: (u64, u64),
+) -> Option<String> {
+    let map = Map {
+        name: format!("{name}: latency"),
+        column: "step",
+        axis: "seconds since the trial began".to_owned(),
+        columns: course.steps.iter().map(|step| &step.latency).collect(),
+        labels: (0..=course.steps.len())
+            .map(|step| (step as f64, step * course.grain))
+            .collect(),
+    };
+    map.plot(id, range)
+}
+
+/// A map in the making: a histogram for each column.
+struct Map<'a, const DIGITS: u8> {
+    name: String,
+    /// What a column is.
+    column: &'static str,
+    axis: String,
+    columns: Vec<&'a DurationHistogram<DIGITS>>,
+    /// Where numbers stand, in columns from the left.
+    labels: Vec<(f64, usize)>,
+}
+
+impl<const DIGITS: u8> Map<'_, DIGITS> {
+    /// The drawing; none of fewer than two columns with samples.
+    fn plot(&self, id: &str, range: (u64, u64)) -> Option<String> {
+        let filled = self.columns.iter().filter(|column| column.count() > 0);
+        if filled.count() < 2 {
+            return None;
         }
-        if trials.len() <= 20 || column % 5 == 0 {
-            let middle = left + width / 2.0;
-            svg.text(
-                "t m",
-                (middle, bottom + 16.0),
-                Anchor::Middle,
-                &(column + 1).to_string(),
-            );
+        let edges = edges(range);
+        let shares: Vec<Vec<f64>> = (self.columns.iter())
+            .map(|column| {
+                let counts = column.counts_between(&edges).into_iter();
+                counts
+                    .map(|count| count as f64 / column.count().max(1) as f64)
+                    .collect()
+            })
+            .collect();
+        let most = shares.iter().flatten().copied().fold(0.0, f64::max);
+        let width = ((WIDTH - LEFT - 16.0) / shares.len() as f64).min(WIDEST);
+        let mut svg = Svg::new(WIDTH, BOTTOM + 46.0);
+        self.frame(&mut svg, range, width);
+        // Between wide columns is a gap; narrow ones would be nothing else.
+        let gap = (width / 8.0).min(1.0);
+        for (column, shares) in shares.iter().enumerate() {
+            let left = LEFT + width * column as f64;
+            for (row, share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
+                let top = BOTTOM - ROW * (row + 1) as f64;
+                // The root lets rare latencies be seen.
+                let dark = 0.08 + 0.92 * (share / most).sqrt();
+                svg.rect("h", (left + gap / 2.0, top), (width - gap, ROW), dark);
+            }
         }
+        let title = format!("{} by {}", self.name, self.column);
+        Some(svg.finish(id, &title, &self.described(most)))
     }
-    svg.line(
-        "a",
-        (LEFT, bottom),
-        (LEFT + width * trials.len() as f64, bottom),
-    );
-    let name = format!("{}: {}", cell.cell.name, metric.label());
-    svg.text("t", (LEFT, TOP - 8.0), Anchor::Start, &name);
-    svg.text("t", (LEFT, bottom + 36.0), Anchor::Start, "round");
-    let description = described(&trials, most);
-    Ok(Some(svg.finish(
-        id,
-        &format!("{name} by round"),
-        &description,
-    )))
+
+    fn frame(&self, svg: &mut Svg, range: (u64, u64), width: f64) {
+        let right = LEFT + width * self.columns.len() as f64;
+        let y = Scale::logarithmic((range.0 as f64, range.1 as f64), (BOTTOM, TOP));
+        for tick in y.ticks() {
+            let place = y.place(tick);
+            svg.line("g", (LEFT, place), (right, place));
+            let at = (LEFT - 6.0, place + 4.0);
+            svg.text("t m", at, Anchor::End, &duration(tick));
+        }
+        let every = self.labels.len().div_ceil(MOST_LABELS);
+        for (place, number) in self.labels.iter().step_by(every) {
+            let at = (LEFT + width * place, BOTTOM + 16.0);
+            svg.text("t m", at, Anchor::Middle, &number.to_string());
+        }
+        svg.line("a", (LEFT, BOTTOM), (right, BOTTOM));
+        svg.text("t", (LEFT, TOP - 8.0), Anchor::Start, &self.name);
+        svg.text("t", (LEFT, BOTTOM + 36.0), Anchor::Start, &self.axis);
+    }
+
+    fn described(&self, most: f64) -> String {
+        let column = self.column;
+        let medians = self.columns.iter().filter_map(|column| column.median());
+        let ends = medians.clone().min().zip(medians.max());
+        let medians = ends.map_or(String::new(), |(low, high)| {
+            let [low, high] = [low, high].map(|ns| duration(ns as f64));
+            format!("Medians of the {column}s lie between {low} and {high}. ")
+        });
+        let darkest = most * 100.0;
+        format!("{medians}The darkest field holds {darkest:.0} % of its {column}'s sessions.")
+    }
 }
 
 /// The range of latencies of these cells; none without samples.
@@ -117,17 +165,4 @@ fn edges((low, high): (u64, u64)) -> Vec<u64> {
     (1..=ROWS)
         .map(|row| (low * (high / low).powf(row as f64 / ROWS as f64)).ceil() as u64)
         .collect()
-}
-
-fn described(trials: &[LatencyHistogram], most: f64) -> String {
-    let medians: Vec<u64> = trials.iter().filter_map(LatencyHistogram::median).collect();
-    let ends = medians.iter().min().zip(medians.iter().max());
-    let medians = ends.map_or(String::new(), |(low, high)| {
-        let [low, high] = [*low, *high].map(|ns| duration(ns as f64));
-        format!("Medians of the rounds lie between {low} and {high}. ")
-    });
-    format!(
-        "{medians}The darkest field holds {:.0} % of its round's sessions.",
-        most * 100.0
-    )
 }

@@ -2,6 +2,7 @@
 //! on a screen, in the dark, on paper and without colours. ADR 0023 says why it is made this way.
 
 mod background;
+mod course;
 mod drawings;
 mod effects;
 mod frame;
@@ -124,7 +125,7 @@ fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
         all.push(drawings::latency(&cells, &mut ids)?);
         all.push(sections::cells(record, &shown));
         all.push(drawings::rounds(&cells, &mut ids)?);
-        all.push(drawings::time(record, &cells, &mut ids));
+        all.push(drawings::time(record, &cells, &mut ids)?);
     }
     all.push(sections::failures(record)?);
     all.push(sections::resumption(&shown));

@@ -1,141 +1,198 @@
-//! A cell's trials second by second: what was begun, confirmed and failed, and how many were in flight.
+//! A cell's trials over time: what was begun, confirmed and failed, how many were in flight, and p50 and p99 of
+//! every step.
 
+use super::course::{Course, Step};
 use super::frame::{Axis, Frame};
-use super::scale::{Scale, number};
+use super::scale::{Scale, duration, number};
 use super::svg::{Svg, series};
-use crate::record::CellRecord;
 
 const WIDTH: f64 = 720.0;
 const LEFT: f64 = 72.0;
+const RIGHT: f64 = WIDTH - 16.0;
 const TOP: f64 = 28.0;
-const PLOT: f64 = 120.0;
-/// Fewer whole seconds than this are no course of time.
-const LEAST_SECONDS: usize = 4;
+/// Heights of the panels, from top to bottom, ...
+const HEIGHTS: [f64; 3] = [120.0, 72.0, 96.0];
+/// ... and between two.
+const BETWEEN: f64 = 56.0;
+/// More marks than this on the axis of latency run into each other.
+const MOST_TICKS: usize = 6;
+/// The percentiles that are drawn, with the series of their lines: another one than those of the rates.
+const PERCENTILES: [(&str, f64, usize); 2] = [("p50", 0.5, 4), ("p99", 0.99, 5)];
 
-/// The mean of one second over the trials that had it.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Second {
-    begun: f64,
-    confirmed: f64,
-    failed: f64,
-    in_flight: f64,
-}
-
-/// Rates and sessions in flight over time; none where trials are shorter than a few seconds. `asked` is the
-/// rate of an open loop.
-pub(super) fn plot(id: &str, cell: &CellRecord, asked: Option<f64>) -> Option<String> {
-    let seconds = seconds(cell);
-    if seconds.len() < LEAST_SECONDS {
-        return None;
-    }
-    let of = |value: fn(&Second) -> f64| seconds.iter().map(value).collect::<Vec<f64>>();
-    let (begun, confirmed) = (of(|s| s.begun), of(|s| s.confirmed));
-    let (failed, in_flight) = (of(|s| s.failed), of(|s| s.in_flight));
+/// Rates, sessions in flight and latency of the cell with this name. `asked` is the rate of an open loop.
+pub(super) fn plot(id: &str, name: &str, course: &Course, asked: Option<f64>) -> String {
+    let steps = &course.steps;
+    let of = |value: fn(&Step) -> f64| steps.iter().map(value).collect::<Vec<f64>>();
+    let (confirmed, in_flight) = (of(|s| s.confirmed), of(|s| s.in_flight));
     let mut rates = vec![
-        ("begun", begun),
-        ("confirmed", confirmed),
-        ("failed", failed),
+        ("begun", of(|s| s.begun)),
+        ("confirmed", confirmed.clone()),
+        ("failed", of(|s| s.failed)),
     ];
     if let Some(asked) = asked {
-        rates.push(("asked, on average", vec![asked; seconds.len()]));
+        rates.push(("asked, on average", vec![asked; steps.len()]));
     }
-    let names = rates.iter().map(|(name, _)| (*name).to_owned());
-    let names: Vec<(usize, String)> = names.enumerate().collect();
-    let second_top = TOP + PLOT + 56.0;
-    let bottom = second_top + PLOT * 0.6;
+    let mut names: Vec<(usize, String)> = (rates.iter().enumerate())
+        .map(|(index, (name, _))| (index, (*name).to_owned()))
+        .collect();
+    let latency = PERCENTILES.map(|(name, quantile, line)| Percentile {
+        name,
+        line,
+        values: steps
+            .iter()
+            .map(|step| step.latency.quantile(quantile))
+            .collect(),
+    });
+    let drawn: Vec<&Percentile> = latency.iter().filter(|p| p.range().is_some()).collect();
+    names.extend(drawn.iter().map(|p| (p.line, p.name.to_owned())));
+    let panels = if drawn.is_empty() { 2 } else { 3 };
+    let tops: Vec<(f64, f64)> = (0..panels)
+        .scan(TOP, |top, panel| {
+            let bounds = (*top, *top + HEIGHTS[panel]);
+            *top = bounds.1 + BETWEEN;
+            Some(bounds)
+        })
+        .collect();
+    let bottom = tops.last().map_or(TOP, |(_, bottom)| *bottom);
     let mut svg = Svg::new(WIDTH, bottom + 74.0);
-    panel(
-        &mut svg,
-        (TOP, TOP + PLOT),
-        &format!("{}: sessions per second", cell.cell.name),
-        &rates,
-        "",
-    );
+    let x = Scale::linear((0.0, (steps.len() * course.grain) as f64), (LEFT, RIGHT));
+    let x = Across {
+        x,
+        grain: course.grain as f64,
+    };
+    let since = "seconds since the trial began";
+    let title = format!("{name}: sessions per second");
+    x.panel(&mut svg, tops[0], &title, &rates, "");
     let held = [("in flight", in_flight.clone())];
-    panel(
-        &mut svg,
-        (second_top, bottom),
-        "most in flight at once",
-        &held,
-        "seconds since the trial began",
-    );
+    let below = if drawn.is_empty() { since } else { "" };
+    x.panel(&mut svg, tops[1], "most in flight at once", &held, below);
+    if let Some(bounds) = tops.get(2) {
+        x.latency(&mut svg, *bounds, &drawn, since);
+    }
     svg.legend((LEFT, bottom + 62.0), &names);
     let most = in_flight.iter().copied().fold(0.0, f64::max);
     let description = format!(
-        "{} whole seconds, the mean of the trials. Confirmed per second: {}. Most in flight: {}.",
-        seconds.len(),
-        range(&rates[1].1),
-        number(most)
+        "{} steps of {} each, the mean of the trials. Confirmed per second: {}. Most in flight: {}.{}",
+        steps.len(),
+        course.step_in_words(),
+        range(&confirmed),
+        number(most),
+        drawn.iter().map(|p| p.in_words()).collect::<String>()
     );
-    Some(svg.finish(id, &format!("{} over time", cell.cell.name), &description))
+    svg.finish(id, &format!("{name} over time"), &description)
 }
 
-fn panel(
-    svg: &mut Svg,
-    (top, bottom): (f64, f64),
-    name: &str,
-    lines: &[(&str, Vec<f64>)],
-    x_name: &str,
-) {
-    let count = lines.first().map_or(0, |(_, values)| values.len());
-    let highest = lines
-        .iter()
-        .flat_map(|(_, values)| values)
-        .copied()
-        .fold(0.0, f64::max);
-    let x = Scale::linear((0.0, count as f64), (LEFT, WIDTH - 16.0));
-    let y = Scale::linear((0.0, highest * 1.05), (bottom, top));
-    Frame {
-        left: LEFT,
-        right: WIDTH - 16.0,
-        top,
-        bottom,
-        x: Axis::of(x_name, &x, number),
-        y: Axis::of(name, &y, number),
+/// A percentile of every step, in nanoseconds; none where there are too few samples.
+struct Percentile {
+    name: &'static str,
+    line: usize,
+    values: Vec<Option<u64>>,
+}
+
+impl Percentile {
+    /// The smallest and the largest; none if no step has one.
+    fn range(&self) -> Option<(f64, f64)> {
+        let values = || self.values.iter().flatten();
+        let ends = values().min().zip(values().max());
+        ends.map(|(low, high)| (*low as f64, *high as f64))
     }
-    .draw(svg);
-    for (index, (_, values)) in lines.iter().enumerate() {
-        let points: Vec<(f64, f64)> = (values.iter().enumerate())
-            .map(|(second, value)| (x.place(second as f64 + 0.5), y.place(*value)))
-            .collect();
-        svg.path(&format!("l {}", series(index)), &points);
+
+    fn in_words(&self) -> String {
+        let Some((low, high)) = self.range() else {
+            return String::new();
+        };
+        let (some, all) = (self.values.iter().flatten().count(), self.values.len());
+        let of = if some < all {
+            format!(", in the {some} steps that have enough sessions")
+        } else {
+            String::new()
+        };
+        let [low, high] = [low, high].map(duration);
+        format!(" The {} of a step: {low} to {high}{of}.", self.name)
     }
 }
 
-/// Whole seconds only: the last one is shorter, and would look like a drop.
-fn seconds(cell: &CellRecord) -> Vec<Second> {
-    let whole = |ns: u64| usize::try_from(ns / 1_000_000_000).unwrap_or(0);
-    let length = cell.trials.iter().map(|trial| whole(trial.length_ns)).max();
-    let mut sums = vec![(Second::default(), 0u32); length.unwrap_or(0)];
-    for trial in &cell.trials {
-        let rows = trial.timeline.iter().take(whole(trial.length_ns));
-        for row in rows {
-            let Some((sum, count)) = usize::try_from(row.second)
-                .ok()
-                .and_then(|s| sums.get_mut(s))
-            else {
-                continue;
-            };
-            sum.begun += row.started as f64;
-            sum.confirmed += row.ok as f64;
-            sum.failed += row.failed as f64;
-            sum.in_flight = sum.in_flight.max(row.in_flight_max as f64);
-            *count += 1;
+/// What all panels have in common: time, in steps of `grain` seconds.
+struct Across {
+    x: Scale,
+    grain: f64,
+}
+
+impl Across {
+    fn panel(
+        &self,
+        svg: &mut Svg,
+        bounds: (f64, f64),
+        name: &str,
+        lines: &[(&str, Vec<f64>)],
+        x_name: &str,
+    ) {
+        let values = lines.iter().flat_map(|(_, values)| values);
+        let highest = values.copied().fold(0.0, f64::max);
+        let y = Scale::linear((0.0, highest * 1.05), (bounds.1, bounds.0));
+        self.frame(svg, bounds, Axis::of(name, &y, number), x_name);
+        for (index, (_, values)) in lines.iter().enumerate() {
+            let points: Vec<(f64, f64)> = (values.iter().enumerate())
+                .map(|(step, value)| {
+                    let middle = (step as f64 + 0.5) * self.grain;
+                    (self.x.place(middle), y.place(*value))
+                })
+                .collect();
+            svg.path(&format!("l {}", series(index)), &points);
         }
     }
-    let means = sums
-        .into_iter()
-        .take_while(|(_, count)| *count > 0)
-        .map(|(sum, count)| {
-            let mean = |value: f64| value / f64::from(count);
-            Second {
-                begun: mean(sum.begun),
-                confirmed: mean(sum.confirmed),
-                failed: mean(sum.failed),
-                in_flight: sum.in_flight,
+
+    /// Percentiles as lines that are level within a step, with gaps where there are none.
+    fn latency(
+        &self,
+        svg: &mut Svg,
+        bounds: (f64, f64),
+        percentiles: &[&Percentile],
+        x_name: &str,
+    ) {
+        let ranges = || percentiles.iter().filter_map(|p| p.range());
+        let low = ranges().map(|range| range.0).fold(f64::MAX, f64::min);
+        let high = ranges().map(|range| range.1).fold(0.0, f64::max);
+        // From zero, unless the small ones could not be told from it.
+        let y = if high < low * 10.0 {
+            Scale::linear((0.0, high * 1.05), (bounds.1, bounds.0))
+        } else {
+            Scale::logarithmic((low * 0.8, high * 1.25), (bounds.1, bounds.0))
+        };
+        let mut axis = Axis::of("latency: p50 and p99", &y, duration);
+        if axis.ticks.len() > MOST_TICKS {
+            axis.ticks.retain(|(_, label)| label.starts_with('1'));
+        }
+        self.frame(svg, bounds, axis, x_name);
+        for percentile in percentiles {
+            let class = format!("l {}", series(percentile.line));
+            let mut points = Vec::new();
+            for (number, value) in percentile.values.iter().enumerate() {
+                let Some(ns) = value else {
+                    svg.path(&class, &points);
+                    points.clear();
+                    continue;
+                };
+                for end in [number, number + 1] {
+                    let at = self.x.place(end as f64 * self.grain);
+                    points.push((at, y.place(*ns as f64)));
+                }
             }
-        });
-    means.collect()
+            svg.path(&class, &points);
+        }
+    }
+
+    fn frame(&self, svg: &mut Svg, (top, bottom): (f64, f64), y: Axis<'_>, x_name: &str) {
+        Frame {
+            left: LEFT,
+            right: RIGHT,
+            top,
+            bottom,
+            x: Axis::of(x_name, &self.x, number),
+            y,
+        }
+        .draw(svg);
+    }
 }
 
 fn range(values: &[f64]) -> String {
