@@ -114,7 +114,7 @@ impl Slots {
 async fn slot(env: Rc<Env>, slots: Rc<Slots>, level: f64) {
     while slots.wanted(level).await && !env.stopped() && slots.take() {
         let attempt = env.begin(Instant::now());
-        if !session::run(Rc::clone(&env), attempt).await {
+        if !session::open(Rc::clone(&env), attempt).run().await {
             sleep(FAILURE_PAUSE).await;
         }
     }

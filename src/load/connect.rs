@@ -24,9 +24,9 @@ impl Connector {
         }
     }
 
-    /// Connects without delaying small segments: a ticket ahead of the first response would
-    /// otherwise cost 40 ms.
-    pub async fn connect(&self, addr: SocketAddr) -> io::Result<TcpStream> {
+    /// Begins a connection that does not delay small segments: a ticket ahead of the first response
+    /// would otherwise cost 40 ms. It is [`established`] later.
+    pub fn open(&self, addr: SocketAddr) -> io::Result<TcpStream> {
         let socket = socket(Domain::for_address(addr))?;
         socket.set_tcp_nodelay(true)?;
         if !self.sources.is_empty() {
@@ -42,16 +42,20 @@ impl Connector {
             }
             _ => {}
         }
-        let stream = TcpStream::from_std(socket.into())?;
-        let ready = stream.ready(Interest::WRITABLE | Interest::ERROR).await?;
-        // epoll says that there is an error, which saves asking for it after every success.
-        if (ready.is_error() || cfg!(not(target_os = "linux")))
-            && let Some(error) = stream.take_error()?
-        {
-            return Err(error);
-        }
-        Ok(stream)
+        TcpStream::from_std(socket.into())
     }
+}
+
+/// Waits until a connection is established.
+pub(super) async fn established(stream: TcpStream) -> io::Result<TcpStream> {
+    let ready = stream.ready(Interest::WRITABLE | Interest::ERROR).await?;
+    // epoll says that there is an error, which saves asking for it after every success.
+    if (ready.is_error() || cfg!(not(target_os = "linux")))
+        && let Some(error) = stream.take_error()?
+    {
+        return Err(error);
+    }
+    Ok(stream)
 }
 
 /// A socket that does not block.

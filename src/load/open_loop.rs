@@ -1,8 +1,11 @@
 //! The open loop: a session for every arrival that is due, whatever became of the ones before.
 
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::{spawn_local, yield_now};
 
@@ -15,6 +18,10 @@ use crate::stats::NotStarted;
 
 /// Overdue arrivals that are started in a row before sessions in flight get their turn.
 const BURST: u32 = 16;
+
+/// How late an arrival may be to begin before the next turn of a session. One that is later belongs to a
+/// backlog, and a thread with a backlog has sessions to finish before it begins more.
+const PROMPT: Duration = Duration::from_millis(1);
 
 /// One worker's part of an open loop.
 pub(super) struct OpenLoop<'a> {
@@ -37,38 +44,16 @@ impl OpenLoop<'_> {
     /// counted as not started.
     pub async fn offer(&self, env: &Rc<Env>) -> io::Result<()> {
         let pacer = Pacer::new()?;
-        let (worker, workers) = self.share;
-        let room = share(self.max_in_flight, worker as u64, workers as u64);
-        let schedule = Schedule::new(self.rate, self.arrivals, self.share, self.total, self.seed);
-        let mut arrivals = schedule
-            .map(|offset| self.start + offset)
-            .take_while(|due| *due < self.end);
-        let mut overdue = 0;
-        while let Some(due) = arrivals.next() {
+        let arriving = Rc::new(Arriving::new(self, env));
+        while let Some(due) = arriving.next.get() {
             if due > Instant::now() {
-                overdue = 0;
                 tokio::select! {
                     waited = pacer.wait_until(due) => waited?,
                     () = env.until_stopped() => break,
                 }
-            } else {
-                overdue += 1;
-                if overdue % BURST == 0 {
-                    yield_now().await;
-                }
             }
-            if overdue > 0 && (env.stopped() || Instant::now() >= self.give_up) {
-                // Sessions in flight get no more turns: the deadline is theirs too.
-                let now = Instant::now();
-                let rest = arrivals.take_while(|due| *due <= now);
-                env.recorder
-                    .skip_all([due].into_iter().chain(rest), NotStarted::Deadline);
-                break;
-            } else if env.recorder.in_flight() >= room {
-                env.recorder.skip(due, NotStarted::MaxInFlight);
-            } else {
-                let attempt = env.begin(due);
-                spawn_local(session::run(Rc::clone(env), attempt));
+            if arriving.begin_due(BURST) {
+                yield_now().await;
             }
         }
         // The load lasts until its end even if the last arrival came earlier; with a total, until
@@ -78,5 +63,76 @@ impl OpenLoop<'_> {
             () = env.recorder.idle(), if self.total.is_some() => {}
         }
         Ok(())
+    }
+}
+
+/// The arrivals of one worker that are still to come.
+struct Arriving {
+    env: Rc<Env>,
+    arrivals: RefCell<Box<dyn Iterator<Item = Instant>>>,
+    /// When the first of them is due; none once there are no more.
+    next: Cell<Option<Instant>>,
+    /// Most sessions in flight.
+    room: u64,
+    give_up: Instant,
+}
+
+impl Arriving {
+    fn new(load: &OpenLoop<'_>, env: &Rc<Env>) -> Self {
+        let (worker, workers) = load.share;
+        let schedule = Schedule::new(load.rate, load.arrivals, load.share, load.total, load.seed);
+        let (start, end) = (load.start, load.end);
+        let mut arrivals = schedule
+            .map(move |offset| start + offset)
+            .take_while(move |due| *due < end);
+        Self {
+            env: Rc::clone(env),
+            next: Cell::new(arrivals.next()),
+            arrivals: RefCell::new(Box::new(arrivals)),
+            room: share(load.max_in_flight, worker as u64, workers as u64),
+            give_up: load.give_up,
+        }
+    }
+
+    /// Begins what is due, the first `most` of it. Returns whether more may be due.
+    fn begin_due(self: &Rc<Self>, most: u32) -> bool {
+        for _ in 0..most {
+            let now = Instant::now();
+            let Some(due) = self.next.get().filter(|due| *due <= now) else {
+                return false;
+            };
+            let env = &self.env;
+            if env.stopped() || now >= self.give_up {
+                // Sessions in flight get no more turns: the deadline is theirs too.
+                self.next.set(None);
+                let mut arrivals = self.arrivals.borrow_mut();
+                let rest = arrivals.by_ref().take_while(|due| *due <= now);
+                let rest = [due].into_iter().chain(rest);
+                env.recorder.skip_all(rest, NotStarted::Deadline);
+                return false;
+            }
+            self.next.set(self.arrivals.borrow_mut().next());
+            if env.recorder.in_flight() >= self.room {
+                env.recorder.skip(due, NotStarted::MaxInFlight);
+            } else {
+                let opened = session::open(Rc::clone(env), env.begin(due));
+                spawn_local(Rc::clone(self).ahead_of(opened.run()));
+            }
+        }
+        true
+    }
+
+    /// Runs a session, and before each of its turns begins an arrival that came due: a turn may take
+    /// a quarter of a millisecond of cryptography, and a queue of them as often as long.
+    async fn ahead_of(self: Rc<Self>, session: impl Future<Output = bool>) {
+        let mut session = pin!(session);
+        poll_fn(|cx| {
+            let late = |due: Instant| Instant::now().saturating_duration_since(due);
+            if self.next.get().is_some_and(|due| late(due) < PROMPT) {
+                self.begin_due(1);
+            }
+            session.as_mut().poll(cx).map(drop)
+        })
+        .await;
     }
 }

@@ -98,7 +98,7 @@ async fn fill(env: &Rc<Env>, job: &Job) {
         let before: Vec<usize> = (0..env.tls.len()).map(stock).collect();
         for identity in &batch {
             let attempt = env.begin_as(*identity);
-            spawn_local(session::run(Rc::clone(env), attempt));
+            spawn_local(session::open(Rc::clone(env), attempt).run());
         }
         env.recorder.idle().await;
         open.retain(|identity| !batch.contains(identity) || stock(*identity) > before[*identity]);

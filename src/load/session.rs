@@ -1,6 +1,7 @@
 //! One attempt: connect, handshake, confirm, hold, close, and what became of it.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -9,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
+use super::connect::established;
 use super::env::Env;
 use super::recorder::Attempt;
 use crate::crypto::{Ledger, attributed};
@@ -16,16 +18,52 @@ use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{
-    Failure, Fault, PlainStream, SessionStream, TlsStream, classify_connect, confirm_by_close,
-    explain, failure, timed_out,
+    ClientStream, ClientTls, Failure, Fault, PlainStream, SessionStream, TlsStream,
+    classify_connect, confirm_by_close, explain, failure, timed_out,
 };
 
-/// Makes one attempt. Returns whether it came to a connection.
-pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
+/// An attempt that has begun to connect.
+pub(super) struct Opened {
+    env: Rc<Env>,
+    attempt: Attempt,
+    ledger: Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
+}
+
+/// Begins an attempt, now.
+pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
     attempt.launch();
-    let mut came_to_a_connection = false;
     let mut ledger = env.plan.metered.then(Ledger::client);
-    let result = match connect(&env, &attempt, &mut ledger).await {
+    let connecting = attributed(&mut ledger, Work::Socket, || env.connector.open(env.addr));
+    Opened {
+        env,
+        attempt,
+        ledger,
+        connecting,
+    }
+}
+
+impl Opened {
+    /// Makes the attempt. Returns whether it came to a connection.
+    pub async fn run(self) -> bool {
+        let Self {
+            env,
+            attempt,
+            ledger,
+            connecting,
+        } = self;
+        run(&env, attempt, ledger, connecting).await
+    }
+}
+
+async fn run(
+    env: &Env,
+    mut attempt: Attempt,
+    mut ledger: Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
+) -> bool {
+    let mut came_to_a_connection = false;
+    let result = match connect(env, &attempt, &mut ledger, connecting).await {
         Ok(io) => {
             came_to_a_connection = true;
             // From here the handshake counts, the making of the key share included.
@@ -33,16 +71,11 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
             attempt.connected(connected);
             match env.tls_of(&attempt) {
                 None => {
-                    let stream = PlainStream::new(io, ledger);
-                    drive(&env, &mut attempt, stream, connected).await
+                    let stream = Box::new(PlainStream::new(io, ledger));
+                    drive(env, &mut attempt, stream, connected).await
                 }
-                Some(tls) => match TlsStream::resuming(io, tls, attempt.resumes(), ledger) {
-                    Ok(mut stream) => {
-                        if tls.sends_early_data() && attempt.resumes() {
-                            stream.send_early(&protocol::opening(env.protocol()));
-                        }
-                        drive(&env, &mut attempt, stream, connected).await
-                    }
+                Some(tls) => match begin(io, tls, &attempt, env, ledger) {
+                    Ok(stream) => drive(env, &mut attempt, stream, connected).await,
                     Err(fault) => Err(failure(&fault, Stage::Handshake)),
                 },
             }
@@ -55,14 +88,31 @@ pub(super) async fn run(env: Rc<Env>, mut attempt: Attempt) -> bool {
     came_to_a_connection
 }
 
+/// Begins the TLS session. On the heap, since a future keeps room for every place that a value is moved
+/// through, and thousands of sessions may be held at once.
+fn begin(
+    io: TcpStream,
+    tls: &ClientTls,
+    attempt: &Attempt,
+    env: &Env,
+    ledger: Option<Box<Ledger>>,
+) -> Result<Box<ClientStream>, Fault> {
+    let mut stream = TlsStream::resuming(io, tls, attempt.resumes(), ledger)?;
+    if tls.sends_early_data() && attempt.resumes() {
+        stream.send_early(&protocol::opening(env.protocol()));
+    }
+    Ok(Box::new(stream))
+}
+
 async fn connect(
     env: &Env,
     attempt: &Attempt,
     ledger: &mut Option<Box<Ledger>>,
+    connecting: io::Result<TcpStream>,
 ) -> Result<TcpStream, Failure> {
     let limit = env.timeouts().connect.0;
     let deadline = attempt.started() + limit;
-    let mut connecting = pin!(env.connector.connect(env.addr));
+    let mut connecting = pin!(async { established(connecting?).await });
     let connected = poll_fn(|cx| attributed(ledger, Work::Socket, || connecting.as_mut().poll(cx)));
     match timeout_at(deadline.into(), connected).await {
         Ok(Ok(io)) => Ok(io),
@@ -76,7 +126,7 @@ async fn connect(
 async fn drive<S: SessionStream>(
     env: &Env,
     attempt: &mut Attempt,
-    mut stream: S,
+    mut stream: Box<S>,
     connected: Instant,
 ) -> Result<(), Failure> {
     let limit = env.timeouts().handshake.0;
@@ -101,23 +151,23 @@ async fn drive<S: SessionStream>(
             Proof::ServerFinished
         }
         ProtocolPlan::Handshake => {
-            linger(env, attempt, &mut stream).await?;
+            linger(env, attempt, &mut *stream).await?;
             let limit = env.timeouts().confirm.0;
-            let (proof, at) = confirm_by_close(&mut stream, limit).await?;
+            let (proof, at) = confirm_by_close(&mut *stream, limit).await?;
             attempt.confirmed(connected, at);
             attempt.record(Outcome::Ok { kind, proof });
             attempt.dissected(kind, stream.into_ledger());
             return Ok(());
         }
         ProtocolPlan::Echo { exchanges, .. } | ProtocolPlan::Http1 { exchanges, .. } => {
-            exchange_all(env, attempt, &mut stream, (connected, kind), exchanges).await?;
+            exchange_all(env, attempt, &mut *stream, (connected, kind), exchanges).await?;
             Proof::ApplicationData
         }
     };
     attempt.record(Outcome::Ok { kind, proof });
-    hold(env, attempt, &mut stream).await;
+    hold(env, attempt, &mut *stream).await;
     attempt.enter(Stage::Close);
-    close(env, &mut stream).await;
+    close(env, &mut *stream).await;
     attempt.dissected(kind, stream.into_ledger());
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -335,18 +336,19 @@ where
         &mut self,
         mut after_poll: impl FnMut(&mut Self),
     ) -> Result<(), Fault> {
-        let mut scratch = [0u8; 1024];
         loop {
-            let mut buf = ReadBuf::new(&mut scratch);
             let read = poll_fn(|cx| {
+                // Of this poll alone: held sessions wait here, and would each keep a buffer.
+                let mut scratch = [MaybeUninit::uninit(); 1024];
+                let mut buf = ReadBuf::uninit(&mut scratch);
                 let polled = self.attributed(|stream| stream.poll_plaintext(cx, &mut buf));
                 after_poll(self);
-                polled
+                polled.map_ok(|()| buf.filled().len())
             })
             .await;
             match read {
-                Ok(()) if buf.filled().is_empty() => return Ok(()),
-                Ok(()) => self.quota.dropped(buf.filled().len())?,
+                Ok(0) => return Ok(()),
+                Ok(dropped) => self.quota.dropped(dropped)?,
                 Err(error) => return Err(self.fault.take().unwrap_or_else(|| again(error))),
             }
         }
