@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::{spawn_local, yield_now};
 
@@ -18,6 +18,10 @@ use crate::stats::NotStarted;
 
 /// Overdue arrivals that are started in a row before sessions in flight get their turn.
 const BURST: u32 = 16;
+
+/// How late an arrival may be to begin before the next turn of a session. One that is later belongs to a
+/// backlog, and a thread with a backlog has sessions to finish before it begins more.
+const PROMPT: Duration = Duration::from_millis(1);
 
 /// One worker's part of an open loop.
 pub(super) struct OpenLoop<'a> {
@@ -123,7 +127,10 @@ impl Arriving {
     async fn ahead_of(self: Rc<Self>, session: impl Future<Output = bool>) {
         let mut session = pin!(session);
         poll_fn(|cx| {
-            self.begin_due(1);
+            let late = |due: Instant| Instant::now().saturating_duration_since(due);
+            if self.next.get().is_some_and(|due| late(due) < PROMPT) {
+                self.begin_due(1);
+            }
             session.as_mut().poll(cx).map(drop)
         })
         .await;
