@@ -8,6 +8,8 @@ const WIDTH: f64 = 720.0;
 const LEFT: f64 = 200.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 14.0;
+/// The interval of an effect that is only to look at lengthens the axis up to this factor beyond its estimate.
+const ASIDE: f64 = 1.2;
 /// More rounds than this would be a smear.
 const MOST_ROUNDS: usize = 40;
 
@@ -128,12 +130,26 @@ pub(super) fn plot(
     Some(svg.finish(id, title, &all.join(". ")))
 }
 
-/// An axis on which all intervals and limits have room.
+/// An axis on which limits and the intervals of what counts have room. Others that reach further are cut off, so
+/// that one that says little does not squeeze the rest.
 fn axis(span: Span, drawn: &[&Effect], places: (f64, f64)) -> Scale {
     let least = span.least();
     let limits = || drawn.iter().filter_map(|effect| effect.limit);
-    let low = drawn.iter().map(|e| e.low).chain(limits());
-    let high = drawn.iter().map(|e| e.high).chain(limits());
+    let low = drawn.iter().map(|e| {
+        if e.aside {
+            e.low.max(e.ratio / ASIDE)
+        } else {
+            e.low
+        }
+    });
+    let high = drawn.iter().map(|e| {
+        if e.aside {
+            e.high.min(e.ratio * ASIDE)
+        } else {
+            e.high
+        }
+    });
+    let (low, high) = (low.chain(limits()), high.chain(limits()));
     let (low, high) = (low.fold(1.0 / least, f64::min), high.fold(least, f64::max));
     let margin = (high / low).powf(0.03);
     Scale::logarithmic((low / margin, high * margin), places)
@@ -141,7 +157,7 @@ fn axis(span: Span, drawn: &[&Effect], places: (f64, f64)) -> Scale {
 
 fn one(svg: &mut Svg, x: &Scale, y: f64, effect: &Effect) {
     if effect.rounds.len() <= MOST_ROUNDS {
-        for round in effect.rounds.iter().filter(|ratio| **ratio > 0.0) {
+        for round in effect.rounds.iter().filter(|ratio| x.holds(**ratio)) {
             svg.dot("e", (x.place(*round), y + 7.0), 2.0);
         }
     }
@@ -152,6 +168,11 @@ fn one(svg: &mut Svg, x: &Scale, y: f64, effect: &Effect) {
     }
     let (from, to) = ((x.place(effect.low), y), (x.place(effect.high), y));
     svg.line(&format!("i{mood}"), from, to);
+    for (value, (place, _), arrow) in [(effect.low, from, "◂"), (effect.high, to, "▸")] {
+        if !x.holds(value) {
+            svg.text("t m", (place, y + 4.0), Anchor::Middle, arrow);
+        }
+    }
     let hollow = if effect.aside { " o" } else { "" };
     svg.dot(&format!("d{mood}{hollow}"), (x.place(effect.ratio), y), 4.0);
 }
@@ -183,6 +204,29 @@ mod tests {
         let text = plot("x", "t", "h", Span::Narrow, &[effect]).unwrap();
         assert!(text.contains("1.500× [1.200 … 1.800] regress"), "{text}");
         assert_eq!(plot("x", "t", "h", Span::Wide, &[]), None);
+    }
+
+    #[test]
+    fn what_is_only_to_look_at_is_cut_off() {
+        let wide = Effect {
+            ratio: 1.0,
+            low: 0.1,
+            high: 9.0,
+            rounds: vec![0.2, 1.0, 8.0],
+            aside: true,
+            ..Effect::default()
+        };
+        let cut = plot("x", "t", "h", Span::Narrow, std::slice::from_ref(&wide)).unwrap();
+        assert!(cut.contains("[0.100 … 9.000]"), "{cut}");
+        let found = [">◂<", ">▸<", "class=\"e\""].map(|part| cut.matches(part).count());
+        assert_eq!(found, [1, 1, 1], "{cut}");
+        let counts = Effect {
+            aside: false,
+            ..wide
+        };
+        let whole = plot("x", "t", "h", Span::Narrow, &[counts]).unwrap();
+        let found = [">◂<", ">▸<", "class=\"e\""].map(|part| whole.matches(part).count());
+        assert_eq!(found, [0, 0, 3], "{whole}");
     }
 
     #[test]

@@ -15,7 +15,8 @@ pub(super) const MOST_ROWS: usize = 40;
 /// How to read effects.
 pub(super) const READING: &str = "A ratio is the candidate over the baseline, so 1.03 is 3 % more. The dot is the estimate, the line through it \
      the interval; where that reaches across 1, there may be no difference. The upright mark is what is allowed: beyond it is a regression, \
-     on this side of it a pass, and an interval across it is inconclusive. Full dots gate, hollow ones are to look at.";
+     on this side of it a pass, and an interval across it is inconclusive. Full dots gate, hollow ones are to look at; \
+     an arrow marks one of those that reaches further.";
 
 /// The effects as drawings: a cell's figures together, or a figure's cells where there are many.
 pub(super) fn effects(comparison: &Comparison, ids: &mut Ids) -> Section {

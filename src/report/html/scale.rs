@@ -43,6 +43,11 @@ impl Scale {
         }
     }
 
+    /// Whether a value lies on the axis.
+    pub fn holds(&self, value: f64) -> bool {
+        (self.from..=self.to).contains(&value)
+    }
+
     /// Where a value is; what lies outside is put at the end.
     pub fn place(&self, value: f64) -> f64 {
         let share = if self.logarithmic {
