@@ -14,11 +14,12 @@
 mod support;
 
 use std::hint::black_box;
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use shakedown::crypto::span_cost;
-use shakedown::load::Schedule;
+use shakedown::load::{HandOver, Schedule};
 use shakedown::pki::KeyAlgorithm;
 use shakedown::scenario::{Arrivals, Profile, ProviderName, TlsVersion};
 use shakedown::stats::{Observed, Offer, OkKind, Outcome, Phase, Proof, Sample, TrialStats};
@@ -75,6 +76,88 @@ fn recorder(criterion: &mut Criterion) {
     });
     stats.total.check().unwrap();
     group.finish();
+}
+
+/// What a worker pays for being watched: its part of counting a session in the current second, and handing a
+/// second over. What that is of a handshake is printed.
+fn seconds(criterion: &mut Criterion) {
+    const NS_PER_S: u64 = 1_000_000_000;
+    /// Sessions of a worker in a second, of the figure that is printed.
+    const RATE: f64 = 1_000.0;
+    let mut group = criterion.benchmark_group("harness_overhead/seconds");
+    let sample = sample();
+    let (to, inbox) = mpsc::channel();
+    let mut over = HandOver::new(0, to);
+    let [mut session, mut turn] = [Cost::default(), Cost::default()];
+    group.bench_function("session", |b| {
+        b.iter_custom(|n| {
+            let from = Instant::now();
+            for _ in 0..n {
+                over.at(black_box(500_000)).started += 1;
+                over.at(black_box(1_500_000)).finish(black_box(&sample));
+            }
+            session.add(from.elapsed(), n)
+        });
+    });
+    let mut at_ns = 0;
+    group.bench_function("hand_over", |b| {
+        b.iter_custom(|n| {
+            let mut used = Duration::ZERO;
+            for _ in 0..n {
+                at_ns += NS_PER_S;
+                let from = Instant::now();
+                // The first session of a second finds its histogram cold.
+                over.at(black_box(at_ns)).finish(black_box(&sample));
+                used += from.elapsed();
+                // The engine's part, on another thread in a run.
+                drop(inbox.recv());
+            }
+            turn.add(used, n)
+        });
+    });
+    group.finish();
+    let key = KeyAlgorithm::EcdsaP256;
+    let material = Material::mint(&[key]);
+    let case = Case {
+        provider: ProviderName::default(),
+        version: TlsVersion::Tls13,
+        mutual: true,
+        key,
+        resumed: false,
+    };
+    let pair = Pair::new(material.pki(key), case);
+    let mut handshake = Cost::default();
+    for _ in 0..200 {
+        handshake.add(pair.handshake().of(End::Client), 1);
+    }
+    let watched = session.each() + turn.each() / RATE;
+    let share = 100.0 * watched / handshake.each();
+    if share.is_finite() {
+        eprintln!(
+            "being watched, at {RATE}/s per worker: {:.0} ns a session and {:.1} µs a second, {share:.3} % of the \
+             client's CPU time for an mTLS 1.3 handshake in memory",
+            session.each() * 1e9,
+            turn.each() * 1e6
+        );
+    }
+}
+
+/// Time spent, and on how many of something.
+#[derive(Default)]
+struct Cost(Duration, u64);
+
+impl Cost {
+    /// Adds to it; gives the time back.
+    fn add(&mut self, time: Duration, count: u64) -> Duration {
+        self.0 += time;
+        self.1 += count;
+        time
+    }
+
+    /// Seconds for each.
+    fn each(&self) -> f64 {
+        self.0.as_secs_f64() / self.1 as f64
+    }
 }
 
 fn schedule(criterion: &mut Criterion) {
@@ -150,6 +233,6 @@ fn metering(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = brief();
-    targets = recorder, schedule, metering
+    targets = recorder, seconds, schedule, metering
 }
 criterion_main!(benches);

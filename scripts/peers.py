@@ -33,7 +33,7 @@ KINDS = {
     "tls-full": ("tls", False), "tls-resumed": ("tls", True),
 }
 # The order of the rows and of the runs of a round.
-ORDER = ["shakedown", "shakedown-hybrid", "oha", "hey", "h2load", "wrk", "ab", "s_time"]
+ORDER = ["shakedown", "shakedown-hybrid", "shakedown-once", "oha", "hey", "h2load", "wrk", "ab", "s_time"]
 NOT_TO_BE_HAD = {
     "vegeta": "no Debian package, and Debian's Go is too old to build it",
     "k6": "no Debian package, and the one of that name on npm is a stub",
@@ -161,14 +161,15 @@ def measure_all(options):
                     kind = {"server": server, "auth": auth, "version": version, "resumed": resumed}
                     kinds.append(measure_kind(kind, tools, options, pki, work))
     settings = {key: getattr(options, key) for key in ("rounds", "sessions", "at_once")}
-    return {"versions": versions, "machine": machine(), "settings": settings, "kinds": kinds}
+    asked = [peer.name for peer in peers]
+    return {"asked": asked, "versions": versions, "machine": machine(), "settings": settings, "kinds": kinds}
 
 
 def machine():
     cpu = pathlib.Path("/proc/cpuinfo").read_text()
     model = next((line.split(":")[1].strip() for line in cpu.splitlines() if line.startswith("model name")), "unknown")
     load = os.getloadavg()[0]
-    return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, load average {load:.1f} at the end"
+    return f"{model}, {os.cpu_count()} cores, Linux {platform.release().split('-')[0]}, load average {load:.1f} at the end"
 
 
 def document(measured):
@@ -176,7 +177,10 @@ def document(measured):
     peers = all_peers()
     settings = measured["settings"]
     installed = [peer for peer in peers if peer.name in measured["versions"]]
-    missing = {peer.name: f"not installed ({peer.source})" for peer in peers if peer not in installed}
+    missing = {
+        peer.name: f"not installed: {peer.source}" if peer.name in measured["asked"] else "not asked for"
+        for peer in peers if peer not in installed
+    }
     left_out = "; ".join(f"{name} ({why})" for name, why in {**NOT_TO_BE_HAD, **missing}.items())
     parts = [
         f"{settings['rounds']} rounds of {settings['sessions']:,} sessions, {settings['at_once']} at once, "

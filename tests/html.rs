@@ -21,14 +21,16 @@ use base64::engine::general_purpose::STANDARD;
 use common::injected;
 use common::installed::installed;
 use common::process::{code, run, text};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use shakedown::record::TimelineRecord;
 use shakedown::stats::SecondHistogram;
 
-const FIXTURES: [&str; 3] = [
+const FIXTURES: [&str; 4] = [
     "result-v1-tax.json",
     "result-v1.json",
     "result-v1-anatomy.json",
+    "comparison-v1.json",
 ];
 /// Names and starts of attributes that a page may not have.
 const FORBIDDEN: [&str; 14] = [
@@ -43,10 +45,25 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn page(result: &Path) -> String {
+    page_of(&[result])
+}
+
+fn page_of(files: &[&Path]) -> String {
     let dir = tempfile::tempdir().unwrap();
-    let output = run(dir.path(), &format!("report {} -f html", result.display()));
+    let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+    let output = run(dir.path(), &format!("report {} -f html", files.join(" ")));
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     text(&output.stdout)
+}
+
+/// What the pages of these tests are made of: each fixture, and two results that are laid side by side.
+fn pages() -> Vec<(String, String)> {
+    let each = FIXTURES
+        .iter()
+        .map(|name| (name.to_string(), page(&fixture(name))));
+    let tax = fixture("result-v1-tax.json");
+    let two = ("two results".to_owned(), page_of(&[&tax, &tax]));
+    each.chain([two]).collect()
 }
 
 /// The page without its style and its words: names of elements and their attributes.
@@ -61,8 +78,7 @@ fn markup(page: &str) -> String {
 
 #[test]
 fn a_page_is_one_file_that_asks_for_nothing() {
-    for name in FIXTURES {
-        let page = page(&fixture(name));
+    for (name, page) in pages() {
         assert!(page.len() < 2_000_000, "{name}: {} bytes", page.len());
         let markup = markup(&page);
         for forbidden in FORBIDDEN {
@@ -83,8 +99,7 @@ fn a_page_is_one_file_that_asks_for_nothing() {
 #[test]
 fn every_drawing_has_a_text() {
     let mut drawings = 0;
-    for name in FIXTURES {
-        let page = page(&fixture(name));
+    for (name, page) in pages() {
         for svg in page.split("<svg ").skip(1) {
             drawings += 1;
             let (svg, _) = svg.split_once("</svg>").unwrap();
@@ -141,8 +156,14 @@ fn a_page_holds_what_the_table_says() {
 fn what_strangers_wrote_is_only_words() {
     let dir = tempfile::tempdir().unwrap();
     for name in FIXTURES {
-        for result in injected::results(dir.path(), name) {
-            let page = page(&result);
+        let results = injected::results(dir.path(), name);
+        let next = results.iter().cycle().skip(1);
+        for (result, next) in results.iter().zip(next) {
+            let page = match name {
+                // A stranger in each of two files.
+                "result-v1-tax.json" => page(result) + &page_of(&[result, next]),
+                _ => page(result),
+            };
             let markup = markup(&page);
             for forbidden in FORBIDDEN {
                 assert!(
@@ -227,7 +248,12 @@ fn chromium_runs_nothing_and_asks_for_nothing() {
     assert!(asked > 0, "the control page was not seen to ask");
     for (number, name) in FIXTURES.iter().enumerate() {
         let results = injected::results(dir.path(), name);
-        let page = page(&results[number * 5]).replace("127.0.0.1:9", &here);
+        let result = &results[number * 5 % results.len()];
+        let page = match *name {
+            "result-v1-tax.json" => page_of(&[result, &results[3]]),
+            _ => page(result),
+        };
+        let page = page.replace("127.0.0.1:9", &here);
         assert!(page.contains(&here));
         let (dom, picture) = browse(dir.path(), &page, &["--window-size=900,2000"]);
         assert!(!dom.contains("<title>PWNED</title>"), "a script ran");
@@ -266,6 +292,67 @@ fn chromium_follows_the_light_and_the_width() {
     let (_, narrow) = browse(dir.path(), &page, &["--window-size=500,1200"]);
     let width = |png: &[u8]| u32::from_be_bytes(png[16..20].try_into().unwrap());
     assert_eq!((width(&light), width(&narrow)), (800, 500));
+}
+
+/// A result of a matrix with a thousand cells: the fixture's with TLS and mutual TLS, for providers, groups and chains.
+fn thousand(dir: &Path) -> PathBuf {
+    let text = fs::read_to_string(fixture("result-v1-tax.json")).unwrap();
+    let mut result: Value = serde_json::from_str(&text).unwrap();
+    let of_auth = |auth: &str| {
+        let mut cells = result["cells"].as_array().unwrap().iter();
+        cells.find(|c| c["cell"]["auth"] == auth).unwrap().clone()
+    };
+    let [mut tls, mut mtls] = ["server", "mutual"].map(of_auth);
+    for trial in [&mut tls, &mut mtls]
+        .into_iter()
+        .flat_map(|c| c["trials"].as_array_mut().unwrap())
+    {
+        for kind in trial["kinds"].as_object_mut().unwrap().values_mut() {
+            // Reading the others would only take time.
+            let histograms = kind["histograms"].as_object_mut().unwrap();
+            histograms.retain(|metric, _| metric == "confirm");
+        }
+    }
+    let mut cells = Vec::new();
+    for provider in ["aws-lc-rs", "graviola", "openssl", "ring", "rustcrypto"] {
+        for (group, chain) in (0..10).flat_map(|g| (0..10).map(move |c| (g, c))) {
+            for (name, cell) in [("tls", &tls), ("mtls", &mtls)] {
+                let mut cell = cell.clone();
+                let point = &mut cell["cell"];
+                point["name"] = format!("{name}1.3-group{group}-chain{chain}-{provider}").into();
+                point["provider"] = provider.into();
+                point["group"] = format!("group{group}").into();
+                point["chain"] = chain.into();
+                cells.push(cell);
+            }
+        }
+    }
+    result["cells"] = cells.into();
+    let file = dir.join("thousand.json");
+    fs::write(&file, result.to_string()).unwrap();
+    file
+}
+
+#[test]
+fn a_page_of_a_thousand_cells_stays_small_and_says_what_it_leaves_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = page(&thousand(dir.path()));
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    for part in [
+        "And 497 more, which the tables have.",
+        "mTLS tax",
+        "The first 40 of 500 cells.",
+        "providers against aws-lc-rs: client CPU per session",
+        "The first 200 of 800 cells; CSV has all of them.",
+        "The first 8 of 1000 cells are drawn",
+        "The 60 of 1,000 cells with the largest schedule lag",
+        "in 500 cells",
+        "<th scope=\"row\">mtls1.3-group9-chain9-rustcrypto</th>",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let drawings = page.matches("<svg ").count();
+    assert!((10..60).contains(&drawings), "{drawings} drawings");
 }
 
 /// A file like a fixture's, with trials of this many seconds and ever slower sessions in each but the third.

@@ -42,9 +42,7 @@ fn mutate_bytes(bytes: &mut Vec<u8>) {
 }
 
 fn report(record: &RunRecord) {
-    let summaries = record::summarise(record);
-    let taxes = record::taxes(record);
-    let damaged = summaries.is_err() || taxes.is_err();
+    let damaged = record::Decoded::of(record).is_err();
     match render(
         record,
         Style {

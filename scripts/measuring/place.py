@@ -47,6 +47,7 @@ class Place:
 
     def run(self, words, watch=None, limit_s=600):
         """Runs it. Returns what the process used, and the trials of all its cells."""
+        (self.work / "result.json").unlink(missing_ok=True)
         used = process.run(words, cwd=self.work, watch=watch, limit_s=limit_s)
         try:
             result = json.loads((self.work / "result.json").read_text())

@@ -99,9 +99,9 @@ def best(measured, peers):
     ]:
         if some:
             peer = min(some, key=lambda p: statistics.median(ratios(measured, p.name)))
-            alike = ratios(measured, peer.name, peer.like) if peer.like != "shakedown" else []
-            same = f", {spread(alike, 2)} × {peer.like}" if alike else ""
-            yield f"- {words}: {peer.name}, {spread(ratios(measured, peer.name), 2)} × shakedown{same}."
+            ours = [(p.name, ratios(measured, peer.name, p.name)) for p in peers if p.ours and not not_done(measured, p.name)]
+            times = ", ".join(f"{spread(ratio, 2)} × {name}" for name, ratio in ours if ratio)
+            yield f"- {words}: {peer.name}, {times}."
 
 
 def against_floor(measured):

@@ -22,6 +22,7 @@ OUTPUTS = {
     "hey": ("Status code distribution:\n  [200]\t496 responses\n  [400]\t1 responses\n", 496),
     "s_time": ("380 connections in 0.14s; 2700 connections/user sec\n378 connections in 2 real seconds, 145 bytes\n", 378),
 }
+OURS = {"shakedown", "shakedown-hybrid", "shakedown-once"}
 NGINX = """\
 200 TLSv1.3 TLS_AES_256_GCM_SHA384 X25519 SUCCESS reused=. sdn="CN=a" uri=/
 200 TLSv1.3 TLS_AES_256_GCM_SHA384 X25519 SUCCESS reused=r sdn="CN=a" uri=/
@@ -58,7 +59,7 @@ class Peers(unittest.TestCase):
             self.assertEqual(self.peers[name].counted(None, output), count, name)
 
     def test_every_peer_has_a_captured_output_and_a_command_for_what_it_can(self):
-        self.assertEqual({*OUTPUTS, "shakedown", "shakedown-hybrid"}, set(self.peers))
+        self.assertEqual({*OUTPUTS, *OURS}, set(self.peers))
         from peer import Job
         with tempfile.TemporaryDirectory() as folder:
             work = pathlib.Path(folder)
@@ -70,10 +71,21 @@ class Peers(unittest.TestCase):
                 self.assertTrue("localhost:8443" in words, words)
                 self.assertEqual(peer.mutual, "client-0" in words or "both.pem" in words, words)
 
+    def test_no_result_of_an_earlier_run_is_counted(self):
+        from peer import Job
+        with tempfile.TemporaryDirectory() as folder:
+            work = pathlib.Path(folder)
+            job = Job(8443, work, work, "tls", "1.3", False, 100, 1, 8)
+            for name in OURS:
+                (work / "result.json").write_text("{}")
+                self.peers[name].command(job)
+                with self.assertRaises(OSError):
+                    self.peers[name].counted(job, "")
+
     def test_kinds_go_to_tools_that_can_do_them(self):
         kind = {"auth": "mtls", "version": "1.3", "resumed": False}
         able = {name for name, peer in self.peers.items() if peers.suits(peer, kind)}
-        self.assertEqual(able, {"shakedown", "shakedown-hybrid", "oha", "ab", "s_time"})
+        self.assertEqual(able, {*OURS, "oha", "ab", "s_time"})
 
     def test_a_row_says_what_the_server_saw(self):
         some = list(self.peers.values())
@@ -149,6 +161,21 @@ class Costs(unittest.TestCase):
             module = costs.part(name)
             self.assertIn("+1.000 µs of worker CPU", module.text(points))
             self.assertEqual(costs.panels(module, points)[0][2], [(1, 301), (2, 302)])
+
+    def test_what_was_kept_becomes_tables_and_a_chart(self):
+        before = costs.KEPT, costs.CHART
+        with tempfile.TemporaryDirectory() as folder:
+            costs.KEPT, costs.CHART = pathlib.Path(folder), pathlib.Path(folder) / "costs.svg"
+            try:
+                costs.keep("cells", [{"x": n, "sessions": 500, "worker_us": 300, "cpu_us": 400 - n, "peak_mib": 10} for n in (1, 2)])
+                text = costs.document()
+                drawn = costs.CHART.read_text()
+                self.assertIn("x,sessions,worker_us", (costs.KEPT / "cells.csv").read_text())
+            finally:
+                costs.KEPT, costs.CHART = before
+        self.assertIn("(pictures/costs.svg)", text)
+        self.assertIn("### Cells", text)
+        self.assertIn("Cells: peak MiB", drawn)
 
     def test_a_chart_is_well_formed(self):
         text = chart.svg([[("a < b", "x", [(1, 10), (4000, 70)])], [("c", "y", [(0, 0), (2, 1)])]])

@@ -27,6 +27,5 @@ PEER = Peer(
     verifies="chain and name",
     resumption="cannot be told: resumes whenever the server gives a ticket",
     also="offers X25519MLKEM768 too, a key of 1.2 kB",
-    like="shakedown-hybrid",
     source="cargo install oha --locked --root target/tools",
 )

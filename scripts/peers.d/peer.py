@@ -47,8 +47,6 @@ class Peer:
     versions: tuple = ("1.2", "1.3")
     # What it does that others do not.
     also: str = "–"
-    # The tool that does the same work in this respect.
-    like: str = "shakedown"
     # Whether it is shakedown.
     ours: bool = False
     # Whether it can only run for a time.

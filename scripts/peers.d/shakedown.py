@@ -9,6 +9,8 @@ PROGRAM = pathlib.Path(__file__).resolve().parent.parent.parent / "target" / "re
 
 
 def command(job):
+    # A run that fails must not find the result of the one before.
+    (job.work / "result.json").unlink(missing_ok=True)
     words = [PROGRAM, "run", job.url, "--cacert", job.pki / "ca.pem", f"--tlsv{job.version}", "--tls-max", job.version]
     if job.auth == "mtls":
         words += ["--cert", job.pki / "client-0.pem", "--key", job.pki / "client-0.key"]

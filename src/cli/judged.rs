@@ -97,6 +97,10 @@ struct FormatArgs {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
 
+    /// Also write a page to look at, with the effects drawn, that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
     /// Also write the figures for github-action-benchmark: x.json becomes x-smaller.json and x-bigger.json,
     /// for customSmallerIsBetter and customBiggerIsBetter
     #[arg(long, value_name = "FILE")]
@@ -121,13 +125,14 @@ impl ComparisonOutput {
         let files = [
             &formats.junit,
             &formats.markdown,
+            &formats.html,
             &formats.benchmark_json,
             &formats.bencher,
         ];
         for file in files.into_iter().flatten() {
             let folder = folder_of(file).map_err(|_| {
                 UsageError(
-                    "--junit, --markdown, --benchmark-json and --bencher write files; name one that is \
+                    "--junit, --markdown, --html, --benchmark-json and --bencher write files; name one that is \
                      no folder, link, device or pipe, and not `-`",
                 )
             })?;
@@ -166,6 +171,9 @@ impl FormatArgs {
         }
         if let Some(path) = &self.markdown {
             record::save_text(path, &report::comparison::markdown(comparison))?;
+        }
+        if let Some(path) = &self.html {
+            record::save_text(path, &report::comparison::html(comparison)?)?;
         }
         if let Some(path) = &self.benchmark_json {
             let all = report::comparison::benchmarks(comparison);

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use shakedown::record::{self, Kept, StoreError};
-use shakedown::report::{Format, ReportError, Titled, Which, comparison, render, render_as};
+use shakedown::compare::{Difference, Policy, Results};
+use shakedown::record::{self, Comparison, Kept, StoreError};
+use shakedown::report::{Format, ReportError, Titled, Which, comparison, page, render, render_as};
 
 use super::exit::{Exit, UsageError};
+use super::judged::judge;
 use super::output::{folder_of, style, write_stdout};
 
 /// Arguments of `report`.
@@ -17,12 +19,13 @@ use super::output::{folder_of, style, write_stdout};
 #[command(after_long_help = "Examples:\n  \
     shakedown report results/mtls-tax-….json\n  \
     shakedown report a.json b.json --format csv > figures.csv\n  \
+    shakedown report a.json b.json c.json --format html -o abc.html\n  \
     shakedown report a.json --format markdown >> $GITHUB_STEP_SUMMARY\n  \
     shakedown report a.json --format hgrm --cell mtls --metric confirm > mtls.hgrm\n  \
     shakedown report a.json --format prometheus -o /var/lib/node_exporter/shakedown.prom")]
 pub struct ReportArgs {
-    /// Result files, as `run` wrote them; in text and Markdown, comparison
-    /// files too, as `compare -o` did
+    /// Result files, as `run` wrote them; in text, Markdown and HTML,
+    /// comparison files too, as `compare -o` did
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -99,6 +102,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     let report = match format {
         Format::Text => in_text(&kept)?,
         Format::Markdown if kept.iter().all(compared) => in_markdown(&kept),
+        Format::Html => in_html(kept)?,
         _ => args.of_results(&kept, format)?,
     };
     match &args.output {
@@ -125,22 +129,56 @@ fn in_markdown(kept: &[(String, Kept)]) -> String {
     all.collect::<Vec<_>>().join("\n")
 }
 
+/// Of one comparison, or of results, of which each is held against the first.
+fn in_html(kept: Vec<(String, Kept)>) -> anyhow::Result<String> {
+    if let [(_, Kept::Comparison(compared))] = &kept[..] {
+        return Ok(comparison::html(compared)?);
+    }
+    let mut all = kept.into_iter().map(|(source, kept)| match kept {
+        Kept::Run(record) => Ok(Results {
+            source,
+            records: vec![*record],
+        }),
+        Kept::Comparison(_) => Err(ONLY_RESULTS),
+    });
+    let all: Vec<Results> = all.by_ref().collect::<Result<_, _>>()?;
+    let policy = Policy::built_in()?;
+    let others = all.iter().skip(1);
+    let against: Vec<Comparison> = others
+        .map(|other| judge(all.first(), other, &policy, &LET_PASS))
+        .collect::<Result<_, _>>()?;
+    let titled = all.iter().flat_map(|results| {
+        let name = results.source.as_str();
+        let records = results.records.iter();
+        records.map(move |record| Titled { name, record })
+    });
+    Ok(page(&titled.collect::<Vec<_>>(), &against)?)
+}
+
+/// What a page that judges nothing lets pass and marks.
+const LET_PASS: [Difference; 3] = [Difference::Host, Difference::Plan, Difference::Profile];
+
+const ONLY_RESULTS: UsageError = UsageError(
+    "comparison files have reports in text, in Markdown without results, and by themselves in HTML; for others give the results",
+);
+
 impl ReportArgs {
     fn of_results(&self, kept: &[(String, Kept)], format: Format) -> anyhow::Result<String> {
-        let results: Vec<Titled<'_>> = (kept.iter())
-            .map(|(name, kept)| match kept {
-                Kept::Run(record) => Ok(Titled { name, record }),
-                Kept::Comparison(_) => Err(UsageError(
-                    "comparison files have reports in text and Markdown, and not together with results' in Markdown; for others give the results",
-                )),
-            })
-            .collect::<Result<_, _>>()?;
         let which = Which {
             cell: self.cell.clone(),
             metric: self.metric.clone(),
         };
-        Ok(render_as(&results, format, &which)?)
+        Ok(render_as(&of_runs(kept)?, format, &which)?)
     }
+}
+
+/// What are all results.
+fn of_runs(kept: &[(String, Kept)]) -> Result<Vec<Titled<'_>>, UsageError> {
+    let all = kept.iter().map(|(name, kept)| match kept {
+        Kept::Run(record) => Ok(Titled { name, record }),
+        Kept::Comparison(_) => Err(ONLY_RESULTS),
+    });
+    all.collect()
 }
 
 /// Writes the report beside the file and renames it, so that a collector never reads half of one.

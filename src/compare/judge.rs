@@ -229,7 +229,7 @@ fn draft(
         }),
         baseline: Spread::of(left),
         candidate: Spread::of(right),
-        rounds,
+        rounds: rounds.into_iter().map(|e| as_kept(figure, e)).collect(),
         allowed,
         gated: gated.is_some(),
         // An absent figure that gates must not pass for a good one; a p99 of too few samples is named.
@@ -298,15 +298,20 @@ fn values(series: &CellSeries, figure: Figure) -> Vec<f64> {
         .collect()
 }
 
-/// An estimate as it is kept: ratios as ratios.
+/// An effect as it is kept: ratios as ratios.
+fn as_kept(figure: Figure, effect: f64) -> f64 {
+    match figure.scale() {
+        Scale::Ratio => effect.exp(),
+        Scale::Difference => effect,
+    }
+}
+
+/// An estimate as it is kept.
 fn effect(figure: Figure, estimate: &Estimate, confidence: f64) -> EffectRecord {
     let (lower, upper) = estimate.interval(confidence);
     let detectable = estimate.detectable(confidence);
     let scale = figure.scale();
-    let back = |value: f64| match scale {
-        Scale::Ratio => value.exp(),
-        Scale::Difference => value,
-    };
+    let back = |value| as_kept(figure, value);
     EffectRecord {
         scale,
         estimate: back(estimate.effect),

@@ -340,7 +340,14 @@ fn interleaved_rounds_see_a_slowdown_through_drift() {
     assert_eq!(slower.verdict, Verdict::Regress, "{:?}", slower.reasons);
     let effect = figure(&slower, "client-cpu").effect.unwrap();
     assert!((effect.estimate - 1.05).abs() < 0.005, "{effect:?}");
-    assert_eq!(figure(&slower, "client-cpu").rounds.len(), 10);
+    let rounds = &figure(&slower, "client-cpu").rounds;
+    assert_eq!(rounds.len(), 10);
+    // Ratios, as the effect is, and not their logarithms.
+    let (least, most) = (1.05 * 0.9, 1.05 * 1.1);
+    assert!(
+        rounds.iter().all(|r| (least..most).contains(r)),
+        "{rounds:?}"
+    );
 }
 
 #[test]

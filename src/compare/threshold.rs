@@ -175,13 +175,7 @@ impl Threshold {
         memory_floor: Option<u64>,
     ) -> Result<Option<f64>, HistogramError> {
         match self.subject {
-            Subject::Duration(metric) => {
-                let mut merged = LatencyHistogram::new();
-                for trial in &cell.trials {
-                    merged.merge(&trial.histogram(metric)?);
-                }
-                Ok(self.aggregate.of(&merged))
-            }
+            Subject::Duration(metric) => Ok(self.aggregate.of(&cell.histogram(metric)?)),
             Subject::Figure(figure) => Ok(over_trials(figure, cell, memory_floor)),
         }
     }

@@ -9,7 +9,7 @@ use crate::stats::{EncodedHistogram, HistogramError, Second};
 
 /// A worker's end: the second that it counts now, and where the ones that are past go.
 #[derive(Debug)]
-pub(super) struct HandOver {
+pub struct HandOver {
     worker: usize,
     to: mpsc::Sender<(usize, Second)>,
     current: Second,
@@ -32,12 +32,12 @@ impl HandOver {
     }
 
     /// One that nobody listens to.
-    pub fn to_nobody() -> Self {
+    pub(super) fn to_nobody() -> Self {
         Self::new(0, mpsc::channel().0)
     }
 
     /// The second that is counted now.
-    pub fn current(&mut self) -> &mut Second {
+    pub(super) fn current(&mut self) -> &mut Second {
         &mut self.current
     }
 

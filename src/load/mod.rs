@@ -30,6 +30,7 @@ mod recorder_tests;
 
 pub use control::Interrupt;
 pub use engine::{Engine, EngineError, Event, LiveTotals, TargetView, TrialResult};
+pub use hand_over::HandOver;
 pub use pacer::Pacer;
 pub use plan::{CellPlan, LoadPlan};
 pub use preflight::{Preflight, PreflightError, Resources};

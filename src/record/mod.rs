@@ -7,6 +7,7 @@ mod baselines;
 mod build;
 mod collect;
 mod comparison;
+mod decoded;
 mod dissect;
 mod environment;
 mod expectation;
@@ -32,6 +33,7 @@ pub use comparison::{
     BlocksRecord, COMPARISON_SCHEMA, CellComparison, CheckRecord, Comparison, EffectRecord,
     FigureComparison, Scale, SideRecord, UnitKind, Verdict,
 };
+pub use decoded::Decoded;
 pub use dissect::{Dissection, EndFigures, EntryFigures, FlightFigures, dissect};
 pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
@@ -44,7 +46,7 @@ pub use store::{
     StoreError, check_writable, expected_size, load, parse, result_path, save, save_comparison,
     save_text,
 };
-pub use summary::{CellSummary, Quantiles, summarise};
+pub use summary::{CellSummary, Quantiles};
 pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};
 pub use validity::judge;
 pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};

@@ -280,8 +280,12 @@ impl TrialRecord {
     ///
     /// Fails if a stored histogram is damaged.
     pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
-        let mut merged = LatencyHistogram::new();
-        for kind in self.kinds.values() {
+        let mut kinds = self.kinds.values();
+        let Some(first) = kinds.next() else {
+            return Ok(LatencyHistogram::new());
+        };
+        let mut merged = first.histogram(metric)?;
+        for kind in kinds {
             merged.merge(&kind.histogram(metric)?);
         }
         Ok(merged)

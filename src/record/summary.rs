@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 
 use super::{CellRecord, KindRecord, RunRecord, TrialRecord};
 use crate::scenario::AuthMode;
-use crate::stats::{
-    Accounting, HistogramError, LatencyHistogram, Metric, ResumptionCounts, Spread,
-};
+use crate::stats::{Accounting, LatencyHistogram, Metric, ResumptionCounts, Spread};
 
 /// Percentiles of one metric, in nanoseconds; `None` where there are too few samples for one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quantiles {
     /// Samples.
     pub count: u64,
@@ -27,10 +25,12 @@ pub struct Quantiles {
     pub p999: Option<u64>,
     /// Largest.
     pub max: Option<u64>,
+    /// Mean.
+    pub mean: Option<f64>,
 }
 
 impl Quantiles {
-    fn of(histogram: &LatencyHistogram) -> Self {
+    pub(super) fn of(histogram: &LatencyHistogram) -> Self {
         Self {
             count: histogram.count(),
             overflow: histogram.overflow(),
@@ -39,6 +39,7 @@ impl Quantiles {
             p99: histogram.quantile(0.99),
             p999: histogram.quantile(0.999),
             max: histogram.max(),
+            mean: histogram.mean(),
         }
     }
 }
@@ -71,29 +72,12 @@ pub struct CellSummary {
     pub memory_per_session: Option<f64>,
 }
 
-/// Sums up every cell of a record.
-///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub fn summarise(record: &RunRecord) -> Result<Vec<CellSummary>, HistogramError> {
-    let floor = record.memory_floor();
-    record
-        .cells
-        .iter()
-        .map(|cell| summarise_cell(cell, floor))
-        .collect()
-}
-
-fn summarise_cell(cell: &CellRecord, floor: Option<u64>) -> Result<CellSummary, HistogramError> {
-    let mut metrics = BTreeMap::new();
-    for metric in Metric::ALL {
-        let mut merged = LatencyHistogram::new();
-        for trial in &cell.trials {
-            merged.merge(&trial.histogram(metric)?);
-        }
-        metrics.insert(metric, Quantiles::of(&merged));
-    }
+/// Sums up a cell with these percentiles. `floor` is the memory of the process before the first session.
+pub(super) fn summarise(
+    cell: &CellRecord,
+    metrics: BTreeMap<Metric, Quantiles>,
+    floor: Option<u64>,
+) -> CellSummary {
     let measured = cell.measured();
     let per_trial = |value: &dyn Fn(&TrialRecord) -> Option<f64>| {
         Spread::of(cell.trials.iter().filter_map(value))
@@ -103,7 +87,7 @@ fn summarise_cell(cell: &CellRecord, floor: Option<u64>) -> Result<CellSummary, 
         let sum: u64 = cell.trials.iter().map(|t| t.sum(of)).sum();
         (confirmed > 0 && cell.cell.auth != AuthMode::None).then(|| sum as f64 / confirmed as f64)
     };
-    Ok(CellSummary {
+    CellSummary {
         name: cell.cell.name.clone(),
         metrics,
         confirmed_rate: per_trial(&TrialRecord::confirmed_per_second),
@@ -119,7 +103,7 @@ fn summarise_cell(cell: &CellRecord, floor: Option<u64>) -> Result<CellSummary, 
             .filter_map(|t| t.memory_per_session(floor?))
             .reduce(f64::max),
         measured,
-    })
+    }
 }
 
 /// Fewer held sessions than this drown in the noise of the process's own memory.

@@ -1,9 +1,10 @@
 //! Cell against cell, round by round, since trials of one round ran next to each other: what mutual
 //! authentication costs, what resumption saves, and what another provider, key, group or chain costs.
 
-use super::{CellRecord, KindRecord, RunRecord, TrialRecord};
+use super::decoded::{Decoded, DecodedCell, DecodedTrial};
+use super::{KindRecord, TrialRecord};
 use crate::scenario::{AuthMode, Cell};
-use crate::stats::{HistogramError, Metric, Spread};
+use crate::stats::{Metric, Spread};
 use crate::units::Ratio;
 
 /// One metric of one cell against another's.
@@ -47,61 +48,50 @@ pub struct Tax {
 
 /// The tax of mutual authentication: every mTLS cell against the TLS cell that is the same otherwise. Then
 /// what resumption saves: every cell with resumed sessions against the one without.
-///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub fn taxes(record: &RunRecord) -> Result<Vec<Tax>, HistogramError> {
+pub fn taxes(decoded: &Decoded<'_>) -> Vec<Tax> {
     let mut taxes = Vec::new();
-    for cell in record.cells.iter().filter(|c| c.is_mutual()) {
+    let cells = decoded.cells();
+    for cell in cells.iter().filter(|c| c.record.is_mutual()) {
         let server_only = Cell {
             auth: AuthMode::Server,
             identities: Vec::new(),
             server_fault: None,
-            ..cell.cell.clone()
+            ..cell.nameless.clone()
         };
-        taxes.extend(against(record, cell, Question::MutualTax, &server_only)?);
+        taxes.extend(against(cells, cell, Question::MutualTax, &server_only));
     }
     let resumes = |cell: &Cell| cell.resumed.is_some_and(|share| share > Ratio::ZERO);
-    for cell in record.cells.iter().filter(|c| resumes(&c.cell)) {
+    for cell in cells.iter().filter(|c| resumes(&c.nameless)) {
         let full = Cell {
             resumed: Some(Ratio::ZERO),
-            ..cell.cell.clone()
+            ..cell.nameless.clone()
         };
-        taxes.extend(against(record, cell, Question::Resumption, &full)?);
+        taxes.extend(against(cells, cell, Question::Resumption, &full));
     }
-    Ok(taxes)
+    taxes
 }
 
 /// One cell against the one that is like `base` but for the name; none without a round in which both were
 /// measured.
 fn against(
-    record: &RunRecord,
-    cell: &CellRecord,
+    cells: &[DecodedCell],
+    cell: &DecodedCell,
     question: Question,
     base: &Cell,
-) -> Result<Option<Tax>, HistogramError> {
-    let Some(base) = alike(record, base) else {
-        return Ok(None);
-    };
-    let rows = rows((cell, base), &TAXED)?;
-    Ok((!rows.is_empty()).then(|| Tax {
+) -> Option<Tax> {
+    let base = alike(cells, base)?;
+    let rows = rows((cell, base), &TAXED);
+    (!rows.is_empty()).then(|| Tax {
         question,
-        cell: cell.cell.name.clone(),
-        base: base.cell.name.clone(),
+        cell: cell.record.cell.name.clone(),
+        base: base.record.cell.name.clone(),
         rows,
-    }))
+    })
 }
 
-/// The cell of a record that is like this one but for the name.
-fn alike<'a>(record: &'a RunRecord, cell: &Cell) -> Option<&'a CellRecord> {
-    record.cells.iter().find(|other| {
-        let named = Cell {
-            name: other.cell.name.clone(),
-            ..cell.clone()
-        };
-        other.cell == named
-    })
+/// The cell that is like this one, which has no name, but for its name.
+fn alike<'a, 'r>(cells: &'a [DecodedCell<'r>], nameless: &Cell) -> Option<&'a DecodedCell<'r>> {
+    cells.iter().find(|other| other.nameless == *nameless)
 }
 
 /// What a comparison varies.
@@ -165,34 +155,35 @@ pub struct ContrastSet {
 
 /// Every dimension of which there are several values: its cells against those of the first value. A cell
 /// whose base was not run is left out.
-///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub fn contrasts(record: &RunRecord) -> Result<Vec<Contrast>, HistogramError> {
+pub fn contrasts(decoded: &Decoded<'_>) -> Vec<Contrast> {
     let mut contrasts = Vec::new();
+    let cells = decoded.cells();
     for dimension in Dimension::ALL {
-        let first = (record.cells.iter()).find(|c| dimension.of(&c.cell).is_some());
-        let Some((first, value)) = first.and_then(|c| Some((c, dimension.of(&c.cell)?))) else {
+        let first = (cells.iter()).find_map(|c| Some((c, dimension.of(&c.nameless)?)));
+        let Some((first, value)) = first else {
             continue;
         };
         let mut sets: Vec<ContrastSet> = Vec::new();
-        for cell in &record.cells {
-            if dimension.of(&cell.cell).is_none_or(|other| other == value) {
+        for cell in cells {
+            if dimension
+                .of(&cell.nameless)
+                .is_none_or(|other| other == value)
+            {
                 continue;
             }
-            let Some(base) = alike(record, &dimension.take(&cell.cell, &first.cell)) else {
+            let Some(base) = alike(cells, &dimension.take(&cell.nameless, &first.nameless)) else {
                 continue;
             };
-            let rows = rows((cell, base), &COMPARED)?;
+            let rows = rows((cell, base), &COMPARED);
             if rows.is_empty() {
                 continue;
             }
-            let compared = (cell.cell.name.clone(), rows);
-            match sets.iter_mut().find(|set| set.base == base.cell.name) {
+            let compared = (cell.record.cell.name.clone(), rows);
+            let base = &base.record.cell.name;
+            match sets.iter_mut().find(|set| set.base == *base) {
                 Some(set) => set.cells.push(compared),
                 None => sets.push(ContrastSet {
-                    base: base.cell.name.clone(),
+                    base: base.clone(),
                     cells: vec![compared],
                 }),
             }
@@ -205,31 +196,27 @@ pub fn contrasts(record: &RunRecord) -> Result<Vec<Contrast>, HistogramError> {
             });
         }
     }
-    Ok(contrasts)
+    contrasts
 }
 
 /// A figure of one trial: name, unit, and how to get it.
-type Figure = (
-    &'static str,
-    &'static str,
-    fn(&TrialRecord) -> Result<Option<f64>, HistogramError>,
-);
+type Figure = (&'static str, &'static str, fn(&DecodedTrial) -> Option<f64>);
 
 /// What the tax and the saving are given in.
 const TAXED: [Figure; 6] = [
     ("handshake p50", "µs", |t| {
-        quantile_us(t, Metric::Handshake, Q::Median)
+        us(t.quantiles(Metric::Handshake).median)
     }),
     ("confirm p50", "µs", |t| {
-        quantile_us(t, Metric::Confirm, Q::Median)
+        us(t.quantiles(Metric::Confirm).median)
     }),
     CLIENT_CPU,
     TARGET_CPU,
     ("bytes out per handshake", "B", |t| {
-        Ok(bytes(t, |k| k.handshake_bytes_out))
+        bytes(t.record, |k| k.handshake_bytes_out)
     }),
     ("bytes in per handshake", "B", |t| {
-        Ok(bytes(t, |k| k.handshake_bytes_in))
+        bytes(t.record, |k| k.handshake_bytes_in)
     }),
 ];
 
@@ -238,40 +225,26 @@ const COMPARED: [Figure; 5] = [
     CLIENT_CPU,
     TARGET_CPU,
     ("confirm p50", "µs", |t| {
-        quantile_us(t, Metric::Confirm, Q::Median)
+        us(t.quantiles(Metric::Confirm).median)
     }),
     ("confirm p99", "µs", |t| {
-        quantile_us(t, Metric::Confirm, Q::P99)
+        us(t.quantiles(Metric::Confirm).p99)
     }),
     ("handshake bytes", "B", |t| {
-        Ok(bytes(t, |k| k.handshake_bytes_out + k.handshake_bytes_in))
+        bytes(t.record, |k| k.handshake_bytes_out + k.handshake_bytes_in)
     }),
 ];
 
 const CLIENT_CPU: Figure = ("client CPU per session", "µs", |t| {
-    Ok(t.worker_cpu.us_per_session())
+    t.record.worker_cpu.us_per_session()
 });
 
 const TARGET_CPU: Figure = ("target CPU per session", "µs", |t| {
-    Ok(t.target_cpu.and_then(|c| c.us_per_session()))
+    t.record.target_cpu.and_then(|c| c.us_per_session())
 });
 
-/// A quantile of one trial.
-#[derive(Clone, Copy)]
-enum Q {
-    /// Given whatever the count, because here the trial is the observation.
-    Median,
-    /// Given from 1,000 samples on.
-    P99,
-}
-
-fn quantile_us(trial: &TrialRecord, metric: Metric, q: Q) -> Result<Option<f64>, HistogramError> {
-    let histogram = trial.histogram(metric)?;
-    let ns = match q {
-        Q::Median => histogram.median(),
-        Q::P99 => histogram.quantile(0.99),
-    };
-    Ok(ns.map(|ns| ns as f64 / 1e3))
+fn us(ns: Option<u64>) -> Option<f64> {
+    ns.map(|ns| ns as f64 / 1e3)
 }
 
 fn bytes(trial: &TrialRecord, of: fn(&KindRecord) -> u64) -> Option<f64> {
@@ -279,39 +252,31 @@ fn bytes(trial: &TrialRecord, of: fn(&KindRecord) -> u64) -> Option<f64> {
     (ok > 0).then(|| trial.sum(of) as f64 / ok as f64)
 }
 
-fn rows(
-    pair: (&CellRecord, &CellRecord),
-    figures: &[Figure],
-) -> Result<Vec<TaxRow>, HistogramError> {
-    let mut rows = Vec::new();
-    for figure in figures {
-        rows.extend(row(pair, *figure)?);
-    }
-    Ok(rows)
+fn rows(pair: (&DecodedCell, &DecodedCell), figures: &[Figure]) -> Vec<TaxRow> {
+    let rows = figures.iter().filter_map(|figure| row(pair, *figure));
+    rows.collect()
 }
 
 fn row(
-    (cell, base): (&CellRecord, &CellRecord),
+    (cell, base): (&DecodedCell, &DecodedCell),
     (metric, unit, figure): Figure,
-) -> Result<Option<TaxRow>, HistogramError> {
+) -> Option<TaxRow> {
     let mut pairs = Vec::new();
     for trial in &cell.trials {
-        if let Some(partner) = base.trials.iter().find(|t| t.round == trial.round)
-            && let (Some(a), Some(b)) = (figure(trial)?, figure(partner)?)
+        let round = trial.record.round;
+        if let Some(partner) = base.trials.iter().find(|t| t.record.round == round)
+            && let (Some(a), Some(b)) = (figure(trial), figure(partner))
         {
             pairs.push((a, b));
         }
     }
     let spread = |of: &dyn Fn(&(f64, f64)) -> f64| Spread::of(pairs.iter().map(of));
-    let row = (|| {
-        Some(TaxRow {
-            metric: metric.to_owned(),
-            unit,
-            cell: spread(&|p| p.0)?,
-            base: spread(&|p| p.1)?,
-            difference: spread(&|p| p.0 - p.1)?,
-            ratio: spread(&|p| p.0 / p.1),
-        })
-    })();
-    Ok(row)
+    Some(TaxRow {
+        metric: metric.to_owned(),
+        unit,
+        cell: spread(&|p| p.0)?,
+        base: spread(&|p| p.1)?,
+        difference: spread(&|p| p.0 - p.1)?,
+        ratio: spread(&|p| p.0 / p.1),
+    })
 }

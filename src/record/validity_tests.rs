@@ -1,6 +1,6 @@
 //! Tests of the validity rules, on a record as it was written.
 
-use super::{Note, RunRecord, ThrottledRecord, TrialRecord, Validity, judge, load, summarise};
+use super::{Decoded, Note, RunRecord, ThrottledRecord, TrialRecord, Validity, judge, load};
 use crate::stats::{Proof, ResumptionCounts};
 use crate::units::Ratio;
 
@@ -9,8 +9,8 @@ fn judged(change: impl FnOnce(&mut RunRecord)) -> (Validity, Vec<Note>) {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut record = load(&root.join("tests/fixtures/result-v1-tax.json")).unwrap();
     change(&mut record);
-    let summaries = summarise(&record).unwrap();
-    judge(&record, &summaries, 6)
+    let decoded = Decoded::of(&record).unwrap();
+    judge(&record, decoded.summaries(), 6)
 }
 
 fn codes(notes: &[Note]) -> Vec<&str> {

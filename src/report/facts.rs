@@ -1,9 +1,11 @@
 //! What every report says of a record, before it is known how it looks: titles, conditions, what was
 //! negotiated, what failed and why.
 
+use std::collections::HashSet;
+
 use crate::record::{
-    CellRecord, CellSummary, Contrast, Dimension, ExpectationVerdict, Note, ObservedRecord,
-    PlanRecord, Question, RunRecord, Tax, summarise,
+    CellRecord, CellSummary, Contrast, Decoded, Dimension, ExpectationVerdict, Note,
+    ObservedRecord, PlanRecord, Question, RunRecord, Tax,
 };
 use crate::stats::{CancelPhase, FailureRecord, HistogramError, Metric};
 use crate::units::{Span, format_count, format_ns, three_digits};
@@ -127,13 +129,10 @@ pub(super) fn has_figures(record: &RunRecord, summary: &CellSummary) -> bool {
 
 /// What there is to show of each cell that has figures.
 ///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub(super) fn shown(record: &RunRecord) -> Result<Vec<CellSummary>, HistogramError> {
-    let mut summaries = summarise(record)?;
-    summaries.retain(|summary| has_figures(record, summary));
-    Ok(summaries)
+pub(super) fn shown(decoded: &Decoded<'_>) -> Vec<CellSummary> {
+    let summaries = decoded.summaries().iter();
+    let shown = summaries.filter(|summary| has_figures(decoded.record(), summary));
+    shown.cloned().collect()
 }
 
 /// Title of a tax, and how its figures come about.
@@ -170,23 +169,55 @@ pub(super) fn contrast_title(contrast: &Contrast) -> (String, String) {
 
 /// What was negotiated in the cells that are shown: a line each, none where no cell used TLS.
 pub(super) fn negotiated(record: &RunRecord, shown: &[CellSummary]) -> Vec<String> {
-    let cells = record.cells.iter();
-    let cells = cells.filter(|c| shown.iter().any(|s| s.name == c.cell.name));
+    let cells = observed_in(record, shown);
     let of_cell = |cell: &CellRecord| -> Vec<String> {
-        let mut sums: Vec<(String, u64)> = Vec::new();
-        for observed in cell.trials.iter().flat_map(|t| &t.observed) {
-            let text = describe(observed);
-            match sums.iter_mut().find(|(known, _)| *known == text) {
-                Some((_, count)) => *count += observed.count,
-                None => sums.push((text, observed.count)),
-            }
-        }
         let name = &cell.cell.name;
-        let lines = (sums.into_iter())
-            .map(|(text, count)| format!("{name}: {} × {text}", format_count(count)));
+        let lines = (counted(&[cell]).into_iter())
+            .map(|(text, count, _)| format!("{name}: {} × {text}", format_count(count)));
         lines.collect()
     };
-    cells.flat_map(of_cell).collect()
+    cells.into_iter().flat_map(of_cell).collect()
+}
+
+/// The same of many cells: a line for what was negotiated, with how many negotiated it.
+pub(super) fn negotiated_by_all(record: &RunRecord, shown: &[CellSummary]) -> Vec<String> {
+    let lines = counted(&observed_in(record, shown)).into_iter();
+    lines
+        .map(|(text, count, cells)| {
+            let [count, cells] = [count, cells].map(format_count);
+            format!("{count} × {text}, in {cells} cells")
+        })
+        .collect()
+}
+
+fn observed_in<'a>(record: &'a RunRecord, shown: &[CellSummary]) -> Vec<&'a CellRecord> {
+    let names: HashSet<&str> = shown.iter().map(|s| s.name.as_str()).collect();
+    let cells = record.cells.iter();
+    cells
+        .filter(|c| names.contains(c.cell.name.as_str()))
+        .collect()
+}
+
+/// What these cells negotiated, how many handshakes did, and in how many of the cells.
+fn counted(cells: &[&CellRecord]) -> Vec<(String, u64, u64)> {
+    let mut sums: Vec<(String, u64, u64)> = Vec::new();
+    for cell in cells {
+        let mut here: Vec<usize> = Vec::new();
+        for observed in cell.trials.iter().flat_map(|t| &t.observed) {
+            let text = describe(observed);
+            let known = sums.iter().position(|(known, _, _)| *known == text);
+            let place = known.unwrap_or_else(|| {
+                sums.push((text, 0, 0));
+                sums.len() - 1
+            });
+            sums[place].1 += observed.count;
+            if !here.contains(&place) {
+                here.push(place);
+                sums[place].2 += 1;
+            }
+        }
+    }
+    sums
 }
 
 fn describe(observed: &ObservedRecord) -> String {

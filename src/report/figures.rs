@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::record::{CellSummary, Quantiles, RunRecord, TaxRow, contrasts, summarise, taxes};
+use crate::record::{CellSummary, Decoded, Quantiles, RunRecord, TaxRow, contrasts, taxes};
 use crate::stats::{HistogramError, OkKind, Spread};
 
 /// One figure.
@@ -70,7 +70,8 @@ impl Figure {
 ///
 /// Fails if a stored histogram is damaged.
 pub(super) fn figures(record: &RunRecord) -> Result<Vec<CellFigures>, HistogramError> {
-    let mut all: Vec<CellFigures> = (summarise(record)?.iter())
+    let decoded = Decoded::of(record)?;
+    let mut all: Vec<CellFigures> = (decoded.summaries().iter())
         .map(|summary| CellFigures {
             cell: summary.name.clone(),
             figures: of_cell(summary),
@@ -84,10 +85,10 @@ pub(super) fn figures(record: &RunRecord) -> Result<Vec<CellFigures>, HistogramE
                 .extend(rows.iter().flat_map(|row| compared(base, row)));
         }
     };
-    for tax in taxes(record)? {
+    for tax in taxes(&decoded) {
         against(&tax.cell, &tax.base, &tax.rows);
     }
-    for set in contrasts(record)?
+    for set in contrasts(&decoded)
         .iter()
         .flat_map(|contrast| &contrast.sets)
     {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ReportError;
 use crate::record::{CellRecord, RunRecord};
-use crate::stats::{LatencyHistogram, LogInterval, Metric, histogram_log};
+use crate::stats::{LogInterval, Metric, histogram_log};
 
 /// Steps of a distribution each time the samples beyond have halved, as `HdrHistogram`'s own tools have.
 const TICKS: u32 = 5;
@@ -65,10 +65,7 @@ pub(super) fn distribution(record: &RunRecord, which: &Which) -> Result<String, 
     let [cell] = which.cells(record)?[..] else {
         return Err(ReportError::WhichCell(names(record)));
     };
-    let mut merged = LatencyHistogram::new();
-    for trial in &cell.trials {
-        merged.merge(&trial.histogram(metric)?);
-    }
+    let merged = cell.histogram(metric)?;
     let (Some(mean), Some(deviation), Some(max)) =
         (merged.mean(), merged.deviation(), merged.max())
     else {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::{Table, presets};
 
 use super::{ReportError, anatomy, expectations, facts, tables};
-use crate::record::{CellSummary, RunRecord};
+use crate::record::{CellSummary, Decoded, RunRecord};
 use crate::report::Style;
 use crate::text::{defuse, shell_quote};
 use crate::units::format_count;
@@ -39,11 +39,12 @@ pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
     if !expected.is_empty() {
         verbatim(&mut out, "Expected outcomes", &expected);
     }
-    let shown = facts::shown(record)?;
+    let decoded = Decoded::of(record)?;
+    let shown = facts::shown(&decoded);
     if scenario.metered {
         verbatim(&mut out, "Anatomy", &anatomy::sections(record, style)?);
     } else {
-        cost(&mut out, record, &shown)?;
+        cost(&mut out, &decoded, &shown);
     }
     lists(&mut out, record, &shown)?;
     if !scenario.reading.is_empty() {
@@ -93,18 +94,17 @@ fn verdict(out: &mut String, record: &RunRecord) {
     }
 }
 
-fn cost(out: &mut String, record: &RunRecord, shown: &[CellSummary]) -> Result<(), ReportError> {
+fn cost(out: &mut String, decoded: &Decoded<'_>, shown: &[CellSummary]) {
     if !shown.is_empty() {
         out.push_str("## Cells\n\n");
     }
-    for table in tables::cells(shown, &record.plan) {
+    for table in tables::cells(shown, &decoded.record().plan) {
         rows(out, &table);
     }
-    for (title, how, table) in tables::against(record)? {
+    for (title, how, table) in tables::against(decoded) {
         let _ = writeln!(out, "## {}\n\n{}\n", escape(&title), escape(&how));
         rows(out, &table);
     }
-    Ok(())
 }
 
 fn lists(out: &mut String, record: &RunRecord, shown: &[CellSummary]) -> Result<(), ReportError> {

@@ -18,7 +18,7 @@ mod text;
 
 use std::time::SystemTime;
 
-use crate::record::RunRecord;
+use crate::record::{Comparison, RunRecord};
 use crate::stats::HistogramError;
 
 pub use exposition::Family;
@@ -141,10 +141,20 @@ pub fn render_as(
         Format::Hgrm => only(&|record| hdr::distribution(record, which)),
         Format::Hlog => only(&|record| hdr::log(record, which)),
         Format::Prometheus => only(&prometheus::render),
-        Format::Html => match results {
-            [result] => html::render(result),
-            _ => Err(ReportError::Several),
-        },
+        Format::Html => page(results, &[]),
+    }
+}
+
+/// Makes the page of one or several results. `against` has what sets each but the first apart from the first,
+/// in their order.
+///
+/// # Errors
+///
+/// Fails if a result is damaged.
+pub fn page(results: &[Titled<'_>], against: &[Comparison]) -> Result<String, ReportError> {
+    match results {
+        [result] => html::render(result),
+        _ => html::several(results, against),
     }
 }
 

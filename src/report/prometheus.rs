@@ -3,8 +3,7 @@
 
 use super::ReportError;
 use super::exposition::Family;
-use crate::record::{CellSummary, RunRecord, summarise};
-use crate::stats::{LatencyHistogram, Metric};
+use crate::record::{CellSummary, Decoded, RunRecord};
 
 /// One result.
 ///
@@ -12,17 +11,18 @@ use crate::stats::{LatencyHistogram, Metric};
 ///
 /// Fails if a stored histogram or time is damaged.
 pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
-    let summaries = summarise(record)?;
+    let decoded = Decoded::of(record)?;
+    let summaries = decoded.summaries();
     let families = [
         info(record),
         validity(record),
         ended(record)?,
-        sessions(record, &summaries),
-        failures(record, &summaries),
-        rates(record, &summaries),
-        durations(record)?,
-        cpu(record, &summaries),
-        bytes(record, &summaries),
+        sessions(record, summaries),
+        failures(record, summaries),
+        rates(record, summaries),
+        durations(record, summaries),
+        cpu(record, summaries),
+        bytes(record, summaries),
     ];
     Ok(Family::write_all(&families))
 }
@@ -105,36 +105,38 @@ fn rates(record: &RunRecord, summaries: &[CellSummary]) -> Family {
 }
 
 /// Percentiles only where there are samples enough for them; the count always.
-fn durations(record: &RunRecord) -> Result<Family, ReportError> {
+fn durations(record: &RunRecord, summaries: &[CellSummary]) -> Family {
     let help = "Durations of confirmed sessions by event, over all trials.";
     let mut family = Family::new("duration_seconds", "summary", help);
-    for cell in &record.cells {
-        for metric in Metric::ALL {
-            let mut merged = LatencyHistogram::new();
-            for trial in &cell.trials {
-                merged.merge(&trial.histogram(metric)?);
-            }
+    for summary in summaries {
+        for (metric, quantiles) in &summary.metrics {
             let labels = [
                 scenario(record),
-                ("cell", cell.cell.name.as_str()),
+                ("cell", summary.name.as_str()),
                 ("event", metric.label()),
             ];
-            for (name, q) in [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99), ("0.999", 0.999)] {
-                if let Some(ns) = merged.quantile(q) {
+            for (name, ns) in [
+                ("0.5", quantiles.p50),
+                ("0.9", quantiles.p90),
+                ("0.99", quantiles.p99),
+                ("0.999", quantiles.p999),
+            ] {
+                if let Some(ns) = ns {
                     let labels: Vec<_> = labels.into_iter().chain([("quantile", name)]).collect();
                     family.add("duration_seconds", &labels, ns as f64 / 1e9);
                 }
             }
-            if let Some(mean) = merged.mean() {
-                let sum = mean * merged.count() as f64 / 1e9;
+            if let Some(mean) = quantiles.mean {
+                let sum = mean * quantiles.count as f64 / 1e9;
                 family.add("duration_seconds_sum", &labels, sum);
             }
-            if merged.count() > 0 {
-                family.add("duration_seconds_count", &labels, merged.count() as f64);
+            if quantiles.count > 0 {
+                let count = quantiles.count as f64;
+                family.add("duration_seconds_count", &labels, count);
             }
         }
     }
-    Ok(family)
+    family
 }
 
 fn cpu(record: &RunRecord, summaries: &[CellSummary]) -> Family {

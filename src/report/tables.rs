@@ -4,9 +4,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
 
 use super::facts;
 use crate::record::{
-    CellSummary, ContrastSet, PlanRecord, Quantiles, RunRecord, Tax, TaxRow, contrasts, taxes,
+    CellSummary, ContrastSet, Decoded, PlanRecord, Quantiles, Tax, TaxRow, contrasts, taxes,
 };
-use crate::stats::{HistogramError, Metric, OkKind, ResumptionCounts, Spread};
+use crate::stats::{Metric, OkKind, ResumptionCounts, Spread};
 use crate::units::{format_count, format_ns, three_digits};
 
 /// What stands where a figure was not measured, or has too few samples.
@@ -22,17 +22,13 @@ pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> Vec<Table> 
 
 /// Cells against each other: every tax, then every contrast, each with its title and how its figures come
 /// about.
-///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub(super) fn against(record: &RunRecord) -> Result<Vec<(String, String, Table)>, HistogramError> {
+pub(super) fn against(decoded: &Decoded<'_>) -> Vec<(String, String, Table)> {
     let row = |(title, how): (String, String), table| (title, how, table);
-    let taxes = taxes(record)?.into_iter();
+    let taxes = taxes(decoded).into_iter();
     let taxes = taxes.map(|of| row(facts::tax_title(&of), tax(&of)));
-    let contrasts = contrasts(record)?.into_iter();
+    let contrasts = contrasts(decoded).into_iter();
     let contrasts = contrasts.map(|of| row(facts::contrast_title(&of), contrast(&of.sets)));
-    Ok(taxes.chain(contrasts).collect())
+    taxes.chain(contrasts).collect()
 }
 
 fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {

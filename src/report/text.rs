@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{anatomy, expectations, facts, tables};
-use crate::record::{CellSummary, RunRecord};
+use crate::record::{CellSummary, Decoded, RunRecord};
 use crate::stats::HistogramError;
 use crate::units::format_count;
 
@@ -54,7 +54,8 @@ impl Style {
 ///
 /// Fails if a stored histogram is damaged.
 pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError> {
-    let shown = facts::shown(record)?;
+    let decoded = Decoded::of(record)?;
+    let shown = facts::shown(&decoded);
     let mut out = String::new();
     header(&mut out, record, style);
     unverified_mark(&mut out, record, style);
@@ -66,7 +67,7 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
         // An anatomy: latencies and costs of metered sessions are not for comparing.
         line(&mut out, &anatomy::sections(record, style)?);
     } else {
-        cost(&mut out, record, &shown, style)?;
+        cost(&mut out, &decoded, &shown, style);
     }
     skipped(&mut out, record, style);
     negotiated(&mut out, record, &shown, style);
@@ -78,23 +79,17 @@ pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError
 }
 
 /// The cells side by side, and against each other.
-fn cost(
-    out: &mut String,
-    record: &RunRecord,
-    shown: &[CellSummary],
-    style: Style,
-) -> Result<(), HistogramError> {
-    let of_cells: Vec<String> = (tables::cells(shown, &record.plan).iter())
+fn cost(out: &mut String, decoded: &Decoded<'_>, shown: &[CellSummary], style: Style) {
+    let of_cells: Vec<String> = (tables::cells(shown, &decoded.record().plan).iter())
         .map(ToString::to_string)
         .collect();
     if !of_cells.is_empty() {
         line(out, &of_cells.join("\n\n"));
     }
-    for (title, how, table) in tables::against(record)? {
+    for (title, how, table) in tables::against(decoded) {
         line(out, &format!("\n{} ({how})", style.bold(&title)));
         line(out, &table.to_string());
     }
-    Ok(())
 }
 
 /// The cells that could not be run, each with its reason.

@@ -29,8 +29,8 @@ use crate::load::{
 };
 use crate::pki::PkiError;
 use crate::record::{
-    BuildInfo, CellRecord, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
-    RunRecord, SCHEMA_VERSION, Validity, expectations, judge, summarise,
+    BuildInfo, CellRecord, Decoded, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
+    RunRecord, SCHEMA_VERSION, Validity, expectations, judge,
 };
 use crate::scenario::{Checked, LoadModel, TargetPlan};
 use crate::stats::{HistogramError, LedgersByKind, TargetCounts};
@@ -222,8 +222,8 @@ impl Prepared {
         };
         let planned = self.plan.cells.len() * self.plan.checked.scenario.trials.count;
         record.expectations = expectations(&record);
-        let summaries = summarise(&record)?;
-        (record.validity, record.warnings) = judge(&record, &summaries, planned);
+        (record.validity, record.warnings) =
+            judge(&record, Decoded::of(&record)?.summaries(), planned);
         if let Some(error) = failed {
             record.validity.valid = false;
             record.validity.reasons.push(Note::new(

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::{RunError, prepare};
 use crate::load::Interrupt;
-use crate::record::{Dimension, RunRecord, contrasts};
+use crate::record::{Decoded, Dimension, RunRecord, contrasts};
 use crate::scenario::{ProviderName, Scenario, TlsVersion};
 use crate::units::Span;
 
@@ -87,7 +87,7 @@ fn providers_run_with_one_suite_and_what_one_lacks_is_skipped_with_the_reason() 
         used.dedup();
         assert_eq!(used.len(), 1, "{}", cell.cell.name);
     }
-    let contrasts = contrasts(&record).unwrap();
+    let contrasts = contrasts(&Decoded::of(&record).unwrap());
     let dimensions: Vec<Dimension> = contrasts.iter().map(|c| c.dimension).collect();
     assert_eq!(
         dimensions,
@@ -174,6 +174,9 @@ fn shipped_comparisons_run() {
         let record = run(scenario).unwrap();
         is_as_asked(&record);
         assert!(record.cells.len() >= 8, "{name}");
-        assert!(!contrasts(&record).unwrap().is_empty(), "{name}");
+        assert!(
+            !contrasts(&Decoded::of(&record).unwrap()).is_empty(),
+            "{name}"
+        );
     }
 }

@@ -168,6 +168,11 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
         let stored = stored(text)?;
         let mut decoded = Self::new();
         decoded.overflow = overflow;
+        let setup = |of: &Histogram<u64>| (of.low(), of.high(), of.sigfig());
+        if setup(&stored) == setup(&decoded.counts) {
+            decoded.counts = stored;
+            return Ok(decoded);
+        }
         decoded
             .counts
             .add(stored)

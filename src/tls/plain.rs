@@ -1,11 +1,12 @@
 //! Plain TCP behind the same interface, so that the cost of TLS has a baseline on the same path.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::Fault;
@@ -46,9 +47,15 @@ impl SessionStream for PlainStream {
     }
 
     async fn read_to_end(&mut self) -> Result<(), Fault> {
-        let mut scratch = [0u8; 1024];
         loop {
-            match self.read(&mut scratch).await {
+            let read = poll_fn(|cx| {
+                // On the stack and not in the future: sessions that are held are many.
+                let mut scratch = [0u8; 1024];
+                let mut buf = ReadBuf::new(&mut scratch);
+                let polled = Pin::new(&mut *self).poll_read(cx, &mut buf);
+                polled.map_ok(|()| buf.filled().len())
+            });
+            match read.await {
                 Ok(0) => return Ok(()),
                 Ok(dropped) => self.quota.dropped(dropped)?,
                 Err(error) => return Err(Fault::Io(error)),

@@ -24,7 +24,7 @@ pub const CORPUS: [&str; 14] = [
 ];
 
 /// Keys of a result whose values are free text.
-const FREE: [&str; 26] = [
+const FREE: [&str; 31] = [
     "name",
     "question",
     "reading",
@@ -51,6 +51,11 @@ const FREE: [&str; 26] = [
     "target_provider",
     "load_model",
     "port_range",
+    "source",
+    "scenario",
+    "host_class",
+    "figure",
+    "rule",
 ];
 
 /// Writes the fixture into `dir` as often as there are attacks, so that each attack is in each place once. What

@@ -76,8 +76,21 @@ fn a_comparison_is_a_file_that_is_reported_again_and_fits_its_schema() {
         markdown,
         fs::read_to_string(here.join("out/made.md")).unwrap()
     );
-    let (_, stderr) = ran(here, "report out/made.json --format csv", 2);
-    assert!(stderr.contains("text and Markdown"), "{stderr}");
+    let args = "compare base.json slower.json --policy cpu.toml --html out/made.html";
+    ran(here, args, 99);
+    let (html, _) = ran(here, "report out/made.json --format html", 0);
+    assert_eq!(
+        html,
+        fs::read_to_string(here.join("out/made.html")).unwrap()
+    );
+    assert!(html.contains("REGRESS") && html.contains("<svg"), "{html}");
+    for args in [
+        "report out/made.json --format csv",
+        "report out/made.json base.json -f html",
+    ] {
+        let (_, stderr) = ran(here, args, 2);
+        assert!(stderr.contains("by themselves in HTML"), "{stderr}");
+    }
     let args = "compare base.json slower.json --policy cpu.toml --json";
     let (json, _) = ran(here, args, 99);
     assert_eq!(
@@ -92,6 +105,50 @@ fn a_comparison_is_a_file_that_is_reported_again_and_fits_its_schema() {
     assert!(validator.is_valid(&value));
     value["cells"][0]["figures"][0]["gated"] = "perhaps".into();
     assert!(!validator.is_valid(&value));
+}
+
+#[test]
+fn a_page_of_several_results_holds_each_against_the_first() {
+    let dir = folder();
+    let (page, _) = ran(
+        dir.path(),
+        "report base.json slower.json faster.json -f html",
+        0,
+    );
+    for part in [
+        "What sets these 3 results apart?",
+        "1 base.json: valid",
+        "3 faster.json: valid",
+        "client-cpu, 2: 1.080× [1.074 … 1.087] worse",
+        "client-cpu, 3: 0.920× [",
+        "2 slower.json, 3 faster.json: not-interleaved",
+        "tls: confirm by percentile",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    // Two cells: the effects of each, and their confirm and latency with a line for each result.
+    assert_eq!(page.matches("<svg ").count(), 2 + 2 * 2);
+    for series in ["s0", "s1", "s2"] {
+        let lines = page
+            .matches(&format!("<polyline class=\"l {series}\""))
+            .count();
+        assert_eq!(lines, 4, "{series}");
+    }
+}
+
+#[test]
+fn a_page_shows_an_invalid_result_and_does_not_compare_it() {
+    let dir = folder();
+    let mut invalid = result(1.5);
+    invalid.validity.valid = false;
+    write(dir.path(), "invalid.json", &invalid);
+    let (page, _) = ran(dir.path(), "report base.json invalid.json -f html", 0);
+    assert!(page.contains("2 invalid.json: INVALID"), "{page}");
+    assert!(
+        page.contains("2 invalid.json: not compared: invalid-run"),
+        "{page}"
+    );
+    assert!(!page.contains("client-cpu"), "{page}");
 }
 
 #[test]

@@ -296,3 +296,61 @@ fn bencher_gets_a_benchmark_per_cell_and_a_measure_per_figure() {
     assert!(cpu["lower_value"].as_f64() < cpu["upper_value"].as_f64());
     assert_eq!(value["mtls1.3"].as_object().unwrap().len(), 5);
 }
+
+/// Names of elements with their attributes, without words.
+fn markup(page: &str) -> String {
+    let parts = page.split('<').skip(1);
+    let tags = parts.filter_map(|part| part.split_once('>'));
+    let tags: Vec<String> = tags.map(|(tag, _)| format!("<{tag}>")).collect();
+    tags.concat()
+}
+
+#[test]
+fn a_page_has_every_effect_and_verdict() {
+    let page = html(&everything()).unwrap();
+    for part in [
+        "client-cpu: 1.061× [1.057 … 1.065] regress",
+        "throughput: 1.077× [1.073 … 1.081] improve",
+        "<th scope=\"row\">mtls1.3</th>",
+        "<p class=\"word\"><span aria-hidden=\"true\">✗</span> INVALID: ",
+        "confirm: p(99)",
+        "not judged: a trial has 1200 sessions",
+        "Missing from the candidate",
+        "class=\"x\"",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let kept = html(&thresholds_kept()).unwrap();
+    assert!(kept.contains("PASS") && !kept.contains("<svg"), "{kept}");
+}
+
+#[test]
+fn a_page_of_hostile_text_has_no_markup_of_it() {
+    let page = html(&hostile()).unwrap();
+    let (markup, ours) = (markup(&page), markup(&html(&everything()).unwrap()));
+    for name in ["<img", "<script", " onerror", " src="] {
+        assert!(!markup.contains(name) && !ours.contains(name), "{name}");
+    }
+    let hidden = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+    assert!(!page.contains(hidden));
+    assert!(page.contains("::error::x"), "the text is not on the page");
+}
+
+#[test]
+fn a_page_of_a_thousand_cells_draws_what_gates_and_stays_small() {
+    let mut all = everything();
+    let cell = all.cells[0].clone();
+    all.cells = (0..1_000)
+        .map(|number| crate::record::CellComparison {
+            name: format!("mtls1.3-rsa2048-group{number}-aws-lc-rs"),
+            ..cell.clone()
+        })
+        .collect();
+    let page = html(&all).unwrap();
+    assert!(page.len() < 2_000_000, "{} bytes", page.len());
+    // Client CPU, throughput and the control; a share has no ratio, and one figure has no effect.
+    assert_eq!(page.matches("<svg ").count(), 3);
+    assert!(page.contains("The first 40 of 1,000 cells are drawn"));
+    assert!(page.contains("There are too many cells to show all figures"));
+    assert!(page.contains("group999"));
+}

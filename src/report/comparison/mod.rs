@@ -6,13 +6,14 @@ mod benchmarks;
 mod junit;
 mod markdown;
 mod text;
-mod words;
+pub(super) mod words;
 
 #[cfg(test)]
 mod format_tests;
 #[cfg(test)]
 mod tests;
 
+pub use super::html::comparison as html;
 pub use annotations::annotations;
 pub use benchmarks::{Benchmark, Benchmarks, Metric, bencher, benchmarks};
 pub use junit::junit;

@@ -1,20 +1,15 @@
 //! The report of a comparison for people at a terminal.
 
-use std::fmt::Write;
-
 use comfy_table::Row;
 
 use super::words::{
-    NOTHING, allowed, conclusion, detectable, effect, safe, safe_note, side, value,
+    NOTHING, allowed, conclusion, detectable, effect, how_blocks_went, safe, safe_note, side, value,
 };
-use crate::record::{
-    BlocksRecord, CellComparison, CheckRecord, Comparison, FigureComparison, Note, Verdict,
-};
+use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, Note, Verdict};
 use crate::report::Style;
 use crate::report::tables::{align, bare};
 use crate::report::text::line;
 use crate::stats::Spread;
-use crate::units::format_count;
 
 /// Renders a comparison: what was compared, a table for each cell, and the verdict with its reasons.
 pub fn render(comparison: &Comparison, style: Style) -> String {
@@ -51,26 +46,6 @@ fn header(out: &mut String, comparison: &Comparison, style: Style) {
     if let Some(blocks) = &comparison.blocks {
         line(out, &how_blocks_went(blocks));
     }
-}
-
-fn how_blocks_went(blocks: &BlocksRecord) -> String {
-    let count = |n: usize| format_count(n as u64);
-    let mut text = format!(
-        "{} of at most {} rounds in {} s, judged {} times, order from seed {}",
-        count(blocks.rounds),
-        count(blocks.rounds_max),
-        format_count(blocks.seconds),
-        count(blocks.looks),
-        blocks.seed
-    );
-    if blocks.discarded_rounds > 0 {
-        let _ = write!(
-            text,
-            "; {} more were thrown away",
-            count(blocks.discarded_rounds)
-        );
-    }
-    text
 }
 
 fn one_cell(out: &mut String, cell: &CellComparison, comparison: &Comparison, style: Style) {

@@ -1,26 +1,30 @@
 //! What all reports of a comparison say in the same words: values with their units, effects, verdicts.
 
-use crate::record::{Comparison, EffectRecord, FigureComparison, Note, Scale, SideRecord, Verdict};
+use std::fmt::Write;
+
+use crate::record::{
+    BlocksRecord, Comparison, EffectRecord, FigureComparison, Note, Scale, SideRecord, Verdict,
+};
 use crate::text::escape_untrusted;
 use crate::units::{format_count, format_ns, three_digits};
 
 /// What stands where there is nothing to say.
-pub(super) const NOTHING: &str = "–";
+pub(in crate::report) const NOTHING: &str = "–";
 /// Characters that a report gives one message; that of a plan names every key that differs.
 const MESSAGE_CAP: usize = 4096;
 
 /// A string of a result or comparison file, safe to show.
-pub(super) fn safe(text: &str) -> String {
+pub(in crate::report) fn safe(text: &str) -> String {
     escape_untrusted(text, MESSAGE_CAP)
 }
 
 /// A note with its strings made safe.
-pub(super) fn safe_note(note: &Note) -> Note {
+pub(in crate::report) fn safe_note(note: &Note) -> Note {
     Note::new(&safe(&note.code), safe(&note.message), safe(&note.advice))
 }
 
 /// A value of a figure or check in its unit; shares as percentages.
-pub(super) fn value(value: f64, unit: &str) -> String {
+pub(in crate::report) fn value(value: f64, unit: &str) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -35,7 +39,7 @@ pub(super) fn value(value: f64, unit: &str) -> String {
 }
 
 /// An effect with its interval: a ratio, or a signed difference of shares in percentage points.
-pub(super) fn effect(effect: &EffectRecord) -> String {
+pub(in crate::report) fn effect(effect: &EffectRecord) -> String {
     let show = |value: f64| match effect.scale {
         Scale::Ratio => format!("{value:.3}"),
         Scale::Difference => format!("{:+.2} pp", value * 100.0),
@@ -48,13 +52,18 @@ pub(super) fn effect(effect: &EffectRecord) -> String {
     )
 }
 
+/// Whether an effect can be drawn beside others: shares are told by difference.
+pub(in crate::report) fn is_ratio(effect: &EffectRecord) -> bool {
+    effect.scale == Scale::Ratio
+}
+
 /// The minimum detectable effect.
-pub(super) fn detectable(effect: &EffectRecord) -> String {
+pub(in crate::report) fn detectable(effect: &EffectRecord) -> String {
     change(effect.detectable, effect.scale)
 }
 
 /// By how much a figure may get worse, with the sign of what is worse.
-pub(super) fn allowed(figure: &FigureComparison) -> String {
+pub(in crate::report) fn allowed(figure: &FigureComparison) -> String {
     let scale = figure.effect.map_or(Scale::Ratio, |effect| effect.scale);
     let sign = if figure.smaller_is_better { "+" } else { "−" };
     format!("{sign}{}", change(figure.allowed, scale))
@@ -68,7 +77,7 @@ fn change(share: f64, scale: Scale) -> String {
 }
 
 /// What the whole comparison says, in a sentence.
-pub(super) fn conclusion(comparison: &Comparison) -> &'static str {
+pub(in crate::report) fn conclusion(comparison: &Comparison) -> &'static str {
     let both = comparison.baseline.is_some();
     match comparison.verdict {
         Verdict::Pass if both => "nothing that gates got worse by more than is allowed",
@@ -83,8 +92,29 @@ pub(super) fn conclusion(comparison: &Comparison) -> &'static str {
     }
 }
 
+/// How the blocks of an A/B run went, in a line.
+pub(in crate::report) fn how_blocks_went(blocks: &BlocksRecord) -> String {
+    let count = |n: usize| format_count(n as u64);
+    let mut text = format!(
+        "{} of at most {} rounds in {} s, judged {} times, order from seed {}",
+        count(blocks.rounds),
+        count(blocks.rounds_max),
+        format_count(blocks.seconds),
+        count(blocks.looks),
+        blocks.seed
+    );
+    if blocks.discarded_rounds > 0 {
+        let _ = write!(
+            text,
+            "; {} more were thrown away",
+            count(blocks.discarded_rounds)
+        );
+    }
+    text
+}
+
 /// One side in a line.
-pub(super) fn side(side: &SideRecord) -> String {
+pub(in crate::report) fn side(side: &SideRecord) -> String {
     let results = match side.results {
         1 => "1 result".to_owned(),
         more => format!("{} results", format_count(more as u64)),

@@ -1,5 +1,7 @@
 //! The sections of a page about how its figures came to be: the generator, the machine, the command.
 
+use std::cmp::Reverse;
+
 use super::page::{Grid, Section};
 use crate::record::{CellSummary, RunRecord, TrialRecord};
 use crate::stats::Metric;
@@ -7,6 +9,8 @@ use crate::text::shell_quote;
 use crate::units::{ByteSize, format_count, format_ns};
 
 const NOTHING: &str = "–";
+/// Of more cells than this, those with the largest lag are shown.
+const MOST_CELLS: usize = 60;
 
 /// Whether the generator could keep up: what it needed, and what the host kept from it.
 pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
@@ -63,7 +67,17 @@ pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
         ])
     };
     let caption = "The worst trial of each cell; in flight on average over its trials";
-    let rows: Vec<_> = shown.iter().filter_map(row).collect();
+    let mut drawn: Vec<&CellSummary> = shown.iter().collect();
+    if drawn.len() > MOST_CELLS {
+        let lag = |s: &CellSummary| s.metrics.get(&Metric::Lag).and_then(|lag| lag.p50);
+        drawn.sort_by_key(|summary| Reverse(lag(summary)));
+        drawn.truncate(MOST_CELLS);
+        section.prose(format!(
+            "The {MOST_CELLS} of {} cells with the largest schedule lag; the result file has all of them.",
+            format_count(shown.len() as u64)
+        ));
+    }
+    let rows: Vec<_> = drawn.into_iter().filter_map(row).collect();
     section.table(Grid::new(caption, &header, rows));
     section
 }

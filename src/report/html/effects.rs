@@ -1,75 +1,159 @@
-//! Effects: ratios with their intervals, each on its line around the one that means no difference.
+//! Effects: ratios with their intervals, each on its line around the one that means no difference, with what is
+//! allowed and the rounds behind them where there are any.
 
 use super::scale::{Scale, number};
-use super::svg::{Anchor, Svg, fit, names_width};
+use super::svg::{Anchor, Svg, fit, letters_width, names_width};
 
 const WIDTH: f64 = 720.0;
 const LEFT: f64 = 200.0;
-const RIGHT: f64 = 560.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 14.0;
+/// More rounds than this would be a smear.
+const MOST_ROUNDS: usize = 40;
 
 /// One ratio.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Effect {
     pub name: String,
     pub ratio: f64,
     pub low: f64,
     pub high: f64,
+    /// The ratio from which on it is too much.
+    pub limit: Option<f64>,
+    /// The ratio of each round; they are drawn below the interval.
+    pub rounds: Vec<f64>,
+    /// What is said of it behind its figures.
+    pub verdict: String,
+    /// What that means.
+    pub mood: Mood,
+    /// Whether it is only to look at: hollow, and its name is grey.
+    pub aside: bool,
+}
+
+/// Whether an effect is welcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Mood {
+    #[default]
+    Plain,
+    Better,
+    Worse,
+}
+
+impl Mood {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Better => " b",
+            Self::Worse => " w",
+        }
+    }
+}
+
+/// What an axis of ratios shows at least, on both sides of one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Span {
+    /// Effects that are looked for: a fourth.
+    Wide,
+    /// Effects that should not be: a few per cent, with a digit more.
+    Narrow,
+}
+
+impl Span {
+    fn least(self) -> f64 {
+        match self {
+            Self::Wide => 1.25,
+            Self::Narrow => 1.05,
+        }
+    }
+
+    fn said(self, effect: &Effect) -> String {
+        let Effect {
+            ratio, low, high, ..
+        } = effect;
+        let figures = match self {
+            Self::Wide => format!("{ratio:.2}× [{low:.2} … {high:.2}]"),
+            Self::Narrow => format!("{ratio:.3}× [{low:.3} … {high:.3}]"),
+        };
+        format!("{figures} {}", effect.verdict)
+            .trim_end()
+            .to_owned()
+    }
 }
 
 /// The plot of these ratios; none of none.
-pub(super) fn plot(id: &str, title: &str, how: &str, effects: &[Effect]) -> Option<String> {
+pub(super) fn plot(
+    id: &str,
+    title: &str,
+    how: &str,
+    span: Span,
+    effects: &[Effect],
+) -> Option<String> {
     let drawn: Vec<&Effect> = effects.iter().filter(|effect| effect.low > 0.0).collect();
     if drawn.is_empty() {
         return None;
     }
-    let low = drawn.iter().map(|e| e.low).fold(0.8, f64::min);
-    let high = drawn.iter().map(|e| e.high).fold(1.25, f64::max);
+    let words: Vec<String> = drawn.iter().map(|effect| span.said(effect)).collect();
     let start = names_width(drawn.iter().map(|e| e.name.as_str()), LEFT);
-    let x = Scale::logarithmic((low * 0.97, high * 1.03), (start, RIGHT));
+    let end = WIDTH - 16.0 - letters_width(words.iter().map(String::as_str));
+    let x = axis(span, &drawn, (start, end));
     let bottom = TOP + ROW * drawn.len() as f64;
     let mut svg = Svg::new(WIDTH, bottom + 46.0);
     let mut last = f64::MIN;
     for tick in x.ticks() {
         let place = x.place(tick);
         svg.line("g", (place, TOP), (place, bottom));
-        if place - last > 36.0 {
-            svg.text(
-                "t m",
-                (place, bottom + 18.0),
-                Anchor::Middle,
-                &format!("{}×", number(tick)),
-            );
+        if place - last > 44.0 {
+            let label = format!("{}×", number(tick));
+            svg.text("t m", (place, bottom + 18.0), Anchor::Middle, &label);
             last = place;
         }
     }
     svg.line("a", (x.place(1.0), TOP), (x.place(1.0), bottom));
-    for (row, effect) in drawn.iter().enumerate() {
+    for (row, (effect, words)) in drawn.iter().zip(&words).enumerate() {
         let y = TOP + ROW * (row as f64 + 0.5);
+        let grey = if effect.aside { "t m" } else { "t" };
         svg.text(
-            "t",
+            grey,
             (start - 12.0, y + 4.0),
             Anchor::End,
             &fit(&effect.name),
         );
-        svg.line("i", (x.place(effect.low), y), (x.place(effect.high), y));
-        svg.dot("d", (x.place(effect.ratio), y));
-        svg.text("t", (RIGHT + 12.0, y + 4.0), Anchor::Start, &said(effect));
+        one(&mut svg, &x, y, effect);
+        svg.text(grey, (end + 12.0, y + 4.0), Anchor::Start, words);
     }
     svg.text("t", (start, bottom + 38.0), Anchor::Start, how);
-    let all: Vec<String> = drawn
-        .iter()
-        .map(|e| format!("{}: {}", e.name, said(e)))
+    let all: Vec<String> = (drawn.iter().zip(&words))
+        .map(|(effect, words)| format!("{}: {words}", effect.name))
         .collect();
     Some(svg.finish(id, title, &all.join(". ")))
 }
 
-fn said(effect: &Effect) -> String {
-    format!(
-        "{:.2}× [{:.2} … {:.2}]",
-        effect.ratio, effect.low, effect.high
-    )
+/// An axis on which all intervals and limits have room.
+fn axis(span: Span, drawn: &[&Effect], places: (f64, f64)) -> Scale {
+    let least = span.least();
+    let limits = || drawn.iter().filter_map(|effect| effect.limit);
+    let low = drawn.iter().map(|e| e.low).chain(limits());
+    let high = drawn.iter().map(|e| e.high).chain(limits());
+    let (low, high) = (low.fold(1.0 / least, f64::min), high.fold(least, f64::max));
+    let margin = (high / low).powf(0.03);
+    Scale::logarithmic((low / margin, high * margin), places)
+}
+
+fn one(svg: &mut Svg, x: &Scale, y: f64, effect: &Effect) {
+    if effect.rounds.len() <= MOST_ROUNDS {
+        for round in effect.rounds.iter().filter(|ratio| **ratio > 0.0) {
+            svg.dot("e", (x.place(*round), y + 7.0), 2.0);
+        }
+    }
+    let mood = effect.mood.class();
+    if let Some(limit) = effect.limit {
+        let place = x.place(limit);
+        svg.line("x", (place, y - 9.0), (place, y + 9.0));
+    }
+    let (from, to) = ((x.place(effect.low), y), (x.place(effect.high), y));
+    svg.line(&format!("i{mood}"), from, to);
+    let hollow = if effect.aside { " o" } else { "" };
+    svg.dot(&format!("d{mood}{hollow}"), (x.place(effect.ratio), y), 4.0);
 }
 
 #[cfg(test)]
@@ -83,13 +167,35 @@ mod tests {
             ratio: 1.5,
             low: 1.2,
             high: 1.8,
+            rounds: vec![1.3, 1.6],
+            limit: Some(1.02),
+            verdict: "regress".to_owned(),
+            mood: Mood::Worse,
+            aside: false,
         };
-        let text = plot("x", "t", "h", &[effect]).unwrap();
-        assert!(
-            text.contains("<desc id=\"x-d\">client CPU: 1.50× [1.20 … 1.80]</desc>"),
-            "{text}"
-        );
-        assert_eq!(text.matches("<circle").count(), 1);
-        assert_eq!(plot("x", "t", "h", &[]), None);
+        let text = plot("x", "t", "h", Span::Wide, std::slice::from_ref(&effect)).unwrap();
+        let said = "<desc id=\"x-d\">client CPU: 1.50× [1.20 … 1.80] regress</desc>";
+        assert!(text.contains(said), "{text}");
+        for (class, count) in [("e", 2), ("d w", 1), ("i w", 1), ("x", 1)] {
+            let found = text.matches(&format!("class=\"{class}\"")).count();
+            assert_eq!(found, count, "{class}: {text}");
+        }
+        let text = plot("x", "t", "h", Span::Narrow, &[effect]).unwrap();
+        assert!(text.contains("1.500× [1.200 … 1.800] regress"), "{text}");
+        assert_eq!(plot("x", "t", "h", Span::Wide, &[]), None);
+    }
+
+    #[test]
+    fn a_narrow_axis_has_ticks_beside_one() {
+        let effect = Effect {
+            ratio: 1.01,
+            low: 1.0,
+            high: 1.02,
+            ..Effect::default()
+        };
+        let text = plot("x", "t", "h", Span::Narrow, &[effect]).unwrap();
+        for tick in [">0.95×<", ">1×<", ">1.05×<"] {
+            assert!(text.contains(tick), "{tick}: {text}");
+        }
     }
 }

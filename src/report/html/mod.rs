@@ -1,17 +1,22 @@
-//! The report as one HTML page: a file of its own that asks for nothing from outside, runs no script, and reads
+//! Reports as one HTML page: a file of its own that asks for nothing from outside, runs no script, and reads
 //! on a screen, in the dark, on paper and without colours. ADR 0023 says why it is made this way.
 
 mod background;
+mod comparison;
 mod course;
+mod differences;
 mod drawings;
 mod effects;
 mod frame;
 mod heat;
+mod judged;
 mod page;
 mod percentiles;
+mod result;
 mod scale;
 mod sections;
 mod series;
+mod several;
 mod stack;
 mod svg;
 
@@ -20,12 +25,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::{ReportError, Titled, expectations, facts};
-use crate::record::{CellRecord, RunRecord};
-use crate::report::Style;
-use crate::stats::HistogramError;
+use super::ReportError;
+use crate::record::Note;
 use crate::text::defuse;
-use page::{Block, Ids, Section};
+use page::{Block, Section};
+
+pub use comparison::render as comparison;
+pub(super) use result::render;
+pub(super) use several::render as several;
 
 /// The style of the page. Its hash is the only thing that the page's policy admits.
 const STYLE: &str = include_str!("style.css");
@@ -38,17 +45,47 @@ struct Page {
     style_hash: String,
     name: String,
     question: String,
-    valid: bool,
-    verdict: &'static str,
-    marks: Vec<&'static str>,
-    notes: Vec<NoteLine>,
     conditions: Vec<String>,
+    banners: Vec<Banner>,
     sections: Vec<Section>,
     source: String,
-    made_by: String,
 }
 
-/// A reason why a run is invalid, or something else to know.
+/// What a page says before anything else.
+struct Banner {
+    tone: Tone,
+    words: String,
+    marks: Vec<&'static str>,
+    notes: Vec<NoteLine>,
+}
+
+/// How good that is; each has a sign as well as a colour.
+#[derive(Clone, Copy)]
+enum Tone {
+    Good,
+    Unclear,
+    Bad,
+}
+
+impl Tone {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Unclear => "unclear",
+            Self::Bad => "bad",
+        }
+    }
+
+    fn sign(self) -> char {
+        match self {
+            Self::Good => '✓',
+            Self::Unclear => '?',
+            Self::Bad => '✗',
+        }
+    }
+}
+
+/// A reason for the worse, or something else to know.
 struct NoteLine {
     bad: bool,
     code: String,
@@ -56,91 +93,40 @@ struct NoteLine {
     advice: String,
 }
 
-/// One result.
-///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub(super) fn render(result: &Titled<'_>) -> Result<String, ReportError> {
-    let record = result.record;
-    let scenario = &record.plan.scenario;
-    let conditions = [
-        Some(facts::load(record)),
-        Some(facts::place(record)),
-        facts::common_suites(record),
-    ];
-    let marks = [
-        facts::unverified(&record.plan),
-        (!record.validity.complete).then_some(facts::INCOMPLETE),
-    ];
-    let notes = facts::notes(record).map(|(note, bad)| NoteLine {
-        bad,
-        code: defuse(&note.code),
-        message: defuse(&note.message),
-        advice: defuse(&note.advice),
-    });
+impl NoteLine {
+    fn of(note: &Note, bad: bool) -> Self {
+        Self {
+            bad,
+            code: defuse(&note.code),
+            message: defuse(&note.message),
+            advice: defuse(&note.advice),
+        }
+    }
+}
+
+/// What stands above and below the sections of a page; plain text.
+struct Head {
+    name: String,
+    question: String,
+    conditions: Vec<String>,
+    banners: Vec<Banner>,
+    /// What the page was made from, and how to read intervals: the end of a sentence.
+    source: String,
+}
+
+/// Puts a page together. Sections that say nothing are left out.
+fn page(head: Head, mut sections: Vec<Section>) -> Result<String, ReportError> {
+    sections.retain(|section| !section.is_empty());
+    let conditions = head.conditions.iter().map(|text| defuse(text));
     let page = Page {
         style: STYLE,
         style_hash: STANDARD.encode(Sha256::digest(STYLE)),
-        name: defuse(&scenario.name),
-        question: defuse(&scenario.question),
-        valid: record.validity.valid,
-        verdict: facts::validity(record),
-        marks: marks.into_iter().flatten().collect(),
-        notes: notes.collect(),
-        conditions: conditions
-            .into_iter()
-            .flatten()
-            .map(|text| defuse(&text))
-            .collect(),
-        sections: sections(record)?,
-        source: defuse(result.name),
-        made_by: defuse(&format!(
-            "shakedown {}, revision {}",
-            record.build.version, record.build.git_revision
-        )),
+        name: defuse(&head.name),
+        question: defuse(&head.question),
+        conditions: conditions.collect(),
+        banners: head.banners,
+        sections,
+        source: defuse(&head.source),
     };
     page.render().map_err(|e| ReportError::Html(e.to_string()))
-}
-
-fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
-    let shown = facts::shown(record)?;
-    let cells: Vec<&CellRecord> = (record.cells.iter())
-        .filter(|cell| shown.iter().any(|summary| summary.name == cell.cell.name))
-        .collect();
-    let mut ids = Ids::default();
-    let mut all = Vec::new();
-    let metered = record.plan.scenario.metered;
-    let taxes = if metered {
-        Vec::new()
-    } else {
-        sections::all_taxes(record)?
-    };
-    all.push(sections::answer(record, &taxes));
-    all.push(expected(record));
-    all.push(drawings::taken_apart(record, &mut ids)?);
-    // Latencies and costs of metered sessions are not for comparing.
-    if !metered {
-        all.push(sections::differences(record, &taxes, &mut ids)?);
-        all.push(drawings::latency(&cells, &mut ids)?);
-        all.push(sections::cells(record, &shown));
-        all.push(drawings::rounds(&cells, &mut ids)?);
-        all.push(drawings::time(record, &cells, &mut ids)?);
-    }
-    all.push(sections::failures(record)?);
-    all.push(sections::resumption(&shown));
-    all.push(background::generator(record, &shown));
-    all.push(background::environment(record));
-    all.push(background::again(record));
-    all.retain(|section| !section.is_empty());
-    Ok(all)
-}
-
-fn expected(record: &RunRecord) -> Section {
-    let mut section = Section::new("expected", "Expected outcomes");
-    let text = expectations::section(record, Style::default());
-    if !text.is_empty() {
-        section.code(&text);
-    }
-    section
 }

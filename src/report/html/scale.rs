@@ -2,6 +2,9 @@
 
 use crate::units::{format_ns, three_digits};
 
+/// Up to this factor a logarithmic axis has even steps.
+const EVEN: f64 = 3.0;
+
 /// An axis.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
@@ -50,9 +53,10 @@ impl Scale {
         self.start + (self.end - self.start) * share.clamp(0.0, 1.0)
     }
 
-    /// Round values along the axis: 1, 2 and 5 times a power of ten.
+    /// Round values along the axis: 1, 2 and 5 times a power of ten; even steps where its ends are no more
+    /// than a small factor apart.
     pub fn ticks(&self) -> Vec<f64> {
-        if self.logarithmic {
+        if self.logarithmic && self.to / self.from > EVEN {
             let decades = (self.to / self.from).log10();
             let steps: &[f64] = if decades > 3.0 {
                 &[1.0]
@@ -132,6 +136,9 @@ mod tests {
 
     #[test]
     fn a_factor_is_as_long_as_every_other() {
+        let short = Scale::logarithmic((0.8, 1.25), (0.0, 1.0)).ticks();
+        let short: Vec<String> = short.into_iter().map(number).collect();
+        assert_eq!(short, ["0.8", "0.9", "1", "1.1", "1.2"]);
         let scale = Scale::logarithmic((1.0, 100.0), (0.0, 10.0));
         assert!((scale.place(10.0) - 5.0).abs() < 1e-9);
         assert!((scale.place(1_000.0) - 10.0).abs() < 1e-9);

@@ -1,8 +1,8 @@
-//! The sections of a page that hold figures: the answer in short, the cells, what differs, failures.
+//! The sections of a page that hold figures: the answer in short, the cells, failures, resumption.
 
-use super::effects::{self, Effect};
-use super::page::{Grid, Ids, Section};
-use crate::record::{CellSummary, Question, RunRecord, Tax, TaxRow, contrasts, taxes};
+use super::differences::MOST_APART;
+use super::page::{Grid, Section};
+use crate::record::{CellSummary, Question, RunRecord, Tax};
 use crate::report::{facts, tables};
 use crate::stats::{HistogramError, Metric, OkKind};
 use crate::units::{format_count, format_ns, three_digits};
@@ -10,6 +10,8 @@ use crate::units::{format_count, format_ns, three_digits};
 /// With more cells than this each is a row of a table, not a column.
 const COLUMNS: usize = 10;
 const NOTHING: &str = "–";
+/// So many of what there are too many of are put into words.
+const EXAMPLES: usize = 3;
 
 /// What the run found, in a few sentences, and how to read the rest.
 pub(super) fn answer(record: &RunRecord, taxes: &[Tax]) -> Section {
@@ -19,7 +21,12 @@ pub(super) fn answer(record: &RunRecord, taxes: &[Tax]) -> Section {
         "The answer in short"
     };
     let mut section = Section::new("answer", title);
-    let sentences: Vec<String> = taxes.iter().filter_map(sentence).collect();
+    let mut sentences: Vec<String> = taxes.iter().filter_map(sentence).collect();
+    if sentences.len() > MOST_APART {
+        let more = format_count((sentences.len() - EXAMPLES) as u64);
+        sentences.truncate(EXAMPLES);
+        sentences.push(format!("And {more} more, which the tables have."));
+    }
     section.list(&sentences);
     section.prose(record.plan.scenario.reading.trim());
     section
@@ -77,11 +84,16 @@ pub(super) fn cells(record: &RunRecord, shown: &[CellSummary]) -> Section {
             ));
         }
     }
-    section.list(&facts::negotiated(record, shown));
+    if shown.len() > COLUMNS {
+        section.list(&facts::negotiated_by_all(record, shown));
+    } else {
+        section.list(&facts::negotiated(record, shown));
+    }
     section
 }
 
-fn many(shown: &[CellSummary]) -> Grid {
+/// A row for each cell.
+pub(super) fn many(shown: &[CellSummary]) -> Grid {
     let header = [
         "cell",
         "confirmed",
@@ -118,69 +130,6 @@ fn many(shown: &[CellSummary]) -> Grid {
     };
     let caption = "Figures of the measure phase, over all trials";
     Grid::new(caption, &header, shown.iter().map(row))
-}
-
-/// The tax of mutual authentication, what resumption saves, and what is varied: each with its intervals.
-pub(super) fn differences(
-    record: &RunRecord,
-    taxes: &[Tax],
-    ids: &mut Ids,
-) -> Result<Section, HistogramError> {
-    let mut section = Section::new("differences", "What makes a difference");
-    for tax in taxes {
-        let (title, how) = facts::tax_title(tax);
-        // Bytes have no spread, and would stretch the axis.
-        let timed = tax.rows.iter().filter(|row| row.unit != "B");
-        let all: Vec<Effect> = timed.filter_map(|row| effect(&row.metric, row)).collect();
-        let drawing = effects::plot(
-            &ids.next(),
-            &title,
-            &format!("{} over {}", tax.cell, tax.base),
-            &all,
-        );
-        section
-            .heading(&title)
-            .drawing(
-                drawing,
-                &format!("Ratios, {how}. The dark line at 1× is no difference."),
-            )
-            .table(Grid::of(&how, &tables::tax(tax)));
-    }
-    for contrast in contrasts(record)? {
-        let (title, how) = facts::contrast_title(&contrast);
-        section.heading(&title);
-        let cells = contrast.sets.iter().flat_map(|set| &set.cells);
-        let cpu = cells.filter_map(|(name, rows)| {
-            let row = rows
-                .iter()
-                .find(|row| row.metric == "client CPU per session");
-            effect(name, row?)
-        });
-        let cpu: Vec<Effect> = cpu.take(MOST_EFFECTS).collect();
-        let drawing = effects::plot(&ids.next(), &title, "client CPU per session", &cpu);
-        section
-            .drawing(drawing, &format!("Client CPU per session, {how}."))
-            .table(Grid::of(&how, &tables::contrast(&contrast.sets)));
-    }
-    Ok(section)
-}
-
-/// More effects in a drawing than this are left to the table.
-const MOST_EFFECTS: usize = 40;
-
-fn effect(name: &str, row: &TaxRow) -> Option<Effect> {
-    let ratio = row.ratio?;
-    Some(Effect {
-        name: name.to_owned(),
-        ratio: ratio.median,
-        low: ratio.min,
-        high: ratio.max,
-    })
-}
-
-/// The differences of a record that the page shows twice.
-pub(super) fn all_taxes(record: &RunRecord) -> Result<Vec<Tax>, HistogramError> {
-    taxes(record)
 }
 
 /// Failures by class with what to do about them, and what was cut off or never run.

@@ -64,11 +64,11 @@ impl Svg {
         self.body.push_str("/>");
     }
 
-    pub fn dot(&mut self, class: &str, at: (f64, f64)) {
-        let [x, y] = [at.0, at.1].map(short);
+    pub fn dot(&mut self, class: &str, at: (f64, f64), radius: f64) {
+        let [x, y, r] = [at.0, at.1, radius].map(short);
         let _ = write!(
             self.body,
-            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"4\"/>"
+            "<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{r}\"/>"
         );
     }
 
@@ -133,6 +133,12 @@ const LONGEST: usize = 40;
 pub(super) fn names_width<'a>(names: impl Iterator<Item = &'a str>, least: f64) -> f64 {
     let letters = names.map(|name| name.chars().count().min(LONGEST)).max();
     least.max(letters.unwrap_or(0) as f64 * LETTER + 16.0)
+}
+
+/// How wide a column of the longest of these texts is.
+pub(super) fn letters_width<'a>(texts: impl Iterator<Item = &'a str>) -> f64 {
+    let letters = texts.map(|text| text.chars().count()).max();
+    letters.unwrap_or(0) as f64 * LETTER
 }
 
 /// A name that fits its column.

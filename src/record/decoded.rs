@@ -1,0 +1,135 @@
+//! A record with what its histograms say, each of which is read once: what summaries, taxes and contrasts are made
+//! of. Durations are nanoseconds.
+//!
+//! It keeps figures and not histograms, of which those of a thousand cells would take gigabytes.
+
+use std::collections::BTreeMap;
+
+use super::summary::{CellSummary, Quantiles, summarise};
+use super::{CellRecord, RunRecord, TrialRecord};
+use crate::scenario::Cell;
+use crate::stats::{HistogramError, LatencyHistogram, Metric};
+
+/// A record, decoded.
+#[derive(Debug)]
+pub struct Decoded<'a> {
+    record: &'a RunRecord,
+    summaries: Vec<CellSummary>,
+    cells: Vec<DecodedCell<'a>>,
+}
+
+impl<'a> Decoded<'a> {
+    /// Decodes every histogram of latencies of a record.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a stored histogram is damaged.
+    pub fn of(record: &'a RunRecord) -> Result<Self, HistogramError> {
+        let floor = record.memory_floor();
+        let mut decoded = Self {
+            record,
+            summaries: Vec::with_capacity(record.cells.len()),
+            cells: Vec::with_capacity(record.cells.len()),
+        };
+        for cell in &record.cells {
+            let mut trials: Vec<DecodedTrial> = (cell.trials.iter())
+                .map(|record| DecodedTrial {
+                    record,
+                    durations: BTreeMap::new(),
+                })
+                .collect();
+            let mut metrics = BTreeMap::new();
+            for metric in Metric::ALL {
+                metrics.insert(metric, merged(&mut trials, metric)?);
+            }
+            decoded.summaries.push(summarise(cell, metrics, floor));
+            let nameless = Cell {
+                name: String::new(),
+                ..cell.cell.clone()
+            };
+            decoded.cells.push(DecodedCell {
+                record: cell,
+                nameless,
+                trials,
+            });
+        }
+        Ok(decoded)
+    }
+
+    /// The record as it is kept.
+    pub fn record(&self) -> &'a RunRecord {
+        self.record
+    }
+
+    /// Its cells in figures over their trials, in its order.
+    pub fn summaries(&self) -> &[CellSummary] {
+        &self.summaries
+    }
+
+    /// Its cells trial by trial, in its order.
+    pub(super) fn cells(&self) -> &[DecodedCell<'a>] {
+        &self.cells
+    }
+}
+
+impl CellRecord {
+    /// One metric's histogram over all trials.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a stored histogram is damaged.
+    pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
+        let mut merged = LatencyHistogram::new();
+        for trial in &self.trials {
+            merged.merge(&trial.histogram(metric)?);
+        }
+        Ok(merged)
+    }
+}
+
+/// The percentiles of a metric over all trials, whose own are noted on the way.
+fn merged(trials: &mut [DecodedTrial], metric: Metric) -> Result<Quantiles, HistogramError> {
+    let mut merged = LatencyHistogram::new();
+    for trial in trials {
+        let histogram = trial.record.histogram(metric)?;
+        let durations = TrialQuantiles {
+            median: histogram.median(),
+            p99: histogram.quantile(0.99),
+        };
+        trial.durations.insert(metric, durations);
+        merged.merge(&histogram);
+    }
+    Ok(Quantiles::of(&merged))
+}
+
+/// One cell.
+#[derive(Debug)]
+pub(super) struct DecodedCell<'a> {
+    pub record: &'a CellRecord,
+    /// What it was, without its name: two of these are equal where cells differ in name only.
+    pub nameless: Cell,
+    pub trials: Vec<DecodedTrial<'a>>,
+}
+
+/// One trial.
+#[derive(Debug)]
+pub(super) struct DecodedTrial<'a> {
+    pub record: &'a TrialRecord,
+    durations: BTreeMap<Metric, TrialQuantiles>,
+}
+
+impl DecodedTrial<'_> {
+    /// What a metric was in this trial.
+    pub fn quantiles(&self, metric: Metric) -> TrialQuantiles {
+        self.durations.get(&metric).copied().unwrap_or_default()
+    }
+}
+
+/// What one trial says of a metric, where the trial is the observation.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TrialQuantiles {
+    /// Given whatever the count.
+    pub median: Option<u64>,
+    /// Given from 1,000 samples on.
+    pub p99: Option<u64>,
+}

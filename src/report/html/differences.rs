@@ -1,0 +1,139 @@
+//! What makes a difference within one result: cells against cells, as drawings and tables of ratios.
+
+use super::effects::{self, Effect, Span};
+use super::page::{Grid, Ids, Section};
+use crate::record::{ContrastSet, Decoded, Question, Tax, TaxRow, contrasts};
+use crate::report::{facts, tables};
+use crate::units::format_count;
+
+/// The tax of mutual authentication, what resumption saves, and what is varied: each with its intervals.
+pub(super) fn differences(decoded: &Decoded<'_>, taxes: &[Tax], ids: &mut Ids) -> Section {
+    let mut section = Section::new("differences", "What makes a difference");
+    if taxes.len() > MOST_APART {
+        for (question, title) in [
+            (Question::MutualTax, "mTLS tax"),
+            (Question::Resumption, "what resumption saves"),
+        ] {
+            let of = taxes.iter().filter(|tax| tax.question == question);
+            let sets: Vec<ContrastSet> = of.clone().map(set).collect();
+            if let Some(first) = of.clone().next() {
+                let (_, how) = facts::tax_title(first);
+                together(&mut section, ids, title, &format!("ratios {how}"), &sets);
+            }
+        }
+    } else {
+        for tax in taxes {
+            apart(&mut section, ids, tax);
+        }
+    }
+    for contrast in contrasts(decoded) {
+        let (title, how) = facts::contrast_title(&contrast);
+        together(&mut section, ids, &title, &how, &contrast.sets);
+    }
+    section
+}
+
+/// More taxes than this share their drawings and their table.
+pub(super) const MOST_APART: usize = 12;
+/// More effects in a drawing than this are left to the table.
+const MOST_EFFECTS: usize = 40;
+/// More cells in a table of ratios than this are left to CSV.
+const MOST_RATIOS: usize = 200;
+
+/// One cell against another: the ratios in a drawing, everything in a table.
+fn apart(section: &mut Section, ids: &mut Ids, tax: &Tax) {
+    let (title, how) = facts::tax_title(tax);
+    // Bytes have no spread, and would stretch the axis.
+    let timed = tax.rows.iter().filter(|row| row.unit != "B");
+    let all: Vec<Effect> = timed.filter_map(|row| effect(&row.metric, row)).collect();
+    let over = format!("{} over {}", tax.cell, tax.base);
+    let drawing = effects::plot(&ids.next(), &title, &over, Span::Wide, &all);
+    let caption = format!("Ratios, {how}. The dark line at 1× is no difference.");
+    section
+        .heading(&title)
+        .drawing(drawing, &caption)
+        .table(Grid::of(&how, &tables::tax(tax)));
+}
+
+fn set(tax: &Tax) -> ContrastSet {
+    ContrastSet {
+        base: tax.base.clone(),
+        cells: vec![(tax.cell.clone(), tax.rows.clone())],
+    }
+}
+
+/// Cells against others: a drawing for each metric with the cells one below the other, the ratios in a table.
+fn together(section: &mut Section, ids: &mut Ids, title: &str, how: &str, sets: &[ContrastSet]) {
+    let count: usize = sets.iter().map(|set| set.cells.len()).sum();
+    for (metric, all) in by_metric(sets) {
+        let drawn = &all[..all.len().min(MOST_EFFECTS)];
+        let rest = if all.len() > MOST_EFFECTS {
+            format!(
+                " The first {MOST_EFFECTS} of {} cells.",
+                format_count(all.len() as u64)
+            )
+        } else {
+            String::new()
+        };
+        let name = format!("{title}: {metric}");
+        let drawing = effects::plot(&ids.next(), &name, metric, Span::Wide, drawn);
+        if drawing.is_some() {
+            let caption = format!("{}, {how}.{rest}", capital(metric));
+            section.heading(&name).drawing(drawing, &caption);
+        }
+    }
+    section.heading(title);
+    section.table(Grid::of(how, &tables::contrast(&first(sets, MOST_RATIOS))));
+    if count > MOST_RATIOS {
+        section.prose(format!(
+            "The first {MOST_RATIOS} of {} cells; CSV has all of them.",
+            format_count(count as u64)
+        ));
+    }
+}
+
+/// The first cells of these sets.
+fn first(sets: &[ContrastSet], most: usize) -> Vec<ContrastSet> {
+    let mut room = most;
+    let sets = sets.iter().map(|set| {
+        let cells: Vec<_> = set.cells.iter().take(room).cloned().collect();
+        room -= cells.len();
+        ContrastSet {
+            base: set.base.clone(),
+            cells,
+        }
+    });
+    sets.filter(|set| !set.cells.is_empty()).collect()
+}
+
+/// Effects by what they are of, cell by cell. Bytes have no spread, and would stretch the axis.
+fn by_metric(sets: &[ContrastSet]) -> Vec<(&str, Vec<Effect>)> {
+    let mut all: Vec<(&str, Vec<Effect>)> = Vec::new();
+    for (name, rows) in sets.iter().flat_map(|set| &set.cells) {
+        for row in rows.iter().filter(|row| row.unit != "B") {
+            let found = effect(name, row);
+            match all.iter_mut().find(|(metric, _)| *metric == row.metric) {
+                Some((_, effects)) => effects.extend(found),
+                None => all.push((&row.metric, found.into_iter().collect())),
+            }
+        }
+    }
+    all
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+fn effect(name: &str, row: &TaxRow) -> Option<Effect> {
+    let ratio = row.ratio?;
+    Some(Effect {
+        name: name.to_owned(),
+        ratio: ratio.median,
+        low: ratio.min,
+        high: ratio.max,
+        ..Effect::default()
+    })
+}

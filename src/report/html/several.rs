@@ -1,0 +1,341 @@
+//! The page of several results: what each did, the effects of every other against the first, and their latencies
+//! in one drawing.
+
+use std::path::Path;
+
+use super::effects::{self, Span};
+use super::judged::unjudged;
+use super::page::{Grid, Ids, Section};
+use super::percentiles::{self, Line};
+use super::result::banner;
+use super::svg::{SERIES, fit};
+use super::{Head, page, sections};
+use crate::record::{
+    CellComparison, CellRecord, CellSummary, Comparison, Decoded, FigureComparison,
+};
+use crate::report::comparison::words::{self, NOTHING, value};
+use crate::report::{ReportError, Titled, facts};
+use crate::stats::Metric;
+use crate::text::shell_quote;
+use crate::units::format_count;
+
+/// Cells of which there are drawings.
+const MOST_DRAWN: usize = 8;
+/// Cells of which there are tables of effects.
+const MOST_TABLES: usize = 60;
+/// Rows of the table of cells.
+const MOST_ROWS: usize = 400;
+/// Figures that are drawn; tables have all.
+const DRAWN: [&str; 8] = [
+    "client-cpu",
+    "target-cpu",
+    "throughput",
+    "handshake-p50",
+    "confirm-p50",
+    "confirm-p99",
+    "latency-p50",
+    "latency-p99",
+];
+
+/// A result with what it is called on the page.
+struct Entry<'a> {
+    label: String,
+    result: Titled<'a>,
+}
+
+/// Several results. `against` has what sets each but the first apart from the first, in their order.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub(in crate::report) fn render(
+    results: &[Titled<'_>],
+    against: &[Comparison],
+) -> Result<String, ReportError> {
+    let entries: Vec<Entry<'_>> = (results.iter().enumerate())
+        .map(|(place, result)| Entry {
+            label: format!("{} {}", place + 1, fit(file_name(result.name))),
+            result: *result,
+        })
+        .collect();
+    let conditions = entries.iter().map(|entry| {
+        let record = entry.result.record;
+        let (load, place) = (facts::load(record), facts::place(record));
+        format!("{}: {load}, {place}", entry.label)
+    });
+    let banners = entries.iter().map(|entry| {
+        let record = entry.result.record;
+        banner(
+            record,
+            &format!("{}: {}", entry.label, facts::validity(record)),
+        )
+    });
+    let confidence = against.first().map_or(String::new(), |first| {
+        format!(" Intervals hold {:.1} %.", first.confidence * 100.0)
+    });
+    let count = format_count(results.len() as u64);
+    let head = Head {
+        name: format!("{count} results"),
+        question: format!("What sets these {count} results apart?"),
+        conditions: conditions.collect(),
+        banners: banners.collect(),
+        source: format!("{count} results.{confidence}"),
+    };
+    let mut ids = Ids::default();
+    let sections = vec![
+        compared(&entries, against, &mut ids),
+        latency(&entries, &mut ids)?,
+        cells(&entries)?,
+        sides(&entries),
+    ];
+    page(head, sections)
+}
+
+fn file_name(name: &str) -> &str {
+    let last = Path::new(name).file_name().and_then(|last| last.to_str());
+    last.unwrap_or(name)
+}
+
+/// The effects of every other result against the first, cell by cell.
+fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Section {
+    let mut section = Section::new("effects", "Effects");
+    let Some((first, others)) = entries.split_first() else {
+        return section;
+    };
+    let pairs: Vec<(&Entry<'_>, &Comparison)> = others.iter().zip(against).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for cell in pairs.iter().flat_map(|(_, comparison)| &comparison.cells) {
+        if !cell.figures.is_empty() && !names.contains(&cell.name.as_str()) {
+            names.push(&cell.name);
+        }
+    }
+    if !names.is_empty() {
+        section.prose(format!(
+            "Ratios are over the first result, {}, so 1.03 is 3 % more. The dot is the estimate, the line through it \
+             the interval; where that reaches across 1, there may be no difference. Nothing is judged here: \
+             `shakedown compare` does that.",
+            first.label
+        ));
+    }
+    section.list(&remarks(&pairs));
+    for (place, name) in names.iter().take(MOST_TABLES).enumerate() {
+        let of_cell: Vec<(&Entry<'_>, &CellComparison)> = (pairs.iter())
+            .filter_map(|(entry, comparison)| {
+                let cell = comparison.cells.iter().find(|cell| cell.name == *name)?;
+                Some((*entry, cell))
+            })
+            .collect();
+        section.heading(name);
+        if place < MOST_DRAWN {
+            let drawing = drawn(name, first, &of_cell, &ids.next());
+            section.drawing(drawing, &who(&of_cell));
+        }
+        section.table(table(first, &of_cell));
+    }
+    if names.len() > MOST_TABLES {
+        let all = format_count(names.len() as u64);
+        section.prose(format!(
+            "The first {MOST_TABLES} of {all} cells; `shakedown compare --json` has all of them."
+        ));
+    }
+    section
+}
+
+/// What to know about these comparisons, each once with the results that it is about. What is said of verdicts is
+/// left out.
+fn remarks(pairs: &[(&Entry<'_>, &Comparison)]) -> Vec<String> {
+    let mut all: Vec<(String, Vec<&str>)> = Vec::new();
+    for (entry, comparison) in pairs {
+        let refused = comparison.cells.is_empty();
+        let reasons = comparison.reasons.iter().filter(|_| refused);
+        let notes = comparison.notes.iter().filter(|n| n.code != "not-judged");
+        for note in reasons.chain(notes) {
+            let not = if refused { "not compared: " } else { "" };
+            let text = format!("{not}{}: {}", note.code, note.message);
+            match all.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, of)) => of.push(&entry.label),
+                None => all.push((text, vec![&entry.label])),
+            }
+        }
+    }
+    let lines = all.into_iter();
+    lines
+        .map(|(text, of)| format!("{}: {text}", of.join(", ")))
+        .collect()
+}
+
+/// A cell's figures, each of every result.
+fn drawn(
+    name: &str,
+    first: &Entry<'_>,
+    of_cell: &[(&Entry<'_>, &CellComparison)],
+    id: &str,
+) -> Option<String> {
+    let mut all = Vec::new();
+    for label in DRAWN {
+        for (entry, cell) in of_cell {
+            let figure = cell.figures.iter().find(|f| f.figure == label);
+            let short = entry.label.split(' ').next().unwrap_or_default();
+            all.extend(figure.and_then(|figure| unjudged(&format!("{label}, {short}"), figure)));
+        }
+    }
+    let how = format!("over {}", first.label);
+    effects::plot(
+        id,
+        &format!("{name}: ratios {how}"),
+        &how,
+        Span::Narrow,
+        &all,
+    )
+}
+
+fn who(of_cell: &[(&Entry<'_>, &CellComparison)]) -> String {
+    let names = of_cell.iter().map(|(entry, _)| entry.label.as_str());
+    let names: Vec<&str> = names.collect();
+    format!("The numbers are those of results: {}.", names.join(", "))
+}
+
+/// Every figure of a cell: the first result's, and of each other its own and the effect.
+fn table(first: &Entry<'_>, of_cell: &[(&Entry<'_>, &CellComparison)]) -> Grid {
+    let mut header = vec![String::new(), first.label.clone()];
+    for (entry, _) in of_cell {
+        header.extend([entry.label.clone(), "over the first".to_owned()]);
+    }
+    let mut figures: Vec<&FigureComparison> = Vec::new();
+    for figure in of_cell.iter().flat_map(|(_, cell)| &cell.figures) {
+        if !figures.iter().any(|known| known.figure == figure.figure) {
+            figures.push(figure);
+        }
+    }
+    let rows = figures.into_iter().map(|known| {
+        let median = |spread: Option<crate::stats::Spread>| {
+            spread.map_or(NOTHING.to_owned(), |s| value(s.median, &known.unit))
+        };
+        let mut row = vec![known.figure.clone(), median(known.baseline)];
+        for (_, cell) in of_cell {
+            let figure = cell.figures.iter().find(|f| f.figure == known.figure);
+            let effect = figure.and_then(|figure| figure.effect.as_ref());
+            row.push(median(figure.and_then(|figure| figure.candidate)));
+            row.push(effect.map_or(NOTHING.to_owned(), words::effect));
+        }
+        row
+    });
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    Grid::new(
+        "Medians over trials, and effects with their intervals",
+        &header,
+        rows,
+    )
+}
+
+/// Latency by percentile: a drawing for each cell of the first result and event, with a line for each result.
+fn latency(entries: &[Entry<'_>], ids: &mut Ids) -> Result<Section, ReportError> {
+    let mut section = Section::new("latency", "Latency by percentile");
+    // Latencies of metered sessions are not for comparing.
+    if entries
+        .iter()
+        .any(|n| n.result.record.plan.scenario.metered)
+    {
+        return Ok(section);
+    }
+    let Some(first) = entries.first() else {
+        return Ok(section);
+    };
+    let drawn = &entries[..entries.len().min(SERIES)];
+    let all = &first.result.record.cells;
+    for cell in all.iter().take(MOST_DRAWN) {
+        section.heading(&cell.cell.name);
+        for metric in [Metric::Handshake, Metric::Confirm, Metric::Latency] {
+            let mut lines = Vec::new();
+            for entry in drawn {
+                if let Some(cell) = like(entry, cell) {
+                    lines.push(Line {
+                        name: entry.label.clone(),
+                        histogram: cell.histogram(metric)?,
+                    });
+                }
+            }
+            let name = format!("{}: {}", cell.cell.name, metric.label());
+            let drawing = percentiles::plot(&ids.next(), &name, &lines);
+            section.drawing(drawing, &format!("{name}."));
+        }
+    }
+    if all.len() > MOST_DRAWN || entries.len() > SERIES {
+        section.prose(format!(
+            "At most {MOST_DRAWN} cells and {SERIES} results are drawn; the tables have the others."
+        ));
+    }
+    Ok(section)
+}
+
+/// The cell of that name in another result.
+fn like<'a>(entry: &Entry<'a>, cell: &CellRecord) -> Option<&'a CellRecord> {
+    let cells = &entry.result.record.cells;
+    cells.iter().find(|other| other.cell.name == cell.cell.name)
+}
+
+/// A row for each cell and result.
+fn cells(entries: &[Entry<'_>]) -> Result<Section, ReportError> {
+    let mut section = Section::new("cells", "Cells");
+    let mut all: Vec<(String, Vec<CellSummary>)> = Vec::new();
+    for Entry { label, result } in entries {
+        for mut summary in facts::shown(&Decoded::of(result.record)?) {
+            let cell = summary.name.clone();
+            summary.name = format!("{cell} · {label}");
+            match all.iter_mut().find(|(known, _)| *known == cell) {
+                Some((_, summaries)) => summaries.push(summary),
+                None => all.push((cell, vec![summary])),
+            }
+        }
+    }
+    let mut rows: Vec<CellSummary> = all.into_iter().flat_map(|(_, rows)| rows).collect();
+    let count = rows.len();
+    rows.truncate(MOST_ROWS);
+    section.table(sections::many(&rows));
+    if count > MOST_ROWS {
+        let count = format_count(count as u64);
+        section.prose(format!(
+            "The first {MOST_ROWS} of {count} rows; CSV has all of them."
+        ));
+    }
+    Ok(section)
+}
+
+/// What each result is.
+fn sides(entries: &[Entry<'_>]) -> Section {
+    let mut section = Section::new("sides", "What was compared");
+    let names = [
+        "file",
+        "scenario",
+        "begun",
+        "host class",
+        "shakedown",
+        "provider",
+        "command",
+    ];
+    let mut rows: Vec<Vec<String>> = names.map(|name| vec![name.to_owned()]).into();
+    let mut header = vec![""];
+    for Entry { label, result } in entries {
+        let record = result.record;
+        let build = &record.build;
+        let command: Vec<String> = record.command.iter().map(|w| shell_quote(w)).collect();
+        let fields = [
+            result.name.to_owned(),
+            record.plan.scenario.name.clone(),
+            record.started_at.clone(),
+            record.environment.host_class(),
+            format!(
+                "{} ({}, {})",
+                build.version, build.git_revision, build.profile
+            ),
+            record.plan.provider.clone(),
+            command.join(" "),
+        ];
+        header.push(label);
+        for (row, field) in rows.iter_mut().zip(fields) {
+            row.push(field);
+        }
+    }
+    section.table(Grid::new("The results", &header, rows));
+    section
+}
