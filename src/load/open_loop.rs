@@ -15,7 +15,6 @@ use super::schedule::{Schedule, share};
 use super::session;
 use crate::scenario::{Arrivals, Profile};
 use crate::stats::NotStarted;
-use crate::tls::Rests;
 
 /// Overdue arrivals that are started in a row before sessions in flight get their turn.
 const BURST: u32 = 16;
@@ -46,11 +45,6 @@ impl OpenLoop<'_> {
     pub async fn offer(&self, env: &Rc<Env>) -> io::Result<()> {
         let pacer = Pacer::new()?;
         let arriving = Rc::new(Arriving::new(self, env));
-        let _rests = (!env.plan.metered).then(|| {
-            // A metered session's time is its own.
-            let arriving = Rc::clone(&arriving);
-            Rests::used_for(Rc::new(move || arriving.begin_prompt()))
-        });
         while let Some(due) = arriving.next.get() {
             if due > Instant::now() {
                 tokio::select! {
@@ -128,20 +122,15 @@ impl Arriving {
         true
     }
 
-    /// Begins an arrival that came due just now.
-    fn begin_prompt(self: &Rc<Self>) {
-        let late = |due: Instant| Instant::now().saturating_duration_since(due);
-        if self.next.get().is_some_and(|due| late(due) < PROMPT) {
-            self.begin_due(1);
-        }
-    }
-
     /// Runs a session, and before each of its turns begins an arrival that came due: a turn may take
     /// a quarter of a millisecond of cryptography, and a queue of them as often as long.
     async fn ahead_of(self: Rc<Self>, session: impl Future<Output = bool>) {
         let mut session = pin!(session);
         poll_fn(|cx| {
-            self.begin_prompt();
+            let late = |due: Instant| Instant::now().saturating_duration_since(due);
+            if self.next.get().is_some_and(|due| late(due) < PROMPT) {
+                self.begin_due(1);
+            }
             session.as_mut().poll(cx).map(drop)
         })
         .await;

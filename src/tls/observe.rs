@@ -14,7 +14,6 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, SignatureScheme};
 
-use super::rest::rest;
 use crate::crypto::{Ledger, attributed};
 use crate::stats::Work;
 
@@ -92,7 +91,6 @@ impl ResolvesClientCert for ObservingResolver {
         _root_hint_subjects: &[&[u8]],
         sigschemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        rest();
         let signer = self
             .key
             .as_ref()
@@ -123,7 +121,6 @@ impl ServerCertVerifier for ObservingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        rest();
         self.0
             .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
@@ -135,7 +132,6 @@ impl ServerCertVerifier for ObservingVerifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         note(|captured| captured.server_scheme = dss.scheme.into());
-        rest();
         self.0.verify_tls12_signature(message, cert, dss)
     }
 
@@ -146,7 +142,6 @@ impl ServerCertVerifier for ObservingVerifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         note(|captured| captured.server_scheme = dss.scheme.into());
-        rest();
         self.0.verify_tls13_signature(message, cert, dss)
     }
 
