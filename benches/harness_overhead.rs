@@ -132,7 +132,8 @@ fn seconds(criterion: &mut Criterion) {
     }
     let watched = session.each() + turn.each() / RATE;
     let share = 100.0 * watched / handshake.each();
-    if share.is_finite() {
+    // As a test each is done once, which says nothing.
+    if share.is_finite() && session.1 > 1_000 {
         eprintln!(
             "being watched, at {RATE}/s per worker: {:.0} ns a session and {:.1} µs a second, {share:.3} % of the \
              client's CPU time for an mTLS 1.3 handshake in memory",
