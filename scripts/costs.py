@@ -41,7 +41,8 @@ def keep(name, points):
     KEPT.mkdir(parents=True, exist_ok=True)
     (KEPT / f"{name}.json").write_text(json.dumps({"machine": peers.machine(), "points": points}, indent=1))
     with open(KEPT / f"{name}.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, list(points[0]))
+        # A percentile is missing where there are too few samples.
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for point in points for key in point)))
         writer.writeheader()
         writer.writerows(points)
 
