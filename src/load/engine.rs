@@ -176,29 +176,27 @@ impl Engine {
         self.workers.iter().map(|w| w.placement.clone()).collect()
     }
 
-    /// Runs every trial of the plan, or those before an interrupt, in the plan's order. If a worker
-    /// cannot run or does not come back, the error is returned beside the trials before it: what
-    /// was measured is not lost.
+    /// Runs every trial of the plan, or those before an interrupt, in the plan's order, and gives each to
+    /// `keep` when it has ended: the histograms of one take megabytes, and a large matrix has thousands.
+    /// If a worker cannot run or does not come back, the error is returned, and the trials before it
+    /// were kept.
     pub fn run(
         &self,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
+        keep: &mut dyn FnMut(TrialResult),
         observe: &mut dyn FnMut(Event<'_>),
-    ) -> (Vec<TrialResult>, Option<EngineError>) {
+    ) -> Option<EngineError> {
         let trials = &self.plan.checked.scenario.trials;
         let rounds = trial_order(self.plan.cells.len(), trials.count, trials.seed);
         let of = self.plan.cells.len() * trials.count;
-        let mut results = Vec::with_capacity(of);
+        let mut number = 0;
         for (round, cells) in rounds.into_iter().enumerate() {
             for cell in cells {
                 if *control.borrow() != Interrupt::None {
-                    return (results, None);
+                    return None;
                 }
-                observe(Event::Begin {
-                    number: results.len(),
-                    of,
-                    cell,
-                });
+                observe(Event::Begin { number, of, cell });
                 let primed = self.prime(cell, round, control, observe);
                 if matches!(primed, Ok(Some(_))) {
                     observe(Event::Primed);
@@ -208,13 +206,14 @@ impl Engine {
                     Ok(TrialResult { prime, ..trial })
                 });
                 match trial {
-                    Ok(result) => results.push(result),
-                    Err(error) => return (results, Some(error)),
+                    Ok(result) => keep(result),
+                    Err(error) => return Some(error),
                 }
+                number += 1;
                 observe(Event::End);
             }
         }
-        (results, None)
+        None
     }
 
     /// Has every worker fill its stores, if the cell resumes sessions. After an interrupt it is over at

@@ -16,6 +16,7 @@ mod target;
 #[cfg(test)]
 mod provider_tests;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -26,6 +27,7 @@ use crate::clock::rfc3339;
 use crate::crypto::{Metering, ProviderError, span_cost};
 use crate::load::{
     Engine, EngineError, Event, Interrupt, LoadPlan, Preflight, PreflightError, Resources,
+    TrialResult,
 };
 use crate::pki::PkiError;
 use crate::record::{
@@ -242,34 +244,6 @@ impl Prepared {
         control: &watch::Receiver<Interrupt>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(Vec<CellRecord>, Option<EngineError>), RunError> {
-        let mut counts = Vec::new();
-        let mut ledgers = Vec::new();
-        let mut current = (0, None);
-        let target = self.embedded.as_ref().map(|e| e as _);
-        let (results, failed) = engine.run(control, target, &mut |event| {
-            match event {
-                Event::Begin { cell, .. } => {
-                    current = (cell, self.target_counts(cell));
-                    self.take_ledgers(cell);
-                }
-                Event::End => {
-                    let (cell, before) = current;
-                    let after = self.target_counts(cell);
-                    counts.push(before.zip(after).map(|(b, a)| a.since(&b)));
-                    ledgers.push(self.take_ledgers(cell));
-                }
-                Event::Primed => {
-                    current.1 = self.target_counts(current.0);
-                    self.take_ledgers(current.0);
-                }
-                Event::Priming { .. } | Event::Tick { .. } | Event::Second(_) => {}
-            }
-            observe(event);
-        });
-        let failed = match failed {
-            Some(error) if results.is_empty() => return Err(error.into()),
-            other => other,
-        };
         let mut cells: Vec<CellRecord> = (self.plan.cells.iter())
             .map(|site| CellRecord {
                 cell: site.cell.clone(),
@@ -282,11 +256,35 @@ impl Prepared {
                 trials: Vec::new(),
             })
             .collect();
-        for ((result, counts), ledgers) in results.iter().zip(counts).zip(&ledgers) {
+        // What the target had counted when the trial began.
+        let before = Cell::new(None);
+        let mut kept = Ok(());
+        let mut keep = |result: TrialResult| {
+            let after = self.target_counts(result.cell);
+            let counts = before.get().zip(after).map(|(b, a)| a.since(&b));
+            let ledgers = self.take_ledgers(result.cell);
             let site = &mut cells[result.cell];
-            let ledgers = self.plan.metered.then_some(ledgers);
-            let trial = convert::trial(result, &site.cell, counts, ledgers)?;
-            site.trials.push(trial);
+            let ledgers = self.plan.metered.then_some(&ledgers);
+            match convert::trial(&result, &site.cell, counts, ledgers) {
+                Ok(trial) => site.trials.push(trial),
+                Err(error) => kept = Err(error),
+            }
+        };
+        let mut current = 0;
+        let target = self.embedded.as_ref().map(|e| e as _);
+        let mut failed = engine.run(control, target, &mut keep, &mut |event| {
+            if let Event::Begin { cell, .. } = event {
+                current = cell;
+            }
+            if matches!(event, Event::Begin { .. } | Event::Primed) {
+                before.set(self.target_counts(current));
+                self.take_ledgers(current);
+            }
+            observe(event);
+        });
+        kept?;
+        if let Some(error) = failed.take_if(|_| cells.iter().all(|cell| cell.trials.is_empty())) {
+            return Err(error.into());
         }
         Ok((cells, failed))
     }
