@@ -22,7 +22,7 @@ use shakedown::crypto::span_cost;
 use shakedown::load::{HandOver, Schedule};
 use shakedown::pki::KeyAlgorithm;
 use shakedown::scenario::{Arrivals, Profile, ProviderName, TlsVersion};
-use shakedown::stats::{Observed, Offer, OkKind, Outcome, Phase, Proof, Sample, TrialStats};
+use shakedown::stats::{Observed, OkKind, Outcome, Phase, Proof, Sample, TrialStats};
 use support::brief;
 use support::material::Material;
 use support::pair::{Case, End, Pair};
@@ -33,15 +33,11 @@ const ARRIVALS: u64 = 10_000;
 /// A confirmed session of the measure phase, the commonest.
 fn sample() -> Sample {
     Sample {
-        phase: Phase::Measure,
         ended_ns: 1_500_000,
         outcome: Outcome::Ok {
             kind: OkKind::Full,
             proof: Proof::ApplicationData,
         },
-        identity: None,
-        resumed: None,
-        offer: Offer::Undecided,
         observed: Some(Observed {
             provider: "aws-lc-rs",
             version: 0x0304,
@@ -61,6 +57,7 @@ fn sample() -> Sample {
         service_ns: Some(950_000),
         handshake_bytes_out: 1_254,
         handshake_bytes_in: 1_421,
+        ..Sample::begun(Phase::Measure)
     }
 }
 

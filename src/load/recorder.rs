@@ -174,22 +174,7 @@ impl Recorder {
             stage: Stage::Connect,
             held: false,
             recorded: false,
-            sample: Sample {
-                phase,
-                ended_ns: 0,
-                outcome: Outcome::Cancelled(CancelPhase::Drain),
-                identity: None,
-                resumed: None,
-                offer: Offer::default(),
-                observed: None,
-                lag_ns: 0,
-                connect_ns: None,
-                handshake_ns: None,
-                confirm_ns: None,
-                service_ns: None,
-                handshake_bytes_out: 0,
-                handshake_bytes_in: 0,
-            },
+            sample: Sample::begun(phase),
         }
     }
 

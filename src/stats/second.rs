@@ -109,24 +109,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stats::{CancelPhase, Offer, OkKind, Phase, Proof};
+    use crate::stats::{CancelPhase, OkKind, Phase, Proof};
 
     fn sample(outcome: Outcome, service_ns: u64) -> Sample {
         Sample {
-            phase: Phase::Warmup,
-            ended_ns: 0,
             outcome,
-            identity: None,
-            resumed: None,
-            offer: Offer::default(),
-            observed: None,
             lag_ns: 10,
-            connect_ns: None,
-            handshake_ns: None,
-            confirm_ns: None,
             service_ns: Some(service_ns),
-            handshake_bytes_out: 0,
-            handshake_bytes_in: 0,
+            ..Sample::begun(Phase::Warmup)
         }
     }
 

@@ -98,6 +98,26 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// An attempt that has begun and reached nothing yet. Unless an outcome is recorded, it was cut off.
+    pub fn begun(phase: Phase) -> Self {
+        Self {
+            phase,
+            ended_ns: 0,
+            outcome: Outcome::Cancelled(CancelPhase::Drain),
+            identity: None,
+            resumed: None,
+            offer: Offer::default(),
+            observed: None,
+            lag_ns: 0,
+            connect_ns: None,
+            handshake_ns: None,
+            confirm_ns: None,
+            service_ns: None,
+            handshake_bytes_out: 0,
+            handshake_bytes_in: 0,
+        }
+    }
+
     /// See [`Metric::Latency`].
     pub fn latency_ns(&self) -> Option<u64> {
         let service_ns = self.service_ns?;
@@ -365,13 +385,8 @@ mod tests {
 
     fn sample(phase: Phase, outcome: Outcome) -> Sample {
         Sample {
-            phase,
             ended_ns: 1_500_000_000,
             outcome,
-            identity: None,
-            resumed: None,
-            offer: Offer::default(),
-            observed: None,
             lag_ns: 10,
             connect_ns: Some(100),
             handshake_ns: Some(200),
@@ -379,6 +394,7 @@ mod tests {
             service_ns: Some(400),
             handshake_bytes_out: 5,
             handshake_bytes_in: 6,
+            ..Sample::begun(phase)
         }
     }
 
