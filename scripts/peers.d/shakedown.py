@@ -1,5 +1,6 @@
 """shakedown itself, one worker."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -48,3 +49,10 @@ PEER = Peer(
     ours=True,
     source="cargo build --release",
 )
+
+
+def variant(name, flags, **changes):
+    """shakedown with more flags, as a row of its own."""
+    return dataclasses.replace(
+        PEER, name=name, command=lambda job: [*command(job), *flags], counts="the same", **changes
+    )
