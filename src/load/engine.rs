@@ -162,7 +162,7 @@ impl Engine {
             .worker_cores
             .iter()
             .enumerate()
-            .map(|(index, core)| Worker::spawn(index, *core))
+            .map(|(index, core)| Worker::spawn(index, *core, &plan))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             plan,
@@ -373,15 +373,17 @@ impl Engine {
 }
 
 impl Worker {
-    fn spawn(index: usize, core: Option<usize>) -> Result<Self, EngineError> {
+    fn spawn(index: usize, core: Option<usize>, plan: &Arc<LoadPlan>) -> Result<Self, EngineError> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (outbox, results) = mpsc::channel();
         let (started, has_started) = mpsc::sync_channel(1);
         let name = format!("worker-{index}");
+        let plan = Arc::clone(plan);
         let handle = std::thread::Builder::new()
             .name(name.clone())
             .spawn(move || {
                 let placement = pin_current(name, core);
+                plan.seed_thread(index);
                 if started.send(placement).is_err() {
                     return;
                 }

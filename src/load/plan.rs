@@ -39,6 +39,14 @@ pub struct LoadPlan {
 }
 
 impl LoadPlan {
+    /// Has the crypto libraries gather the entropy that sessions of the calling thread, a worker's, will need.
+    pub(super) fn seed_thread(&self, worker: usize) {
+        let of_cell = |cell: &CellPlan| cell.tls.get(worker)?.first().cloned();
+        for tls in self.cells.iter().filter_map(of_cell) {
+            tls.seed_thread();
+        }
+    }
+
     /// Local addresses that give loopback connections enough ephemeral ports: `count` addresses of
     /// 127.0.0.0/8, or none where one is enough or the targets are not on IPv4 loopback.
     pub fn loopback_sources(targets: &[IpAddr], count: u8) -> Vec<Ipv4Addr> {

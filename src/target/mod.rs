@@ -147,6 +147,9 @@ impl Target {
             .name(name.clone())
             .spawn(move || {
                 let placement = pin_current(name, core);
+                for tls in ports.iter().filter_map(|port| port.tls.as_ref()) {
+                    tls.seed_thread();
+                }
                 let runtime = match serve::runtime() {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(started.send(Err(error))),

@@ -224,6 +224,11 @@ impl ClientTls {
         })
     }
 
+    /// Gathers the entropy that sessions on the calling thread will need, ahead of the first one.
+    pub fn seed_thread(&self) {
+        seed(self.config.crypto_provider());
+    }
+
     /// Whether its sessions may send early data.
     pub fn sends_early_data(&self) -> bool {
         self.config.enable_early_data
@@ -371,6 +376,13 @@ pub(super) fn provider(
             .collect::<Result<_, _>>()?;
     }
     Ok(provider)
+}
+
+/// Has a provider draw its first random bytes for this thread now, rather than in a session that is measured:
+/// AWS-LC gathers entropy then, some 30 ms of CPU time for a process, some 10 ms for a thread.
+pub(super) fn seed(provider: &CryptoProvider) {
+    // Where there is none, sessions fail and say so.
+    let _ = provider.secure_random.fill(&mut [0]);
 }
 
 /// Whether a provider has every one of these groups and suites.

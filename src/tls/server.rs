@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
 use tokio::net::TcpStream;
 
-use super::config::{TlsConfigError, certified, protocol_versions};
+use super::config::{TlsConfigError, certified, protocol_versions, seed};
 use super::server_sessions::ServerSessions;
 use super::verify::root_store;
 use super::{Fault, TlsStream};
@@ -180,6 +180,11 @@ impl ServerTls {
             config: Arc::new(config),
             metered: metering == Metering::On,
         })
+    }
+
+    /// Gathers the entropy that sessions on the calling thread will need, ahead of the first one.
+    pub fn seed_thread(&self) {
+        seed(self.config.crypto_provider());
     }
 
     /// Begins a session that the caller drives in memory, without a socket.
