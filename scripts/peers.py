@@ -33,7 +33,7 @@ KINDS = {
     "tls-full": ("tls", False), "tls-resumed": ("tls", True),
 }
 # The order of the rows and of the runs of a round.
-ORDER = ["shakedown", "shakedown-hybrid", "shakedown-once", "oha", "hey", "h2load", "wrk", "ab", "s_time"]
+ORDER = ["shakedown", "shakedown-hybrid", "shakedown-once", "shakedown-graviola", "oha", "hey", "h2load", "wrk", "ab", "s_time"]
 NOT_TO_BE_HAD = {
     "vegeta": "no Debian package, and Debian's Go is too old to build it",
     "k6": "no Debian package, and the one of that name on npm is a stub",
@@ -187,6 +187,7 @@ def document(measured):
         f"on {measured['machine']}.",
         tables.what_they_count(installed, measured["versions"]),
         f"Left out: {left_out}.",
+        f"**In short**\n\n{tables.in_short(measured['kinds'], installed)}",
     ]
     parts += [tables.of_kind(kind, installed) for kind in measured["kinds"]]
     return "\n\n".join(part.strip() for part in parts)

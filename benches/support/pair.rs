@@ -225,6 +225,24 @@ impl Pair {
         session_in_memory(&self.client, &self.server, self.case.resumed).unwrap()
     }
 
+    /// The client's end of a session of the kind asked for, to be driven by the caller.
+    pub fn client(&self) -> ClientConnection {
+        self.begin(self.case.resumed)
+    }
+
+    /// The server's end of a session, to be driven by the caller.
+    pub fn server(&self) -> ServerConnection {
+        self.server.connection().unwrap()
+    }
+
+    fn begin(&self, resumed: bool) -> ClientConnection {
+        if resumed {
+            self.client.resuming_connection().unwrap()
+        } else {
+            self.client.connection().unwrap()
+        }
+    }
+
     /// Makes a session, and checks on both ends that it is what was asked for.
     fn session(&self, resumed: bool, counted: Option<End>) -> Joined {
         let clock = |end| Clock {
@@ -232,20 +250,8 @@ impl Pair {
             ..Clock::default()
         };
         let (mut at_client, mut at_server) = (clock(End::Client), clock(End::Server));
-        let mut client = at_client.begin(
-            || self.client.ledger(),
-            || {
-                if resumed {
-                    self.client.resuming_connection().unwrap()
-                } else {
-                    self.client.connection().unwrap()
-                }
-            },
-        );
-        let mut server = at_server.begin(
-            || self.server.ledger(),
-            || self.server.connection().unwrap(),
-        );
+        let mut client = at_client.begin(|| self.client.ledger(), || self.begin(resumed));
+        let mut server = at_server.begin(|| self.server.ledger(), || self.server());
         let mut wire = Vec::with_capacity(16_384);
         let mut flights = Vec::with_capacity(4);
         while client.is_handshaking() || server.is_handshaking() {

@@ -1,11 +1,13 @@
-//! What a session cannot cost less than: a handshake in memory, and TCP with the same bytes on loopback.
+//! What a session cannot cost less than: a handshake in memory, and TCP with the same bytes on loopback; and what the two
+//! come to in one program that does nothing else.
 //! `scripts/peers` holds shakedown against it. Times are thread CPU time in µs of each end.
 //!
 //! usage: floor tls|mtls 1.2|1.3 full|resumed SUITE SESSIONS [CORE CORE]      (the client's and the server's)
 //!
 //! Prints one line of JSON. The handshake is that of the bench `handshake`: aws-lc-rs, X25519, P-256 chains of leaf and
 //! intermediate that are verified. The kernel's part moves the bytes of those flights, a request and its answer
-//! (so that it is confirmed), and closes in order.
+//! (so that it is confirmed), and closes in order. In one program they cost more than by themselves: each finds the caches
+//! full of the other.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,16 +15,22 @@
     reason = "a tool for those who work on shakedown; it may panic"
 )]
 
+mod bytes;
 #[path = "../../benches/support/pair.rs"]
 #[allow(dead_code, reason = "benches use the rest")]
 mod pair;
-mod tcp;
+mod step;
+mod tls;
 
+use rustls::HandshakeKind;
 use shakedown::affinity::pin_current;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::scenario::{ProviderName, TlsVersion};
 
+use bytes::Bytes;
 use pair::{Case, Pair, Times};
+use step::Plan;
+use tls::Tls;
 
 /// Sessions before those that count: memory, tables and branch predictors are warm then.
 const WARMUP: u32 = 100;
@@ -49,10 +57,38 @@ fn main() {
     if let Some((core, _)) = cores {
         pin_current("client".to_owned(), Some(core));
     }
-    let (memory, turns) = in_memory(case, suite, sessions);
-    let server_core = cores.map(|(_, server)| server);
-    let tcp = |at_once| tcp::sessions(&turns, at_once, [WARMUP, sessions], server_core);
+    let pair = Pair::with_suite(&Pki::mint(&PkiSpec::default()).unwrap(), case, suite);
+    let (memory, sent) = in_memory(&pair, case, sessions);
+    let plan = |at_once| Plan {
+        turns: sent.len() / 2,
+        at_once,
+        sessions: [WARMUP, sessions],
+        server_core: cores.map(|(_, server)| server),
+    };
+    let tcp = |at_once| {
+        let (client, server) = (|| Bytes::client(&sent), || Bytes::server(&sent));
+        step::sessions(plan(at_once), client, server)
+    };
     let (tcp, alone) = (tcp(AT_ONCE), tcp(1));
+    let last = plan(AT_ONCE).turns - 1;
+    let kind = if case.resumed {
+        HandshakeKind::Resumed
+    } else {
+        HandshakeKind::Full
+    };
+    let client = || Tls {
+        conn: pair.client(),
+        says: &[b'?'; REQUEST],
+        last,
+        kind,
+    };
+    let server = || Tls {
+        conn: pair.server(),
+        says: &[b'!'; ANSWER],
+        last,
+        kind,
+    };
+    let whole = step::sessions(plan(AT_ONCE), client, server);
     let us = |time: std::time::Duration| time.as_secs_f64() * 1e6 / f64::from(sessions);
     let figures = [
         ("memory_client_us", memory.client),
@@ -61,9 +97,11 @@ fn main() {
         ("tcp_server_us", tcp.server),
         ("tcp_alone_client_us", alone.client),
         ("tcp_alone_server_us", alone.server),
+        ("whole_client_us", whole.client),
+        ("whole_server_us", whole.server),
     ];
     let figures = figures.map(|(name, time)| format!("\"{name}\":{:.2}", us(time)));
-    println!("{{{},\"turns\":{turns:?}}}", figures.join(","));
+    println!("{{{},\"turns\":{sent:?}}}", figures.join(","));
 }
 
 fn usage() -> ! {
@@ -94,10 +132,10 @@ fn case(auth: &str, version: &str, kind: &str) -> Case {
 }
 
 /// The CPU time of so many handshakes, and the bytes of each turn of a session with a request, the client's first.
-fn in_memory(case: Case, suite: &str, sessions: u32) -> (Times, Vec<usize>) {
-    let pki = Pki::mint(&PkiSpec::default()).unwrap();
-    let pair = Pair::with_suite(&pki, case, suite);
-    pair.prime();
+fn in_memory(pair: &Pair, case: Case, sessions: u32) -> (Times, Vec<usize>) {
+    for _ in 0..AT_ONCE {
+        pair.prime();
+    }
     for _ in 0..WARMUP {
         pair.handshake();
     }
@@ -112,7 +150,7 @@ fn in_memory(case: Case, suite: &str, sessions: u32) -> (Times, Vec<usize>) {
 
 /// Adds a request, which goes along with the client's last flight where that comes last, and its answer.
 fn turns(case: Case, mut flights: Vec<usize>) -> Vec<usize> {
-    let record = tcp::record_overhead(case.version);
+    let record = bytes::record_overhead(case.version);
     if case.version == TlsVersion::Tls12 && !case.resumed {
         flights.extend([0, 0]);
     }

@@ -92,37 +92,66 @@ def not_done(measured, name):
 
 def best(measured, peers):
     """The cheapest peer, and the cheapest of those that verify the server."""
-    others = [p for p in peers if not p.ours and ratios(measured, p.name) and not not_done(measured, p.name)]
-    for words, some in [
-        ("Cheapest peer that verifies the server's chain", [p for p in others if p.verifies != "nothing"]),
-        ("Cheapest of those that do not", [p for p in others if p.verifies == "nothing"]),
+    for words, peer in [
+        ("Cheapest peer that verifies the server's chain", cheapest(measured, peers, True)),
+        ("Cheapest of those that do not", cheapest(measured, peers, False)),
     ]:
-        if some:
-            peer = min(some, key=lambda p: statistics.median(ratios(measured, p.name)))
+        if peer:
             ours = [(p.name, ratios(measured, peer.name, p.name)) for p in peers if p.ours and not not_done(measured, p.name)]
             times = ", ".join(f"{spread(ratio, 2)} × {name}" for name, ratio in ours if ratio)
             yield f"- {words}: {peer.name}, {times}."
 
 
+def cheapest(measured, peers, verifies):
+    """The peer that used the least client CPU, of those that verify the server's chain or of the others; None of none."""
+    some = [
+        peer for peer in peers
+        if not peer.ours and (peer.verifies != "nothing") == verifies
+        and ratios(measured, peer.name) and not not_done(measured, peer.name)
+    ]
+    return min(some, key=lambda peer: statistics.median(ratios(measured, peer.name)), default=None)
+
+
+def in_short(kinds, peers):
+    """One row for each kind: the cheapest peer by shakedown, and shakedown by the floor and by the plainest program."""
+    rows = []
+    for measured in kinds:
+        peer = cheapest(measured, peers, True)
+        by_peer = lambda base: spread(ratios(measured, peer.name, base), 2) if peer else "–"
+        rows.append([
+            title(measured["kind"]), peer.name if peer else "–", by_peer("shakedown"), by_peer("shakedown-once"),
+            spread(over(measured, "own_us", floor.client_us), 2), spread(over(measured, "own_us", floor.whole_client_us), 2),
+        ])
+    head = [
+        "", "cheapest peer that verifies", "by shakedown", "by shakedown-once", "shakedown's worker / floor",
+        "shakedown's worker / plainest program",
+    ]
+    return table(head, rows)
+
+
+def over(measured, key, of_floor):
+    """A figure of shakedown's rounds by one of the floor of the same round."""
+    floors = {entry["round"]: of_floor(entry) for entry in measured["floors"]}
+    runs = runs_of(measured, "shakedown")
+    return [run[key] / floors[run["round"]] for run in runs if run["round"] in floors]
+
+
 def against_floor(measured):
     """Shakedown's client CPU by the floor of the same round, and the floor's parts."""
-    floors = {entry["round"]: entry for entry in measured["floors"]}
+    floors = measured["floors"]
     if not floors:
         return
-    ours = [run for run in runs_of(measured, "shakedown") if run["round"] in floors]
-    parts = [
-        spread([entry[key] for entry in floors.values()], 0)
-        for key in ("memory_client_us", "tcp_client_us", "tcp_alone_client_us")
-    ]
+    part = lambda key: spread([entry[key] for entry in floors], 0)
+    ratio = lambda key, of_floor: spread(over(measured, key, of_floor), 2)
     yield (
-        f"- Floor: {parts[0]} µs in memory + {parts[1]} µs of TCP ({parts[2]} µs where it sleeps) = "
-        f"{spread(map(floor.client_us, floors.values()), 0)} µs of client CPU. "
-        f"shakedown / floor: **{spread([run['client_us'] / floor.client_us(floors[run['round']]) for run in ours], 2)}** "
-        "with the whole process, start-up included; "
-        f"{spread([run['own_us'] / floor.client_us(floors[run['round']]) for run in ours], 2)} with its worker thread alone."
+        f"- Floor: {part('memory_client_us')} µs in memory + {part('tcp_client_us')} µs of TCP "
+        f"({part('tcp_alone_client_us')} µs where it sleeps) = {spread(map(floor.client_us, floors), 0)} µs of client CPU; "
+        f"both in the plainest program {part('whole_client_us')} µs. "
+        f"shakedown / floor: **{ratio('client_us', floor.client_us)}** with the whole process, start-up included, and "
+        f"**{ratio('own_us', floor.client_us)}** with its worker thread alone; "
+        f"worker / plainest program: {ratio('own_us', floor.whole_client_us)}."
     )
     yield (
-        f"- Server side of the floor: {spread(map(floor.server_us, floors.values()), 0)} µs; "
-        f"server CPU under shakedown / that: "
-        f"{spread([run['server_us'] / floor.server_us(floors[run['round']]) for run in ours], 2)}."
+        f"- Server side of the floor: {spread(map(floor.server_us, floors), 0)} µs; "
+        f"server CPU under shakedown / that: {ratio('server_us', floor.server_us)}."
     )

@@ -22,7 +22,7 @@ OUTPUTS = {
     "hey": ("Status code distribution:\n  [200]\t496 responses\n  [400]\t1 responses\n", 496),
     "s_time": ("380 connections in 0.14s; 2700 connections/user sec\n378 connections in 2 real seconds, 145 bytes\n", 378),
 }
-OURS = {"shakedown", "shakedown-hybrid", "shakedown-once"}
+OURS = {"shakedown", "shakedown-graviola", "shakedown-hybrid", "shakedown-once"}
 NGINX = """\
 200 TLSv1.3 TLS_AES_256_GCM_SHA384 X25519 SUCCESS reused=. sdn="CN=a" uri=/
 200 TLSv1.3 TLS_AES_256_GCM_SHA384 X25519 SUCCESS reused=r sdn="CN=a" uri=/
@@ -46,7 +46,7 @@ def measured(**run):
         "startups": {}, "failed": {},
         "floors": [{"round": 1, "memory_client_us": 275.0, "tcp_client_us": 45.0,
                     "tcp_alone_client_us": 60.0, "tcp_alone_server_us": 60.0,
-                    "memory_server_us": 270.0, "tcp_server_us": 50.0}],
+                    "memory_server_us": 270.0, "tcp_server_us": 50.0, "whole_client_us": 352.0}],
     }
 
 
@@ -93,7 +93,11 @@ class Peers(unittest.TestCase):
         self.assertIn("| oha | 800 | 2.00 |", text)
         self.assertIn("verifies the server's chain: oha, 2.00 × shakedown", text)
         self.assertIn("275 µs in memory + 45 µs of TCP (60 µs where it sleeps) = 320 µs", text)
-        self.assertIn("shakedown / floor: **1.25**", text)
+        self.assertIn("both in the plainest program 352 µs", text)
+        self.assertIn("shakedown / floor: **1.25** with the whole process", text)
+        self.assertIn("worker / plainest program: 1.08.", text)
+        short = tables.in_short([measured()], some)
+        self.assertIn("| mTLS 1.3, resumed, against nginx | oha | 2.00 | – | 1.19 | 1.08 |", short)
         text = tables.of_kind(measured(resumed=3), some)
         self.assertIn("oha (made full handshakes)", text)
         self.assertNotIn("Cheapest", text)
