@@ -6,8 +6,8 @@
 //!
 //! Prints one line of JSON. The handshake is that of the bench `handshake`: aws-lc-rs, X25519, P-256 chains of leaf and
 //! intermediate that are verified. The kernel's part moves the bytes of those flights, a request and its answer
-//! (so that it is confirmed), and closes in order. In one program they cost more than by themselves: each finds the caches
-//! full of the other.
+//! (so that it is confirmed), and closes in order. In one program they cost a little more than by themselves: each finds the
+//! caches full of the other.
 
 #![allow(
     clippy::unwrap_used,
@@ -70,25 +70,7 @@ fn main() {
         step::sessions(plan(at_once), client, server)
     };
     let (tcp, alone) = (tcp(AT_ONCE), tcp(1));
-    let last = plan(AT_ONCE).turns - 1;
-    let kind = if case.resumed {
-        HandshakeKind::Resumed
-    } else {
-        HandshakeKind::Full
-    };
-    let client = || Tls {
-        conn: pair.client(),
-        says: &[b'?'; REQUEST],
-        last,
-        kind,
-    };
-    let server = || Tls {
-        conn: pair.server(),
-        says: &[b'!'; ANSWER],
-        last,
-        kind,
-    };
-    let whole = step::sessions(plan(AT_ONCE), client, server);
+    let whole = in_one_program(&pair, case, plan(AT_ONCE));
     let us = |time: std::time::Duration| time.as_secs_f64() * 1e6 / f64::from(sessions);
     let figures = [
         ("memory_client_us", memory.client),
@@ -146,6 +128,29 @@ fn in_memory(pair: &Pair, case: Case, sessions: u32) -> (Times, Vec<usize>) {
         sum.server += times.server;
     }
     (sum, turns(case, pair.join().flights))
+}
+
+/// Sessions that make their handshakes over TCP.
+fn in_one_program(pair: &Pair, case: Case, plan: Plan) -> Times {
+    let last = plan.turns - 1;
+    let kind = if case.resumed {
+        HandshakeKind::Resumed
+    } else {
+        HandshakeKind::Full
+    };
+    let client = || Tls {
+        conn: pair.client(),
+        says: &[b'?'; REQUEST],
+        last,
+        kind,
+    };
+    let server = || Tls {
+        conn: pair.server(),
+        says: &[b'!'; ANSWER],
+        last,
+        kind,
+    };
+    step::sessions(plan, client, server)
 }
 
 /// Adds a request, which goes along with the client's last flight where that comes last, and its answer.

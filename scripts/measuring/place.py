@@ -28,9 +28,9 @@ class Place:
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
 
     @contextlib.contextmanager
-    def serving(self, setting):
-        """`shakedown serve` on the server's cores. Yields it."""
-        server = servers.Serve("serve", setting, self.pki, self.work, self.server_cores)
+    def serving(self, setting, cores=None):
+        """`shakedown serve` on the server's cores, or on others. Yields it."""
+        server = servers.Serve("serve", setting, self.pki, self.work, cores or self.server_cores)
         try:
             yield server
         finally:

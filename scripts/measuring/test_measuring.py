@@ -152,14 +152,14 @@ class Costs(unittest.TestCase):
         self.assertIn("**10.00 KiB per session**", costs.part("held").text(held))
         grown = [{"sessions": 1000 * n, "rss_kib": 2048 + n, "descriptors": 16} for n in range(1, 21)]
         self.assertIn("slope +0.98 MiB", costs.part("growth").text(grown))
-        workers = [{"workers": n, "per_s": 900 * n + 100, "cpu_us": 300 + 30 * n, "shared": n > 1, "peak_mib": 9, "server_cores": 1}
-                   for n in (1, 2)]
-        text = costs.part("workers").text(workers)
-        self.assertIn("| 2 (shares the server's cores) | 1,900 | 360 | 0.95 | 0.92 |", text)
+        workers = [{"workers": n, "per_s": 900 * n + 100, "cpu_us": 300 + 30 * n, "peak_mib": 9} for n in (1, 2)]
+        self.assertIn("| 2 | 1,900 | 360 | 0.95 | 0.92 |", costs.part("workers").text(workers))
         target = [{"resumed": False, "serve": 330.0, "nginx": 660.0, "floor": 300.0}]
         self.assertIn("| full | 330 | 660 | 300 | 1.10 | 0.50 |", costs.part("target").text(target))
-        paced = [{"rate": 500, "p50_us": 9, "p99_us": p99, "max_us": 300, "worker_us": 200} for p99 in (90, 110)]
-        self.assertIn("| 500 | 9 [9 … 9] | 100 [90 … 110] |", costs.part("pacing").text(paced))
+        paced = [{"rate": 500, "p50_us": 9, "p99_us": p99, "ahead_p99_us": 80, "max_us": 300, "worker_us": 200} for p99 in (90, 110)]
+        self.assertIn("| 500 | 9 [9 … 9] | 100 [90 … 110] | 80 [80 … 80] | 300", costs.part("pacing").text(paced))
+        del paced[0]["ahead_p99_us"], paced[1]["ahead_p99_us"]
+        self.assertIn("| 100 [90 … 110] | – | 300", costs.part("pacing").text(paced))
         points = [{"x": n, "sessions": 500, "worker_us": 300 + n, "cpu_us": 400, "peak_mib": 10} for n in (1, 2)]
         for name in ("duration", "cells", "identities"):
             module = costs.part(name)
