@@ -25,7 +25,7 @@ def panel(title, of_x, points, left, top):
     place = [(left + x / most_x * WIDTH, top + HEIGHT - y / most_y * HEIGHT) for x, y in points]
     grid = "".join(
         f'<path d="M{left} {top + HEIGHT * part / 2:g}h{WIDTH}" stroke="{GRID}"/>'
-        f'<text x="{left - 6}" y="{top + HEIGHT * part / 2 + 4:g}" text-anchor="end">{most_y * (2 - part) / 2:,g}</text>'
+        f'<text x="{left - 6}" y="{top + HEIGHT * part / 2 + 4:g}" text-anchor="end">{most_y * (2 - part) / 2:,.12g}</text>'
         for part in range(3)
     )
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{LINE}"/>' for x, y in place)
@@ -33,7 +33,7 @@ def panel(title, of_x, points, left, top):
     return (
         f'{grid}<text x="{left}" y="{top - 10}" font-weight="bold">{escape(title)}</text>'
         f'<text x="{left}" y="{top + HEIGHT + 16}">0</text>'
-        f'<text x="{left + WIDTH}" y="{top + HEIGHT + 16}" text-anchor="end">{most_x:,g} {escape(of_x)}</text>'
+        f'<text x="{left + WIDTH}" y="{top + HEIGHT + 16}" text-anchor="end">{most_x:,} {escape(of_x)}</text>'
         f'<polyline points="{line}" fill="none" stroke="{LINE}" stroke-width="1.5"/>{dots if len(place) < 40 else ""}\n'
     )
 

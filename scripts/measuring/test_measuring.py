@@ -184,6 +184,7 @@ class Costs(unittest.TestCase):
     def test_a_chart_is_well_formed(self):
         text = chart.svg([[("a < b", "x", [(1, 10), (4000, 70)])], [("c", "y", [(0, 0), (2, 1)])]])
         self.assertEqual(len(xml.etree.ElementTree.fromstring(text).findall("{*}polyline")), 2)
+        self.assertIn(">1,000,000 sessions<", chart.svg([[("many", "sessions", [(2, 1), (987_654, 2)])]]))
         self.assertEqual([chart.round_up(value) for value in (0.5, 1, 4, 6, 70, 4001)], [1, 1, 5, 8, 80, 5000])
 
 
