@@ -2,4 +2,4 @@
 
 import shakedown
 
-PEER = shakedown.variant("shakedown-graviola", ["--provider", "graviola"], also="graviola in place of AWS-LC")
+PEER = shakedown.variant("shakedown-graviola", ["--provider", "graviola"], also="graviola in place of AWS-LC; offers AES-128 first")
