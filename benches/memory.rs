@@ -21,6 +21,8 @@ static HEAP: dhat::Alloc = dhat::Alloc;
 
 /// Sessions that are held at once. What a process needs without any is in both and drops out.
 const HELD: [u64; 2] = [200, 600];
+/// What one may take, in KiB: twenty thousand of them in less than a quarter of a GiB.
+const MOST_KIB: f64 = 12.0;
 
 fn main() {
     let _counting = dhat::Profiler::builder().testing().build();
@@ -31,11 +33,9 @@ fn main() {
     let server = Server::start(&pki);
     for version in ["1.3", "1.2"] {
         let heap = HELD.map(|count| heap_while_held(&server, &pki, version, count));
-        let each = (heap[1] - heap[0]) as f64 / (HELD[1] - HELD[0]) as f64;
-        println!(
-            "memory/held/tls{version}/mutual: {:.2} KiB of heap per session",
-            each / 1024.0
-        );
+        let each = (heap[1] - heap[0]) as f64 / (HELD[1] - HELD[0]) as f64 / 1024.0;
+        println!("memory/held/tls{version}/mutual: {each:.2} KiB of heap per session");
+        assert!(each < MOST_KIB, "that is more than {MOST_KIB} KiB");
     }
 }
 
