@@ -379,7 +379,7 @@ pub(super) fn provider(
 }
 
 /// Has a provider draw its first random bytes for this thread now, rather than in a session that is measured:
-/// AWS-LC gathers entropy then, some 30 ms of CPU time for a process, some 10 ms for a thread.
+/// AWS-LC gathers entropy then, once per process, for some 30 ms of CPU time, and seeds a generator for each thread.
 pub(super) fn seed(provider: &CryptoProvider) {
     // Where there is none, sessions fail and say so.
     let _ = provider.secure_random.fill(&mut [0]);
