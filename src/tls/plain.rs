@@ -1,6 +1,5 @@
 //! Plain TCP behind the same interface, so that the cost of TLS has a baseline on the same path.
 
-use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::Fault;
 use super::quota::Quota;
-use super::session::{Bytes, Marks, SessionStream};
+use super::session::{Bytes, Marks, SessionStream, read_away};
 use crate::crypto::{Ledger, attributed, note};
 use crate::stats::{Observed, Offer, OkKind, Work};
 
@@ -48,14 +47,7 @@ impl SessionStream for PlainStream {
 
     async fn read_to_end(&mut self) -> Result<(), Fault> {
         loop {
-            let read = poll_fn(|cx| {
-                // On the stack and not in the future: sessions that are held are many.
-                let mut scratch = [0u8; 1024];
-                let mut buf = ReadBuf::new(&mut scratch);
-                let polled = Pin::new(&mut *self).poll_read(cx, &mut buf);
-                polled.map_ok(|()| buf.filled().len())
-            });
-            match read.await {
+            match read_away(|cx, buf| Pin::new(&mut *self).poll_read(cx, buf)).await {
                 Ok(0) => return Ok(()),
                 Ok(dropped) => self.quota.dropped(dropped)?,
                 Err(error) => return Err(Fault::Io(error)),

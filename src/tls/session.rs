@@ -1,9 +1,12 @@
 //! The one interface under every cell: a byte stream with its marks, whether plain or TLS.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::mem::MaybeUninit;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Fault;
 use crate::crypto::Ledger;
@@ -71,4 +74,18 @@ pub trait SessionStream: AsyncRead + AsyncWrite + Unpin {
 
     /// Ends the session, closing its socket, and gives its ledger, if it is metered.
     fn into_ledger(self) -> Option<Box<Ledger>>;
+}
+
+/// For [`SessionStream::read_to_end`]: reads once into a buffer of this poll alone, and says how much came. Sessions
+/// that are held wait in it, and would each keep a buffer.
+pub(super) async fn read_away(
+    mut poll: impl FnMut(&mut Context<'_>, &mut ReadBuf<'_>) -> Poll<io::Result<()>>,
+) -> io::Result<usize> {
+    poll_fn(|cx| {
+        let mut scratch = [MaybeUninit::uninit(); 1024];
+        let mut buf = ReadBuf::uninit(&mut scratch);
+        let polled = poll(cx, &mut buf);
+        polled.map_ok(|()| buf.filled().len())
+    })
+    .await
 }

@@ -5,7 +5,6 @@
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
-use std::mem::MaybeUninit;
 use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,7 +21,7 @@ use super::early::EarlyData;
 use super::fault::{Fault, again};
 use super::observe::Current;
 use super::quota::{Flood, Quota};
-use super::session::{Bytes, Marks};
+use super::session::{Bytes, Marks, read_away};
 use crate::crypto::{Ledger, attributed, enter, note};
 use crate::stats::{SessionLedger, Work};
 
@@ -337,16 +336,12 @@ where
         mut after_poll: impl FnMut(&mut Self),
     ) -> Result<(), Fault> {
         loop {
-            let read = poll_fn(|cx| {
-                // Of this poll alone: held sessions wait here, and would each keep a buffer.
-                let mut scratch = [MaybeUninit::uninit(); 1024];
-                let mut buf = ReadBuf::uninit(&mut scratch);
-                let polled = self.attributed(|stream| stream.poll_plaintext(cx, &mut buf));
+            let read = read_away(|cx, buf| {
+                let polled = self.attributed(|stream| stream.poll_plaintext(cx, buf));
                 after_poll(self);
-                polled.map_ok(|()| buf.filled().len())
-            })
-            .await;
-            match read {
+                polled
+            });
+            match read.await {
                 Ok(0) => return Ok(()),
                 Ok(dropped) => self.quota.dropped(dropped)?,
                 Err(error) => return Err(self.fault.take().unwrap_or_else(|| again(error))),
