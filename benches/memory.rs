@@ -7,9 +7,11 @@
     reason = "a benchmark that cannot run must stop at once"
 )]
 
-use std::io::{BufRead, BufReader};
+#[path = "../tests/common/process.rs"]
+#[allow(dead_code, reason = "tests use the rest")]
+mod process;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use shakedown::load::{Event, Interrupt};
 use shakedown::runner::prepare;
@@ -28,11 +30,10 @@ fn main() {
     let _counting = dhat::Profiler::builder().testing().build();
     let dir = tempfile::tempdir().unwrap();
     let pki = dir.path().join("pki");
-    let minted = shakedown().args(["pki", "new"]).arg(&pki).output();
-    assert!(minted.unwrap().status.success());
-    let server = Server::start(&pki);
+    assert!(process::run(dir.path(), "pki new pki").status.success());
+    let (_server, port) = process::serve(dir.path(), "pki", "127.0.0.1:0");
     for version in ["1.3", "1.2"] {
-        let heap = HELD.map(|count| heap_while_held(&server, &pki, version, count));
+        let heap = HELD.map(|count| heap_while_held(port, &pki, version, count));
         let each = (heap[1] - heap[0]) as f64 / (HELD[1] - HELD[0]) as f64 / 1024.0;
         println!("memory/held/tls{version}/mutual: {each:.2} KiB of heap per session");
         assert!(each < MOST_KIB, "that is more than {MOST_KIB} KiB");
@@ -40,8 +41,8 @@ fn main() {
 }
 
 /// Bytes on the heap while so many mTLS sessions are held: the least that is seen, when nothing is under way.
-fn heap_while_held(server: &Server, pki: &Path, version: &str, count: u64) -> usize {
-    let (port, pki) = (server.port, pki.display());
+fn heap_while_held(port: u16, pki: &Path, version: &str, count: u64) -> usize {
+    let pki = pki.display();
     let text = format!(
         "version = 1\nname = \"memory\"\n[target]\nurl = \"tls://localhost:{port}\"\n\
          [tls]\ncacert = \"{pki}/ca.pem\"\n[identity]\ncert = \"{pki}/client-0.pem\"\nkey = \"{pki}/client-0.key\"\n\
@@ -63,39 +64,4 @@ fn heap_while_held(server: &Server, pki: &Path, version: &str, count: u64) -> us
     assert_eq!(record.cells[0].trials[0].total.ok_total(), count);
     assert_eq!(record.cells[0].trials[0].held_max, count);
     least
-}
-
-fn shakedown() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_shakedown"))
-}
-
-/// `shakedown serve`, until it is dropped.
-struct Server {
-    process: Child,
-    port: u16,
-}
-
-impl Server {
-    fn start(pki: &Path) -> Self {
-        let mut process = shakedown()
-            .args(["serve", "--protocol", "echo", "--listen", "127.0.0.1:0"])
-            .arg("--pki")
-            .arg(pki)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let stdout = process.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let after_colon = line.rsplit(':').next().unwrap();
-        let port = after_colon.split(' ').next().unwrap().parse().unwrap();
-        Self { process, port }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
