@@ -134,14 +134,14 @@ fn in_html(kept: Vec<(String, Kept)>) -> anyhow::Result<String> {
     if let [(_, Kept::Comparison(compared))] = &kept[..] {
         return Ok(comparison::html(compared)?);
     }
-    let mut all = kept.into_iter().map(|(source, kept)| match kept {
+    let all = kept.into_iter().map(|(source, kept)| match kept {
         Kept::Run(record) => Ok(Results {
             source,
             records: vec![*record],
         }),
         Kept::Comparison(_) => Err(ONLY_RESULTS),
     });
-    let all: Vec<Results> = all.by_ref().collect::<Result<_, _>>()?;
+    let all: Vec<Results> = all.collect::<Result<_, _>>()?;
     let policy = Policy::built_in()?;
     let others = all.iter().skip(1);
     let against: Vec<Comparison> = others

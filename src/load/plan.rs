@@ -41,8 +41,8 @@ pub struct LoadPlan {
 impl LoadPlan {
     /// Has the crypto libraries gather the entropy that sessions of the calling thread, a worker's, will need.
     pub(super) fn seed_thread(&self, worker: usize) {
-        let of_cell = |cell: &CellPlan| cell.tls.get(worker)?.first().cloned();
-        for tls in self.cells.iter().filter_map(of_cell) {
+        let of_worker = self.cells.iter().filter_map(|cell| cell.tls.get(worker));
+        for tls in of_worker.filter_map(|identities| identities.first()) {
             tls.seed_thread();
         }
     }
