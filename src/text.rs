@@ -66,6 +66,18 @@ pub fn shell_quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
+/// What belongs to each key, keys in the order in which they first come.
+pub fn grouped<K: PartialEq, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut groups: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in pairs {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
+    }
+    groups
+}
+
 /// Says whether a character could change how the text around it is shown, or be invisible in it.
 fn needs_escape(c: char) -> bool {
     c.is_control()
@@ -122,6 +134,13 @@ mod tests {
         assert_eq!(line_of_key(text, &["c", "x.y", "f"]), Some(6));
         assert_eq!(line_of_key(text, &["a", "x"]), Some(1));
         assert_eq!(line_of_key(text, &["z"]), None);
+    }
+
+    #[test]
+    fn groups_keep_the_order_in_which_they_come() {
+        let pairs = [("b", 1), ("a", 2), ("b", 3)];
+        assert_eq!(grouped(pairs), [("b", vec![1, 3]), ("a", vec![2])]);
+        assert!(grouped::<&str, u8>([]).is_empty());
     }
 
     #[test]

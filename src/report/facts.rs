@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use crate::record::{
-    CellRecord, CellSummary, Contrast, Decoded, Dimension, ExpectationVerdict, Note,
+    BuildInfo, CellRecord, CellSummary, Contrast, Decoded, Dimension, ExpectationVerdict, Note,
     ObservedRecord, PlanRecord, Question, RunRecord, Tax,
 };
 use crate::stats::{CancelPhase, FailureRecord, HistogramError, Metric};
@@ -169,7 +169,7 @@ pub(super) fn contrast_title(contrast: &Contrast) -> (String, String) {
 
 /// What was negotiated in the cells that are shown: a line each, none where no cell used TLS.
 pub(super) fn negotiated(record: &RunRecord, shown: &[CellSummary]) -> Vec<String> {
-    let cells = observed_in(record, shown);
+    let cells = shown_cells(record, shown);
     let of_cell = |cell: &CellRecord| -> Vec<String> {
         let name = &cell.cell.name;
         let lines = (counted(&[cell]).into_iter())
@@ -181,7 +181,7 @@ pub(super) fn negotiated(record: &RunRecord, shown: &[CellSummary]) -> Vec<Strin
 
 /// The same of many cells: a line for what was negotiated, with how many negotiated it.
 pub(super) fn negotiated_by_all(record: &RunRecord, shown: &[CellSummary]) -> Vec<String> {
-    let lines = counted(&observed_in(record, shown)).into_iter();
+    let lines = counted(&shown_cells(record, shown)).into_iter();
     lines
         .map(|(text, count, cells)| {
             let [count, cells] = [count, cells].map(format_count);
@@ -190,7 +190,19 @@ pub(super) fn negotiated_by_all(record: &RunRecord, shown: &[CellSummary]) -> Ve
         .collect()
 }
 
-fn observed_in<'a>(record: &'a RunRecord, shown: &[CellSummary]) -> Vec<&'a CellRecord> {
+/// Which build of shakedown.
+pub(super) fn build(build: &BuildInfo) -> String {
+    let BuildInfo {
+        version,
+        git_revision,
+        profile,
+        ..
+    } = build;
+    format!("{version} ({git_revision}, {profile})")
+}
+
+/// The cells that are shown, with all that was kept of them.
+pub(super) fn shown_cells<'a>(record: &'a RunRecord, shown: &[CellSummary]) -> Vec<&'a CellRecord> {
     let names: HashSet<&str> = shown.iter().map(|s| s.name.as_str()).collect();
     let cells = record.cells.iter();
     cells

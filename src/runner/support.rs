@@ -11,6 +11,7 @@ use crate::record::{Pins, SkippedRecord};
 use crate::scenario::{
     AuthMode, Cell, Checked, IdentityFault, ProviderName, TargetPlan, TlsVersion,
 };
+use crate::text::grouped;
 use crate::tls::{check_offer, version_name};
 
 impl Selection {
@@ -232,13 +233,8 @@ pub(super) fn pins(cell: &Cell, checked: &Checked, suites: &[String]) -> Pins {
 
 /// Every reason once, with the cells it is for.
 fn list(skipped: &[SkippedRecord]) -> String {
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for SkippedRecord { cell, reason } in skipped {
-        match reasons.iter_mut().find(|(known, _)| known == reason) {
-            Some((_, cells)) => cells.push(&cell.name),
-            None => reasons.push((reason, vec![&cell.name])),
-        }
-    }
+    let all = skipped.iter();
+    let reasons = grouped(all.map(|s| (s.reason.as_str(), s.cell.name.as_str())));
     let line = |(reason, cells): (&str, Vec<&str>)| format!("{}: {reason}", cells.join(", "));
     let lines: Vec<String> = reasons.into_iter().map(line).collect();
     lines.join("\n  ")

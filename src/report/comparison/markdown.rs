@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::words::{
-    NOTHING, allowed, conclusion, detectable, effect, safe, safe_note, side, value,
+    NOTHING, allowed, conclusion, detectable, effect, safe, safe_note, side, value_if_any,
 };
 use crate::record::{CellComparison, Comparison, FigureComparison, Note};
 use crate::stats::Spread;
@@ -77,9 +77,7 @@ fn gated(out: &mut String, comparison: &Comparison) {
 
 /// Everything about a figure, from its label to its verdict.
 fn row(figure: &FigureComparison) -> String {
-    let median = |spread: Option<Spread>| {
-        spread.map_or(NOTHING.to_owned(), |s| value(s.median, &figure.unit))
-    };
+    let median = |spread: Option<Spread>| value_if_any(spread.map(|s| s.median), &figure.unit);
     let effects = figure.effect.as_ref();
     let verdict = match figure.verdict {
         Some(verdict) if figure.gated => format!("**{}**", verdict.label()),

@@ -3,13 +3,15 @@
 use comfy_table::Row;
 
 use super::words::{
-    NOTHING, allowed, conclusion, detectable, effect, how_blocks_went, safe, safe_note, side, value,
+    NOTHING, allowed, conclusion, detectable, effect, how_blocks_went, safe, safe_note, side,
+    value_if_any,
 };
 use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, Note, Verdict};
 use crate::report::Style;
 use crate::report::tables::{align, bare};
 use crate::report::text::line;
 use crate::stats::Spread;
+use crate::text::grouped;
 
 /// Renders a comparison: what was compared, a table for each cell, and the verdict with its reasons.
 pub fn render(comparison: &Comparison, style: Style) -> String {
@@ -81,9 +83,7 @@ fn figures(figures: &[FigureComparison], style: Style) -> String {
     ];
     table.set_header(titles);
     for figure in figures {
-        let median = |spread: Option<Spread>| {
-            spread.map_or(NOTHING.to_owned(), |s| value(s.median, &figure.unit))
-        };
+        let median = |spread: Option<Spread>| value_if_any(spread.map(|s| s.median), &figure.unit);
         let nothing = || NOTHING.to_owned();
         table.add_row(Row::from(vec![
             safe(&figure.figure),
@@ -104,10 +104,7 @@ fn one_side(figures: &[FigureComparison]) -> String {
     let mut table = bare();
     table.set_header(["", "median", "smallest", "largest"]);
     for figure in figures {
-        let show = |of: fn(Spread) -> f64| {
-            let spread = figure.candidate;
-            spread.map_or(NOTHING.to_owned(), |s| value(of(s), &figure.unit))
-        };
+        let show = |of: fn(Spread) -> f64| value_if_any(figure.candidate.map(of), &figure.unit);
         table.add_row([
             safe(&figure.figure),
             show(|s| s.median),
@@ -146,21 +143,15 @@ fn painted(verdict: Verdict, style: Style) -> String {
 
 /// Each reason once, with the figures it is for.
 fn not_judged(out: &mut String, figures: &[FigureComparison]) {
-    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
-    for figure in figures {
-        let Some(reason) = &figure.reason else {
-            continue;
-        };
+    let why = |figure: &FigureComparison| {
+        let reason = figure.reason.as_ref()?;
         let reason = match figure.verdict {
             None => format!("not judged: {}", reason.trim_start_matches("not judged: ")),
             Some(verdict) => format!("{}: {reason}", verdict.label()),
         };
-        match reasons.iter_mut().find(|(known, _)| *known == reason) {
-            Some((_, of)) => of.push(safe(&figure.figure)),
-            None => reasons.push((reason, vec![safe(&figure.figure)])),
-        }
-    }
-    for (reason, of) in reasons {
+        Some((reason, safe(&figure.figure)))
+    };
+    for (reason, of) in grouped(figures.iter().filter_map(why)) {
         line(out, &format!("  {} {}", of.join(", "), safe(&reason)));
     }
 }

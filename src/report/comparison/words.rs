@@ -38,6 +38,11 @@ pub(in crate::report) fn value(value: f64, unit: &str) -> String {
     }
 }
 
+/// The same; a dash where there is none.
+pub(in crate::report) fn value_if_any(given: Option<f64>, unit: &str) -> String {
+    given.map_or(NOTHING.to_owned(), |given| value(given, unit))
+}
+
 /// An effect with its interval: a ratio, or a signed difference of shares in percentage points.
 pub(in crate::report) fn effect(effect: &EffectRecord) -> String {
     let show = |value: f64| match effect.scale {

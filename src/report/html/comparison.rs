@@ -4,10 +4,11 @@
 use super::judged::{HEADER, MOST_ROWS, READING, draw, effect, effects, row};
 use super::page::{Grid, Ids, Section};
 use super::{Banner, Head, NoteLine, Tone, page};
-use crate::record::{CellComparison, Comparison, FigureComparison, SideRecord, Verdict};
-use crate::report::ReportError;
-use crate::report::comparison::words::{self, NOTHING, value};
+use crate::record::{CellComparison, Comparison, FigureComparison, Verdict};
+use crate::report::comparison::words::{self, NOTHING, value_if_any};
+use crate::report::{ReportError, facts};
 use crate::stats::Spread;
+use crate::text::grouped;
 use crate::units::format_count;
 
 /// With more cells than this, tables have what gates alone.
@@ -153,20 +154,16 @@ fn figures(comparison: &Comparison) -> Section {
         section.table(one_side(&comparison.cells));
         return section;
     }
-    let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut reasons: Vec<(String, &str)> = Vec::new();
     let mut rows = Vec::new();
     for cell in &comparison.cells {
         for figure in cell.figures.iter().filter(|f| f.gated || !many) {
             rows.push(row(&cell.name, figure));
-            let Some(reason) = why(figure) else { continue };
-            match reasons.iter_mut().find(|(known, _)| *known == reason) {
-                Some((_, of)) if of.contains(&figure.figure.as_str()) => {}
-                Some((_, of)) => of.push(&figure.figure),
-                None => reasons.push((reason, vec![&figure.figure])),
-            }
+            let reason = why(figure).map(|why| (why, figure.figure.as_str()));
+            reasons.extend(reason.filter(|reason| !reasons.contains(reason)));
         }
     }
-    let reasons = reasons.into_iter();
+    let reasons = grouped(reasons).into_iter();
     let reasons = reasons.map(|(reason, of)| format!("{}: {reason}", of.join(", ")));
     let reasons: Vec<String> = reasons.collect();
     let caption =
@@ -188,10 +185,7 @@ fn figures(comparison: &Comparison) -> Section {
 fn one_side(cells: &[CellComparison]) -> Grid {
     let rows = cells.iter().flat_map(|cell| {
         cell.figures.iter().map(|figure| {
-            let show = |of: fn(Spread) -> f64| {
-                let spread = figure.candidate;
-                spread.map_or(NOTHING.to_owned(), |s| value(of(s), &figure.unit))
-            };
+            let show = |of: fn(Spread) -> f64| value_if_any(figure.candidate.map(of), &figure.unit);
             vec![
                 cell.name.clone(),
                 figure.figure.clone(),
@@ -252,20 +246,6 @@ fn control(comparison: &Comparison, ids: &mut Ids) -> Section {
 /// Where both came from.
 fn sides(comparison: &Comparison) -> Section {
     let mut section = Section::new("sides", "What was compared");
-    let column = |side: &SideRecord| {
-        let build = &side.build;
-        [
-            side.source.clone(),
-            side.scenario.clone(),
-            format_count(side.results as u64),
-            side.started_at.clone(),
-            side.host_class.clone(),
-            format!(
-                "{} ({}, {})",
-                build.version, build.git_revision, build.profile
-            ),
-        ]
-    };
     let names = [
         "source",
         "scenario",
@@ -274,15 +254,19 @@ fn sides(comparison: &Comparison) -> Section {
         "host class",
         "shakedown",
     ];
-    let mut rows: Vec<Vec<String>> = names.map(|name| vec![name.to_owned()]).into();
-    let mut header = vec![""];
     let baseline = comparison.baseline.iter().map(|side| ("baseline", side));
-    for (name, side) in baseline.chain([("candidate", &comparison.candidate)]) {
-        header.push(name);
-        for (row, field) in rows.iter_mut().zip(column(side)) {
-            row.push(field);
-        }
-    }
-    section.table(Grid::new("The sides", &header, rows));
+    let both = baseline.chain([("candidate", &comparison.candidate)]);
+    let columns = both.map(|(name, side)| {
+        let fields = [
+            side.source.clone(),
+            side.scenario.clone(),
+            format_count(side.results as u64),
+            side.started_at.clone(),
+            side.host_class.clone(),
+            facts::build(&side.build),
+        ];
+        (name, fields)
+    });
+    section.table(Grid::of_columns("The sides", names, columns));
     section
 }

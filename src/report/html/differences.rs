@@ -4,6 +4,7 @@ use super::effects::{self, Effect, Span};
 use super::page::{Grid, Ids, Section};
 use crate::record::{ContrastSet, Decoded, Question, Tax, TaxRow, contrasts};
 use crate::report::{facts, tables};
+use crate::text::grouped;
 use crate::units::format_count;
 
 /// The tax of mutual authentication, what resumption saves, and what is varied: each with its intervals.
@@ -108,17 +109,11 @@ fn first(sets: &[ContrastSet], most: usize) -> Vec<ContrastSet> {
 
 /// Effects by what they are of, cell by cell. Bytes have no spread, and would stretch the axis.
 fn by_metric(sets: &[ContrastSet]) -> Vec<(&str, Vec<Effect>)> {
-    let mut all: Vec<(&str, Vec<Effect>)> = Vec::new();
-    for (name, rows) in sets.iter().flat_map(|set| &set.cells) {
-        for row in rows.iter().filter(|row| row.unit != "B") {
-            let found = effect(name, row);
-            match all.iter_mut().find(|(metric, _)| *metric == row.metric) {
-                Some((_, effects)) => effects.extend(found),
-                None => all.push((&row.metric, found.into_iter().collect())),
-            }
-        }
-    }
-    all
+    let cells = sets.iter().flat_map(|set| &set.cells);
+    grouped(cells.flat_map(|(name, rows)| {
+        let timed = rows.iter().filter(|row| row.unit != "B");
+        timed.filter_map(move |row| Some((row.metric.as_str(), effect(name, row)?)))
+    }))
 }
 
 fn capital(text: &str) -> String {

@@ -3,7 +3,7 @@
 use super::effects::{self, Effect, Mood, Span};
 use super::page::{Ids, Section};
 use crate::record::{CellComparison, Comparison, FigureComparison, Verdict};
-use crate::report::comparison::words::{self, NOTHING, value};
+use crate::report::comparison::words::{self, NOTHING, value_if_any};
 use crate::stats::Spread;
 use crate::units::format_count;
 
@@ -149,9 +149,7 @@ pub(super) const HEADER: [&str; 8] = [
 
 /// A figure of a cell as a row of a table.
 pub(super) fn row(cell: &str, figure: &FigureComparison) -> Vec<String> {
-    let median = |spread: Option<Spread>| {
-        spread.map_or(NOTHING.to_owned(), |s| value(s.median, &figure.unit))
-    };
+    let median = |spread: Option<Spread>| value_if_any(spread.map(|s| s.median), &figure.unit);
     let effect = figure.effect.as_ref();
     vec![
         cell.to_owned(),

@@ -124,6 +124,23 @@ impl Grid {
         Self::new(caption, &names, table.row_iter().map(texts))
     }
 
+    /// A table of columns, each with its name; `names` are those of its rows.
+    pub fn of_columns<'a, const ROWS: usize>(
+        caption: &str,
+        names: [&str; ROWS],
+        columns: impl IntoIterator<Item = (&'a str, [String; ROWS])>,
+    ) -> Self {
+        let mut header = vec![""];
+        let mut rows = names.map(|name| vec![name.to_owned()]);
+        for (name, fields) in columns {
+            header.push(name);
+            for (row, field) in rows.iter_mut().zip(fields) {
+                row.push(field);
+            }
+        }
+        Self::new(caption, &header, rows)
+    }
+
     /// A table of rows whose first field is their heading.
     pub fn new(
         caption: &str,

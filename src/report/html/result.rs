@@ -2,7 +2,7 @@
 
 use super::page::{Ids, Section};
 use super::{Banner, Head, NoteLine, Tone, background, differences, drawings, page, sections};
-use crate::record::{CellRecord, Decoded, RunRecord, taxes};
+use crate::record::{Decoded, RunRecord, taxes};
 use crate::report::{ReportError, Style, Titled, expectations, facts};
 use crate::stats::HistogramError;
 use crate::text::defuse;
@@ -59,9 +59,7 @@ pub(super) fn banner(record: &RunRecord, words: &str) -> Banner {
 fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
     let decoded = Decoded::of(record)?;
     let shown = facts::shown(&decoded);
-    let cells: Vec<&CellRecord> = (record.cells.iter())
-        .filter(|cell| shown.iter().any(|summary| summary.name == cell.cell.name))
-        .collect();
+    let cells = facts::shown_cells(record, &shown);
     let mut ids = Ids::default();
     let mut all = Vec::new();
     let metered = record.plan.scenario.metered;

@@ -13,10 +13,10 @@ use super::{Head, page, sections};
 use crate::record::{
     CellComparison, CellRecord, CellSummary, Comparison, Decoded, FigureComparison,
 };
-use crate::report::comparison::words::{self, NOTHING, value};
+use crate::report::comparison::words::{self, NOTHING, value_if_any};
 use crate::report::{ReportError, Titled, facts};
-use crate::stats::Metric;
-use crate::text::shell_quote;
+use crate::stats::{Metric, Spread};
+use crate::text::{grouped, shell_quote};
 use crate::units::format_count;
 
 /// Cells of which there are drawings.
@@ -144,21 +144,17 @@ fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Sec
 /// What to know about these comparisons, each once with the results that it is about. What is said of verdicts is
 /// left out.
 fn remarks(pairs: &[(&Entry<'_>, &Comparison)]) -> Vec<String> {
-    let mut all: Vec<(String, Vec<&str>)> = Vec::new();
-    for (entry, comparison) in pairs {
+    let all = pairs.iter().flat_map(|(entry, comparison)| {
         let refused = comparison.cells.is_empty();
-        let reasons = comparison.reasons.iter().filter(|_| refused);
+        let reasons = comparison.reasons.iter().filter(move |_| refused);
         let notes = comparison.notes.iter().filter(|n| n.code != "not-judged");
-        for note in reasons.chain(notes) {
+        reasons.chain(notes).map(move |note| {
             let not = if refused { "not compared: " } else { "" };
             let text = format!("{not}{}: {}", note.code, note.message);
-            match all.iter_mut().find(|(known, _)| *known == text) {
-                Some((_, of)) => of.push(&entry.label),
-                None => all.push((text, vec![&entry.label])),
-            }
-        }
-    }
-    let lines = all.into_iter();
+            (text, entry.label.as_str())
+        })
+    });
+    let lines = grouped(all).into_iter();
     lines
         .map(|(text, of)| format!("{}: {text}", of.join(", ")))
         .collect()
@@ -208,9 +204,7 @@ fn table(first: &Entry<'_>, of_cell: &[(&Entry<'_>, &CellComparison)]) -> Grid {
         }
     }
     let rows = figures.into_iter().map(|known| {
-        let median = |spread: Option<crate::stats::Spread>| {
-            spread.map_or(NOTHING.to_owned(), |s| value(s.median, &known.unit))
-        };
+        let median = |spread: Option<Spread>| value_if_any(spread.map(|s| s.median), &known.unit);
         let mut row = vec![known.figure.clone(), median(known.baseline)];
         for (_, cell) in of_cell {
             let figure = cell.figures.iter().find(|f| f.figure == known.figure);
@@ -277,18 +271,16 @@ fn like<'a>(entry: &Entry<'a>, cell: &CellRecord) -> Option<&'a CellRecord> {
 /// A row for each cell and result.
 fn cells(entries: &[Entry<'_>]) -> Result<Section, ReportError> {
     let mut section = Section::new("cells", "Cells");
-    let mut all: Vec<(String, Vec<CellSummary>)> = Vec::new();
+    let mut all = Vec::new();
     for Entry { label, result } in entries {
         for mut summary in facts::shown(&Decoded::of(result.record)?) {
             let cell = summary.name.clone();
             summary.name = format!("{cell} · {label}");
-            match all.iter_mut().find(|(known, _)| *known == cell) {
-                Some((_, summaries)) => summaries.push(summary),
-                None => all.push((cell, vec![summary])),
-            }
+            all.push((cell, summary));
         }
     }
-    let mut rows: Vec<CellSummary> = all.into_iter().flat_map(|(_, rows)| rows).collect();
+    let by_cell = grouped(all).into_iter();
+    let mut rows: Vec<CellSummary> = by_cell.flat_map(|(_, rows)| rows).collect();
     let count = rows.len();
     rows.truncate(MOST_ROWS);
     section.table(sections::many(&rows));
@@ -313,29 +305,20 @@ fn sides(entries: &[Entry<'_>]) -> Section {
         "provider",
         "command",
     ];
-    let mut rows: Vec<Vec<String>> = names.map(|name| vec![name.to_owned()]).into();
-    let mut header = vec![""];
-    for Entry { label, result } in entries {
+    let columns = entries.iter().map(|Entry { label, result }| {
         let record = result.record;
-        let build = &record.build;
         let command: Vec<String> = record.command.iter().map(|w| shell_quote(w)).collect();
         let fields = [
             result.name.to_owned(),
             record.plan.scenario.name.clone(),
             record.started_at.clone(),
             record.environment.host_class(),
-            format!(
-                "{} ({}, {})",
-                build.version, build.git_revision, build.profile
-            ),
+            facts::build(&record.build),
             record.plan.provider.clone(),
             command.join(" "),
         ];
-        header.push(label);
-        for (row, field) in rows.iter_mut().zip(fields) {
-            row.push(field);
-        }
-    }
-    section.table(Grid::new("The results", &header, rows));
+        (label.as_str(), fields)
+    });
+    section.table(Grid::of_columns("The results", names, columns));
     section
 }
