@@ -346,7 +346,7 @@ fn a_server_that_says_nothing_ends_the_probe_in_time() {
         ..plan(port, ProtocolKind::Handshake, &BOTH, &pki)
     };
     let report = run(&waiting);
-    let class = "timeout.handshake".to_owned();
+    let class = "unanswered.handshake".to_owned();
     assert_eq!(report.verdict, Verdict::Failed { class });
     assert!(report.client_hello.is_some() && report.total_ms < 5_000);
 }

@@ -318,7 +318,7 @@ fn every_outcome_is_documented() {
     let display = section(&source, "impl fmt::Display for FailureClass");
     let mut labels: Vec<String> = literals(display)
         .filter(|text| text.starts_with(|c: char| c.is_ascii_lowercase()))
-        // Of `timeout.{}` the family is looked for; its members are the stages.
+        // Of `unanswered.{}` the family is looked for; its members are the stages.
         .map(|text| text.split('{').next().unwrap_or_default().to_owned())
         .collect();
     for part in source.split("fn label(self)").skip(1) {

@@ -127,9 +127,9 @@ mod tests {
             panic!("nginx refuses clients with 400");
         };
         assert!(!told.contains('\u{1b}'), "{told:?}");
-        let Ending::Unknown(told) = of(FailureClass::Timeout(Stage::Confirm)) else {
+        let Ending::Unknown(told) = of(FailureClass::Unanswered(Stage::Confirm)) else {
             panic!("silence is no refusal");
         };
-        assert!(told.starts_with("timeout.confirm"), "{told}");
+        assert!(told.starts_with("unanswered.confirm"), "{told}");
     }
 }

@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(verdict(case, Ending::Accepted, true), Verdict::Resumes);
             assert_eq!(verdict(case, refusal(), true), Verdict::Safe);
             assert_eq!(verdict(case, refusal(), false), Verdict::Safe);
-            let silence = Ending::Unknown("timeout.confirm".to_owned());
+            let silence = Ending::Unknown("unanswered.confirm".to_owned());
             assert_eq!(verdict(case, silence, false), Verdict::NotTested);
         }
         assert_eq!(

@@ -106,7 +106,7 @@ fn what_goes_wrong_is_told_and_begins_anew_with_a_trial() {
     bad.not_started = 800;
     bad.failures = [
         (FailureClass::ConnectRefused, 3),
-        (FailureClass::Timeout(Stage::Handshake), 1_500),
+        (FailureClass::Unanswered(Stage::Handshake), 1_500),
         (FailureClass::Alert(48), 2),
         (FailureClass::Unconfirmed, 1),
     ]

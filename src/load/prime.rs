@@ -16,7 +16,7 @@ use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
 use super::hand_over::HandOver;
-use super::recorder::Recorder;
+use super::recorder::{Cut, Recorder};
 use super::session;
 use super::worker::{Job, runtime};
 use crate::scenario::LoadModel;
@@ -64,9 +64,9 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
         let mut control = job.control.clone();
         tokio::select! {
             () = fill(&env, job) => {}
-            () = sleep_until(deadline.into()) => recorder.cut_off(CancelPhase::Drain),
+            () = sleep_until(deadline.into()) => recorder.cut_off(Cut::Us(CancelPhase::Drain)),
             _ = control.wait_for(|i| *i != Interrupt::None) => {
-                recorder.cut_off(CancelPhase::Abort);
+                recorder.cut_off(Cut::Us(CancelPhase::Abort));
             }
         }
     });

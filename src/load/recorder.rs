@@ -1,5 +1,5 @@
 //! One worker's record of one trial. Every attempt is a guard that cannot be lost: dropped without
-//! an outcome it counts as cancelled.
+//! an outcome it counts as unanswered where the trial came to its deadline, and else as cancelled.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,10 +13,11 @@ use super::hand_over::HandOver;
 use crate::clock::{ns_between, thread_cpu};
 use crate::crypto::Ledger;
 use crate::stats::{
-    CancelPhase, CpuWindow, NotStarted, Observed, Offer, OkKind, Outcome, Phase, Sample, Stage,
-    TrialStats,
+    CancelPhase, CpuWindow, FailureClass, NotStarted, Observed, Offer, OkKind, Outcome, Phase,
+    Sample, Stage, TrialStats,
 };
 use crate::tls::Bytes;
+use crate::units::format_ns;
 
 /// Nanoseconds in a second, the grain of the timeline.
 const NS_PER_S: u64 = 1_000_000_000;
@@ -60,6 +61,24 @@ fn sub(counter: &AtomicU64, by: u64) {
     add(counter, by.wrapping_neg());
 }
 
+/// What ended a trial while something was in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Its own deadline: whoever has not answered by then has not answered.
+    Deadline,
+    /// We did, ahead of the deadline.
+    Us(CancelPhase),
+}
+
+impl Cut {
+    fn phase(self) -> CancelPhase {
+        match self {
+            Self::Deadline => CancelPhase::Drain,
+            Self::Us(phase) => phase,
+        }
+    }
+}
+
 /// Sums up one trial on one worker.
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -68,7 +87,7 @@ pub(super) struct Recorder {
     state: RefCell<State>,
     live: Arc<LiveCounters>,
     /// How and when the trial was cut off, once it was.
-    cut: Cell<Option<(CancelPhase, Instant)>>,
+    cut: Cell<Option<(Cut, Instant)>>,
     idle: Notify,
 }
 
@@ -200,7 +219,7 @@ impl Recorder {
     }
 
     /// Cuts the trial off: whatever is still in flight is to be dropped, and is as old as it is now.
-    pub fn cut_off(&self, by: CancelPhase) {
+    pub fn cut_off(&self, by: Cut) {
         self.cut.set(Some((by, Instant::now())));
     }
 
@@ -380,6 +399,26 @@ impl Attempt {
         }
     }
 
+    /// Says what becomes of it when it is cut off at an age, in nanoseconds from its scheduled start.
+    fn end(&mut self, by: Cut, age_ns: u64) {
+        // A session that is held before it is confirmed was not asked anything yet.
+        let asked = !self.recorded && self.stage != Stage::Hold;
+        if asked && by == Cut::Deadline {
+            let age = format_ns(age_ns);
+            return self.record(Outcome::Failed {
+                class: FailureClass::Unanswered(self.stage),
+                message: format!("no answer when the trial ended, at the age of {age}"),
+            });
+        }
+        let mut state = self.recorder.state.borrow_mut();
+        let phase = by.phase();
+        state.stats.cut(phase, self.stage, age_ns, self.recorded);
+        drop(state);
+        if !self.recorded {
+            self.record(Outcome::Cancelled(phase));
+        }
+    }
+
     /// Records the outcome; the attempt stays in flight until it is dropped.
     pub fn record(&mut self, outcome: Outcome) {
         let now = Instant::now();
@@ -406,14 +445,9 @@ impl Drop for Attempt {
     fn drop(&mut self) {
         let cut = self.recorder.cut.get();
         if !self.recorded || cut.is_some() {
-            let (by, at) = cut.unwrap_or_else(|| (CancelPhase::Drain, Instant::now()));
-            let age = ns_between(self.scheduled, at);
-            let mut state = self.recorder.state.borrow_mut();
-            state.stats.cut(by, self.stage, age, self.recorded);
-            drop(state);
-            if !self.recorded {
-                self.record(Outcome::Cancelled(by));
-            }
+            let now = || (Cut::Us(CancelPhase::Drain), Instant::now());
+            let (by, at) = cut.unwrap_or_else(now);
+            self.end(by, ns_between(self.scheduled, at));
         }
         self.release();
         sub(&self.recorder.live.in_flight, 1);

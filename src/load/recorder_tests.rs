@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::hand_over::HandOver;
-use super::recorder::Recorder;
+use super::recorder::{Cut, Recorder};
 use crate::stats::{CancelPhase, FailureClass, NotStarted, OkKind, Outcome, Proof, Stage};
 
 fn recorder() -> Rc<Recorder> {
@@ -23,7 +23,7 @@ fn a_dropped_attempt_is_cancelled_not_lost() {
     let recorder = recorder();
     let attempt = recorder.begin(Instant::now());
     assert_eq!(recorder.in_flight(), 1);
-    recorder.cut_off(CancelPhase::Abort);
+    recorder.cut_off(Cut::Us(CancelPhase::Abort));
     drop(attempt);
     let stats = recorder.take();
     stats.total.check().unwrap();
@@ -46,7 +46,7 @@ fn what_is_cut_off_is_as_old_as_at_the_cut() {
         proof: Proof::ApplicationData,
     });
     closing.enter(Stage::Close);
-    recorder.cut_off(CancelPhase::Drain);
+    recorder.cut_off(Cut::Us(CancelPhase::Drain));
     std::thread::sleep(Duration::from_millis(20));
     // However long it takes to drop them, they were cut off at one moment.
     drop((old, young, closing));
@@ -57,6 +57,34 @@ fn what_is_cut_off_is_as_old_as_at_the_cut() {
     assert_eq!((cut.count(), cut.confirmed), (3, 1));
     assert_eq!(cut.stages, [(Stage::Connect, 2), (Stage::Close, 1)].into());
     assert_eq!(cut.oldest_ns - cut.youngest_ns, 2_000_000_000);
+}
+
+#[test]
+fn who_has_not_answered_by_the_deadline_has_failed() {
+    let recorder = recorder();
+    let start = Instant::now().checked_sub(Duration::from_secs(4)).unwrap();
+    let silent = recorder.begin(start);
+    // Held ahead of its proof: nothing was asked of the server yet.
+    let mut waiting = recorder.begin(start);
+    waiting.enter(Stage::Hold);
+    let mut closing = recorder.begin(start);
+    closing.record(Outcome::Ok {
+        kind: OkKind::Full,
+        proof: Proof::ApplicationData,
+    });
+    closing.enter(Stage::Close);
+    recorder.cut_off(Cut::Deadline);
+    drop((silent, waiting, closing));
+    let stats = recorder.take();
+    stats.total.check().unwrap();
+    assert_eq!(stats.total.cancelled["drain"], 1);
+    let failure = &stats.total.failed["unanswered.connect"];
+    assert_eq!(failure.count, 1);
+    let told = "no answer when the trial ended, at the age of 4.0";
+    assert!(failure.example.starts_with(told), "{}", failure.example);
+    let cut = &stats.cut_off[&CancelPhase::Drain];
+    assert_eq!((cut.count(), cut.confirmed), (2, 1));
+    assert_eq!(cut.stages, [(Stage::Hold, 1), (Stage::Close, 1)].into());
 }
 
 #[test]
@@ -86,7 +114,7 @@ fn what_ended_before_the_cut_is_not_cut_off() {
         message: String::new(),
     });
     drop(attempt);
-    recorder.cut_off(CancelPhase::Drain);
+    recorder.cut_off(Cut::Deadline);
     assert!(recorder.take().cut_off.is_empty());
 }
 

@@ -20,7 +20,7 @@ use super::env::Env;
 use super::hand_over::HandOver;
 use super::open_loop::OpenLoop;
 use super::prime::prime;
-use super::recorder::{LiveCounters, Recorder};
+use super::recorder::{Cut, LiveCounters, Recorder};
 use crate::clock::ns_between;
 use crate::scenario::LoadModel;
 use crate::stats::{CancelPhase, Second, TrialStats};
@@ -93,7 +93,7 @@ fn run_trial(job: &Job) -> io::Result<TrialStats> {
     });
     let runtime = runtime()?;
     let result = runtime.block_on(trial(job, &env));
-    // Whatever is still in flight is dropped here and counts itself as cancelled.
+    // Whatever is still in flight is dropped here and counts itself.
     drop(runtime);
     result?;
     let mut stats = recorder.take();
@@ -123,12 +123,19 @@ async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {
     spawn_local(stop_on_interrupt(job.control.clone(), Rc::clone(env)));
     offer_load(job, env, end).await?;
     let interrupted = env.stop.send_replace(true);
-    let deadline = if interrupted { Instant::now() } else { end } + stop.grace;
+    let (from, cut) = if interrupted {
+        (Instant::now(), Cut::Us(CancelPhase::Drain))
+    } else {
+        (end, Cut::Deadline)
+    };
+    let deadline = from + stop.grace;
     let mut control = job.control.clone();
     tokio::select! {
         () = env.recorder.idle() => {}
-        () = sleep_until(deadline.into()) => env.recorder.cut_off(CancelPhase::Drain),
-        _ = control.wait_for(|i| *i == Interrupt::Abort) => env.recorder.cut_off(CancelPhase::Abort),
+        () = sleep_until(deadline.into()) => env.recorder.cut_off(cut),
+        _ = control.wait_for(|i| *i == Interrupt::Abort) => {
+            env.recorder.cut_off(Cut::Us(CancelPhase::Abort));
+        }
     }
     env.recorder.close_window();
     Ok(())

@@ -297,7 +297,7 @@ fn answer_text(facts: &Facts) -> (Status, String, Option<String>) {
             "the end of the connection, without alert or close_notify",
         ),
         End::Failed(FailureClass::Reset(_), _) => plain(Status::Failed, "a TCP reset"),
-        End::Failed(FailureClass::Timeout(Stage::Confirm), message) => {
+        End::Failed(FailureClass::Unanswered(Stage::Confirm), message) => {
             (Status::Failed, format!("nothing: {message}"), None)
         }
         End::Failed(_, message) => (

@@ -149,7 +149,7 @@ async fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, Failure> {
             format!("{:?} does not resolve: {error}", plan.host),
         )),
         Err(_) => Err((
-            FailureClass::Timeout(Stage::Resolve),
+            FailureClass::ResolveTimeout,
             format!(
                 "{:?} did not resolve in {} ms",
                 plan.host,

@@ -184,7 +184,7 @@ fn ending(facts: &Facts, class: FailureClass, message: &str) -> String {
             "the server closed the connection in order without answering".to_owned()
         }
         FailureClass::Eof(_) => "the server closed the connection without a word".to_owned(),
-        FailureClass::Timeout(_) => format!("no answer came ({message})"),
+        FailureClass::Unanswered(_) => message.to_owned(),
         _ => message.to_owned(),
     }
 }
@@ -192,7 +192,7 @@ fn ending(facts: &Facts, class: FailureClass, message: &str) -> String {
 fn unconfirmed_advice(plan: &ProbePlan, facts: &Facts, class: FailureClass) -> String {
     let asked = facts.observed.is_some_and(|o| o.certificate_requested);
     match class {
-        FailureClass::Timeout(Stage::Confirm) => {
+        FailureClass::Unanswered(Stage::Confirm) => {
             "some servers delay a rejection by up to 30 s: try --timeout 40s; or the server does not \
              speak the protocol that was asked for"
                 .to_owned()

@@ -152,7 +152,13 @@ fn held(
 
 /// Failures that say nothing of whom the server accepts: it was not reached, did not answer, or was
 /// refused by us.
-const SAYS_NOTHING: [&str; 5] = ["connect", "local", "timeout", "tls.protocol", "server_cert"];
+const SAYS_NOTHING: [&str; 5] = [
+    "connect",
+    "local",
+    "unanswered",
+    "tls.protocol",
+    "server_cert",
+];
 
 /// Compares counts with an expectation that all sessions be accepted, or none. `of_server` says that
 /// it is we who accept or refuse.
@@ -267,7 +273,7 @@ mod tests {
     const EXPIRED: FailureClass = FailureClass::Alert(45);
     const UNKNOWN_CA: FailureClass = FailureClass::Alert(48);
     const NOT_SPOKEN: FailureClass = FailureClass::Alert(70);
-    const LATE: FailureClass = FailureClass::Timeout(Stage::Confirm);
+    const LATE: FailureClass = FailureClass::Unanswered(Stage::Confirm);
 
     #[test]
     fn one_wrong_acceptance_is_enough() {

@@ -260,7 +260,7 @@ pub struct TrialRecord {
     pub held_max: u64,
     /// Confirmed sessions that the server closed while they were held.
     pub lost_while_held: u64,
-    /// What was in flight when the trial was cut off, by the phase in which it was.
+    /// What the trial's end cut off and is no failure, by how it ended.
     #[serde(default)]
     pub cut_off: BTreeMap<CancelPhase, CutOffRecord>,
     /// Memory of the process before the trial, in bytes.

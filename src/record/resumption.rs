@@ -32,7 +32,8 @@ pub(super) fn resumption_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<
         let measured = &trial.measured;
         let resumed = measured.ok_of(OkKind::Resumed) * u64::from(Ratio::WHOLE);
         let due = measured.ok_total() * u64::from(asked.parts());
-        let slack = (deals + measured.cancelled_total()) * u64::from(Ratio::WHOLE);
+        let without = measured.cancelled_total() + measured.unanswered_total();
+        let slack = (deals + without) * u64::from(Ratio::WHOLE);
         resumed.abs_diff(due) > slack
     });
     off.then(|| {

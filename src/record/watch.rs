@@ -31,7 +31,8 @@ pub struct StallRecord {
     pub worst_ns: u64,
 }
 
-/// Attempts and sessions that were in flight when a trial was cut off.
+/// Cancelled attempts and confirmed sessions that were in flight when a trial was cut off; files of schema 1
+/// have here what had no answer by the deadline, too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CutOffRecord {

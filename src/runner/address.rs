@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crate::scenario::{Checked, TargetPlan};
-use crate::stats::{FailureClass, Stage};
+use crate::stats::FailureClass;
 
 /// A target that cannot be found or must not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum AddressError {
     /// The resolver took too long.
     #[error(
         "{}: {host} did not resolve in {} ms; check the resolver, raise timeouts.resolve, or pin the name with --resolve {host}:{port}:ADDRESS",
-        FailureClass::Timeout(Stage::Resolve), limit.as_millis()
+        FailureClass::ResolveTimeout, limit.as_millis()
     )]
     ResolveTimeout {
         /// The name.

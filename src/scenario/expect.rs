@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::IdentityFault;
 use super::error::Problem;
-use crate::stats::{FailureClass, ServerCertFault, alert_code, covers, covers_any};
+use crate::stats::{FailureClass, ServerCertFault, alert_code, covers, covers_any, renamed};
 
 /// What servers answer to a client whose certificate they reject: alerts that speak of certificates
 /// (RFC 8446 section 6.2), the two general ones, a close without a word, and HTTP's refusals.
@@ -136,7 +136,11 @@ impl Expect {
             return Err(Problem::new(
                 key,
                 format!("no outcome has the label {label:?}"),
-                "docs/failures.md lists them, such as eof.confirm or http.status.400",
+                match renamed(label) {
+                    Some(new) => format!("it is called {new:?} now"),
+                    None => "docs/failures.md lists them, such as eof.confirm or http.status.400"
+                        .to_owned(),
+                },
             ));
         }
         let rejects = !(self.alerts.is_empty() && self.outcomes.is_empty());
@@ -172,7 +176,7 @@ mod tests {
         let any = expect("accept = 0");
         assert!(any.allows("alert.unknown_ca") && any.allows("http.status.400"));
         assert!(any.allows("reset.handshake"));
-        assert!(!any.allows("timeout.confirm") && !any.allows("local.ports"));
+        assert!(!any.allows("unanswered.confirm") && !any.allows("local.ports"));
         assert!(!Expect::acceptance().allows("alert.unknown_ca"));
         assert!(REJECTIONS.iter().all(|label| covers_any(label)));
     }
@@ -194,6 +198,11 @@ mod tests {
         ] {
             assert_eq!(expect(text).check("expect").unwrap_err().cause, cause);
         }
+        let old = expect("outcomes = [\"timeout.confirm\"]").check("expect");
+        assert_eq!(
+            old.unwrap_err().remedy,
+            "it is called \"unanswered.confirm\" now"
+        );
         assert_eq!(
             expect("accept = 0.9\nalerts = [\"unknown_ca\"]").check("expect"),
             Ok(())

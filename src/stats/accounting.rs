@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::labels::{UNANSWERED, covers};
 use super::{FailureClass, NotStarted, OkKind, Outcome};
 use crate::text::escape_untrusted;
 
@@ -47,7 +48,7 @@ pub struct Accounting {
     pub ok: BTreeMap<String, u64>,
     /// Failed attempts, by class.
     pub failed: BTreeMap<String, FailureRecord>,
-    /// Attempts cut off by the run itself, by phase.
+    /// Attempts that we cut off, by phase.
     pub cancelled: BTreeMap<String, u64>,
 }
 
@@ -132,7 +133,14 @@ impl Accounting {
         self.failed.values().map(|f| f.count).sum()
     }
 
-    /// Attempts that the run itself cut off.
+    /// Failed attempts that had no answer, whatever their stage.
+    pub fn unanswered_total(&self) -> u64 {
+        let silent = |class: &&String| covers(UNANSWERED, class);
+        let classes = self.failed.keys().filter(silent);
+        classes.map(|class| self.failed[class].count).sum()
+    }
+
+    /// Attempts that we cut off.
     pub fn cancelled_total(&self) -> u64 {
         self.cancelled.values().sum()
     }
@@ -196,7 +204,7 @@ mod tests {
             1 => ok(OkKind::Full),
             2 => ok(OkKind::Tcp),
             3 => failed(FailureClass::Alert(48)),
-            4 => failed(FailureClass::Timeout(Stage::Handshake)),
+            4 => failed(FailureClass::Unanswered(Stage::Handshake)),
             _ => Outcome::Cancelled(CancelPhase::Drain),
         };
         accounting.start();

@@ -1,13 +1,14 @@
-//! What the end of a trial cut off: how old it was, and how far it had come.
+//! What was cut off without being a failure: attempts that we cancelled, and confirmed sessions that were
+//! held or closing when the trial ended. How old they were, and how far they had come.
 //!
-//! Ages are nanoseconds from the scheduled start to the cut. They are kept apart from the
-//! percentiles: a session that was cut off has no latency, only an age that its latency exceeds.
+//! Ages are nanoseconds from the scheduled start to the cut.
 
 use std::collections::BTreeMap;
 
 use super::{LatencyHistogram, Stage};
 
-/// The attempts and sessions that were in flight when a trial was cut off.
+/// Attempts that we cancelled and confirmed sessions that were in flight when a trial was cut off. Those that
+/// the server left unanswered are failures and not among them.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CutOff {
     /// How many were in each stage.

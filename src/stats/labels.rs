@@ -10,6 +10,9 @@ const STAGES: [Stage; 4] = [
     Stage::FirstByte,
 ];
 
+/// The part that the labels of sessions without an answer have in common.
+pub(super) const UNANSWERED: &str = "unanswered";
+
 /// Whether a label of a failure is covered by `pattern`: the label itself, or the part of it before
 /// one of its dots. `http.status` covers `http.status.400`, `eof` covers `eof.confirm`.
 pub fn covers(pattern: &str, label: &str) -> bool {
@@ -34,6 +37,13 @@ pub fn covers_any(pattern: &str) -> bool {
             .any(|class| covers(pattern, &class.to_string()))
 }
 
+/// What a label, or the part of one, that had another name in files of schema 1 is called now.
+pub fn renamed(label: &str) -> Option<String> {
+    let stage = label.strip_prefix("timeout")?;
+    let new = format!("{UNANSWERED}{stage}");
+    covers_any(&new).then_some(new)
+}
+
 impl FailureClass {
     /// Every class that a session can have (the address is found before); of HTTP statuses one stands
     /// for all, of alerts those with a name are listed.
@@ -53,7 +63,7 @@ impl FailureClass {
             Self::Unconfirmed,
         ];
         known.extend(ServerCertFault::ALL.map(Self::ServerCert));
-        known.extend(STAGES.map(Self::Timeout));
+        known.extend(STAGES.map(Self::Unanswered));
         for stage in STAGES.into_iter().filter(|s| *s != Stage::Connect) {
             known.extend([
                 Self::Eof(stage),
@@ -95,6 +105,18 @@ mod tests {
             "alert.48",
         ] {
             assert!(!covers_any(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_called_unanswered_now() {
+        assert_eq!(
+            renamed("timeout.confirm").as_deref(),
+            Some("unanswered.confirm")
+        );
+        assert_eq!(renamed("timeout").as_deref(), Some("unanswered"));
+        for label in ["timeout.resolve", "timeouts", "unanswered.confirm", "eof"] {
+            assert_eq!(renamed(label), None, "{label}");
         }
     }
 

@@ -37,7 +37,7 @@ pub use histogram::{
     SecondHistogram,
 };
 pub use inference::{Estimate, LEAST_CHANGES, POWER, holm, learned_limit};
-pub use labels::{covers, covers_any};
+pub use labels::{covers, covers_any, renamed};
 pub use ledger::{
     CryptoOp, Entry, EntryStats, Flight, FlightStats, LedgerStats, LedgersByKind, Passage,
     SessionLedger, Spent, Work, merge_ledgers,

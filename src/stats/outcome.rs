@@ -143,13 +143,14 @@ impl NotStarted {
     }
 }
 
-/// When a session was cut off by the run itself.
+/// When a session was cut off by us, or at the trial's deadline.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum CancelPhase {
-    /// Still in flight when the grace period after the last arrival ended.
+    /// Still in flight when the time to drain was over: the grace period after the last arrival, or after a
+    /// first interrupt.
     Drain,
     /// Still in flight when the run was aborted by a second interrupt.
     Abort,
@@ -219,6 +220,8 @@ impl ServerCertFault {
 pub enum FailureClass {
     /// The name of the target has no address. Found before any load, so it ends the run.
     ResolveFailed,
+    /// The resolver took longer than its timeout. Found before any load, so it ends the run.
+    ResolveTimeout,
     /// The server's host answered that nothing listens there.
     ConnectRefused,
     /// No route, or an ICMP unreachable.
@@ -229,8 +232,9 @@ pub enum FailureClass {
     ConnectOther,
     /// The generator's host ran out of something.
     Local(LocalResource),
-    /// A stage took longer than its timeout.
-    Timeout(Stage),
+    /// The server did not answer: not by the stage's timeout, not until the kernel gave the connection up,
+    /// or not by the trial's deadline.
+    Unanswered(Stage),
     /// We rejected the server.
     ServerCert(ServerCertFault),
     /// The server sent a fatal alert (the code of RFC 8446 section 6).
@@ -270,6 +274,9 @@ impl FailureClass {
             Self::ResolveFailed => {
                 "check the name, or pin its address with --resolve HOST:PORT:ADDRESS"
             }
+            Self::ResolveTimeout => {
+                "check the resolver, or pin the name's address with --resolve HOST:PORT:ADDRESS"
+            }
             Self::ConnectRefused => {
                 "nothing listens on that address and port; check that the server is up"
             }
@@ -289,8 +296,8 @@ impl FailureClass {
             Self::Local(LocalResource::Memory) => {
                 "the generator ran out of memory or socket buffers; lower --sessions"
             }
-            Self::Timeout(_) => {
-                "the server did not answer in time; raise the stage's timeout in [timeouts] if that is expected"
+            Self::Unanswered(_) => {
+                "the server left these sessions without an answer; if it needs longer, raise the timeout or the grace period that the example names"
             }
             Self::ServerCert(ServerCertFault::Name) => {
                 "the server's certificate is for another name; set --sni to a name it holds"
@@ -354,6 +361,7 @@ impl fmt::Display for FailureClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ResolveFailed => f.write_str("resolve.failed"),
+            Self::ResolveTimeout => f.write_str("timeout.resolve"),
             Self::ConnectRefused => f.write_str("connect.refused"),
             Self::ConnectUnreachable => f.write_str("connect.unreachable"),
             Self::ConnectReset => f.write_str("connect.reset"),
@@ -361,7 +369,7 @@ impl fmt::Display for FailureClass {
             Self::Local(LocalResource::Files) => f.write_str("local.files"),
             Self::Local(LocalResource::Ports) => f.write_str("local.ports"),
             Self::Local(LocalResource::Memory) => f.write_str("local.memory"),
-            Self::Timeout(stage) => write!(f, "timeout.{}", stage.label()),
+            Self::Unanswered(stage) => write!(f, "unanswered.{}", stage.label()),
             Self::ServerCert(fault) => f.write_str(match fault {
                 ServerCertFault::Name => "server_cert.name",
                 ServerCertFault::Expired => "server_cert.expired",
@@ -403,7 +411,7 @@ pub enum Outcome {
         /// An example for people, not yet escaped or capped.
         message: String,
     },
-    /// The run ended first.
+    /// We cut it off before it could end: the run was interrupted, or it was never asked anything.
     Cancelled(CancelPhase),
 }
 
@@ -416,7 +424,11 @@ mod tests {
         let labels = [
             (FailureClass::Alert(48), "alert.unknown_ca"),
             (FailureClass::Alert(200), "alert.200"),
-            (FailureClass::Timeout(Stage::Confirm), "timeout.confirm"),
+            (
+                FailureClass::Unanswered(Stage::Confirm),
+                "unanswered.confirm",
+            ),
+            (FailureClass::ResolveTimeout, "timeout.resolve"),
             (FailureClass::HttpStatus(400), "http.status.400"),
             (FailureClass::Local(LocalResource::Ports), "local.ports"),
             (

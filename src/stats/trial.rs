@@ -230,7 +230,7 @@ pub struct TrialStats {
     pub in_flight_area_ns: u64,
     /// Confirmed sessions that the server closed while we held them open.
     pub lost_while_held: u64,
-    /// What was in flight when the trial was cut off, whatever its phase.
+    /// What the trial's end cut off and is no failure, whatever its phase.
     pub cut_off: BTreeMap<CancelPhase, CutOff>,
     /// Times in the measure phase in which a worker stood still.
     pub stalls: Stalls,
@@ -287,7 +287,7 @@ impl TrialStats {
         }
     }
 
-    /// Counts an attempt or session that was in flight in `stage` when the trial was cut off.
+    /// Counts an attempt that was cancelled in `stage`, or a confirmed session that was held or closing.
     pub fn cut(&mut self, by: CancelPhase, stage: Stage, age_ns: u64, confirmed: bool) {
         let cut = self.cut_off.entry(by).or_default();
         cut.add(stage, age_ns, confirmed);

@@ -21,7 +21,7 @@ pub fn classify_connect(error: &io::Error) -> FailureClass {
         io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => {
             FailureClass::ConnectReset
         }
-        io::ErrorKind::TimedOut => FailureClass::Timeout(Stage::Connect),
+        io::ErrorKind::TimedOut => FailureClass::Unanswered(Stage::Connect),
         _ => FailureClass::ConnectOther,
     }
 }
@@ -53,6 +53,8 @@ fn classify_io(error: &io::Error, stage: Stage) -> FailureClass {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => FailureClass::Reset(stage),
         io::ErrorKind::UnexpectedEof => FailureClass::Eof(stage),
+        // The kernel sent again and again, and gave up.
+        io::ErrorKind::TimedOut => FailureClass::Unanswered(stage),
         // No socket says so: rustls does, of a message that comes in too many records.
         io::ErrorKind::InvalidData => FailureClass::TlsProtocol,
         _ => FailureClass::Transport(stage),
@@ -116,7 +118,7 @@ mod tests {
             (Errno::ECONNREFUSED, FailureClass::ConnectRefused),
             (Errno::ENETUNREACH, FailureClass::ConnectUnreachable),
             (Errno::ECONNRESET, FailureClass::ConnectReset),
-            (Errno::ETIMEDOUT, FailureClass::Timeout(Stage::Connect)),
+            (Errno::ETIMEDOUT, FailureClass::Unanswered(Stage::Connect)),
             (Errno::EMFILE, FailureClass::Local(LocalResource::Files)),
             (
                 Errno::EADDRNOTAVAIL,
@@ -140,6 +142,11 @@ mod tests {
         assert_eq!(
             classify_fault(&Fault::Eof, Stage::Confirm),
             FailureClass::Eof(Stage::Confirm)
+        );
+        let lost = Fault::Io(os(Errno::ETIMEDOUT));
+        assert_eq!(
+            classify_fault(&lost, Stage::Confirm),
+            FailureClass::Unanswered(Stage::Confirm)
         );
         let reset = Fault::Io(os(Errno::EPIPE));
         assert_eq!(

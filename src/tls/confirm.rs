@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::session::SessionStream;
 use super::{Fault, classify_fault};
 use crate::stats::{FailureClass, Proof, Stage};
+use crate::units::format_ns;
 
 /// A failed attempt: what is counted, and an example for people, not yet escaped.
 pub type Failure = (FailureClass, String);
@@ -19,10 +20,11 @@ pub fn failure(fault: &Fault, stage: Stage) -> Failure {
     (classify_fault(fault, stage), fault.to_string())
 }
 
-/// The failure of a stage that did not end within its limit.
+/// The failure of a stage to which no answer came within its limit.
 pub fn timed_out(stage: Stage, limit: Duration) -> Failure {
-    let message = format!("no end after {} ms", limit.as_millis());
-    (FailureClass::Timeout(stage), message)
+    let limit = format_ns(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
+    let message = format!("no answer within {limit}, the timeout");
+    (FailureClass::Unanswered(stage), message)
 }
 
 /// Finds what is behind an I/O error: the fault the stream remembers, or, after a failed write, the

@@ -224,7 +224,7 @@ fn beginnings() -> Vec<Case> {
     use Behaviour::*;
     let broken = &["tls.protocol"];
     let mut cases = vec![
-        case(Silent, Tls13, Echo, &["timeout.handshake"]),
+        case(Silent, Tls13, Echo, &["unanswered.handshake"]),
         case(PlainHttp, Tls13, Http1, broken),
         case(AlertFirst(40), Tls13, Echo, &["alert.handshake_failure"]),
         case(AlertFirst(70), Tls12, Echo, &["alert.protocol_version"]),
@@ -256,7 +256,7 @@ fn beginnings() -> Vec<Case> {
 
 fn flights() -> Vec<Case> {
     use Behaviour::*;
-    let stalled = &["timeout.handshake"];
+    let stalled = &["unanswered.handshake"];
     let mut cases = vec![
         case(AlertMidFlight, Tls12, Echo, &["alert.internal_error"]),
         case(AlertMidFlight, Tls13, Echo, &["alert.internal_error"]),
@@ -311,8 +311,8 @@ fn afterwards() -> Vec<Case> {
         case(DataAfterAnswer, Tls12, Echo, &["ok"]).held(),
         case(DataAfterAnswer, Tls13, Http1, &["ok"]).held(),
     ];
-    cases.extend(both(NoAnswer, Http1, &["timeout.confirm"]));
-    cases.extend(both(NoSecondAnswer, Http1, &["timeout.first_byte"]));
+    cases.extend(both(NoAnswer, Http1, &["unanswered.confirm"]));
+    cases.extend(both(NoSecondAnswer, Http1, &["unanswered.first_byte"]));
     cases.extend(both(EofAfterFinished, Http1, &["eof.confirm"]));
     cases.extend(both(ResetAfterFinished, Http1, &["reset.confirm"]));
     cases.extend(both(CloseNotifyAfterFinished, Http1, &["eof.confirm"]));
@@ -346,16 +346,16 @@ fn answers() -> Vec<Case> {
     let broken = &["http.protocol"];
     let mut cases = vec![
         case(EvilReason, Tls13, Http1, &["http.status.500"]),
-        case(TinyChunks, Tls13, Http1, &["timeout.confirm"]),
+        case(TinyChunks, Tls13, Http1, &["unanswered.confirm"]),
         case(
             EndlessBody,
             Tls13,
             Http1,
-            &["http.protocol", "timeout.confirm"],
+            &["http.protocol", "unanswered.confirm"],
         ),
         case(GzipBomb, Tls13, Http1, &["ok"]),
         case(NoAlpn, Tls13, Http1, &["ok"]),
-        case(DripHead, Tls13, Http1, &["timeout.confirm"]),
+        case(DripHead, Tls13, Http1, &["unanswered.confirm"]),
     ];
     for behaviour in [
         HugeHead,
