@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::engine::{LiveTotals, TargetView};
+use super::event::{LiveTotals, TargetView};
 use super::host::{HostCounters, HostWindow};
 use super::preflight::resident_memory;
 use crate::clock::ns_between;

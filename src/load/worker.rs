@@ -3,59 +3,31 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::sleep_until;
 
-use super::LoadPlan;
 use super::closed_loop::ClosedLoop;
 use super::connect::Connector;
 use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
 use super::hand_over::HandOver;
+use super::job::{Job, Task, runtime};
 use super::open_loop::OpenLoop;
 use super::prime::prime;
-use super::recorder::{Cut, LiveCounters, Recorder};
+use super::recorder::{Cut, Recorder};
 use crate::clock::ns_between;
 use crate::scenario::LoadModel;
-use crate::stats::{CancelPhase, Second, TrialStats};
+use crate::stats::{CancelPhase, TrialStats};
 
 /// How long a worker's watchdog sleeps, in turn, in milliseconds. Waking an idle thread costs up to
 /// 90 µs, so it is done rarely; and not in step with the 100 ms in which quotas are given out, which
 /// would see the same part of each period only.
 const WATCH_MS: [u64; 4] = [37, 71, 113, 89];
-
-/// What a worker is given to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Task {
-    /// To fill its stores for the trial that follows.
-    Prime,
-    /// Its part of the trial.
-    Trial,
-}
-
-/// One trial as given to a worker, or the priming ahead of it.
-#[derive(Debug, Clone)]
-pub(super) struct Job {
-    pub task: Task,
-    pub plan: Arc<LoadPlan>,
-    pub cell: usize,
-    /// Which worker of how many that take part.
-    pub share: (usize, usize),
-    /// Seed of this trial's random arrivals.
-    pub seed: u64,
-    /// When the load begins, the same for all workers.
-    pub start: Instant,
-    pub control: watch::Receiver<Interrupt>,
-    pub live: Arc<LiveCounters>,
-    /// Where the seconds of the trial go, with the worker's number.
-    pub seconds: mpsc::Sender<(usize, Second)>,
-}
 
 /// Does a job to its end and returns what was counted.
 ///
@@ -105,13 +77,6 @@ fn run_trial(job: &Job) -> io::Result<TrialStats> {
         stats.resumption.dropped += counts.dropped;
     }
     Ok(stats)
-}
-
-/// The single-threaded runtime of one trial; dropping it drops every session.
-pub(super) fn runtime() -> io::Result<LocalRuntime> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
 }
 
 async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {

@@ -4,7 +4,7 @@ use rcgen::{KeyPair, RsaKeySize};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::PkiError;
-use super::mint::failed;
+use super::error::failed;
 use crate::scenario::KeyAlgorithm;
 
 /// Generates a fresh key pair. RSA takes tens to hundreds of milliseconds, the others microseconds.

@@ -7,7 +7,8 @@ use rcgen::{ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use time::OffsetDateTime;
 
 use super::algorithm::pkcs8_v1;
-use super::mint::{BACKDATE, Validity, failed, generate, leaf};
+use super::error::failed;
+use super::mint::{BACKDATE, Validity, generate, leaf};
 use super::{Identity, KeyAlgorithm, PkiError};
 
 /// Mints a client named `client-brief`, signed by `issuer`, whose chain its own goes on with, and says

@@ -192,3 +192,11 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     }
     other
 }
+
+/// Names what the certificate library could not make.
+pub(super) fn failed(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError + use<'_> {
+    move |error| PkiError::Mint {
+        what: what.to_owned(),
+        cause: error.to_string(),
+    }
+}

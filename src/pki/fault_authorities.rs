@@ -9,7 +9,8 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use time::Duration;
 
-use super::mint::{Validity, authority, failed, generate, leaf};
+use super::error::failed;
+use super::mint::{Validity, authority, generate, leaf};
 use super::{Identity, Pki, PkiError};
 
 /// How many intermediates a long chain has.

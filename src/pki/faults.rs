@@ -9,8 +9,9 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 use time::Duration;
 
 use super::algorithm::pkcs8_v1;
+use super::error::failed;
 use super::fault_authorities::{Authorities, AuthorityKeys, crl, serial};
-use super::mint::{failed, generate, leaf};
+use super::mint::{generate, leaf};
 use super::short_rsa::ShortRsa;
 use super::{Identity, Pki, PkiError};
 use crate::scenario::{IdentityFault, TlsVersion};

@@ -11,6 +11,7 @@ use rustls_pki_types::{CertificateDer, DnsName, PrivateKeyDer};
 use time::{Duration, OffsetDateTime};
 
 use super::algorithm::{key_pair, pkcs8_v1};
+use super::error::failed;
 use super::{Identity, KeyAlgorithm, PkiError};
 use crate::scenario::MOST_INTERMEDIATES;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -371,11 +372,4 @@ fn issue(
 
 pub(super) fn generate(what: &str, algorithm: KeyAlgorithm) -> Result<KeyPair, PkiError> {
     key_pair(algorithm).map_err(failed(what))
-}
-
-pub(super) fn failed(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError + use<'_> {
-    move |error| PkiError::Mint {
-        what: what.to_owned(),
-        cause: error.to_string(),
-    }
 }

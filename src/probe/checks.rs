@@ -1,7 +1,8 @@
 //! Why each check of the server's certificate passed or failed, and what to do: dates, issuer, name.
 
 use super::chain::{ChainView, certificates, count_days, listing};
-use super::report::{Check, Status, Verification};
+use super::report::{Check, Verification};
+use super::status::Status;
 use crate::pki::CertFacts;
 use crate::stats::{FailureClass, ServerCertFault};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted, shell_quote};

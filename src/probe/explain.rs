@@ -8,9 +8,10 @@ use super::chain::{self, ChainView};
 use super::cost::Cost;
 use super::report::{
     Answer, CertificateRequest, ClientCertificate, ClientHello, FORMAT, Finished, KeyExchange,
-    MAX_CA_NAMES, Network, ProbeReport, ServerHello, ServerVerifies, Status,
+    MAX_CA_NAMES, Network, ProbeReport, ServerHello, ServerVerifies,
 };
 use super::session::{End, Facts};
+use super::status::Status;
 use super::verdict;
 use crate::pki::{CertLinks, name_text};
 use crate::scenario::ProtocolPlan;

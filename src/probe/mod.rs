@@ -10,6 +10,7 @@ mod cost;
 mod explain;
 mod report;
 mod session;
+mod status;
 mod step;
 mod steps;
 mod story;
@@ -27,9 +28,10 @@ pub use cost::{Cost, OperationCost, StepCost};
 pub use report::{
     Answer, CertificateRequest, ChainCert, Check, ClientCertificate, ClientHello, FORMAT, Finished,
     KeyExchange, MAX_CA_NAMES, MAX_CHAIN, Network, ProbeReport, ServerChain, ServerHello,
-    ServerVerifies, Status, Verdict, Verification,
+    ServerVerifies, Verdict, Verification,
 };
 pub use session::connect;
+pub use status::Status;
 pub use story::story;
 pub use verdict::refuses_client;
 

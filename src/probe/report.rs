@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::cost::Cost;
+use super::status::Status;
 use crate::pki::CertFacts;
 use crate::stats::Proof;
 
@@ -131,20 +132,6 @@ pub struct ServerChain {
     pub intermediate_missing: bool,
     /// Each certificate issued the one before it.
     pub in_order: bool,
-}
-
-/// How a check ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Well.
-    Passed,
-    /// Well, but something is amiss.
-    Warning,
-    /// Not well.
-    Failed,
-    /// There was nothing to check it with, or no need.
-    NotChecked,
 }
 
 /// One check of the server's certificate.

@@ -1,6 +1,6 @@
 //! The parts a story is made of: steps, their lines, and marks that say how each stands.
 
-use super::report::Status;
+use super::status::Status;
 
 /// How a step or a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

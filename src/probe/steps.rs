@@ -3,8 +3,9 @@
 use super::chain::count_days;
 use super::report::{
     Answer, CertificateRequest, ChainCert, Check, ClientCertificate, KeyExchange, ProbeReport,
-    ServerChain, ServerHello, Status, Verification,
+    ServerChain, ServerHello, Verification,
 };
+use super::status::Status;
 use super::step::{Mark, Step};
 
 /// All nine, in order.

@@ -2,8 +2,9 @@
 
 use super::ProbePlan;
 use super::capture::{refusal, status_line};
-use super::report::{Check, Status, Verdict, Verification};
+use super::report::{Check, Verdict, Verification};
 use super::session::{End, Facts};
+use super::status::Status;
 use crate::pki::{CertLinks, name_text};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, Proof, ServerCertFault, Stage, alert_text};

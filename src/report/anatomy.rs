@@ -3,8 +3,8 @@
 use comfy_table::{Row, Table};
 
 use super::bar::{Segment, bar};
+use super::style::Style;
 use super::tables::{align, bare, spread};
-use super::text::Style;
 use crate::record::{
     CellRecord, Dissection, EndFigures, EntryFigures, MeteringRecord, RunRecord, dissect,
 };

@@ -1,6 +1,6 @@
 //! A stacked bar in text: each part is filled with a mark of its own, so that it reads without colour.
 
-use super::text::Style;
+use super::style::Style;
 
 /// A part of a bar.
 #[derive(Debug, Clone, Copy, PartialEq)]

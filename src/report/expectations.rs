@@ -2,8 +2,8 @@
 
 use comfy_table::Table;
 
+use super::style::Style;
 use super::tables::bare;
-use super::text::Style;
 use crate::record::{ExpectationRecord, ExpectationVerdict, RunRecord};
 use crate::units::format_count;
 

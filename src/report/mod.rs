@@ -13,6 +13,7 @@ mod html;
 mod json;
 mod markdown;
 mod prometheus;
+mod style;
 mod tables;
 mod text;
 
@@ -23,7 +24,8 @@ use crate::stats::HistogramError;
 
 pub use exposition::Family;
 pub use hdr::Which;
-pub use text::{Style, render, verdicts};
+pub use style::Style;
+pub use text::{render, verdicts};
 
 /// What a report is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

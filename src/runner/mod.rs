@@ -4,6 +4,7 @@
 
 mod address;
 mod block;
+mod client;
 mod convert;
 mod cores;
 mod explain;
@@ -38,9 +39,10 @@ use crate::scenario::{Checked, LoadModel, TargetPlan};
 use crate::stats::{HistogramError, LedgersByKind, TargetCounts};
 use crate::target::TargetError;
 use crate::tls::TlsConfigError;
+use client::Client;
 use cores::CorePlan;
 use minted::Minted;
-use sites::{Client, Sites};
+use sites::Sites;
 use support::{Selection, Support, pins};
 use target::Embedded;
 

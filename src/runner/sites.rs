@@ -1,19 +1,15 @@
 //! Where each cell connects to, and with what TLS: the embedded target's listeners or a server
 //! elsewhere.
 
-use std::net::SocketAddr;
-
 use super::RunError;
 use super::address::{self, Resolved};
+use super::client::{Client, Peer};
 use super::identities::{Identities, subject};
 use super::minted::{Issued, Minted};
 use super::target::Embedded;
-use crate::crypto::Metering;
-use crate::load::{CellPlan, Stock};
-use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity, load_crls, load_roots};
-use crate::scenario::{AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode};
-use crate::tls::{ClientTls, ClientTlsSpec, ResumptionSpec, TicketUse};
-use crate::units::Ratio;
+use crate::load::CellPlan;
+use crate::pki::{Identity, load_crls, load_roots};
+use crate::scenario::{Cell, Checked, EmbeddedTarget};
 
 /// The sites of a plan, with what came with them.
 pub(super) struct Sites {
@@ -98,113 +94,6 @@ impl Sites {
                 .collect::<Result<_, _>>()?,
             embedded: None,
             identity: subject(&checked.cells, |_| Some(&identities))?,
-        })
-    }
-}
-
-/// Who is connected to, and what with.
-struct Peer<'a> {
-    server_name: &'a str,
-    roots: Option<&'a [CertificateDer<'static>]>,
-    crls: &'a [CertificateRevocationListDer<'static>],
-    identities: Option<&'a Identities>,
-}
-
-/// What the client of every cell has in common.
-#[derive(Clone, Copy)]
-pub(super) struct Client<'a> {
-    pub workers: usize,
-    /// Suites to offer by name; the provider's if empty.
-    pub suites: &'a [String],
-    /// Whether its cryptography is metered, and the embedded target's.
-    pub metering: Metering,
-}
-
-impl Client<'_> {
-    fn plan(
-        self,
-        checked: &Checked,
-        cell: &Cell,
-        addr: SocketAddr,
-        peer: &Peer<'_>,
-    ) -> Result<CellPlan, RunError> {
-        let presented = match cell.auth {
-            AuthMode::None => Vec::new(),
-            AuthMode::Server => vec![(1, None)],
-            AuthMode::Mutual => (peer.identities.iter().flat_map(|all| all.of(cell)))
-                .map(|presented| (presented.share, presented.identity.as_ref()))
-                .collect(),
-        };
-        let shares: Vec<u32> = presented.iter().map(|(share, _)| *share).collect();
-        let of = shares.iter().sum();
-        let stock = |share: u32| Stock::of(&checked.load, self.workers, (share, of));
-        let per_worker = || {
-            let all = presented.iter();
-            let tls = |(share, identity): &(u32, Option<&Identity>)| {
-                self.tls(checked, cell, peer, *identity, stock(*share).capacity)
-            };
-            all.map(tls).collect()
-        };
-        Ok(CellPlan {
-            cell: cell.clone(),
-            addr,
-            tls: (0..self.workers)
-                .map(|_| per_worker())
-                .collect::<Result<_, _>>()?,
-            primed: if cell.resumed.is_some_and(|ratio| ratio > Ratio::ZERO) {
-                let primed = shares.iter().map(|share| stock(*share).primed);
-                let reuse = checked.scenario.resumption.reuse;
-                primed.map(|count| if reuse { 1 } else { count }).collect()
-            } else {
-                Vec::new()
-            },
-            shares,
-        })
-    }
-
-    /// A configuration of its own for every worker, so that nothing is shared on the hot path.
-    fn tls(
-        self,
-        checked: &Checked,
-        cell: &Cell,
-        peer: &Peer<'_>,
-        identity: Option<&Identity>,
-        capacity: usize,
-    ) -> Result<ClientTls, RunError> {
-        let tls = &checked.scenario.tls;
-        let resumption = &checked.scenario.resumption;
-        let group = cell.group.as_ref().map(std::slice::from_ref);
-        let spec = ClientTlsSpec {
-            provider: cell.provider.unwrap_or_default(),
-            versions: &cell.versions,
-            groups: group.unwrap_or(&tls.groups),
-            suites: self.suites,
-            alpn: &tls.alpn,
-            server_name: peer.server_name,
-            roots: peer.roots,
-            crls: peer.crls,
-            verify: tls.verify,
-            identity,
-            // A cell whose share is 0 takes tickets as the others do, so that they compare.
-            resumption: cell.resumed.map(|_| ResumptionSpec {
-                by_id_only: resumption.mode == ResumptionMode::SessionId,
-                capacity,
-                ticket_use: if resumption.reuse {
-                    TicketUse::Reused
-                } else {
-                    TicketUse::Once
-                },
-                request: resumption.tickets,
-                early_data: resumption.early_data,
-            }),
-        };
-        let tls = match self.metering {
-            Metering::On => ClientTls::metered(&spec),
-            Metering::Off => ClientTls::new(&spec),
-        };
-        tls.map_err(|source| RunError::Tls {
-            cell: cell.name.clone(),
-            source,
         })
     }
 }

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::RunError;
+use super::client::Client;
 use super::minted::Minted;
-use super::sites::Client;
 use crate::crypto::Metering;
 use crate::load::{Stock, TargetView};
 use crate::scenario::{

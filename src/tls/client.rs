@@ -10,20 +10,11 @@ use tokio::net::TcpStream;
 use super::ClientTls;
 use super::fault::Fault;
 use super::observe::{Captured, Current};
+use super::resume::Wish;
 use super::session::{Bytes, Marks, SessionStream};
 use super::stream::TlsStream;
 use crate::crypto::Ledger;
 use crate::stats::{AlpnId, Observed, Offer, OkKind};
-
-/// Whether a client's session was to resume another.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wish {
-    planned: bool,
-    /// Whether the store had something to offer.
-    given: bool,
-    /// Bytes of a `ClientHello` that offers nothing.
-    full_hello: u64,
-}
 
 /// A client's session.
 pub type ClientStream = TlsStream<ClientConnection>;

@@ -21,6 +21,16 @@ pub enum TicketUse {
     Reused,
 }
 
+/// Whether a client's session was to resume another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wish {
+    pub(super) planned: bool,
+    /// Whether the store had something to offer.
+    pub(super) given: bool,
+    /// Bytes of a `ClientHello` that offers nothing.
+    pub(super) full_hello: u64,
+}
+
 /// What the store took in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreCounts {

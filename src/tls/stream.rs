@@ -16,11 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::adapter::Adapter;
-use super::client::Wish;
 use super::early::EarlyData;
 use super::fault::{Fault, again};
 use super::observe::Current;
 use super::quota::{Flood, Quota};
+use super::resume::Wish;
 use super::session::{Bytes, Marks, read_away};
 use crate::crypto::{Ledger, attributed, enter, note};
 use crate::stats::{SessionLedger, Work};

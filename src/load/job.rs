@@ -1,0 +1,47 @@
+//! What a worker is given to do, and the runtime it does it on.
+
+use std::io;
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::watch;
+
+use super::LoadPlan;
+use super::control::Interrupt;
+use super::recorder::LiveCounters;
+use crate::stats::Second;
+
+/// What a worker is given to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// To fill its stores for the trial that follows.
+    Prime,
+    /// Its part of the trial.
+    Trial,
+}
+
+/// One trial as given to a worker, or the priming ahead of it.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub task: Task,
+    pub plan: Arc<LoadPlan>,
+    pub cell: usize,
+    /// Which worker of how many that take part.
+    pub share: (usize, usize),
+    /// Seed of this trial's random arrivals.
+    pub seed: u64,
+    /// When the load begins, the same for all workers.
+    pub start: Instant,
+    pub control: watch::Receiver<Interrupt>,
+    pub live: Arc<LiveCounters>,
+    /// Where the seconds of the trial go, with the worker's number.
+    pub seconds: mpsc::Sender<(usize, Second)>,
+}
+
+/// The single-threaded runtime of one trial; dropping it drops every session.
+pub(super) fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+}
