@@ -15,13 +15,6 @@ use super::signals;
 
 /// Arguments of `shakedown ab`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    shakedown ab --baseline-bin old/shakedown --candidate-bin new/shakedown scenarios/mtls-tax.toml\n  \
-    shakedown ab https://staging-a:8443 https://staging-b:8443 -- --cert c.pem --key c.key --cacert ca.pem --rate 200/s\n  \
-    shakedown ab --baseline-provider aws-lc-rs --candidate-provider ring -- --auth mutual --resumption off\n  \
-    shakedown ab before.toml after.toml --policy scenarios/gate/policy.toml\n\n\
-    A round runs the baseline, the same again as a control, and the candidate, in an order that is drawn \
-    and then mirrored. Rounds are added until every figure that gates is decided.")]
 pub struct AbArgs {
     #[command(flatten)]
     sides: SideArgs,

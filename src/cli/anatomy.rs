@@ -22,11 +22,6 @@ use super::signals;
 /// Arguments of `shakedown anatomy`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-#[command(after_long_help = "Examples:\n  \
-    shakedown anatomy                                both ends, against the embedded target\n  \
-    shakedown anatomy --target-key rsa2048           the same with RSA keys\n  \
-    shakedown anatomy --in-memory                    without sockets: how much the ledger explains\n  \
-    shakedown anatomy https://staging:8443 --cert c.pem --key c.key --cacert ca.pem")]
 pub struct AnatomyArgs {
     /// The server: host:port, tls://host:port or https://host:port/path [default: the embedded target]
     #[arg(value_name = "URL")]

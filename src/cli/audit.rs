@@ -26,12 +26,6 @@ use super::signals;
 
 /// Arguments of `shakedown audit`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    shakedown pki new pki --faults                   certificates, good and faulty\n  \
-    (let the server trust pki/ca.pem and pki/crl.pem, and serve pki/server.pem)\n  \
-    shakedown audit localhost:8443 --pki pki\n  \
-    shakedown audit tls://broker:8883 --pki pki --case expired-leaf --case revoked\n  \
-    shakedown audit localhost:8443 --pki pki --resumption --revoke 'nginx -s reload'")]
 pub struct AuditArgs {
     /// The server: host:port or https://host:port/path (HTTP), tls://host:port (handshake alone)
     #[arg(value_name = "URL")]

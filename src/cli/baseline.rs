@@ -17,10 +17,6 @@ const CAP: usize = 80;
 
 /// Arguments of `baseline`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    shakedown run scenarios/mtls-tax.toml -o result.json && shakedown baseline record result.json\n  \
-    git add results/baselines\n  \
-    shakedown gate result.json --baseline results/baselines")]
 pub struct BaselineArgs {
     #[command(subcommand)]
     command: BaselineCommand,

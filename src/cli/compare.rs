@@ -9,12 +9,6 @@ use super::judged::{ComparisonOutput, JudgeArgs, judge, results};
 
 /// Arguments of `compare`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    shakedown compare before.json after.json\n  \
-    shakedown compare results/before results/after     folders: from five results a side each is a unit\n  \
-    shakedown compare a.json b.json --despite host     although they are of different hosts\n\n\
-    Exit codes: 0 pass or improve, 99 regressed or threshold crossed, 104 bad file or policy, \
-    106 invalid or inconclusive.")]
 pub struct CompareArgs {
     /// Result file, or folder of result files, that the candidate is held against
     #[arg(value_name = "BASELINE")]

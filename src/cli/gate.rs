@@ -11,13 +11,6 @@ use super::judged::{ComparisonOutput, JudgeArgs, judge, results};
 
 /// Arguments of `gate`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    shakedown gate result.json --policy slo.toml              thresholds and minimums alone\n  \
-    shakedown gate result.json --baseline results/baselines   and changes, by host class\n  \
-    shakedown gate result.json --baseline main.json --junit gate.xml\n  \
-    shakedown gate result.json --baseline main.json --learn results/past\n\n\
-    Exit codes: 0 pass or improve, 99 regressed or threshold crossed, 104 bad file or policy, \
-    106 invalid or inconclusive.")]
 pub struct GateArgs {
     /// Result file, or folder of result files, that is judged
     #[arg(value_name = "RESULT")]

@@ -3,18 +3,15 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_mangen::{Man, generate_to};
 
-use super::Cli;
+use super::examples::command_line;
 use super::exit::UsageError;
 use super::output::write_stdout;
 
 /// Arguments of `man`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    shakedown man run | man -l -                     read one\n  \
-    shakedown man --dir ~/.local/share/man/man1      install all")]
 pub struct ManArgs {
     /// The subcommand whose page is printed [default: the page of shakedown itself]
     #[arg(value_name = "COMMAND")]
@@ -31,7 +28,8 @@ pub struct ManArgs {
 ///
 /// Fails if there is no such command, or nothing can be written.
 pub fn run(args: &ManArgs) -> anyhow::Result<()> {
-    let mut cli = Cli::command();
+    // `help COMMAND` prints the same pages and needs none of its own.
+    let mut cli = command_line().disable_help_subcommand(true);
     cli.build();
     if let Some(dir) = &args.dir {
         return std::fs::create_dir_all(dir)

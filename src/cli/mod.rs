@@ -12,6 +12,7 @@ mod compare;
 mod completions;
 mod connect;
 mod crypto_args;
+mod examples;
 mod exit;
 mod gate;
 mod judged;
@@ -36,7 +37,7 @@ mod telemetry;
 
 use std::process::ExitCode;
 
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
 use color::ColorArg;
 
 pub use exit::Exit;
@@ -50,11 +51,7 @@ pub use exit::Exit;
     disable_help_flag = true,
     max_term_width = 100
 )]
-#[command(
-    after_help = "Exit codes: 0 success, 1 runtime failure, 2 usage, 99 expectation not met, \
-    regression or threshold crossed, 104 bad scenario, policy or file, \
-    105 interrupted (results written), 106 invalid run, invalid or inconclusive comparison."
-)]
+#[command(after_help = examples::EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -144,7 +141,7 @@ pub fn main() -> ExitCode {
 /// The arguments. Help and errors of the parser have the colours that were asked for, too.
 fn parse() -> Cli {
     let choice = ColorArg::before_parsing(std::env::args_os().skip(1));
-    let matches = Cli::command().color(choice.into()).get_matches();
+    let matches = examples::command_line().color(choice.into()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     cli.color.set();
     cli

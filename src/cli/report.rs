@@ -16,13 +16,6 @@ use super::output::{folder_of, style, write_stdout};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    shakedown report results/mtls-tax-….json\n  \
-    shakedown report a.json b.json --format csv > figures.csv\n  \
-    shakedown report a.json b.json c.json --format html -o abc.html\n  \
-    shakedown report a.json --format markdown >> $GITHUB_STEP_SUMMARY\n  \
-    shakedown report a.json --format hgrm --cell mtls --metric confirm > mtls.hgrm\n  \
-    shakedown report a.json --format prometheus -o /var/lib/node_exporter/shakedown.prom")]
 pub struct ReportArgs {
     /// Result files, as `run` wrote them; in text, Markdown and HTML,
     /// comparison files too, as `compare -o` did

@@ -24,12 +24,6 @@ use super::telemetry::{Telemetry, TelemetryArgs};
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-#[command(after_long_help = "Examples:\n  \
-    shakedown run                                    what does mTLS cost on this machine?\n  \
-    shakedown run providers                          another scenario of this build\n  \
-    shakedown run my.toml --dry-run                  what it would do\n  \
-    shakedown run --auth mutual --resumption off --trials 1 --sessions 5000 --hold 10s --ramp-up 10s --duration 15s\n  \
-    shakedown run https://staging:8443 --cert c.pem --key c.key --cacert ca.pem --rate 200/s")]
 pub struct RunArgs {
     /// Scenario file, the name of a scenario of this build (`shakedown scenario list`), or URL:
     /// https://host:port/path, tls://host:port, tcp://host:port. Without it mtls-tax runs, against the

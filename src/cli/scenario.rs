@@ -11,11 +11,6 @@ use super::source::Source;
 
 /// Arguments of `scenario`.
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:\n  \
-    shakedown scenario list\n  \
-    shakedown scenario explain providers             what it measures, and how to read the answer\n  \
-    shakedown scenario show providers > my.toml      a file to change\n  \
-    shakedown scenario validate my.toml")]
 pub struct ScenarioArgs {
     #[command(subcommand)]
     command: ScenarioCommand,
