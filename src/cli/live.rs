@@ -98,7 +98,7 @@ impl Live {
             Event::Primed => self.priming = None,
             Event::Tick { elapsed, live } => (self.elapsed, self.totals) = (elapsed, live),
             Event::Second(second) => self.second(second),
-            Event::End => {}
+            Event::End(_) => {}
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a display says, from the events alone.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
-use shakedown::load::{Event, LiveTotals};
+use shakedown::load::{Event, LiveTotals, TrialResult};
 use shakedown::scenario::{Arrivals, LoadModel, Profile, Stop};
-use shakedown::stats::{FailureClass, Second, Stage};
+use shakedown::stats::{FailureClass, Second, Stage, TrialStats};
 
 use super::live::{Live, Planned};
 
@@ -49,6 +50,27 @@ fn tick(live: &mut Live, elapsed_ms: u64) {
     });
 }
 
+/// A trial in which nothing happened.
+pub(in crate::cli) fn ended() -> TrialResult {
+    TrialResult {
+        cell: 0,
+        round: 0,
+        started_at: SystemTime::UNIX_EPOCH,
+        length_ns: 0,
+        stats: TrialStats::default(),
+        latency: BTreeMap::new(),
+        prime: None,
+        target_cpu: None,
+        stolen: None,
+        throttled: None,
+        held_max: 0,
+        in_flight_max: 0,
+        memory_before: None,
+        memory_max: None,
+        interrupted: false,
+    }
+}
+
 /// A second with this many sessions of 1 to 2 ms.
 fn second(number: u64, sessions: u64) -> Second {
     let mut second = Second::new(number);
@@ -84,7 +106,7 @@ fn an_open_loop_that_keeps_up() {
     tick(&mut live, 2_150);
     told.extend([display(&live), live.line()]);
     assert_eq!(live.done(), (3 * 11_000 + 2_150, 6 * 11_000));
-    live.on(Event::End);
+    live.on(Event::End(&ended()));
     told.push(live.outcome());
     insta::assert_snapshot!(told.join("\n\n"));
 }

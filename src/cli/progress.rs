@@ -57,7 +57,7 @@ impl Progress {
         self.live.on(event);
         let looked = matches!(event, Event::Tick { .. } | Event::Priming { .. });
         match &self.shown {
-            Shown::Lines if matches!(event, Event::End) => eprintln!("{}", self.live.outcome()),
+            Shown::Lines if matches!(event, Event::End(_)) => eprintln!("{}", self.live.outcome()),
             Shown::Lines if looked && self.last.elapsed() >= LINE_EVERY => {
                 eprintln!("{}", self.live.line());
             }

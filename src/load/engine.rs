@@ -85,15 +85,14 @@ impl Engine {
         self.workers.iter().map(|w| w.placement.clone()).collect()
     }
 
-    /// Runs every trial of the plan, or those before an interrupt, in the plan's order, and gives each to
-    /// `keep` when it has ended: the histograms of one take megabytes, and a large matrix has thousands.
-    /// If a worker cannot run or does not come back, the error is returned, and the trials before it
-    /// were kept.
+    /// Runs every trial of the plan, or those before an interrupt, in the plan's order. A result goes out with
+    /// its [`Event::End`] and is not kept: its histograms take megabytes, and a large matrix has thousands.
+    /// If a worker cannot run or does not come back, the error is returned after the events of the trials
+    /// before it.
     pub fn run(
         &self,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
-        keep: &mut dyn FnMut(TrialResult),
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Option<EngineError> {
         let trials = &self.plan.checked.scenario.trials;
@@ -110,16 +109,13 @@ impl Engine {
                 if matches!(primed, Ok(Some(_))) {
                     observe(Event::Primed);
                 }
-                let trial = primed.and_then(|prime| {
-                    let trial = self.trial(cell, round, control, target, observe)?;
-                    Ok(TrialResult { prime, ..trial })
-                });
+                let trial = primed
+                    .and_then(|prime| self.trial(cell, round, prime, control, target, observe));
                 match trial {
-                    Ok(result) => keep(result),
+                    Ok(result) => observe(Event::End(&result)),
                     Err(error) => return Some(error),
                 }
                 number += 1;
-                observe(Event::End);
             }
         }
         None
@@ -164,6 +160,7 @@ impl Engine {
         &self,
         cell: usize,
         round: usize,
+        prime: Option<Accounting>,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
         observe: &mut dyn FnMut(Event<'_>),
@@ -216,7 +213,7 @@ impl Engine {
             length_ns: ns_between(start, Instant::now()),
             stats,
             latency: collected.latency,
-            prime: None,
+            prime,
             target_cpu: watched.target_cpu,
             stolen: watched.host.stolen,
             throttled: watched.host.throttled,

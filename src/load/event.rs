@@ -56,8 +56,8 @@ pub enum Event<'a> {
     /// also those in which nothing happened. A worker that stands still holds them up; those through which
     /// all stood still are left out. The last one is shorter than a second.
     Second(&'a Second),
-    /// The trial has ended.
-    End,
+    /// The trial has ended, with this result.
+    End(&'a TrialResult),
 }
 
 /// One finished trial.

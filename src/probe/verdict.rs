@@ -185,7 +185,6 @@ fn ending(facts: &Facts, class: FailureClass, message: &str) -> String {
             "the server closed the connection in order without answering".to_owned()
         }
         FailureClass::Eof(_) => "the server closed the connection without a word".to_owned(),
-        FailureClass::Unanswered(_) => message.to_owned(),
         _ => message.to_owned(),
     }
 }

@@ -17,7 +17,6 @@ mod target;
 #[cfg(test)]
 mod provider_tests;
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,7 +27,6 @@ use crate::clock::rfc3339;
 use crate::crypto::{Metering, ProviderError, span_cost};
 use crate::load::{
     Engine, EngineError, Event, Interrupt, LoadPlan, Preflight, PreflightError, Resources,
-    TrialResult,
 };
 use crate::pki::PkiError;
 use crate::record::{
@@ -258,29 +256,36 @@ impl Prepared {
                 trials: Vec::new(),
             })
             .collect();
-        // What the target had counted when the trial began.
-        let before = Cell::new(None);
-        let mut kept = Ok(());
-        let mut keep = |result: TrialResult| {
-            let after = self.target_counts(result.cell);
-            let counts = before.get().zip(after).map(|(b, a)| a.since(&b));
-            let ledgers = self.take_ledgers(result.cell);
-            let site = &mut cells[result.cell];
-            let ledgers = self.plan.metered.then_some(&ledgers);
-            match convert::trial(&result, &site.cell, counts, ledgers) {
-                Ok(trial) => site.trials.push(trial),
-                Err(error) => kept = Err(error),
-            }
-        };
         let mut current = 0;
+        // What the target had counted when the trial began.
+        let mut before = None;
+        let mut kept = Ok(());
         let target = self.embedded.as_ref().map(|e| e as _);
-        let mut failed = engine.run(control, target, &mut keep, &mut |event| {
-            if let Event::Begin { cell, .. } = event {
-                current = cell;
-            }
-            if matches!(event, Event::Begin { .. } | Event::Primed) {
-                before.set(self.target_counts(current));
-                self.take_ledgers(current);
+        let mut failed = engine.run(control, target, &mut |event| {
+            match event {
+                Event::Begin { cell, .. } => {
+                    current = cell;
+                    before = self.target_counts(cell);
+                    self.take_ledgers(cell);
+                }
+                // The sessions of the priming are not the trial's.
+                Event::Primed => {
+                    before = self.target_counts(current);
+                    self.take_ledgers(current);
+                }
+                Event::End(result) => {
+                    let counts = before
+                        .zip(self.target_counts(current))
+                        .map(|(b, a)| a.since(&b));
+                    let ledgers = self.take_ledgers(current);
+                    let ledgers = self.plan.metered.then_some(&ledgers);
+                    let site = &mut cells[current];
+                    match convert::trial(result, &site.cell, counts, ledgers) {
+                        Ok(trial) => site.trials.push(trial),
+                        Err(error) => kept = Err(error),
+                    }
+                }
+                _ => {}
             }
             observe(event);
         });

@@ -146,7 +146,7 @@ impl Board {
                 }
             }
             Event::Priming { .. } | Event::Primed => {}
-            Event::End => {
+            Event::End(_) => {
                 self.trials_ended += 1;
                 self.current = None;
                 self.live = LiveTotals::default();
@@ -164,6 +164,7 @@ mod tests {
     use shakedown::scenario::Profile;
 
     use super::*;
+    use crate::cli::live_tests::ended;
     use crate::cli::telemetry::exposition::render;
 
     fn second(number: u64, latencies_ns: &[u64], failed: u64) -> Second {
@@ -202,7 +203,7 @@ mod tests {
             )));
             board.on(Event::Second(&second(1, &[60_000_000_000], 0)));
             if cell == 0 {
-                board.on(Event::End);
+                board.on(Event::End(&ended()));
             }
         }
         board.on(Event::Tick {
@@ -226,7 +227,7 @@ mod tests {
     #[test]
     fn between_trials_there_is_nothing_in_flight() {
         let mut board = board();
-        board.on(Event::End);
+        board.on(Event::End(&ended()));
         let text = render(&board);
         assert!(!text.contains("shakedown_in_flight"), "{text}");
         assert!(!text.contains("shakedown_asked_per_second"), "{text}");
