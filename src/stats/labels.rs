@@ -23,9 +23,12 @@ pub fn covers(pattern: &str, label: &str) -> bool {
 
 /// Whether `pattern` covers the label of any failure there is, so that a misspelt one is noticed.
 pub fn covers_any(pattern: &str) -> bool {
-    let status = pattern
-        .strip_prefix("http.status.")
-        .is_some_and(|code| matches!(code.parse::<u16>(), Ok(100..=999)));
+    let code = |prefix| {
+        let code: &str = pattern.strip_prefix(prefix)?;
+        code.parse::<u16>().ok()
+    };
+    let status = matches!(code("http.status."), Some(100..=999))
+        || matches!(code("http.redirect."), Some(300..=399));
     let alert = pattern.strip_prefix("alert.").is_some_and(|code| {
         code.parse::<u8>()
             .is_ok_and(|code| alert_name(code).is_none())
@@ -57,8 +60,13 @@ impl FailureClass {
             Self::Local(LocalResource::Ports),
             Self::Local(LocalResource::Memory),
             Self::TlsProtocol,
+            Self::TlsPlainText,
+            Self::TlsRenegotiation,
             Self::HttpStatus(400),
+            Self::HttpRedirect(302),
             Self::HttpProtocol,
+            Self::HttpCutShort,
+            Self::HttpClosed,
             Self::EchoMismatch,
             Self::Unconfirmed,
         ];
@@ -95,11 +103,13 @@ mod tests {
         assert!(!covers("alert.certificate", "alert.certificate_expired"));
         assert!(!covers("eof.confirm", "eof"));
         assert!(covers_any("http.status.495") && covers_any("alert.200"));
+        assert!(covers_any("http.redirect.307") && covers_any("http.redirect"));
         for wrong in [
             "",
             "alerts",
             "alert.unknown",
             "http.status.4",
+            "http.redirect.200",
             "eof.connect",
             "resolve",
             "alert.48",

@@ -249,10 +249,21 @@ pub enum FailureClass {
     Flood(Stage),
     /// The server broke the TLS protocol, or no common parameters were found by us.
     TlsProtocol,
+    /// Plain text came where a TLS record was due.
+    TlsPlainText,
+    /// The server asks for a certificate only after the handshake: by renegotiation in TLS 1.2, by a
+    /// `CertificateRequest` in TLS 1.3 (RFC 8446 section 4.6.2).
+    TlsRenegotiation,
     /// The server answered HTTP with a status outside the expected ones.
     HttpStatus(u16),
+    /// The server redirects, which says nothing of whether it accepts us.
+    HttpRedirect(u16),
     /// The server's HTTP could not be parsed or exceeded a cap.
     HttpProtocol,
+    /// The server ended an HTTP answer before its end.
+    HttpCutShort,
+    /// The server announced that it closes, with more requests still planned on the session.
+    HttpClosed,
     /// The echo did not come back as it was sent.
     EchoMismatch,
     /// The session ended without any proof that the server accepted it.
@@ -340,13 +351,30 @@ impl FailureClass {
             Self::TlsProtocol => {
                 "the TLS parameters do not fit or the server broke the protocol; `shakedown probe` shows what was offered"
             }
+            Self::TlsPlainText => {
+                "the server answers in plain text: is this its TLS port? A protocol that begins in plain text (STARTTLS) is not supported"
+            }
+            Self::TlsRenegotiation => {
+                "the server asks for a client certificate per path, after the handshake, which is not supported: have it ask in the handshake (Apache: move SSLVerifyClient from the Location to the virtual host)"
+            }
             Self::HttpStatus(400) => {
                 "HTTP 400: nginx answers so when it rejects the client certificate; see its error log"
             }
             Self::HttpStatus(_) => {
                 "the status is not an expected one; set --expect-status if it should be"
             }
-            Self::HttpProtocol => "what came back is not HTTP/1.1; is the port right?",
+            Self::HttpRedirect(_) => {
+                "a redirect does not show that the server accepts us: nginx rejects so with `error_page 495 = URL`. Ask for the final URL, or list the status in --expect-status if the redirect is meant"
+            }
+            Self::HttpProtocol => {
+                "what came back is not HTTP/1.1 as shakedown reads it; the example says why"
+            }
+            Self::HttpCutShort => {
+                "the server, or a proxy before it, broke off its answer; see its error log"
+            }
+            Self::HttpClosed => {
+                "the server allows fewer requests per connection than --exchanges asks for; lower --exchanges, or raise the server's limit (nginx: keepalive_requests)"
+            }
             Self::EchoMismatch => {
                 "the peer is not an echo server; use `shakedown serve`, or another --protocol"
             }
@@ -386,8 +414,13 @@ impl fmt::Display for FailureClass {
             Self::Transport(stage) => write!(f, "transport.{}", stage.label()),
             Self::Flood(stage) => write!(f, "flood.{}", stage.label()),
             Self::TlsProtocol => f.write_str("tls.protocol"),
+            Self::TlsPlainText => f.write_str("tls.plain_text"),
+            Self::TlsRenegotiation => f.write_str("tls.renegotiation"),
             Self::HttpStatus(status) => write!(f, "http.status.{status}"),
+            Self::HttpRedirect(status) => write!(f, "http.redirect.{status}"),
             Self::HttpProtocol => f.write_str("http.protocol"),
+            Self::HttpCutShort => f.write_str("http.cut_short"),
+            Self::HttpClosed => f.write_str("http.closed"),
             Self::EchoMismatch => f.write_str("echo.mismatch"),
             Self::Unconfirmed => f.write_str("unconfirmed"),
         }
@@ -430,6 +463,7 @@ mod tests {
             ),
             (FailureClass::ResolveTimeout, "timeout.resolve"),
             (FailureClass::HttpStatus(400), "http.status.400"),
+            (FailureClass::HttpRedirect(302), "http.redirect.302"),
             (FailureClass::Local(LocalResource::Ports), "local.ports"),
             (
                 FailureClass::ServerCert(ServerCertFault::Name),
