@@ -5,6 +5,7 @@ pub mod anatomy;
 pub mod audit;
 pub mod clock;
 pub mod compare;
+pub mod conversation;
 pub mod crypto;
 pub mod load;
 pub mod pki;

@@ -337,6 +337,12 @@ fn judge_probe(case: &Case, report: &ProbeReport, found: &mut Findings) {
             found.fault(case, &what);
         }
     }
+    // What a run does not accept, a probe does not either. It asks once, and a status about the request is
+    // no refusal.
+    let once = !case.asks_twice() && case.behaviour != Behaviour::EvilReason;
+    if once && report.accepted != (case.expect == ["ok"]) {
+        found.fault(case, &format!("the probe says {}", report.summary));
+    }
     if text.len() > 64 * 1024 {
         found.fault(case, &format!("the story has {} bytes", text.len()));
     }

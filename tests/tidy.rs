@@ -10,18 +10,19 @@ use shakedown::scenario::{SHIPPED, Scenario};
 
 /// Every module of `src/` with the height of its layer. A module imports only from lower layers, so
 /// modules of one height never import each other.
-const LAYERS: [(&str, u32); 21] = [
-    ("main", 12),
-    ("cli", 11),
-    ("compare", 10),
-    ("report", 10),
-    ("runner", 9),
-    ("audit", 8),
-    ("record", 8),
-    ("load", 7),
-    ("anatomy", 7),
-    ("probe", 7),
-    ("target", 7),
+const LAYERS: [(&str, u32); 22] = [
+    ("main", 13),
+    ("cli", 12),
+    ("compare", 11),
+    ("report", 11),
+    ("runner", 10),
+    ("audit", 9),
+    ("record", 9),
+    ("load", 8),
+    ("anatomy", 8),
+    ("probe", 8),
+    ("target", 8),
+    ("conversation", 7),
     ("protocol", 6),
     ("tls", 5),
     ("crypto", 4),
@@ -64,7 +65,15 @@ const CRATES: [(&str, &[&str], &str); 5] = [
     (
         "tokio",
         &[
-            "cli", "runner", "load", "audit", "probe", "target", "protocol", "tls",
+            "cli",
+            "runner",
+            "load",
+            "audit",
+            "probe",
+            "target",
+            "conversation",
+            "protocol",
+            "tls",
         ],
         "data, statistics and reports need no runtime",
     ),

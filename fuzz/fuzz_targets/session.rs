@@ -13,13 +13,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
+use shakedown::conversation::judge;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
-use shakedown::protocol::{self, ProtocolError};
+use shakedown::protocol::{self, Next};
 use shakedown::scenario::{ProtocolPlan, ProviderName, TicketMode, TlsVersion, Verify};
 use shakedown::stats::{FailureClass, Proof, Stage};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, Failure, ServerAuth, ServerTls, ServerTlsSpec, SessionStream,
-    TlsStream, confirm_by_close, explain, failure, timed_out,
+    TlsStream, confirm_by_close, failure, timed_out,
 };
 use shakedown_fuzz::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -186,14 +187,10 @@ async fn answer<S: SessionStream>(stream: &mut S) -> Result<Proof, Failure> {
         exchanges: 1,
     };
     let mut scratch = Vec::new();
-    match timeout(LIMIT, protocol::exchange(&plan, stream, &mut scratch)).await {
-        Ok(Ok(())) => Ok(Proof::ApplicationData),
-        Ok(Err(ProtocolError::Answer { class, message })) => Err((class, message)),
-        Ok(Err(ProtocolError::Io(error))) => {
-            Err(explain(stream, error, Stage::Confirm, LIMIT).await)
-        }
-        Err(_) => Err(timed_out(Stage::Confirm, LIMIT)),
-    }
+    let exchanged = timeout(LIMIT, protocol::exchange(&plan, stream, &mut scratch)).await;
+    let next = judge(stream, exchanged, Stage::Confirm, LIMIT).await?;
+    assert_eq!(next, Next::Open);
+    Ok(Proof::ApplicationData)
 }
 
 /// Sends the bytes, the last of which says whether to hang up or to fall silent.

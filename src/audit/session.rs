@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
-use crate::probe::{ProbePlan, connect, refuses_client};
-use crate::protocol::{self, ProtocolError};
+use crate::conversation::judge;
+use crate::probe::{ProbePlan, connect, is_about_request};
+use crate::protocol;
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, Offer, OkKind, Stage};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::{
-    ClientStream, ClientTls, Failure, SessionStream, TlsStream, confirm_by_close, explain, failure,
-    timed_out,
+    ClientStream, ClientTls, Failure, SessionStream, TlsStream, close_in_order, confirm_by_close,
+    failure, timed_out,
 };
 
 /// How long the server may take to end its side; only its tickets are still of interest.
@@ -65,7 +65,7 @@ pub(super) async fn session(plan: &ProbePlan, tls: &ClientTls, resume: bool) -> 
         Err(failure) => Err(failure),
     };
     if let Err(failure) = result {
-        met.ending = ending(failure);
+        met.ending = ending(plan.protocol.expects_no_status(), failure);
     }
     met
 }
@@ -81,32 +81,22 @@ async fn drive(plan: &ProbePlan, stream: &mut ClientStream) -> Result<(), Failur
     }
     let mut scratch = Vec::new();
     let exchange = protocol::exchange(&plan.protocol, stream, &mut scratch);
-    match timeout(plan.timeout, exchange).await {
-        Ok(Ok(())) => {}
-        Ok(Err(ProtocolError::Answer { class, message })) => return Err((class, message)),
-        Ok(Err(ProtocolError::Io(error))) => {
-            return Err(explain(stream, error, Stage::Confirm, plan.timeout).await);
-        }
-        Err(_) => return Err(timed_out(Stage::Confirm, plan.timeout)),
-    }
-    let closing = async {
-        if stream.shutdown().await.is_ok() {
-            // Tickets may come as late as this.
-            let _ = stream.read_to_end().await;
-        }
-    };
-    let _ = timeout(CLOSE_LIMIT, closing).await;
-    Ok(())
+    let exchanged = timeout(plan.timeout, exchange).await;
+    judge(stream, exchanged, Stage::Confirm, plan.timeout).await?;
+    // Tickets may come as late as this.
+    close_in_order(stream, CLOSE_LIMIT).await
 }
 
-/// What a failure says about the server's opinion of us.
-fn ending((class, message): Failure) -> Ending {
+/// What a failure says about the server's opinion of us. Where nobody said which statuses to expect
+/// (`unsaid`), one about the request is an acceptance.
+fn ending(unsaid: bool, (class, message): Failure) -> Ending {
     let told = format!("{class}: {}", escape_untrusted(&message, UNTRUSTED_CAP));
     match class {
         FailureClass::Alert(PROTOCOL_VERSION) | FailureClass::TlsProtocol => Ending::NotSpoken,
-        FailureClass::HttpStatus(status) if !refuses_client(status) => Ending::Accepted,
+        FailureClass::HttpStatus(status) if unsaid && is_about_request(status) => Ending::Accepted,
         FailureClass::Alert(_)
         | FailureClass::HttpStatus(_)
+        | FailureClass::HttpRedirect(_)
         | FailureClass::Eof(_)
         | FailureClass::Reset(_)
         | FailureClass::Unconfirmed => Ending::Refused(told),
@@ -120,13 +110,18 @@ mod tests {
 
     #[test]
     fn a_refusal_is_told_from_trouble_and_from_an_answer() {
-        let of = |class| ending((class, "x\u{1b}".to_owned()));
+        let of = |class| ending(true, (class, "x\u{1b}".to_owned()));
         assert_eq!(of(FailureClass::HttpStatus(404)), Ending::Accepted);
         assert_eq!(of(FailureClass::Alert(PROTOCOL_VERSION)), Ending::NotSpoken);
         let Ending::Refused(told) = of(FailureClass::HttpStatus(400)) else {
             panic!("nginx refuses clients with 400");
         };
         assert!(!told.contains('\u{1b}'), "{told:?}");
+        for class in [FailureClass::HttpRedirect(302), FailureClass::Unconfirmed] {
+            assert!(matches!(of(class), Ending::Refused(_)), "{class}");
+        }
+        let listed = ending(false, (FailureClass::HttpStatus(404), String::new()));
+        assert!(matches!(listed, Ending::Refused(_)));
         let Ending::Unknown(told) = of(FailureClass::Unanswered(Stage::Confirm)) else {
             panic!("silence is no refusal");
         };

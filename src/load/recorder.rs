@@ -14,7 +14,7 @@ use crate::clock::{ns_between, thread_cpu};
 use crate::crypto::Ledger;
 use crate::stats::{
     CancelPhase, CpuWindow, FailureClass, NotStarted, Observed, Offer, OkKind, Outcome, Phase,
-    Sample, Stage, TrialStats,
+    Proof, Sample, Stage, TrialStats,
 };
 use crate::tls::Bytes;
 use crate::units::format_ns;
@@ -193,6 +193,7 @@ impl Recorder {
             stage: Stage::Connect,
             held: false,
             recorded: false,
+            settled: None,
             sample: Sample::begun(phase),
         }
     }
@@ -288,6 +289,8 @@ pub(super) struct Attempt {
     stage: Stage,
     held: bool,
     recorded: bool,
+    /// How and by what it was confirmed, once nothing but its close is to come.
+    settled: Option<(OkKind, Proof)>,
     sample: Sample,
 }
 
@@ -399,10 +402,21 @@ impl Attempt {
         }
     }
 
+    /// Notes that it is ok unless its close says otherwise; cut off in the close, it is.
+    pub fn settle(&mut self, kind: OkKind, proof: Proof) {
+        self.settled = Some((kind, proof));
+    }
+
+    /// Whether what is to come makes no difference any more, or only its close may.
+    fn is_confirmed(&self) -> bool {
+        self.recorded || self.settled.is_some()
+    }
+
     /// Says what becomes of it when it is cut off at an age, in nanoseconds from its scheduled start.
     fn end(&mut self, by: Cut, age_ns: u64) {
         // A session that is held before it is confirmed was not asked anything yet.
-        let asked = !self.recorded && self.stage != Stage::Hold;
+        let confirmed = self.is_confirmed();
+        let asked = !confirmed && self.stage != Stage::Hold;
         if asked && by == Cut::Deadline {
             let age = format_ns(age_ns);
             return self.record(Outcome::Failed {
@@ -412,9 +426,9 @@ impl Attempt {
         }
         let mut state = self.recorder.state.borrow_mut();
         let phase = by.phase();
-        state.stats.cut(phase, self.stage, age_ns, self.recorded);
+        state.stats.cut(phase, self.stage, age_ns, confirmed);
         drop(state);
-        if !self.recorded {
+        if !confirmed {
             self.record(Outcome::Cancelled(phase));
         }
     }
@@ -444,10 +458,13 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         let cut = self.recorder.cut.get();
-        if !self.recorded || cut.is_some() {
+        if !self.is_confirmed() || cut.is_some() {
             let now = || (Cut::Us(CancelPhase::Drain), Instant::now());
             let (by, at) = cut.unwrap_or_else(now);
             self.end(by, ns_between(self.scheduled, at));
+        }
+        if let Some((kind, proof)) = self.settled.filter(|_| !self.recorded) {
+            self.record(Outcome::Ok { kind, proof });
         }
         self.release();
         sub(&self.recorder.live.in_flight, 1);

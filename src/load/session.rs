@@ -6,20 +6,20 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{timeout, timeout_at};
 
 use super::connect::established;
 use super::env::Env;
 use super::recorder::Attempt;
+use crate::conversation::{closed_after, judge};
 use crate::crypto::{Ledger, attributed};
-use crate::protocol::{self, ProtocolError};
+use crate::protocol::{self, Next};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{
     ClientStream, ClientTls, Failure, Fault, PlainStream, SessionStream, TlsStream,
-    classify_connect, confirm_by_close, explain, failure, timed_out,
+    classify_connect, close_in_order, confirm_by_close, failure, timed_out,
 };
 
 /// An attempt that has begun to connect.
@@ -121,8 +121,8 @@ async fn connect(
     }
 }
 
-/// Drives an established connection to its outcome, which is recorded as soon as it is certain,
-/// and then holds and closes the session.
+/// Drives an established connection to its outcome, and holds and closes the session. A session that is
+/// held counts from its answer; any other one once it is closed, since a rejection may follow the answer.
 async fn drive<S: SessionStream>(
     env: &Env,
     attempt: &mut Attempt,
@@ -164,10 +164,17 @@ async fn drive<S: SessionStream>(
             Proof::ApplicationData
         }
     };
-    attempt.record(Outcome::Ok { kind, proof });
-    hold(env, attempt, &mut *stream).await;
+    attempt.settle(kind, proof);
+    if !env.hold().is_zero() {
+        attempt.record(Outcome::Ok { kind, proof });
+        hold(env, attempt, &mut *stream).await;
+    }
     attempt.enter(Stage::Close);
-    close(env, &mut *stream).await;
+    let closed = close_in_order(&mut *stream, env.timeouts().close.0).await;
+    if env.hold().is_zero() {
+        closed?;
+        attempt.record(Outcome::Ok { kind, proof });
+    }
     attempt.dissected(kind, stream.into_ledger());
     Ok(())
 }
@@ -196,18 +203,16 @@ async fn exchange_all<S: SessionStream>(
             // By now it is known whether early data was sent again.
             attempt.offered(stream.offer());
         }
-        match ended {
-            Ok(Ok(())) => attempt.exchanged(kind, from, Instant::now()),
-            Ok(Err(ProtocolError::Answer { class, message })) => return Err((class, message)),
-            Ok(Err(ProtocolError::Io(error))) => {
-                return Err(explain(stream, error, stage, limit).await);
-            }
-            Err(_) => return Err(timed_out(stage, limit)),
-        }
+        let to = Instant::now();
+        let next = judge(stream, ended, stage, limit).await?;
+        attempt.exchanged(kind, from, to);
         if number == 0
             && let Some(at) = stream.marks().data
         {
             attempt.confirmed(connected, at);
+        }
+        if next == Next::Closes && number + 1 < exchanges {
+            return Err(closed_after(number + 1));
         }
     }
     Ok(())
@@ -216,14 +221,10 @@ async fn exchange_all<S: SessionStream>(
 /// Keeps a confirmed session open for as long as the plan says, or until the load ends. Reads
 /// meanwhile, so that tickets are taken in and a close by the server is noticed.
 async fn hold<S: SessionStream>(env: &Env, attempt: &mut Attempt, stream: &mut S) {
-    let hold = env.hold();
-    if hold.is_zero() {
-        return;
-    }
     attempt.hold();
     tokio::select! {
         () = env.until_stopped() => attempt.release(),
-        ended = timeout(hold, stream.read_to_end()) => match ended {
+        ended = timeout(env.hold(), stream.read_to_end()) => match ended {
             Ok(_) => attempt.lost(),
             Err(_) => attempt.release(),
         },
@@ -245,25 +246,12 @@ async fn linger<S: SessionStream>(
     let result = tokio::select! {
         () = env.until_stopped() => Ok(()),
         ended = timeout(hold, stream.read_to_end()) => match ended {
-            Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_) | Fault::Flood(_)))) => {
-                Err(failure(&fault, Stage::Confirm))
-            }
             Ok(Ok(()) | Err(Fault::Eof)) | Err(_) => Ok(()),
+            Ok(Err(fault)) => Err(failure(&fault, Stage::Confirm)),
         },
     };
     attempt.enter(Stage::Confirm);
     result
-}
-
-/// Closes in order: our `close_notify` and FIN, then the server's. The outcome stands already, so
-/// what goes wrong here is of no consequence.
-async fn close<S: SessionStream>(env: &Env, stream: &mut S) {
-    let closing = async {
-        if stream.shutdown().await.is_ok() {
-            let _ = stream.read_to_end().await;
-        }
-    };
-    let _ = timeout(env.timeouts().close.0, closing).await;
 }
 
 /// Runs one stage with its timeout.

@@ -12,18 +12,6 @@ const KEPT: usize = 8 * 1024;
 /// Most characters of a status line that are shown.
 const LINE_CAP: usize = 80;
 
-/// What nginx writes into the page of a refused client certificate, and what it means.
-const NGINX_REFUSALS: [(&str, &str); 2] = [
-    (
-        "No required SSL certificate was sent",
-        "nginx requires a client certificate and got none",
-    ),
-    (
-        "The SSL certificate error",
-        "nginx could not verify our client certificate",
-    ),
-];
-
 /// Passes everything through and keeps the first bytes read.
 pub(super) struct Tap<'a, S> {
     inner: &'a mut S,
@@ -89,15 +77,6 @@ pub(super) fn status_line(answer: &[u8]) -> Option<(String, u16)> {
     Some((crate::text::escape_untrusted(line, LINE_CAP), status))
 }
 
-/// What an HTTP answer says about a client certificate it refuses, where we know the wording.
-pub(super) fn refusal(answer: &[u8]) -> Option<&'static str> {
-    let text = String::from_utf8_lossy(answer);
-    NGINX_REFUSALS
-        .into_iter()
-        .find(|(wording, _)| text.contains(wording))
-        .map(|(_, meaning)| meaning)
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
@@ -124,10 +103,8 @@ mod tests {
         let (line, status) = status_line(answer).unwrap();
         assert_eq!(line, r"HTTP/1.1 400 Bad\u{1b}[31m Request");
         assert_eq!(status, 400);
-        assert!(refusal(answer).unwrap().contains("got none"));
         for other in [&b""[..], b"SSH-2.0-x", b"HTTP/1.1", b"HTTP/1.1 abc"] {
             assert_eq!(status_line(other), None);
-            assert_eq!(refusal(other), None);
         }
     }
 }

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::ProbePlan;
-use super::capture::{refusal, status_line};
+use super::capture::status_line;
 use super::chain::{self, ChainView};
 use super::cost::Cost;
 use super::report::{
@@ -14,6 +14,7 @@ use super::session::{End, Facts};
 use super::status::Status;
 use super::verdict;
 use crate::pki::{CertLinks, name_text};
+use crate::protocol::refusal;
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Proof, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -55,7 +56,7 @@ pub(super) fn report(plan: &ProbePlan, facts: &Facts, now: OffsetDateTime) -> Pr
             bytes_sent: bytes.sent,
             bytes_received: bytes.received,
         }),
-        answer: answer(facts),
+        answer: answer(plan, facts),
         cost: facts.ledger.as_ref().map(Cost::of),
         summary: verdict.summary,
         advice: verdict.advice,
@@ -228,9 +229,9 @@ fn server_verifies(facts: &Facts) -> Option<ServerVerifies> {
     }
 }
 
-fn answer(facts: &Facts) -> Option<Answer> {
+fn answer(plan: &ProbePlan, facts: &Facts) -> Option<Answer> {
     facts.finished?;
-    let (status, detail, alert) = answer_text(facts);
+    let (status, detail, alert) = answer_text(plan, facts);
     Some(Answer {
         status,
         detail,
@@ -241,27 +242,41 @@ fn answer(facts: &Facts) -> Option<Answer> {
     })
 }
 
-fn answer_text(facts: &Facts) -> (Status, String, Option<String>) {
-    let plain = |status, text: &str| (status, text.to_owned(), None);
+fn answer_text(plan: &ProbePlan, facts: &Facts) -> (Status, String, Option<String>) {
+    let said = |status, text: &str| (status, text.to_owned(), None);
     let asked = facts.observed.is_some_and(|o| o.certificate_requested);
     let weak = if asked {
         Status::Warning
     } else {
         Status::Passed
     };
+    let refuses = || refusal(&facts.answer).is_some();
+    let unsaid = plan.protocol.expects_no_status();
     match &facts.end {
-        End::Answered | End::Odd(..) if refusal(&facts.answer).is_some() => plain(
+        End::Answered if unsaid && refuses() => said(
+            Status::Failed,
+            "application data, and it is a refusal (see the page)",
+        ),
+        End::Odd(FailureClass::HttpStatus(_), _) if refuses() => said(
             Status::Failed,
             "application data, and it is a refusal (see the HTTP status)",
         ),
-        End::Answered => plain(Status::Passed, "application data, as expected"),
-        End::Odd(FailureClass::HttpStatus(status)) => (
+        End::Answered => said(Status::Passed, "application data, as expected"),
+        End::Odd(FailureClass::HttpStatus(status), _) => (
             if verdict::refuses_client(*status) {
                 Status::Failed
             } else {
                 Status::Warning
             },
             format!("application data: HTTP status {status}"),
+            None,
+        ),
+        End::Odd(FailureClass::HttpRedirect(_), message) => (
+            Status::Warning,
+            format!(
+                "application data, and it is a redirect: {}",
+                escape_untrusted(message, UNTRUSTED_CAP)
+            ),
             None,
         ),
         End::Odd(..) => (
@@ -272,16 +287,16 @@ fn answer_text(facts: &Facts) -> (Status, String, Option<String>) {
             ),
             None,
         ),
-        End::Proved(Proof::ApplicationData) => plain(Status::Passed, "application data"),
-        End::Proved(Proof::ServerFinished) => plain(
+        End::Proved(Proof::ApplicationData) => said(Status::Passed, "application data"),
+        End::Proved(Proof::ServerFinished) => said(
             Status::Passed,
             "its Finished (TLS 1.2); nothing was asked after it",
         ),
-        End::Proved(Proof::NewSessionTicket) => plain(
+        End::Proved(Proof::NewSessionTicket) => said(
             weak,
             "a NewSessionTicket, a weak proof: nginx sends tickets to clients it rejects, too",
         ),
-        End::Proved(Proof::OrderlyClose) => plain(
+        End::Proved(Proof::OrderlyClose) => said(
             weak,
             "an orderly close in answer to ours (close_notify), a weak proof",
         ),
@@ -289,15 +304,6 @@ fn answer_text(facts: &Facts) -> (Status, String, Option<String>) {
             let alert = alert_text(*code);
             (Status::Failed, format!("the alert {alert}"), Some(alert))
         }
-        End::Failed(FailureClass::Eof(_), _) if facts.closed => plain(
-            Status::Failed,
-            "an orderly close (close_notify) without an answer",
-        ),
-        End::Failed(FailureClass::Eof(_), _) => plain(
-            Status::Failed,
-            "the end of the connection, without alert or close_notify",
-        ),
-        End::Failed(FailureClass::Reset(_), _) => plain(Status::Failed, "a TCP reset"),
         End::Failed(FailureClass::Unanswered(Stage::Confirm), message) => {
             (Status::Failed, format!("nothing: {message}"), None)
         }

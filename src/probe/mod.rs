@@ -33,7 +33,7 @@ pub use report::{
 pub use session::connect;
 pub use status::Status;
 pub use story::story;
-pub use verdict::refuses_client;
+pub use verdict::is_about_request;
 
 use crate::pki::{
     CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,

@@ -5,18 +5,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::ProbePlan;
 use super::capture::Tap;
+use crate::conversation::judge;
 use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger, Stage};
 use crate::tls::{
     Bytes, ClientStream, ClientTls, Failure, HandshakeCapture, Offer, Seen, SessionStream,
-    TlsStream, alert_sent_for, classify_connect, confirm_by_close, explain, failure, timed_out,
+    TlsStream, alert_sent_for, classify_connect, close_in_order, confirm_by_close, failure,
+    timed_out,
 };
 
 /// How long the server may take to close after us; only its tickets are still of interest.
@@ -29,8 +30,8 @@ const MAX_ADDRESSES: usize = 8;
 pub(super) enum End {
     /// The server answered as the protocol wants.
     Answered,
-    /// The server answered, but not so.
-    Odd(FailureClass),
+    /// The server answered, but not so: the class and what came instead.
+    Odd(FailureClass, String),
     /// Nothing was asked, and this proves acceptance.
     Proved(Proof),
     /// It failed.
@@ -90,7 +91,7 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
                     facts.kind = stream.kind();
                     facts.observed = stream.observed();
                     facts.ledger = stream.ledger();
-                    close(&mut stream, &end).await;
+                    let end = close(&mut stream, end).await;
                     facts.tickets = stream.tickets_received();
                     facts.closed = stream.marks().closed.is_some();
                     end
@@ -187,31 +188,25 @@ async fn drive(plan: &ProbePlan, stream: &mut ClientStream, facts: &mut Facts) -
             let exchange = protocol::exchange(&plan.protocol, &mut tap, &mut scratch);
             let exchanged = timeout(plan.timeout, exchange).await;
             facts.answer = tap.into_kept();
-            match exchanged {
-                Ok(Ok(())) => End::Answered,
-                Ok(Err(ProtocolError::Answer { class, .. })) => End::Odd(class),
-                Ok(Err(ProtocolError::Io(error))) => {
-                    explain(stream, error, Stage::Confirm, plan.timeout)
-                        .await
-                        .into()
-                }
-                Err(_) => timed_out(Stage::Confirm, plan.timeout).into(),
+            let answered = matches!(exchanged, Ok(Err(ProtocolError::Answer { .. })));
+            match judge(stream, exchanged, Stage::Confirm, plan.timeout).await {
+                Ok(_) => End::Answered,
+                Err((class, message)) if answered => End::Odd(class, message),
+                Err(failure) => failure.into(),
             }
         }
     }
 }
 
-/// Closes in order after an answer. The verdict stands already.
-async fn close(stream: &mut ClientStream, end: &End) {
+/// Closes in order after an answer, which a rejection behind it outweighs.
+async fn close(stream: &mut ClientStream, end: End) -> End {
     if matches!(end, End::Failed(..)) {
-        return;
+        return end;
     }
-    let closing = async {
-        if stream.shutdown().await.is_ok() {
-            let _ = stream.read_to_end().await;
-        }
-    };
-    let _ = timeout(CLOSE_LIMIT, closing).await;
+    match close_in_order(stream, CLOSE_LIMIT).await {
+        Ok(()) => end,
+        Err(failure) => failure.into(),
+    }
 }
 
 impl From<Failure> for End {

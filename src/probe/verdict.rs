@@ -1,11 +1,12 @@
 //! The verdict: whether the server accepted us, how we know, and what to do if not.
 
 use super::ProbePlan;
-use super::capture::{refusal, status_line};
+use super::capture::status_line;
 use super::report::{Check, Verdict, Verification};
 use super::session::{End, Facts};
 use super::status::Status;
 use crate::pki::{CertLinks, name_text};
+use crate::protocol::refusal;
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, Proof, ServerCertFault, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -43,8 +44,14 @@ impl Judged {
 
 /// Whether an HTTP status speaks of who asks, not of what is asked: 400 (nginx and a bad
 /// certificate), 401, 403, 421 (RFC 9110 section 15.5.20), and nginx's own 495 and 496.
-pub fn refuses_client(status: u16) -> bool {
+pub(super) fn refuses_client(status: u16) -> bool {
     matches!(status, 400 | 401 | 403 | 421 | 495 | 496)
+}
+
+/// Whether an unexpected HTTP status is about the request alone, so that the client itself is accepted. A
+/// switch of protocols that nobody asked for (101) is about neither.
+pub fn is_about_request(status: u16) -> bool {
+    status >= 200 && !refuses_client(status)
 }
 
 pub(super) fn verdict(
@@ -52,31 +59,57 @@ pub(super) fn verdict(
     facts: &Facts,
     verification: Option<&Verification>,
 ) -> Judged {
+    let unsaid = plan.protocol.expects_no_status();
     match &facts.end {
-        End::Answered | End::Odd(..) if refusal(&facts.answer).is_some() => {
-            refused_in_http(plan, facts)
-        }
-        End::Odd(FailureClass::HttpStatus(status)) if refuses_client(*status) => {
-            refused_in_http(plan, facts)
-        }
+        End::Answered if unsaid && refusal(&facts.answer).is_some() => refused_in_http(plan, facts),
         End::Answered => accepted(facts, Proof::ApplicationData, ""),
-        End::Odd(FailureClass::HttpStatus(status)) => accepted(
-            facts,
-            Proof::ApplicationData,
-            &format!("; HTTP {status} is about the request, not about the certificate"),
-        )
-        .advise("ask for a path that exists to see the server's usual answer"),
-        End::Odd(class) => Judged::new(
-            Verdict::Unconfirmed {
-                class: class.to_string(),
-            },
-            "unconfirmed: the server answered, but not in the protocol that was asked for, so its \
-             answer does not show whether it accepts this client",
-        )
-        .advise(class.advice()),
+        End::Odd(FailureClass::HttpStatus(_), _) if refusal(&facts.answer).is_some() => {
+            refused_in_http(plan, facts)
+        }
+        End::Odd(FailureClass::HttpStatus(status), message) if refuses_client(*status) => {
+            let judged = refused_in_http(plan, facts);
+            match message.split_once("; ") {
+                // What the session shows about it.
+                Some((_, remark)) => judged.advise(escape_untrusted(remark, UNTRUSTED_CAP)),
+                None => judged,
+            }
+        }
+        End::Odd(FailureClass::HttpStatus(status), _) if unsaid && is_about_request(*status) => {
+            accepted(
+                facts,
+                Proof::ApplicationData,
+                &format!("; HTTP {status} is about the request, not about the certificate"),
+            )
+            .advise("ask for a path that exists to see the server's usual answer")
+        }
+        End::Odd(class, message) => not_as_asked(*class, message),
         End::Proved(proof) => weakly_accepted(facts, *proof),
         End::Failed(class, message) => failed(plan, facts, *class, message, verification),
     }
+}
+
+/// An answer that is none of the expected ones.
+fn not_as_asked(class: FailureClass, message: &str) -> Judged {
+    let message = escape_untrusted(message, UNTRUSTED_CAP);
+    let label = class.to_string();
+    let judged = match class {
+        FailureClass::HttpRedirect(_) => Judged::new(
+            Verdict::Rejected { class: label },
+            format!("redirected, not accepted: {message}"),
+        ),
+        FailureClass::HttpStatus(_) => Judged::new(
+            Verdict::Rejected { class: label },
+            format!("rejected: {message}, which --expect-status does not list"),
+        ),
+        _ => Judged::new(
+            Verdict::Unconfirmed { class: label },
+            format!(
+                "unconfirmed: the server answered, but not as asked, so its answer does not show \
+                 whether it accepts this client: {message}"
+            ),
+        ),
+    };
+    judged.advise(class.advice())
 }
 
 fn accepted(facts: &Facts, proof: Proof, note: &str) -> Judged {
@@ -149,10 +182,7 @@ fn failed(
         FailureClass::ServerCert(fault) => server_refused(facts, fault, &message, verification),
         _ if facts.finished.is_some() => Judged::new(
             Verdict::Unconfirmed { class: label },
-            format!(
-                "unconfirmed: our handshake is complete, but {}",
-                ending(facts, class, &message)
-            ),
+            format!("unconfirmed: our handshake is complete, but {message}"),
         )
         .advise(unconfirmed_advice(plan, facts, class)),
         FailureClass::TlsProtocol => Judged::new(
@@ -176,16 +206,6 @@ fn failed(
             format!("no handshake: {message} ({class})"),
         )
         .advise(class.advice()),
-    }
-}
-
-fn ending(facts: &Facts, class: FailureClass, message: &str) -> String {
-    match class {
-        FailureClass::Eof(_) if facts.closed => {
-            "the server closed the connection in order without answering".to_owned()
-        }
-        FailureClass::Eof(_) => "the server closed the connection without a word".to_owned(),
-        _ => message.to_owned(),
     }
 }
 

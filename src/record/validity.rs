@@ -325,7 +325,7 @@ fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
             notes.push(Note::new(
                 "certificate-not-requested",
                 format!("{name}: in {unasked} of {total} handshakes the server sent no CertificateRequest, so they were not mutual"),
-                "switch client verification on at the server (nginx: ssl_verify_client on)",
+                "switch client verification on at the server, for the host and not per path (nginx: ssl_verify_client on; Apache: SSLVerifyClient in the virtual host)",
             ));
         }
         let (unsent, total) = all(&|o| o.certificate_requested && !o.certificate_sent);

@@ -8,8 +8,8 @@ use super::error::Problem;
 use crate::stats::{FailureClass, ServerCertFault, alert_code, covers, covers_any, renamed};
 
 /// What servers answer to a client whose certificate they reject: alerts that speak of certificates
-/// (RFC 8446 section 6.2), the two general ones, a close without a word, and HTTP's refusals.
-const REJECTIONS: [&str; 19] = [
+/// (RFC 8446 section 6.2), the two general ones, a close without a word, HTTP's refusals, and redirects.
+const REJECTIONS: [&str; 24] = [
     "alert.access_denied",
     "alert.bad_certificate",
     "alert.certificate_expired",
@@ -28,7 +28,12 @@ const REJECTIONS: [&str; 19] = [
     "http.status.400",
     "http.status.401",
     "http.status.403",
+    "http.status.421",
+    "http.status.495",
+    "http.status.496",
+    "http.redirect",
     "reset",
+    "unconfirmed",
 ];
 
 /// The outcomes that a set of sessions must have.
@@ -138,7 +143,7 @@ impl Expect {
                 format!("no outcome has the label {label:?}"),
                 match renamed(label) {
                     Some(new) => format!("it is called {new:?} now"),
-                    None => "docs/failures.md lists them, such as eof.confirm or http.status.400"
+                    None => "docs/failures.md lists them, such as eof.handshake or http.status.400"
                         .to_owned(),
                 },
             ));
@@ -167,7 +172,7 @@ mod tests {
     fn a_set_alone_means_rejection() {
         let set = expect("alerts = [\"certificate_expired\"]\noutcomes = [\"eof\"]");
         assert!(set.share().abs() < f64::EPSILON);
-        assert!(set.allows("alert.certificate_expired") && set.allows("eof.confirm"));
+        assert!(set.allows("alert.certificate_expired") && set.allows("eof.handshake"));
         assert!(!set.allows("alert.unknown_ca") && !set.allows("connect.refused"));
     }
 
@@ -175,7 +180,8 @@ mod tests {
     fn a_rejection_without_a_set_is_any_that_servers_make() {
         let any = expect("accept = 0");
         assert!(any.allows("alert.unknown_ca") && any.allows("http.status.400"));
-        assert!(any.allows("reset.handshake"));
+        assert!(any.allows("reset.handshake") && any.allows("unconfirmed"));
+        assert!(any.allows("http.redirect.302"));
         assert!(!any.allows("unanswered.confirm") && !any.allows("local.ports"));
         assert!(!Expect::acceptance().allows("alert.unknown_ca"));
         assert!(REJECTIONS.iter().all(|label| covers_any(label)));

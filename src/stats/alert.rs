@@ -58,7 +58,12 @@ pub(super) fn alert_advice(code: u8) -> &'static str {
         40 => {
             "the server found no acceptable parameters, or wants a client certificate (TLS 1.2 says so this way)"
         }
-        42 | 43 => "the server could not use our certificate; check its key type and encoding",
+        42 => {
+            "the server could not use our certificate, for whatever reason (Go has no other alert); its log says which"
+        }
+        43 => {
+            "the server does not take this kind of certificate; check its extended key usage (clientAuth) and its key type"
+        }
         44 => "the server says our certificate is revoked",
         45 => "the server says our certificate has expired; renew it",
         46 => "the server could not accept our certificate; its log says why",
@@ -66,7 +71,9 @@ pub(super) fn alert_advice(code: u8) -> &'static str {
             "the server does not know the CA that signed our certificate; pass the right --cert, with its intermediates"
         }
         49 => "our certificate is valid but not allowed in; check the server's access rules",
-        51 => "the server could not verify our signature; is the key the certificate's own?",
+        51 => {
+            "the server could not verify a signature. Our key is the certificate's own, as was checked at the start, so look at the chain (damaged, or an issuer of the same name with another key) and at the key's kind and size"
+        }
         70 => "the server does not speak the TLS versions we offered",
         112 => "the server does not know the name in --sni",
         116 => "the server requires a client certificate; pass --cert and --key",

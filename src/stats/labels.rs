@@ -42,6 +42,9 @@ pub fn covers_any(pattern: &str) -> bool {
 
 /// What a label, or the part of one, that had another name in files of schema 1 is called now.
 pub fn renamed(label: &str) -> Option<String> {
+    if matches!(label, "eof.confirm" | "reset.confirm") {
+        return Some("unconfirmed".to_owned());
+    }
     let stage = label.strip_prefix("timeout")?;
     let new = format!("{UNANSWERED}{stage}");
     covers_any(&new).then_some(new)
@@ -73,12 +76,11 @@ impl FailureClass {
         known.extend(ServerCertFault::ALL.map(Self::ServerCert));
         known.extend(STAGES.map(Self::Unanswered));
         for stage in STAGES.into_iter().filter(|s| *s != Stage::Connect) {
-            known.extend([
-                Self::Eof(stage),
-                Self::Reset(stage),
-                Self::Transport(stage),
-                Self::Flood(stage),
-            ]);
+            known.extend([Self::Transport(stage), Self::Flood(stage)]);
+            if stage != Stage::Confirm {
+                // Before a proof such an end is `unconfirmed`.
+                known.extend([Self::Eof(stage), Self::Reset(stage)]);
+            }
         }
         let named = (0..=u8::MAX).filter(|code| alert_name(*code).is_some());
         known.extend(named.map(Self::Alert));
@@ -96,12 +98,12 @@ mod tests {
             ("alert.unknown_ca", "alert.unknown_ca"),
             ("alert", "alert.unknown_ca"),
             ("http.status", "http.status.495"),
-            ("eof", "eof.confirm"),
+            ("eof", "eof.first_byte"),
         ] {
             assert!(covers(pattern, label) && covers_any(pattern), "{pattern}");
         }
         assert!(!covers("alert.certificate", "alert.certificate_expired"));
-        assert!(!covers("eof.confirm", "eof"));
+        assert!(!covers("eof.handshake", "eof"));
         assert!(covers_any("http.status.495") && covers_any("alert.200"));
         assert!(covers_any("http.redirect.307") && covers_any("http.redirect"));
         for wrong in [
@@ -110,7 +112,7 @@ mod tests {
             "alert.unknown",
             "http.status.4",
             "http.redirect.200",
-            "eof.connect",
+            "eof.confirm",
             "resolve",
             "alert.48",
         ] {
@@ -124,6 +126,9 @@ mod tests {
             renamed("timeout.confirm").as_deref(),
             Some("unanswered.confirm")
         );
+        for label in ["eof.confirm", "reset.confirm"] {
+            assert_eq!(renamed(label).as_deref(), Some("unconfirmed"));
+        }
         assert_eq!(renamed("timeout").as_deref(), Some("unanswered"));
         for label in ["timeout.resolve", "timeouts", "unanswered.confirm", "eof"] {
             assert_eq!(renamed(label), None, "{label}");

@@ -336,10 +336,10 @@ impl FailureClass {
             }
             Self::Alert(code) => alert_advice(code),
             Self::Eof(Stage::Handshake) => {
-                "the server hung up in the handshake without an alert; its error log should say why"
+                "the server hung up in the handshake without an alert; its error log should say why. Is it a TLS port? A protocol that begins in plain text (STARTTLS) is not supported"
             }
             Self::Eof(_) => {
-                "the server hung up without a word, as some do on a certificate they reject; see its error log"
+                "the server hung up where a later answer was due; it may allow fewer requests per connection than --exchanges asks for"
             }
             Self::Reset(_) => "the server reset the connection; see its error log",
             Self::Transport(_) => {
@@ -358,7 +358,7 @@ impl FailureClass {
                 "the server asks for a client certificate per path, after the handshake, which is not supported: have it ask in the handshake (Apache: move SSLVerifyClient from the Location to the virtual host)"
             }
             Self::HttpStatus(400) => {
-                "HTTP 400: nginx answers so when it rejects the client certificate; see its error log"
+                "HTTP 400: the server finds the request wrong; nginx also answers so to a client certificate that it rejects, and its page then says so in the example"
             }
             Self::HttpStatus(_) => {
                 "the status is not an expected one; set --expect-status if it should be"
@@ -379,7 +379,7 @@ impl FailureClass {
                 "the peer is not an echo server; use `shakedown serve`, or another --protocol"
             }
             Self::Unconfirmed => {
-                "the server proved nothing after the handshake; use --protocol http1 or echo to get an answer"
+                "nothing proved that the server accepts us: some close without a word on a certificate they reject, and its error log says why; with --protocol handshake nothing is asked, so use http1 or echo"
             }
         }
     }
@@ -469,7 +469,7 @@ mod tests {
                 FailureClass::ServerCert(ServerCertFault::Name),
                 "server_cert.name",
             ),
-            (FailureClass::Eof(Stage::Confirm), "eof.confirm"),
+            (FailureClass::Eof(Stage::FirstByte), "eof.first_byte"),
             (FailureClass::Flood(Stage::Confirm), "flood.confirm"),
         ];
         for (class, label) in labels {

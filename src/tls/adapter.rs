@@ -11,6 +11,7 @@ use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::sight::Sight;
 use crate::crypto::enter;
 use crate::stats::Work;
 
@@ -18,6 +19,7 @@ use crate::stats::Work;
 pub(super) struct Adapter<'a, 'b> {
     pub io: &'a mut TcpStream,
     pub cx: &'a mut Context<'b>,
+    pub sight: &'a mut Sight,
     /// What is written may wait for what follows at once, and go out in one segment with it.
     pub more: bool,
 }
@@ -27,7 +29,11 @@ impl Read for Adapter<'_, '_> {
         let _socket = enter(Work::Socket, None);
         let mut buf = ReadBuf::new(buf);
         match Pin::new(&mut *self.io).poll_read(self.cx, &mut buf) {
-            Poll::Ready(result) => result.map(|()| buf.filled().len()),
+            Poll::Ready(result) => {
+                result?;
+                self.sight.received(buf.filled(), buf.remaining() == 0);
+                Ok(buf.filled().len())
+            }
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
     }

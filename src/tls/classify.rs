@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::errno::Errno;
-use rustls::{CertificateError, PeerMisbehaved};
+use rustls::{AlertDescription, CertificateError, PeerMisbehaved};
 
 use super::Fault;
 use crate::stats::{FailureClass, LocalResource, ServerCertFault, Stage};
@@ -41,9 +41,28 @@ pub fn classify_fault(fault: &Fault, stage: Stage) -> FailureClass {
     match fault {
         Fault::Tls(error) => classify_tls(error, stage),
         Fault::Flood(_) => FailureClass::Flood(stage),
-        Fault::Eof => FailureClass::Eof(stage),
+        Fault::Eof => end_in(stage, FailureClass::Eof),
         Fault::Io(error) => classify_io(error, stage),
+        Fault::NotTls(begin) if is_text(begin) => FailureClass::TlsPlainText,
+        Fault::NotTls(_) => FailureClass::TlsProtocol,
+        Fault::LateRequest(_) => FailureClass::TlsRenegotiation,
+        Fault::SpokeFirst(_) => FailureClass::Unconfirmed,
     }
+}
+
+/// The end of the connection without an alert. Before anything proved that the server accepts us it is
+/// one class, whichever of our reads and writes met it.
+fn end_in(stage: Stage, elsewhere: fn(Stage) -> FailureClass) -> FailureClass {
+    match stage {
+        Stage::Confirm => FailureClass::Unconfirmed,
+        stage => elsewhere(stage),
+    }
+}
+
+/// Whether what came instead of TLS is text, by its first characters.
+fn is_text(begin: &str) -> bool {
+    let mut first = begin.chars().take(5);
+    first.all(|c| matches!(c, ' '..='~' | '\r' | '\n' | '\t'))
 }
 
 fn classify_io(error: &io::Error, stage: Stage) -> FailureClass {
@@ -51,8 +70,10 @@ fn classify_io(error: &io::Error, stage: Stage) -> FailureClass {
         return FailureClass::Local(resource);
     }
     match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => FailureClass::Reset(stage),
-        io::ErrorKind::UnexpectedEof => FailureClass::Eof(stage),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+            end_in(stage, FailureClass::Reset)
+        }
+        io::ErrorKind::UnexpectedEof => end_in(stage, FailureClass::Eof),
         // The kernel sent again and again, and gave up.
         io::ErrorKind::TimedOut => FailureClass::Unanswered(stage),
         // No socket says so: rustls does, of a message that comes in too many records.
@@ -70,6 +91,10 @@ fn classify_tls(error: &rustls::Error, stage: Stage) -> FailureClass {
             | PeerMisbehaved::TooManyRenegotiationRequests
             | PeerMisbehaved::TooManyWarningAlertsReceived,
         ) => FailureClass::Flood(stage),
+        // An end in order, which TLS 1.3 encrypts in the handshake, too.
+        rustls::Error::AlertReceived(AlertDescription::CloseNotify) => {
+            end_in(stage, FailureClass::Eof)
+        }
         rustls::Error::AlertReceived(alert) => FailureClass::Alert((*alert).into()),
         rustls::Error::InvalidCertificate(error) => FailureClass::ServerCert(cert_fault(error)),
         // One of our own lists, with which the certificate cannot be verified.
@@ -107,8 +132,6 @@ pub(super) fn cert_fault(error: &CertificateError) -> ServerCertFault {
 
 #[cfg(test)]
 mod tests {
-    use rustls::AlertDescription;
-
     use super::*;
 
     #[test]
@@ -139,19 +162,21 @@ mod tests {
             classify_fault(&name, Stage::Handshake),
             FailureClass::ServerCert(ServerCertFault::Name)
         );
-        assert_eq!(
-            classify_fault(&Fault::Eof, Stage::Confirm),
-            FailureClass::Eof(Stage::Confirm)
-        );
         let lost = Fault::Io(os(Errno::ETIMEDOUT));
         assert_eq!(
             classify_fault(&lost, Stage::Confirm),
             FailureClass::Unanswered(Stage::Confirm)
         );
-        let reset = Fault::Io(os(Errno::EPIPE));
-        assert_eq!(
-            classify_fault(&reset, Stage::Confirm),
-            FailureClass::Reset(Stage::Confirm)
-        );
+        for end in [
+            Fault::Eof,
+            Fault::Io(os(Errno::EPIPE)),
+            Fault::Io(os(Errno::ECONNRESET)),
+            Fault::Io(io::ErrorKind::UnexpectedEof.into()),
+        ] {
+            let class = classify_fault(&end, Stage::Confirm);
+            assert_eq!(class, FailureClass::Unconfirmed, "{end}");
+            let label = classify_fault(&end, Stage::Handshake).to_string();
+            assert!(label.ends_with(".handshake"), "{label}");
+        }
     }
 }

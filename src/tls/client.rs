@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::observe::{Captured, Current};
 use super::resume::Wish;
 use super::session::{Bytes, Marks, SessionStream};
+use super::sight::Sight;
 use super::stream::TlsStream;
 use crate::crypto::Ledger;
 use crate::stats::{AlpnId, Observed, Offer, OkKind};
@@ -54,6 +55,7 @@ impl TlsStream<ClientConnection> {
                 full_hello: begun.full_hello,
             },
             current,
+            sight: Sight::of_client(),
             ..Self::new(io, begun.conn)
         })
     }
@@ -86,7 +88,15 @@ impl TlsStream<ClientConnection> {
 
 impl SessionStream for TlsStream<ClientConnection> {
     async fn handshake(&mut self) -> Result<(), Fault> {
-        let result = self.complete_handshake().await;
+        let mut result = self.complete_handshake().await;
+        if !self.conn.is_handshaking()
+            && let Err(fault @ (Fault::Eof | Fault::Io(_))) = result
+        {
+            // Our part was done, so this is how the server meets our Finished, whether or not the
+            // kernel still took it.
+            self.behind_data = Some(fault);
+            result = Ok(());
+        }
         if result.is_ok() {
             self.early.answered(self.conn.is_early_data_accepted());
         }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::session::SessionStream;
 use super::{Fault, classify_fault};
-use crate::stats::{FailureClass, Proof, Stage};
+use crate::stats::{AlpnId, FailureClass, Observed, Proof, Stage};
 use crate::units::format_ns;
 
 /// A failed attempt: what is counted, and an example for people, not yet escaped.
@@ -35,25 +35,79 @@ pub async fn explain<S: SessionStream>(
     stage: Stage,
     limit: Duration,
 ) -> Failure {
-    if let Some(fault) = stream.take_fault() {
-        return failure(&fault, stage);
-    }
     let write_failed = matches!(
         error.kind(),
         io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
     );
-    if write_failed
-        && let Ok(Err(fault @ (Fault::Tls(_) | Fault::Flood(_)))) =
-            timeout(limit, stream.read_to_end()).await
-    {
-        return failure(&fault, stage);
+    let fault = match stream.take_fault() {
+        Some(fault @ Fault::SpokeFirst(_)) => {
+            // Nothing that comes now is an answer, but an alert among it says more.
+            let _ = timeout(limit, stream.shutdown()).await;
+            fault
+        }
+        Some(fault) => return remarked(stream, failure(&fault, stage)),
+        None if write_failed => Fault::Io(error),
+        None => return failure(&Fault::Io(error), stage),
+    };
+    match timeout(limit, stream.read_to_end()).await {
+        Ok(Err(behind)) if !matches!(behind, Fault::Eof | Fault::Io(_)) => failure(&behind, stage),
+        _ => remarked(stream, failure(&fault, stage)),
     }
-    failure(&Fault::Io(error), stage)
 }
 
-/// Ends a session on which nothing was asked, and takes a ticket, unasked data or the server's
-/// orderly close for the proof, with the time it came. Data comes second, since it may be no more
-/// than a complaint that nothing was asked (haproxy sends HTTP 400 to a bare close).
+/// A failure with what the session shows about it.
+pub fn remarked<S: SessionStream>(stream: &S, (class, message): Failure) -> Failure {
+    let Some(observed) = stream.observed() else {
+        return (class, message);
+    };
+    let remarked = match class {
+        // Under TLS 1.3 nobody can be asked after the handshake, so such servers refuse.
+        FailureClass::HttpStatus(403) if !observed.certificate_requested && !observed.resumed => {
+            let remark = "the server asked for no client certificate in the handshake: if it does so per \
+                          path (Apache: SSLVerifyClient in a Location), move that to the virtual host";
+            format!("{message}; {remark}")
+        }
+        FailureClass::HttpProtocol | FailureClass::Unconfirmed if chose_h2(&observed) => {
+            // The message may be long.
+            format!(
+                "the server chose h2 of --alpn, and shakedown speaks no HTTP/2: drop h2; {message}"
+            )
+        }
+        _ => message,
+    };
+    (class, remarked)
+}
+
+fn chose_h2(observed: &Observed) -> bool {
+    observed
+        .alpn
+        .is_some_and(|alpn| alpn == AlpnId::from(b"h2".as_slice()))
+}
+
+/// Closes in order: our `close_notify` and FIN, then the server's.
+///
+/// # Errors
+///
+/// Fails with a fatal alert of the server's. Under TLS 1.3 it may answer before it has looked at our
+/// certificate, and nothing tells such an answer from a true one, so a rejection behind it counts.
+pub async fn close_in_order<S: SessionStream>(
+    stream: &mut S,
+    limit: Duration,
+) -> Result<(), Failure> {
+    let closing = async {
+        // A failed write is followed by reading all the same: the reason is in what the server sent.
+        let _ = stream.shutdown().await;
+        stream.read_to_end().await
+    };
+    match timeout(limit, closing).await {
+        Ok(Err(fault)) if fault.is_alert() => Err(failure(&fault, Stage::Confirm)),
+        _ => Ok(()),
+    }
+}
+
+/// Ends a session on which nothing was asked, and takes a ticket or the server's orderly close in answer
+/// to ours for the proof, with the time it came. Data is no proof: nothing was asked, and under TLS 1.3 a
+/// server may send it before it has looked at our certificate.
 ///
 /// # Errors
 ///
@@ -62,30 +116,25 @@ pub async fn confirm_by_close<S: SessionStream>(
     stream: &mut S,
     limit: Duration,
 ) -> Result<(Proof, Instant), Failure> {
+    // A close of its own accord answers nothing.
+    let closed_before = stream.marks().closed.is_some();
     let closing = async {
         // A failed write is followed by reading all the same: the reason is in what the server sent.
         let _ = stream.shutdown().await;
         stream.read_to_end().await
     };
     let ended = timeout(limit, closing).await;
-    if let Ok(Err(fault @ (Fault::Tls(_) | Fault::Io(_) | Fault::Flood(_)))) = &ended {
-        return Err(failure(fault, Stage::Confirm));
-    }
     let marks = stream.marks();
-    let proofs = [
-        (Proof::NewSessionTicket, marks.ticket),
-        (Proof::ApplicationData, marks.data),
-        (Proof::OrderlyClose, marks.closed),
-    ];
-    let first = proofs
-        .into_iter()
-        .find_map(|(proof, at)| Some((proof, at?)));
-    match (first, ended) {
-        (Some(proof), _) => Ok(proof),
-        (None, Err(_)) => Err(timed_out(Stage::Confirm, limit)),
-        (None, Ok(_)) => Err((
+    let closed = marks.closed.filter(|_| !closed_before);
+    match (marks.ticket, closed, ended) {
+        (_, _, Ok(Err(fault))) if !matches!(fault, Fault::Eof) => Err(failure(&fault, Stage::Confirm)),
+        (Some(at), _, _) => Ok((Proof::NewSessionTicket, at)),
+        (None, Some(at), _) => Ok((Proof::OrderlyClose, at)),
+        (None, None, Err(_)) => Err(timed_out(Stage::Confirm, limit)),
+        (None, None, Ok(_)) => Err((
             FailureClass::Unconfirmed,
-            "the server ended the connection without close_notify, ticket or alert".to_owned(),
+            "the server ended the connection without a ticket, an alert or a close_notify in answer to ours"
+                .to_owned(),
         )),
     }
 }

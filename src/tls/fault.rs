@@ -19,6 +19,25 @@ pub enum Fault {
     /// The server sent more than anyone asked for.
     #[error("{0}")]
     Flood(#[from] Flood),
+    /// What came is no TLS; its beginning, not yet escaped.
+    #[error("what came is not TLS; it begins \"{0}\"")]
+    NotTls(String),
+    /// The server asked for a certificate after the handshake, and this followed.
+    #[error(
+        "the server asked for a certificate after the handshake, which is not supported; then: {0}"
+    )]
+    LateRequest(String),
+    /// The server's data came before our request, so it answers nothing; its beginning, not yet escaped.
+    #[error("the server sent data before our request, which answers nothing; it begins \"{0}\"")]
+    SpokeFirst(String),
+}
+
+impl Fault {
+    /// Whether the server said with an alert what it thinks of us.
+    pub(super) fn is_alert(&self) -> bool {
+        use rustls::AlertDescription::CloseNotify;
+        matches!(self, Self::Tls(rustls::Error::AlertReceived(alert)) if *alert != CloseNotify)
+    }
 }
 
 /// The fault of a stream that is read again after its end: rustls repeats the missing `close_notify`.

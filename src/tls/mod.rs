@@ -21,6 +21,7 @@ mod server;
 mod server_sessions;
 mod session;
 mod short_rsa;
+mod sight;
 mod stream;
 mod switching;
 mod verify;
@@ -36,7 +37,9 @@ pub use client::ClientStream;
 pub use config::{
     ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError, check_offer,
 };
-pub use confirm::{Failure, confirm_by_close, explain, failure, timed_out};
+pub use confirm::{
+    Failure, close_in_order, confirm_by_close, explain, failure, remarked, timed_out,
+};
 pub use fault::Fault;
 pub use memory::{MemoryEnd, MemorySession, session_in_memory};
 pub use plain::PlainStream;

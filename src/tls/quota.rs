@@ -17,15 +17,15 @@ const UNASKED_CAP: u64 = 1 << 20;
 pub enum Flood {
     /// Everything but application data.
     #[error(
-        "the server sent more than {QUIET_CAP} bytes without any application data: handshake messages, tickets, key updates or empty records"
+        "the server sent handshake messages, tickets, key updates or empty records of over {QUIET_CAP} bytes without any application data, shakedown's limit"
     )]
     Quiet,
     /// TLS 1.3 tickets.
-    #[error("the server sent more than {TICKET_CAP} session tickets")]
+    #[error("the server sent over {TICKET_CAP} session tickets, shakedown's limit")]
     Tickets,
     /// Application data that answers nothing.
     #[error(
-        "the server sent more than {UNASKED_CAP} bytes of application data that nobody asked for"
+        "the server sent over {UNASKED_CAP} bytes of application data that nobody asked for, shakedown's limit"
     )]
     Unasked,
 }

@@ -22,8 +22,10 @@ use super::observe::Current;
 use super::quota::{Flood, Quota};
 use super::resume::Wish;
 use super::session::{Bytes, Marks, read_away};
+use super::sight::{SHOWN, Sight};
 use crate::crypto::{Ledger, attributed, enter, note};
 use crate::stats::{SessionLedger, Work};
+use crate::text::first_line;
 
 /// A TLS session over TCP; `C` is rustls's connection of either side.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub struct TlsStream<C> {
     pub(super) behind_data: Option<Fault>,
     pub(super) write_failed: Option<io::Error>,
     pub(super) quota: Quota,
+    pub(super) sight: Sight,
     /// TLS 1.3 tickets received; a server receives none.
     pub(super) tickets: fn(&C) -> u32,
     /// Bytes of the `ClientHello`, once it was sent whole; zero before and for a server.
@@ -93,6 +96,7 @@ where
             behind_data: None,
             write_failed: None,
             quota: Quota::default(),
+            sight: Sight::default(),
             tickets: |_| 0,
             hello: 0,
             wish: Wish::default(),
@@ -150,6 +154,7 @@ where
             if done && self.write_failed.is_none() {
                 if flushed.is_ready() {
                     note(Ledger::established);
+                    self.poll_rest(cx);
                 }
                 return flushed.map(|()| Ok(()));
             }
@@ -159,8 +164,23 @@ where
             if let Err(fault) = ready!(self.poll_fill(cx)) {
                 return Poll::Ready(Err(fault));
             }
+            if self.conn.is_handshaking() && self.sight.closes_in_the_clear() {
+                return Poll::Ready(Err(self.end_of_stream()));
+            }
             if self.write_failed.is_some() {
                 self.drop_plaintext()?;
+            }
+        }
+    }
+
+    /// Takes in what came in one piece with the end of the handshake but did not fit into the read, so
+    /// that how the network cuts the stream does not decide what came before our request.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) {
+        while self.sight.may_have_more() && self.behind_data.is_none() {
+            match self.poll_fill(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(fault)) => self.behind_data = Some(fault),
+                Poll::Pending => return,
             }
         }
     }
@@ -187,6 +207,7 @@ where
             let mut writer = Adapter {
                 io: &mut self.io,
                 cx,
+                sight: &mut self.sight,
                 more,
             };
             match self.conn.write_tls(&mut writer) {
@@ -204,9 +225,15 @@ where
     /// Reads once from the socket and lets rustls process it. An end of stream that is not an
     /// orderly close is a fault.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        let filled = self.poll_fill_once(cx);
+        filled.map_err(|fault| self.sight.explain(fault))
+    }
+
+    fn poll_fill_once(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
         let mut reader = Adapter {
             io: &mut self.io,
             cx,
+            sight: &mut self.sight,
             more: false,
         };
         let received = match self.conn.read_tls(&mut reader) {
@@ -223,6 +250,9 @@ where
                     self.marks.closed = Some(Instant::now());
                 }
                 let delivered = state.plaintext_bytes_to_read() > 0;
+                if delivered {
+                    self.sight.delivered();
+                }
                 let tickets = (self.tickets)(&self.conn);
                 let within = self.quota.received(received, delivered, tickets);
                 Poll::Ready(within.map_err(Fault::Flood))
@@ -271,9 +301,13 @@ where
                     }
                 }
             }
+            let nothing_to_send = !self.conn.wants_write();
             if let Err(fault) = ready!(self.poll_fill(cx)) {
                 self.behind_data = Some(fault);
                 continue;
+            }
+            if nothing_to_send && self.conn.wants_write() {
+                self.sight.answered_unasked(self.conn.protocol_version());
             }
             // Keys are updated and alerts answered on the way.
             let _ = self.poll_flush_tls(cx);
@@ -285,7 +319,11 @@ where
         let kind = match &fault {
             Fault::Io(e) => e.kind(),
             Fault::Eof => io::ErrorKind::UnexpectedEof,
-            Fault::Tls(_) | Fault::Flood(_) => io::ErrorKind::InvalidData,
+            Fault::Tls(_)
+            | Fault::Flood(_)
+            | Fault::NotTls(_)
+            | Fault::LateRequest(_)
+            | Fault::SpokeFirst(_) => io::ErrorKind::InvalidData,
         };
         let error = io::Error::new(kind, fault.to_string());
         self.fault = Some(fault);
@@ -302,7 +340,12 @@ where
         }
         let swallowed = self.early.swallow(data);
         if swallowed > 0 {
+            self.sight.asked();
             return Poll::Ready(Ok(swallowed));
+        }
+        if self.sight.spoke_first() {
+            let fault = Fault::SpokeFirst(self.unasked());
+            return Poll::Ready(Err(self.fail(fault)));
         }
         loop {
             let pending = self.poll_flush_tls(cx).is_pending();
@@ -314,11 +357,19 @@ where
             }
             let taken = self.conn.writer().write(data)?;
             if taken > 0 {
+                self.sight.asked();
                 self.early.sent(taken);
                 let _ = self.poll_flush_tls(cx);
                 return Poll::Ready(Ok(taken));
             }
         }
+    }
+
+    /// The beginning of application data that is there to be read.
+    fn unasked(&mut self) -> String {
+        let mut shown = [0; SHOWN];
+        let read = self.conn.reader().read(&mut shown).unwrap_or(0);
+        first_line(&shown[..read])
     }
 
     fn poll_flush_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

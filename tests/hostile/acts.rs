@@ -30,6 +30,7 @@ pub fn act(
         | PlainHttp
         | AlertFirst(_)
         | CloseNotifyFirst
+        | CloseNotifyStays
         | OversizeRecord
         | UnknownContentType
         | EmptyHandshakeRecords
@@ -57,6 +58,7 @@ pub fn act(
         | LongChain
         | GarbageCertificate => flight(case, Peer::new(tcp, config), witness),
         EvilNames | DripHead | HugeHead | ManyFields | EndlessInterim | EvilStatusLine
+        | NoStatus | Redirect | Switching | HalfAnswer | HalfAnswerAndReset | AnnouncedClose
         | EvilReason | HugeContentLength | HugeChunk | TinyChunks | EndlessBody | GzipBomb
         | NoAlpn | LongEcho | WrongEcho => answers::act(case, Peer::new(tcp, config), witness),
         _ => after::act(case, Peer::new(tcp, config), witness),
@@ -72,6 +74,7 @@ fn begin(case: &Case, mut tcp: TcpStream, witness: &Witness) -> io::Result<()> {
         Silent => Vec::new(),
         PlainHttp => b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
         AlertFirst(code) => alert(code),
+        CloseNotifyStays => record(ALERT, &[1, 0]),
         OversizeRecord => record_claiming(HANDSHAKE, (1 << 14) + 256 + 2_049, &noise),
         UnknownContentType => record(99, &noise),
         HugeMessage => {

@@ -5,21 +5,29 @@ use std::thread;
 use std::time::Duration;
 
 use super::answers::{OK, is_request};
-use super::behaviour::{Behaviour, Case};
+use super::behaviour::{Behaviour, Case, Cut};
 use super::peer::{Peer, end, reset, wait_for_end};
 use super::server::Witness;
 use super::wire::{
-    ALERT, APPLICATION_DATA, HANDSHAKE, HELLO_REQUEST, NEW_SESSION_TICKET, message, record,
+    ALERT, APPLICATION_DATA, CERTIFICATE_REQUEST, HANDSHAKE, HELLO_REQUEST, NEW_SESSION_TICKET,
+    message, record,
 };
-use shakedown::scenario::ProtocolKind;
+use shakedown::scenario::{ProtocolKind, TlsVersion};
 
 /// Records that are sealed at a time, so that floods are fast.
 const BATCH: usize = 16;
 
 pub fn act(case: &Case, mut peer: Peer, witness: &Witness) -> io::Result<()> {
     use Behaviour::*;
+    if matches!(case.behaviour, EarlyAnswer(_) | EarlyAnswerAndEof) {
+        return early(case, peer, witness);
+    }
     peer.complete()?;
     match case.behaviour {
+        LateRequest => {
+            peer.request(is_request)?;
+            return late_request(case, peer, witness);
+        }
         NoAnswer => witness.fire(),
         NoSecondAnswer => {
             peer.request(is_request)?;
@@ -77,6 +85,55 @@ pub fn act(case: &Case, mut peer: Peer, witness: &Witness) -> io::Result<()> {
         _ => return floods(case, peer, witness),
     }
     wait_for_end(&mut peer.tcp);
+    Ok(())
+}
+
+/// Answers before the client has finished, and says what it thinks of it only then.
+fn early(case: &Case, mut peer: Peer, witness: &Witness) -> io::Result<()> {
+    let flight = peer.next_flight()?;
+    let answer = match case.protocol {
+        ProtocolKind::Echo => peer.sealed(&[b'e'; 64]),
+        _ => peer.sealed(OK),
+    };
+    witness.fire();
+    let all = [flight.as_slice(), &answer].concat();
+    let pause = || thread::sleep(Duration::from_millis(30));
+    let first = match case.behaviour {
+        Behaviour::EarlyAnswer(Cut::Apart) => flight.len(),
+        Behaviour::EarlyAnswer(Cut::Middle) => flight.len() + answer.len() / 2,
+        _ => all.len(),
+    };
+    peer.tcp.write_all(&all[..first])?;
+    if first < all.len() {
+        pause();
+        peer.tcp.write_all(&all[first..])?;
+    }
+    peer.complete()?;
+    if case.behaviour == Behaviour::EarlyAnswerAndEof {
+        end(peer.tcp);
+        return Ok(());
+    }
+    let mut sealer = peer.into_sealer();
+    sealer.send(ALERT, &[2, 49])?;
+    wait_for_end(&mut sealer.tcp);
+    Ok(())
+}
+
+/// Asks for a certificate after the handshake, as Apache does per path, and gives up.
+fn late_request(case: &Case, peer: Peer, witness: &Witness) -> io::Result<()> {
+    witness.fire();
+    let mut sealer = peer.into_sealer();
+    if case.version == TlsVersion::Tls12 {
+        sealer.send(HANDSHAKE, &message(HELLO_REQUEST, &[]))?;
+        // The client declines.
+        let _ = sealer.tcp.peek(&mut [0])?;
+    } else {
+        // A context, and the signature scheme ecdsa_secp256r1_sha256 (RFC 8446 section 4.3.2).
+        let body = [1, 7, 0, 8, 0, 13, 0, 4, 0, 2, 4, 3];
+        sealer.send(HANDSHAKE, &message(CERTIFICATE_REQUEST, &body))?;
+    }
+    sealer.send(ALERT, &[2, 40])?;
+    wait_for_end(&mut sealer.tcp);
     Ok(())
 }
 

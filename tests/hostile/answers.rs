@@ -3,7 +3,7 @@
 use std::io;
 
 use super::behaviour::{Behaviour, Case};
-use super::peer::{Peer, wait_for_end};
+use super::peer::{Peer, end, reset, wait_for_end};
 use super::server::{EVIL, Witness};
 
 /// An answer that is in order.
@@ -49,6 +49,15 @@ pub fn act(case: &Case, mut peer: Peer, witness: &Witness) -> io::Result<()> {
             let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
             endless(&mut peer, witness, head, &b"1\r\nx\r\n".repeat(100))?;
         }
+        HalfAnswer | HalfAnswerAndReset => {
+            witness.fire();
+            peer.answer(&OK[..OK.len() - 1])?;
+            match case.behaviour {
+                HalfAnswer => end(peer.tcp),
+                _ => reset(peer.tcp),
+            }
+            return Ok(());
+        }
         EndlessBody => endless(&mut peer, witness, b"HTTP/1.1 200 OK\r\n\r\n", &[0; 16_000])?,
         _ => {
             witness.fire();
@@ -65,7 +74,14 @@ fn response(behaviour: Behaviour) -> Vec<u8> {
     let ok = b"HTTP/1.1 200 OK\r\n".as_slice();
     match behaviour {
         HugeHead => [ok, b"x: ", &vec![b'a'; 1_000_000], b"\r\n\r\n"].concat(),
-        ManyFields => [ok, &b"x: y\r\n".repeat(10_000), b"\r\n"].concat(),
+        ManyFields => [ok, &b"x: y\r\n".repeat(20_000), b"\r\n"].concat(),
+        NoStatus => b"HTTP/1.1 000 Nothing\r\n\r\n".to_vec(),
+        Switching => b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n".to_vec(),
+        Redirect => {
+            b"HTTP/1.1 302 Found\r\nlocation: http://localhost/no\r\ncontent-length: 0\r\n\r\n"
+                .to_vec()
+        }
+        AnnouncedClose => [ok, b"connection: close\r\ncontent-length: 0\r\n\r\n"].concat(),
         EvilStatusLine => format!("HTTP/1.1 200 {EVIL}\r\n\r\n").into_bytes(),
         EvilReason => {
             // What httparse lets pass: no ASCII control, but all of it in UTF-8.

@@ -51,6 +51,25 @@ pub fn config(
     Arc::new(config)
 }
 
+/// A TLS 1.3 configuration that requires no certificate and may answer ahead of the client's Finished.
+pub fn early_config(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> Arc<ServerConfig> {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites = vec![cipher_suite::TLS13_CHACHA20_POLY1305_SHA256];
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key.clone_key())
+        .unwrap();
+    config.enable_secret_extraction = true;
+    config.send_half_rtt_data = true;
+    config.send_tls13_tickets = 0;
+    Arc::new(config)
+}
+
 /// One session of a server that does what it is told.
 pub struct Peer {
     pub tcp: TcpStream,

@@ -19,7 +19,7 @@ use shakedown::pki::Pki;
 
 use super::acts;
 use super::behaviour::{Behaviour, Case};
-use super::peer::config;
+use super::peer::{config, early_config};
 use crate::common::pki_in;
 
 /// No connection is served longer than this.
@@ -90,7 +90,11 @@ impl Kit {
             Behaviour::EvilNames => (chain, key) = (self.evil_chain.clone(), &self.evil_key),
             _ => {}
         }
-        config(chain, key, &self.pki.roots()[0], case.version)
+        match case.behaviour {
+            // rustls sends nothing ahead to a client that it asks for a certificate.
+            Behaviour::EarlyAnswer(_) | Behaviour::EarlyAnswerAndEof => early_config(chain, key),
+            _ => config(chain, key, &self.pki.roots()[0], case.version),
+        }
     }
 }
 

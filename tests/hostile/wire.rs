@@ -11,6 +11,7 @@ pub const APPLICATION_DATA: u8 = 23;
 
 /// Handshake messages (RFC 8446 section 4).
 pub const HELLO_REQUEST: u8 = 0;
+pub const CERTIFICATE_REQUEST: u8 = 13;
 pub const SERVER_HELLO: u8 = 2;
 pub const NEW_SESSION_TICKET: u8 = 4;
 

@@ -213,14 +213,14 @@ const NODE: Family = Family {
         Row {
             faults: &[Rsa1024],
             tls12: &[ACCEPTED, "eof.handshake"],
-            tls13: &[ACCEPTED, "eof.confirm", "reset.confirm"],
+            tls13: &[ACCEPTED, "unconfirmed"],
             why: "builds with an OpenSSL of their own are at its security level 1 and accept it; \
                   Debian's is at level 2 and does not",
         },
         Row {
             faults: &[],
             tls12: &["eof.handshake"],
-            tls13: &["eof.confirm", "reset.confirm"],
+            tls13: &["unconfirmed"],
             why: "it hangs up without an alert",
         },
     ],

@@ -1,0 +1,169 @@
+//! What the session driver sees beside what rustls tells: who spoke first, what is no TLS at all, and
+//! that the server wants another handshake.
+
+use rustls::{HandshakeType, ProtocolVersion};
+
+use super::fault::Fault;
+use crate::text::first_line;
+
+/// Most bytes kept of what is no TLS, and shown of what came unasked.
+pub(super) const SHOWN: usize = 64;
+
+/// Bytes of an alert in the clear, record header included.
+const ALERT_RECORD: usize = 7;
+
+/// What was seen of one session. Nothing here allocates while the server speaks TLS.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    /// Whether it matters who speaks first: a server answers, so its client does.
+    is_client: bool,
+    /// Our first application data was handed to rustls.
+    asked: bool,
+    /// The server's application data came before ours.
+    spoke_first: bool,
+    /// The server asked to renegotiate (RFC 5246 section 7.4.1.1).
+    renegotiates: bool,
+    /// The last read filled its buffer, so more may have come with it.
+    full: bool,
+    begun: bool,
+    /// The beginning of what cannot be a TLS record.
+    strange: Vec<u8>,
+    /// The last bytes that came.
+    tail: [u8; ALERT_RECORD],
+}
+
+impl Sight {
+    /// Of a client's session.
+    pub fn of_client() -> Self {
+        Self {
+            is_client: true,
+            ..Self::default()
+        }
+    }
+
+    /// Notes what one read brought; `full` if it filled its buffer.
+    pub fn received(&mut self, bytes: &[u8], full: bool) {
+        self.full = full;
+        let new = bytes.len().min(ALERT_RECORD);
+        self.tail.rotate_left(new);
+        self.tail[ALERT_RECORD - new..].copy_from_slice(&bytes[bytes.len() - new..]);
+        if !self.begun || !self.strange.is_empty() {
+            self.look(bytes);
+        }
+    }
+
+    /// Every record begins with its type (RFC 8446 section 5.1).
+    fn look(&mut self, bytes: &[u8]) {
+        let record = matches!(bytes.first(), None | Some(20..=24));
+        self.begun |= !bytes.is_empty();
+        if !record || !self.strange.is_empty() {
+            let room = SHOWN - self.strange.len();
+            self.strange
+                .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+
+    /// Whether a `close_notify` in the clear came last. In a handshake rustls takes it for a warning and
+    /// waits for more.
+    pub fn closes_in_the_clear(&self) -> bool {
+        matches!(self.tail, [21, 3, _, 0, 2, 1, 0])
+    }
+
+    /// Notes that application data is there to be read.
+    pub fn delivered(&mut self) {
+        self.spoke_first |= self.is_client && !self.asked;
+    }
+
+    /// Notes that our request is out.
+    pub fn asked(&mut self) {
+        self.asked = true;
+    }
+
+    /// Whether the server's data came before our request.
+    pub fn spoke_first(&self) -> bool {
+        self.spoke_first && !self.asked
+    }
+
+    /// Whether what was read may not be all that has come.
+    pub fn may_have_more(&self) -> bool {
+        self.is_client && self.full && !self.spoke_first
+    }
+
+    /// Notes that rustls has an answer to something that was no application data. TLS 1.2 has but one
+    /// such thing, a `HelloRequest`, and the answer is a warning.
+    pub fn answered_unasked(&mut self, version: Option<ProtocolVersion>) {
+        self.renegotiates |= version == Some(ProtocolVersion::TLSv1_2);
+    }
+
+    /// What a fault is in the light of this.
+    pub fn explain(&mut self, fault: Fault) -> Fault {
+        match fault {
+            Fault::Tls(_) if !self.strange.is_empty() => {
+                let strange = std::mem::take(&mut self.strange);
+                Fault::NotTls(first_line(&strange))
+            }
+            Fault::Tls(rustls::Error::InappropriateHandshakeMessage {
+                got_type: HandshakeType::CertificateRequest,
+                ..
+            }) if self.asked => Fault::LateRequest("we end the session".to_owned()),
+            Fault::Tls(rustls::Error::AlertReceived(_)) | Fault::Eof | Fault::Io(_)
+                if self.renegotiates =>
+            {
+                Fault::LateRequest(fault.to_string())
+            }
+            fault => fault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn protocol_error() -> Fault {
+        Fault::Tls(rustls::Error::General("x".to_owned()))
+    }
+
+    #[test]
+    fn what_is_no_tls_is_shown_however_it_is_cut() {
+        for piece in [1, 3, 100] {
+            let mut sight = Sight::of_client();
+            for part in b"SSH-2.0-OpenSSH_9.2\r\n".chunks(piece) {
+                sight.received(part, false);
+            }
+            let fault = sight.explain(protocol_error());
+            assert!(fault.to_string().contains("SSH-2.0-OpenSSH"), "{fault}");
+        }
+        let mut sight = Sight::of_client();
+        sight.received(&[22, 3, 3], false);
+        sight.received(b"SSH", false);
+        assert!(matches!(sight.explain(protocol_error()), Fault::Tls(_)));
+    }
+
+    #[test]
+    fn a_close_in_the_clear_is_seen_however_it_is_cut() {
+        let bytes = [22, 3, 3, 0, 1, 0, 21, 3, 3, 0, 2, 1, 0];
+        for piece in [1, 4, 8, 100] {
+            let mut sight = Sight::of_client();
+            for part in bytes.chunks(piece) {
+                assert!(!sight.closes_in_the_clear());
+                sight.received(part, false);
+            }
+            assert!(sight.closes_in_the_clear(), "{piece}");
+        }
+    }
+
+    #[test]
+    fn only_what_comes_before_a_clients_request_came_first() {
+        let mut sight = Sight::of_client();
+        sight.asked();
+        sight.delivered();
+        assert!(!sight.spoke_first());
+        let mut sight = Sight::of_client();
+        sight.delivered();
+        assert!(sight.spoke_first());
+        let mut server = Sight::default();
+        server.delivered();
+        assert!(!server.spoke_first());
+    }
+}
