@@ -33,7 +33,7 @@ fuzz_target!(|input: &[u8]| {
     let plan = ProtocolPlan::Http1 {
         request: REQUEST.to_vec(),
         head: flags & 1 != 0,
-        expect_status: if flags & 2 != 0 { vec![401] } else { vec![] },
+        expect_status: if flags & 2 != 0 { "401".parse().into_iter().collect() } else { vec![] },
         exchanges: 1,
     };
     let whole = outcome(&plan, &[answer]);
@@ -90,7 +90,7 @@ fn outcome(plan: &ProtocolPlan, segments: &[&[u8]]) -> Result<(), String> {
             ended
         })
     });
-    ended.map_err(|error| match error {
+    ended.map(|_| ()).map_err(|error| match error {
         ProtocolError::Io(error) => format!("Io {:?}", error.kind()),
         ProtocolError::Answer { class, message } if message.ends_with(MORE_FOLLOWS) => {
             format!("{class} {MORE_FOLLOWS}")

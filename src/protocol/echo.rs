@@ -37,9 +37,17 @@ where
         scratch.push(0);
         let mut back = 0;
         while back < piece {
-            match stream.read(&mut scratch[back..]).await? {
-                0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-                received => back += received,
+            let before = payload - left + back;
+            match stream.read(&mut scratch[back..]).await {
+                Ok(0) => {
+                    return Err(broke_off(
+                        io::ErrorKind::UnexpectedEof.into(),
+                        before,
+                        payload,
+                    ));
+                }
+                Ok(received) => back += received,
+                Err(error) => return Err(broke_off(error, before, payload)),
             }
         }
         if back > piece {
@@ -54,6 +62,20 @@ where
         left -= piece;
     }
     Ok(())
+}
+
+/// What the end of the stream means after so many bytes of the echo: before it began the session knows
+/// more.
+fn broke_off(error: io::Error, back: usize, payload: usize) -> ProtocolError {
+    let ended = matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+    );
+    if ended && back > 0 {
+        mismatch(format!("the echo ended after {back} of {payload} bytes"))
+    } else {
+        error.into()
+    }
 }
 
 fn mismatch(message: String) -> ProtocolError {

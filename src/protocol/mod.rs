@@ -30,6 +30,20 @@ pub enum ProtocolError {
     },
 }
 
+/// What becomes of the session after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The next exchange can be made on it.
+    Open,
+    /// The peer announced that it closes.
+    Closes,
+}
+
+/// What a page of an HTTP server says about a client certificate that it refuses, where we know the wording.
+pub fn refusal(answer: &[u8]) -> Option<&'static str> {
+    http1::refusal(answer)
+}
+
 /// Makes one exchange: a request, and its response to the last byte. `scratch` is a buffer that
 /// exchanges of one session share.
 ///
@@ -40,13 +54,16 @@ pub async fn exchange<S>(
     plan: &ProtocolPlan,
     stream: &mut S,
     scratch: &mut Vec<u8>,
-) -> Result<(), ProtocolError>
+) -> Result<Next, ProtocolError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     match plan {
-        ProtocolPlan::Handshake => Ok(()),
-        ProtocolPlan::Echo { payload, .. } => echo::exchange(*payload, stream, scratch).await,
+        ProtocolPlan::Handshake => Ok(Next::Open),
+        ProtocolPlan::Echo { payload, .. } => {
+            echo::exchange(*payload, stream, scratch).await?;
+            Ok(Next::Open)
+        }
         ProtocolPlan::Http1 {
             request,
             head,

@@ -1,0 +1,175 @@
+//! HTTP/1.1 client exchanges: a request prepared once, the response parsed by `httparse`.
+//!
+//! Framing follows RFC 9112 section 6. Sizes are capped, bodies are read and dropped, nothing is
+//! decompressed. See ADR 0004 for why no full client is used here.
+
+mod body;
+mod head;
+#[cfg(test)]
+mod tests;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use self::body::Incoming;
+pub(super) use self::body::read_sized;
+use self::head::{Body, Head};
+use super::{Next, ProtocolError};
+use crate::scenario::StatusRange;
+use crate::stats::FailureClass;
+
+/// Largest response head that is read, in bytes.
+const HEAD_CAP: usize = 64 * 1024;
+const HEAD_CAP_TEXT: &str = "64 KiB";
+/// Most interim responses before the final one.
+const MAX_INTERIM: usize = 32;
+/// Largest response body that is read, in bytes.
+const BODY_CAP: u64 = 64 << 20;
+const BODY_CAP_TEXT: &str = "64 MiB";
+
+/// What nginx writes into the page of a refused client certificate, and what it means.
+const REFUSALS: [(&str, &str); 2] = [
+    (
+        "No required SSL certificate was sent",
+        "nginx requires a client certificate and got none",
+    ),
+    (
+        "The SSL certificate error",
+        "nginx could not verify our client certificate",
+    ),
+];
+/// What TLS ports answer to plain HTTP: nginx, Apache, Go, Tomcat.
+const TLS_PORTS: [&str; 4] = [
+    "plain HTTP request was sent to HTTPS port",
+    "speaking plain HTTP to an SSL-enabled server port",
+    "sent an HTTP request to an HTTPS server",
+    "This combination of host and port requires TLS",
+];
+const TLS_PORT: &str =
+    "plain HTTP came to a TLS port; write https:// if the URL has http://, else a proxy does it";
+
+/// What a response must be.
+pub(super) struct Expected<'a> {
+    /// No body follows, whatever the headers say (RFC 9110 section 9.3.2).
+    pub head: bool,
+    /// Accepted statuses; empty stands for 2xx.
+    pub status: &'a [StatusRange],
+}
+
+impl Expected<'_> {
+    fn accepts(&self, status: u16) -> bool {
+        if self.status.is_empty() {
+            StatusRange::SUCCESS.contains(status)
+        } else {
+            self.status.iter().any(|range| range.contains(status))
+        }
+    }
+}
+
+pub(super) async fn exchange<S>(
+    request: &[u8],
+    expected: &Expected<'_>,
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+) -> Result<Next, ProtocolError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    stream.write_all(request).await?;
+    stream.flush().await?;
+    buffer.clear();
+    let mut answer = Incoming::new(stream, buffer);
+    let head = final_head(expected.head, &mut answer).await?;
+    let accepted = expected.accepts(head.status);
+    if !accepted {
+        answer.keep_excerpt();
+    }
+    match head.body {
+        Body::Length(length) => answer.drop_sized(length).await?,
+        Body::Chunked => answer.drop_chunked().await?,
+        Body::UntilClose => answer.drop_until_close().await?,
+    }
+    if !accepted {
+        return Err(refused(&head, answer.excerpt()));
+    }
+    // After 101 what follows is another protocol's.
+    if !buffer.is_empty() && head.status != 101 {
+        return Err(broken(format!(
+            "{} bytes follow the response",
+            buffer.len()
+        )));
+    }
+    Ok(if head.closes {
+        Next::Closes
+    } else {
+        Next::Open
+    })
+}
+
+/// What a page of an HTTP server says about a client certificate that it refuses, where we know the wording.
+pub(super) fn refusal(page: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(page);
+    let mut known = REFUSALS.into_iter();
+    let said = known.find(|(wording, _)| text.contains(wording));
+    said.map(|(_, meaning)| meaning)
+}
+
+/// What a page says about why the server does not answer as asked.
+fn reason(page: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(page);
+    let to_tls_port = || TLS_PORTS.iter().any(|wording| text.contains(wording));
+    refusal(page).or_else(|| to_tls_port().then_some(TLS_PORT))
+}
+
+/// A status that is not an expected one.
+fn refused(head: &Head, excerpt: &[u8]) -> ProtocolError {
+    let status = head.status;
+    let (class, message) = match (&head.location, reason(excerpt)) {
+        (Some(target), _) => (
+            FailureClass::HttpRedirect(status),
+            format!("HTTP {status} redirects to {target}"),
+        ),
+        (None, _) if (300..400).contains(&status) => (
+            FailureClass::HttpRedirect(status),
+            format!("HTTP status {status}"),
+        ),
+        (None, Some(meaning)) => (
+            FailureClass::HttpStatus(status),
+            format!("HTTP status {status}: {meaning}"),
+        ),
+        (None, None) => (
+            FailureClass::HttpStatus(status),
+            format!("HTTP status {status}"),
+        ),
+    };
+    ProtocolError::Answer { class, message }
+}
+
+fn broken(message: String) -> ProtocolError {
+    ProtocolError::Answer {
+        class: FailureClass::HttpProtocol,
+        message,
+    }
+}
+
+/// What is no fault of the server's, but more than we take.
+fn over_limit(what: &str, limit: &str) -> ProtocolError {
+    broken(format!("{what} over shakedown's limit of {limit}"))
+}
+
+/// Reads the head of the final response and drops it with the interim ones, which come before it
+/// (RFC 9110 section 15.2).
+async fn final_head<S: AsyncRead + Unpin>(
+    head_request: bool,
+    answer: &mut Incoming<'_, S>,
+) -> Result<Head, ProtocolError> {
+    for _ in 0..=MAX_INTERIM {
+        let head = answer.head(head_request).await?;
+        if !head.is_interim() {
+            return Ok(head);
+        }
+    }
+    Err(over_limit(
+        "the interim responses before the final one are",
+        "32",
+    ))
+}
