@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::audit_resumption::ResumptionArgs;
 use super::connect::ConnectArgs;
 use super::exit::{Exit, UsageError};
+use super::load_args::ExpectStatusArg;
 use super::output::{folder_of, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
@@ -47,6 +48,9 @@ pub struct AuditArgs {
     /// rejection by up to 30 s
     #[arg(long, value_name = "TIME", default_value = "10s")]
     timeout: Span,
+
+    #[command(flatten)]
+    expected: ExpectStatusArg,
 
     #[command(flatten)]
     resumption: ResumptionArgs,
@@ -150,6 +154,7 @@ impl AuditArgs {
         if self.connect.insecure {
             scenario.tls.cacert = None;
         }
+        self.expected.apply(&mut scenario.protocol);
         self.connect.apply(&mut scenario)?;
         scenario.tls.provider = self.provider;
         Ok(scenario)

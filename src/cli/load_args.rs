@@ -1,9 +1,10 @@
 //! The flags that say how hard and for how long: each fills the scenario's key of the same name.
 
+use super::data::DataArgs;
 use clap::{Args, ValueEnum};
 use shakedown::scenario::{
-    Arrivals, AuthMode, Header, LoadSection, ProtocolKind, ResumptionMode, ResumptionSection,
-    Scenario, StageSection,
+    Arrivals, AuthMode, Header, LoadSection, ProtocolKind, ProtocolSection, ResumptionMode,
+    ResumptionSection, Scenario, StageSection, StatusRange,
 };
 use shakedown::units::{ByteSize, Rate, Ratio, Span};
 
@@ -118,13 +119,32 @@ pub struct ProtocolArgs {
     #[arg(long = "header", short = 'H', value_name = "HEADER", value_parser = parse_header)]
     pub headers: Vec<Header>,
 
-    /// HTTP: size of the request body
+    /// HTTP: size of the request body, where its content does not matter
     #[arg(long, value_name = "SIZE")]
     pub body: Option<ByteSize>,
 
-    /// HTTP: statuses that count as accepted [default: 200 to 399]
+    #[command(flatten)]
+    pub data: DataArgs,
+
+    #[command(flatten)]
+    pub expected: ExpectStatusArg,
+}
+
+/// Which HTTP statuses show that the server accepted us; the same for `run`, `probe` and `audit`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ExpectStatusArg {
+    /// HTTP: statuses that count as accepted: 204, 2xx, 200-299 [default: 2xx]
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
-    pub expect_status: Vec<u16>,
+    expect_status: Vec<StatusRange>,
+}
+
+impl ExpectStatusArg {
+    /// Fills in what was given.
+    pub fn apply(&self, protocol: &mut ProtocolSection) {
+        if !self.expect_status.is_empty() {
+            protocol.expect_status.clone_from(&self.expect_status);
+        }
+    }
 }
 
 /// How long each stage may take.
@@ -299,11 +319,15 @@ impl From<AuthArg> for AuthMode {
 
 impl ProtocolArgs {
     /// Fills in what was given. Another protocol than the scenario's brings its own settings.
-    pub fn apply(&self, scenario: &mut Scenario) {
+    ///
+    /// # Errors
+    ///
+    /// Fails if a file cannot be read.
+    pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let protocol = &mut scenario.protocol;
         if let Some(kind) = self.protocol.map(ProtocolKind::from) {
             if protocol.kind != Some(kind) {
-                *protocol = shakedown::scenario::ProtocolSection::default();
+                *protocol = ProtocolSection::default();
             }
             protocol.kind = Some(kind);
         }
@@ -312,9 +336,8 @@ impl ProtocolArgs {
         protocol.method = self.method.clone().or(protocol.method.take());
         protocol.body = self.body.or(protocol.body);
         protocol.headers.extend(self.headers.iter().cloned());
-        if !self.expect_status.is_empty() {
-            protocol.expect_status.clone_from(&self.expect_status);
-        }
+        self.expected.apply(protocol);
+        self.data.apply(protocol)
     }
 }
 

@@ -12,6 +12,7 @@ mod compare;
 mod completions;
 mod connect;
 mod crypto_args;
+mod data;
 mod examples;
 mod exit;
 mod gate;

@@ -8,6 +8,7 @@ use shakedown::units::Span;
 
 use super::connect::{ConnectArgs, IdentityArgs};
 use super::exit::UsageError;
+use super::load_args::ExpectStatusArg;
 use super::output::{wants_color, write_json, write_stdout};
 
 /// Arguments of `shakedown probe`.
@@ -30,6 +31,9 @@ pub struct ProbeArgs {
     /// What to speak after the handshake [default: http1 for https://, else handshake]
     #[arg(long, value_name = "PROTOCOL")]
     protocol: Option<ProbeProtocol>,
+
+    #[command(flatten)]
+    expected: ExpectStatusArg,
 
     /// How long each of connecting, the handshake and the answer may take
     #[arg(long, value_name = "TIME", default_value = "10s")]
@@ -60,6 +64,7 @@ impl ProbeArgs {
             ProbeProtocol::Http1 => ProtocolKind::Http1,
             ProbeProtocol::Echo => ProtocolKind::Echo,
         });
+        self.expected.apply(&mut scenario.protocol);
         self.identity.apply(&mut scenario);
         self.connect.apply(&mut scenario)?;
         scenario.tls.provider = self.provider;

@@ -1,14 +1,16 @@
 //! The command line as it is recorded: without what may be a secret.
 
-/// The arguments as given, without the values of headers, in whatever form they were given, and the
-/// query of the URL (invariant 8).
+use super::data::without_data;
+
+/// The arguments as given, without the values of headers, in whatever form they were given, request
+/// bodies, and the query of the URL (invariant 8).
 pub fn command_line(url: Option<&str>, headers: impl Iterator<Item = String>) -> Vec<String> {
     let query = url.and_then(|url| Some(url.split_once('?')?.1.to_owned()));
     let secrets: Vec<String> = headers.chain(query).collect();
-    redacted(
+    without_data(redacted(
         std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()),
         &secrets,
-    )
+    ))
 }
 
 fn redacted(args: impl Iterator<Item = String>, secrets: &[String]) -> Vec<String> {

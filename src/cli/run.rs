@@ -185,7 +185,7 @@ impl RunArgs {
         self.crypto.apply(scenario);
         self.load.apply(scenario);
         self.resumption.apply(scenario);
-        self.protocol.apply(scenario);
+        self.protocol.apply(scenario)?;
         let parts = |s: &Scenario| {
             let (load, matrix) = (s.load.clone(), s.matrix.clone());
             (load, matrix, s.resumption.clone(), s.protocol.clone())

@@ -8,12 +8,13 @@ use super::check_load::{load, stop, timeouts};
 use super::dimensions;
 use super::error::Problem;
 use super::identity;
-use super::request::http_request;
+use super::request::{RequestBody, http_request};
 use super::resumption;
 use super::url::{Scheme, Url, parse_resolve, parse_url};
 use super::verification;
 use super::{
     Arrivals, AuthMode, Cell, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
+    StatusRange,
 };
 
 /// A scenario of which every part is known to fit the others.
@@ -69,11 +70,21 @@ pub enum ProtocolPlan {
         request: Vec<u8>,
         /// Whether responses have no body whatever their headers say (HEAD).
         head: bool,
-        /// Accepted statuses; empty stands for 200 to 399.
-        expect_status: Vec<u16>,
+        /// Accepted statuses; empty stands for 2xx.
+        expect_status: Vec<StatusRange>,
         /// Requests per session.
         exchanges: u32,
     },
+}
+
+impl ProtocolPlan {
+    /// Whether nobody said which HTTP statuses to expect.
+    pub fn expects_no_status(&self) -> bool {
+        match self {
+            Self::Http1 { expect_status, .. } => expect_status.is_empty(),
+            Self::Handshake | Self::Echo { .. } => true,
+        }
+    }
 }
 
 /// How sessions begin.
@@ -334,12 +345,14 @@ fn protocol(
     let http_only = section.method.is_some()
         || section.path.is_some()
         || section.body.is_some()
+        || section.data.is_some()
+        || section.data_file.is_some()
         || !section.headers.is_empty()
         || !section.expect_status.is_empty();
     if http_only && kind != ProtocolKind::Http1 {
         return Err(Problem::new(
             "protocol",
-            "method, path, headers, body and expect-status are for http1",
+            "method, path, headers, body, data and expect-status are for http1",
             "write kind = \"http1\", or drop them",
         ));
     }
@@ -370,7 +383,7 @@ fn protocol(
         ProtocolKind::Echo => {
             let payload = section.payload.map_or(DEFAULT_PAYLOAD, |p| p.0);
             Ok(ProtocolPlan::Echo {
-                payload: payload_size("protocol.payload", payload, 1)?,
+                payload: payload_size(payload)?,
                 exchanges,
             })
         }
@@ -384,8 +397,8 @@ fn protocol(
                     "drop \"none\", or write kind = \"handshake\"",
                 ));
             }
-            let body = payload_size("protocol.body", section.body.unwrap_or_default().0, 0)?;
-            let (request, head) = http_request(section, url, body)?;
+            let body = RequestBody::of(section, LARGEST_PAYLOAD)?;
+            let (request, head) = http_request(section, url, &body)?;
             Ok(ProtocolPlan::Http1 {
                 request,
                 head,
@@ -396,13 +409,13 @@ fn protocol(
     }
 }
 
-fn payload_size(key: &'static str, bytes: u64, least: u64) -> Result<usize, Problem> {
+fn payload_size(bytes: u64) -> Result<usize, Problem> {
     match usize::try_from(bytes) {
-        Ok(size) if (least..=LARGEST_PAYLOAD).contains(&bytes) => Ok(size),
+        Ok(size) if (1..=LARGEST_PAYLOAD).contains(&bytes) => Ok(size),
         _ => Err(Problem::new(
-            key,
+            "protocol.payload",
             format!("{bytes} bytes is out of range"),
-            format!("write {least} to 16MiB"),
+            "write 1 to 16MiB",
         )),
     }
 }

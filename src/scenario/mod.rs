@@ -17,10 +17,12 @@ mod identity;
 mod key;
 mod model;
 mod profile;
+mod protocol;
 mod provider;
 mod request;
 mod resumption;
 mod shipped;
+mod status;
 mod url;
 mod verification;
 
@@ -35,12 +37,13 @@ pub use fault::IdentityFault;
 pub use identity::IdentitySection;
 pub use key::{EndKeys, KeyAlgorithm, UnknownKey};
 pub use model::{
-    Arrivals, AuthMode, EmbeddedTarget, Header, IdentityFiles, LoadSection, Matrix, ProtocolKind,
-    ProtocolSection, Scenario, StageSection, TargetSection, TicketMode, Timeouts, TlsSection,
-    TlsVersion, TrialSection, WorkerSection,
+    Arrivals, AuthMode, EmbeddedTarget, IdentityFiles, LoadSection, Matrix, Scenario, StageSection,
+    TargetSection, TicketMode, Timeouts, TlsSection, TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
+pub use protocol::{Header, ProtocolKind, ProtocolSection};
 pub use provider::{ProviderName, UnknownProvider};
 pub use resumption::{ResumptionMode, ResumptionSection};
 pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};
+pub use status::{NotAStatus, StatusRange};
 pub use verification::Verify;

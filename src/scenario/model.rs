@@ -10,9 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EndKeys, Expect, IdentityFault, IdentitySection, ProviderName, ResumptionSection, Verify,
+    EndKeys, Expect, IdentityFault, IdentitySection, ProtocolSection, ProviderName,
+    ResumptionSection, Verify,
 };
-use crate::units::{ByteSize, Rate, Ratio, Span};
+use crate::units::{Rate, Ratio, Span};
 
 /// A whole scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -101,12 +102,15 @@ impl Scenario {
         self.identity.is_some() || !self.identities.is_empty()
     }
 
-    /// A copy for the record: header values and URL queries, which may be tokens, are left out.
+    /// A copy for the record: header values, request bodies and URL queries, which may be tokens, are left out.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let mut copy = self.clone();
         for header in &mut copy.protocol.headers {
             "(redacted)".clone_into(&mut header.value);
+        }
+        if let Some(data) = &mut copy.protocol.data {
+            "(redacted)".clone_into(data);
         }
         for text in [&mut copy.target.url, &mut copy.protocol.path]
             .into_iter()
@@ -234,56 +238,6 @@ pub struct IdentityFiles {
     /// Private key; looked for in `cert` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
-}
-
-/// What happens on a session once it is up.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
-pub struct ProtocolSection {
-    /// The protocol; HTTP/1.1 for `https://`, echo for the embedded target, handshake otherwise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ProtocolKind>,
-    /// Exchanges per session (echo and http1).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exchanges: Option<u32>,
-    /// Payload of an echo exchange; 64 bytes unless set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub payload: Option<ByteSize>,
-    /// HTTP method; GET unless set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// HTTP path, if not the URL's.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Further HTTP headers.
-    pub headers: Vec<Header>,
-    /// Size of the HTTP request body.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<ByteSize>,
-    /// HTTP statuses that count as accepted; 200 to 399 if left out.
-    pub expect_status: Vec<u16>,
-}
-
-/// One HTTP header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Header {
-    /// Field name.
-    pub name: String,
-    /// Field value.
-    pub value: String,
-}
-
-/// A protocol on top of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProtocolKind {
-    /// Nothing: confirmed by a ticket, the TLS 1.2 Finished or an orderly close.
-    Handshake,
-    /// What is sent comes back.
-    Echo,
-    /// HTTP/1.1 requests.
-    Http1,
 }
 
 /// How hard and for how long.

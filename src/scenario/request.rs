@@ -1,30 +1,104 @@
 //! The HTTP/1.1 request of a scenario, composed once and checked part by part.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::error::Problem;
 use super::url::Url;
 use super::{Header, ProtocolSection};
+use crate::units::ByteSize;
 
-/// Composes the request (RFC 9112 section 3) with a body of `body` bytes. Also says whether its
-/// response has no body (HEAD).
+/// The body of a scenario's request.
+pub(super) struct RequestBody {
+    bytes: Vec<u8>,
+    /// Whether there is one at all, if only of no bytes.
+    given: bool,
+    /// Whether it says something, so that its type has to be named.
+    has_content: bool,
+}
+
+impl RequestBody {
+    /// Reads or makes the body, which has at most `largest` bytes.
+    pub fn of(section: &ProtocolSection, largest: u64) -> Result<Self, Problem> {
+        let ProtocolSection {
+            body,
+            data,
+            data_file,
+            ..
+        } = section;
+        let (key, bytes) = match (body, data, data_file) {
+            (None, None, None) => ("protocol.body", Vec::new()),
+            (Some(ByteSize(size)), None, None) => {
+                within("protocol.body", *size, largest)?;
+                (
+                    "protocol.body",
+                    vec![b'x'; usize::try_from(*size).unwrap_or(0)],
+                )
+            }
+            (None, Some(text), None) => ("protocol.data", text.clone().into_bytes()),
+            (None, None, Some(path)) => ("protocol.data-file", read(path, largest)?),
+            _ => {
+                return Err(Problem::new(
+                    "protocol",
+                    "a request has one body",
+                    "give one of body, data and data-file",
+                ));
+            }
+        };
+        within(key, bytes.len() as u64, largest)?;
+        let has_content = data.is_some() || data_file.is_some();
+        Ok(Self {
+            bytes,
+            given: has_content || body.is_some(),
+            has_content,
+        })
+    }
+
+    /// Whether a request has to say how long it is: one with a body, and one that could be expected to
+    /// have one (RFC 9110 section 8.6).
+    fn is_announced(&self, method: &Method) -> bool {
+        self.given || matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+    }
+}
+
+fn within(key: &'static str, bytes: u64, largest: u64) -> Result<(), Problem> {
+    if bytes <= largest {
+        return Ok(());
+    }
+    let most = ByteSize(largest);
+    let cause = format!("{bytes} bytes is out of range");
+    Err(Problem::new(key, cause, format!("give at most {most}")))
+}
+
+fn read(path: &Path, largest: u64) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::new();
+    // One byte more shows that there is more.
+    let read = File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes));
+    let failed = |error: io::Error| {
+        let cause = format!("cannot read {}: {error}", path.display());
+        Problem::new("protocol.data-file", cause, "check the path")
+    };
+    read.map_err(failed).map(|_| bytes)
+}
+
+/// Composes the request (RFC 9112 section 3). Also says whether its response has no body (HEAD).
 pub(super) fn http_request(
     section: &ProtocolSection,
     url: Option<&Url>,
-    body: usize,
+    body: &RequestBody,
 ) -> Result<(Vec<u8>, bool), Problem> {
-    let method: Method = section
-        .method
-        .as_deref()
-        .unwrap_or("GET")
-        .parse()
-        .map_err(|_| {
-            Problem::new(
-                "protocol.method",
-                "that is not an HTTP method",
-                "write GET, POST, …",
-            )
-        })?;
+    let usual = if body.has_content { "POST" } else { "GET" };
+    let method = section.method.as_deref().unwrap_or(usual);
+    let method: Method = method.parse().map_err(|_| {
+        Problem::new(
+            "protocol.method",
+            "that is not an HTTP method",
+            "write GET, POST, …",
+        )
+    })?;
     let url_path = url.map_or("/", |u| u.path.as_str());
     let path = section.path.as_deref().unwrap_or(url_path);
     if !path.starts_with('/') || path.parse::<Uri>().is_err() {
@@ -52,44 +126,74 @@ pub(super) fn http_request(
         lines.push(concat!("user-agent: shakedown/", env!("CARGO_PKG_VERSION")).to_owned());
     }
     for header in &section.headers {
-        lines.push(header_line(header)?);
+        lines.extend(header_line(header, body.bytes.len())?);
     }
-    if section.body.is_some() {
-        lines.push(format!("content-length: {body}"));
+    if body.has_content && !given("content-type") {
+        lines.push("content-type: application/x-www-form-urlencoded".to_owned());
+    }
+    if body.is_announced(&method) || given("content-length") {
+        lines.push(format!("content-length: {}", body.bytes.len()));
     }
     let mut request = (lines.join("\r\n") + "\r\n\r\n").into_bytes();
-    request.resize(request.len() + body, b'x');
+    request.extend_from_slice(&body.bytes);
     Ok((request, method == Method::HEAD))
 }
 
-fn header_line(header: &Header) -> Result<String, Problem> {
+/// The line of a header; none for a length that is the body's anyway.
+fn header_line(header: &Header, body: usize) -> Result<Option<String>, Problem> {
     let problem = |what: &str| {
         let cause = format!("{:?} is not a header {what}", header.name);
         Problem::new("protocol.headers", cause, "see RFC 9110 section 5")
     };
     let name: HeaderName = header.name.parse().map_err(|_| problem("name"))?;
-    if matches!(name.as_str(), "content-length" | "transfer-encoding") {
-        let cause = format!("{name} is set from the body");
+    if name == "content-length" {
+        if header.value.trim() == body.to_string() {
+            return Ok(None);
+        }
         return Err(Problem::new(
             "protocol.headers",
-            cause,
-            "give protocol.body instead",
+            format!("content-length does not agree with the body, which has {body} bytes"),
+            "drop it, since it is set from the body (--data, --data-binary, --body SIZE)",
+        ));
+    }
+    if name == "transfer-encoding" {
+        return Err(Problem::new(
+            "protocol.headers",
+            "the body is sent with its length, in no other coding",
+            "drop transfer-encoding",
         ));
     }
     let value = HeaderValue::from_str(&header.value).map_err(|_| problem("with a valid value"))?;
     let value = value
         .to_str()
         .map_err(|_| problem("with a printable value"))?;
-    Ok(format!("{name}: {value}"))
+    Ok(Some(format!("{name}: {value}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::ByteSize;
 
-    fn text(section: &ProtocolSection, body: usize) -> String {
-        String::from_utf8(http_request(section, None, body).unwrap().0).unwrap()
+    const LARGEST: u64 = 1_000;
+
+    fn text(section: &ProtocolSection) -> String {
+        let body = RequestBody::of(section, LARGEST).unwrap();
+        String::from_utf8(http_request(section, None, &body).unwrap().0).unwrap()
+    }
+
+    fn refusal(section: &ProtocolSection) -> Option<Problem> {
+        let body = match RequestBody::of(section, LARGEST) {
+            Ok(body) => body,
+            Err(problem) => return Some(problem),
+        };
+        http_request(section, None, &body).err()
+    }
+
+    fn header(name: &str, value: &str) -> Header {
+        Header {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }
     }
 
     #[test]
@@ -97,15 +201,75 @@ mod tests {
         let section = ProtocolSection {
             method: Some("POST".to_owned()),
             path: Some("/a?b=c".to_owned()),
-            headers: vec![Header {
-                name: "User-Agent".to_owned(),
-                value: "mine".to_owned(),
-            }],
+            headers: vec![header("User-Agent", "mine")],
             body: Some(ByteSize(3)),
             ..ProtocolSection::default()
         };
         let expected = "POST /a?b=c HTTP/1.1\r\nhost: localhost\r\nuser-agent: mine\r\ncontent-length: 3\r\n\r\nxxx";
-        assert_eq!(text(&section, 3), expected);
+        assert_eq!(text(&section), expected);
+    }
+
+    #[test]
+    fn methods_that_may_have_a_body_say_that_they_have_none() {
+        for (method, announced) in [
+            ("POST", true),
+            ("PUT", true),
+            ("PATCH", true),
+            ("GET", false),
+            ("HEAD", false),
+            ("DELETE", false),
+        ] {
+            let section = ProtocolSection {
+                method: Some(method.to_owned()),
+                ..ProtocolSection::default()
+            };
+            let said = text(&section).contains("\r\ncontent-length: 0\r\n");
+            assert_eq!(said, announced, "{method}");
+            let headers = vec![header("Content-Length", "0")];
+            let agreed = text(&ProtocolSection { headers, ..section });
+            assert_eq!(agreed.matches("content-length: 0").count(), 1, "{method}");
+        }
+    }
+
+    #[test]
+    fn data_is_a_form_that_is_posted_unless_it_says_otherwise() {
+        let section = ProtocolSection {
+            data: Some("a=b".to_owned()),
+            ..ProtocolSection::default()
+        };
+        let form = text(&section);
+        assert!(form.starts_with("POST / HTTP/1.1\r\n"), "{form}");
+        assert!(form.contains("\r\ncontent-type: application/x-www-form-urlencoded\r\n"));
+        assert!(form.ends_with("\r\ncontent-length: 3\r\n\r\na=b"), "{form}");
+        let other = text(&ProtocolSection {
+            method: Some("PUT".to_owned()),
+            headers: vec![header("Content-Type", "application/json")],
+            ..section
+        });
+        assert!(other.starts_with("PUT ") && !other.contains("urlencoded"));
+    }
+
+    #[test]
+    fn a_file_is_sent_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("body");
+        std::fs::write(&path, "a\r\nb\n").unwrap();
+        let section = ProtocolSection {
+            data_file: Some(path.clone()),
+            ..ProtocolSection::default()
+        };
+        assert!(text(&section).ends_with("content-length: 5\r\n\r\na\r\nb\n"));
+        std::fs::write(&path, vec![b'a'; 1_001]).unwrap();
+        assert!(refusal(&section).is_some(), "more than is taken");
+        std::fs::remove_file(&path).unwrap();
+        let problem = refusal(&section).unwrap();
+        assert!(problem.cause.contains("cannot read"), "{}", problem.cause);
+        let two = ProtocolSection {
+            body: Some(ByteSize(3)),
+            data: Some("a".to_owned()),
+            ..ProtocolSection::default()
+        };
+        assert!(refusal(&two).is_some());
     }
 
     #[test]
@@ -116,22 +280,18 @@ mod tests {
             ("Content-Length", "9"),
             ("transfer-encoding", "chunked"),
         ] {
-            let headers = vec![Header {
-                name: name.to_owned(),
-                value: value.to_owned(),
-            }];
             let section = ProtocolSection {
-                headers,
+                headers: vec![header(name, value)],
                 ..ProtocolSection::default()
             };
-            assert!(http_request(&section, None, 0).is_err(), "{name}");
+            assert!(refusal(&section).is_some(), "{name}");
         }
         for path in ["x", "/a b", "/\r\n"] {
             let section = ProtocolSection {
                 path: Some(path.to_owned()),
                 ..ProtocolSection::default()
             };
-            assert!(http_request(&section, None, 0).is_err(), "{path:?}");
+            assert!(refusal(&section).is_some(), "{path:?}");
         }
     }
 }

@@ -1,0 +1,96 @@
+//! `--data` and `--data-binary`, as curl has them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use shakedown::scenario::ProtocolSection;
+
+use super::exit::UsageError;
+
+/// Most of a file that is read; the scenario's own limit is the same.
+const CAP: u64 = 16 << 20;
+
+/// The body of HTTP requests.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DataArgs {
+    /// HTTP: body of the request, or @FILE with it, without its line ends (as curl); POST unless -X says
+    /// otherwise. Not kept in results
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["data_binary", "body"])]
+    data: Option<String>,
+
+    /// HTTP: the same, with the file sent byte for byte
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "body")]
+    data_binary: Option<String>,
+}
+
+impl DataArgs {
+    /// Fills in what was given.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file of `--data` cannot be read or is no text.
+    pub fn apply(&self, protocol: &mut ProtocolSection) -> anyhow::Result<()> {
+        let Some(given) = self.data.as_ref().or(self.data_binary.as_ref()) else {
+            return Ok(());
+        };
+        protocol.body = None;
+        (protocol.data, protocol.data_file) = match given.strip_prefix('@') {
+            None => (Some(given.clone()), None),
+            Some(path) if self.data.is_some() => (Some(without_line_ends(path)?), None),
+            Some(path) => (None, Some(PathBuf::from(path))),
+        };
+        Ok(())
+    }
+}
+
+fn without_line_ends(path: &str) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let file = File::open(path).with_context(|| format!("cannot open {path} of --data"))?;
+    let read = file.take(CAP + 1).read_to_string(&mut text);
+    read.with_context(|| {
+        format!("cannot read {path} as text; send it with --data-binary @{path}")
+    })?;
+    if text.len() as u64 > CAP {
+        return Err(
+            UsageError("the file of --data is larger than 16MiB; give a smaller one").into(),
+        );
+    }
+    text.retain(|c| !matches!(c, '\r' | '\n' | '\0'));
+    Ok(text)
+}
+
+/// Leaves the bodies of requests out of a command line; the name of a file stays.
+pub fn without_data(args: Vec<String>) -> Vec<String> {
+    let mut is_data = false;
+    let hide = |arg: String| {
+        let (flag, value) = match arg.split_once('=') {
+            Some((flag, value)) => (flag, Some(value)),
+            None => (arg.as_str(), None),
+        };
+        let named = matches!(flag, "--data" | "--data-binary");
+        let follows = std::mem::replace(&mut is_data, named && value.is_none());
+        match value.filter(|_| named) {
+            _ if follows && !arg.starts_with('@') => "(redacted)".to_owned(),
+            Some(value) if !value.starts_with('@') => format!("{flag}=(redacted)"),
+            _ => arg,
+        }
+    };
+    args.into_iter().map(hide).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_stay_out_of_results_and_names_of_files_do_not() {
+        let args = "x --data a=s3cret --data=s3cret --data-binary @f --data-binary=@g -n 5";
+        let kept = without_data(args.split(' ').map(str::to_owned).collect());
+        let expected =
+            "x --data (redacted) --data=(redacted) --data-binary @f --data-binary=@g -n 5";
+        assert_eq!(kept.join(" "), expected);
+    }
+}

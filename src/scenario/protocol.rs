@@ -1,0 +1,65 @@
+//! The protocol of a scenario as written.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::StatusRange;
+use crate::units::ByteSize;
+
+/// What happens on a session once it is up.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct ProtocolSection {
+    /// The protocol; HTTP/1.1 for `https://`, echo for the embedded target, handshake otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ProtocolKind>,
+    /// Exchanges per session (echo and http1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchanges: Option<u32>,
+    /// Payload of an echo exchange; 64 bytes unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<ByteSize>,
+    /// HTTP method; GET unless set, POST with `data`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// HTTP path, if not the URL's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Further HTTP headers.
+    pub headers: Vec<Header>,
+    /// Size of an HTTP request body of which only the size matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<ByteSize>,
+    /// HTTP request body as text; not kept in results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// File with the HTTP request body, sent as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_file: Option<PathBuf>,
+    /// HTTP statuses that count as accepted: `204`, `"2xx"`, `"200-299"`; 2xx if left out.
+    pub expect_status: Vec<StatusRange>,
+}
+
+/// One HTTP header.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Field name.
+    pub name: String,
+    /// Field value.
+    pub value: String,
+}
+
+/// A protocol on top of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtocolKind {
+    /// Nothing: confirmed by a ticket, the TLS 1.2 Finished or an orderly close.
+    Handshake,
+    /// What is sent comes back.
+    Echo,
+    /// HTTP/1.1 requests.
+    Http1,
+}
