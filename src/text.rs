@@ -57,6 +57,13 @@ pub fn defuse(text: &str) -> String {
     out
 }
 
+/// The first line of bytes that say something, for showing how an answer begins; not yet escaped.
+pub fn first_line(bytes: &[u8]) -> String {
+    let mut lines = bytes.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+    String::from_utf8_lossy(line).into_owned()
+}
+
 /// Quotes a word for a POSIX shell, so that a command we print can be pasted whatever the path is.
 pub fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
@@ -211,6 +218,18 @@ mod tests {
         assert_eq!(escape_untrusted("abc", 1), "…");
         let long = escape_untrusted(&"\u{202e}".repeat(10_000), UNTRUSTED_CAP);
         assert!(long.chars().count() <= UNTRUSTED_CAP && long.ends_with("}…"));
+    }
+
+    #[test]
+    fn the_first_line_says_how_bytes_begin() {
+        for (bytes, line) in [
+            (&b"220 mail\r\nmore"[..], "220 mail"),
+            (b"\r\n\nx\r", "x"),
+            (b"\r\n", ""),
+            (b"", ""),
+        ] {
+            assert_eq!(first_line(bytes), line);
+        }
     }
 
     #[test]

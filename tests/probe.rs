@@ -363,13 +363,9 @@ fn a_server_that_speaks_no_tls_is_told_so() {
     });
     let report = run(&plan(port, ProtocolKind::Handshake, &BOTH, &mint()));
     plain.join().unwrap();
-    let class = "tls.protocol".to_owned();
+    let class = "tls.plain_text".to_owned();
     assert_eq!(report.verdict, Verdict::Failed { class });
-    assert!(
-        report.advice[0].contains("speaks TLS"),
-        "{:?}",
-        report.advice
-    );
+    assert!(report.advice[0].contains("TLS port"), "{:?}", report.advice);
 }
 
 #[test]
