@@ -120,6 +120,33 @@ fn prometheus_scrapes_a_run_that_goes_on() {
 }
 
 #[test]
+fn connections_that_ask_nothing_do_not_keep_others_from_asking() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = start(dir.path(), "--duration 5s --metrics 127.0.0.1:0");
+    let line = wait_for_stderr(&mut running, "metrics at http://");
+    let address = (line.trim())
+        .trim_start_matches("metrics at http://")
+        .trim_end_matches("/metrics");
+    let idle: Vec<TcpStream> = (0..300)
+        .map(|number| {
+            let mut stream = TcpStream::connect(address).unwrap();
+            if number % 2 == 1 {
+                stream
+                    .write_all(b"GET /metrics HTTP/1.1\r\nHost: ")
+                    .unwrap();
+            }
+            stream
+        })
+        .collect();
+    let began = std::time::Instant::now();
+    let (head, _) = get(address, "/metrics");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(2));
+    drop(idle);
+    assert_eq!(running.wait().0, 0);
+}
+
+#[test]
 fn an_endpoint_for_everyone_or_in_use_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,5 +1,6 @@
 //! An HTTP endpoint for Prometheus on a thread of its own, which the workers never wait for.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,15 +13,19 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use super::{Shared, exposition};
 
 /// A scrape that takes longer is given up.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Connections open at once; more wait in the listener's queue.
-const MOST: usize = 16;
+/// A scraper that has not asked by then is given up.
+const LONGEST_HEAD: Duration = Duration::from_secs(5);
+/// Connections open at once; one more ends the oldest.
+const MOST: usize = 64;
 
 /// Serves `/metrics` until it is dropped.
 pub struct Endpoint {
@@ -81,28 +86,36 @@ async fn serve(listener: TcpListener, board: &Shared) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
         return;
     };
-    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(MOST));
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let place = std::sync::Arc::clone(&places).acquire_owned().await;
         let Ok((stream, _)) = listener.accept().await else {
             // No descriptor is left, or the peer has gone already: both pass.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let board = Shared::clone(board);
-        tokio::spawn(async move {
-            let _place = place;
-            let service = service_fn(move |request| {
-                let response = answer(&request, &board);
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let connection = http1::Builder::new()
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service);
-            // A scraper that goes away or speaks nonsense is its own business.
-            let _ = tokio::time::timeout(LONGEST, connection).await;
-        });
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= MOST
+            && let Some(oldest) = open.pop_front()
+        {
+            // An answer takes no time, so it is one that asks nothing.
+            oldest.abort();
+        }
+        open.push_back(tokio::spawn(converse(stream, Shared::clone(board))).abort_handle());
     }
+}
+
+async fn converse(stream: TcpStream, board: Shared) {
+    let service = service_fn(move |request| {
+        let response = answer(&request, &board);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    // A scraper that goes away or speaks nonsense is its own business.
+    let _ = tokio::time::timeout(LONGEST, connection).await;
 }
 
 fn answer(request: &Request<Incoming>, board: &Shared) -> Response<Full<Bytes>> {
