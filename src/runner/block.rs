@@ -2,7 +2,7 @@
 //! builds, and because what a process did before is in its memory and its caches.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,6 +21,8 @@ use crate::text::escape_untrusted;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How long an interrupted block may take to write its result before it is killed.
 const WRITING: Duration = Duration::from_secs(5);
+/// How much of what a failed block said is read, in bytes.
+const END: u64 = 64 << 10;
 /// How much of what a failed block said is told, in characters.
 const LAST_WORDS: usize = 800;
 
@@ -147,7 +149,7 @@ impl BlockCommand {
                 deadline: self.deadline,
             }),
             Ended::Itself(status) if !result.exists() => {
-                let said = fs::read(&words).unwrap_or_default();
+                let said = end_of(&words).unwrap_or_default();
                 Err(BlockError::NoResult {
                     command: self.to_string(),
                     status,
@@ -231,6 +233,16 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The end of a file, whatever its size.
+fn end_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(END)))?;
+    let mut end = Vec::new();
+    file.take(END).read_to_end(&mut end)?;
+    Ok(end)
 }
 
 /// The end of what a process wrote, line by line, escaped.
