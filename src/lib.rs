@@ -7,6 +7,7 @@ pub mod clock;
 pub mod compare;
 pub mod conversation;
 pub mod crypto;
+pub mod files;
 pub mod load;
 pub mod pki;
 pub mod probe;

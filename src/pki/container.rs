@@ -1,12 +1,12 @@
 //! What a certificate or key file is, told from its bytes: PEM, one DER object, or a container to convert.
 //! Reads at most [`MAX_FILE_BYTES`]; knows how things are wrapped, not what certificates say.
 
-use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::Path;
 
 use super::PkiError;
 use super::error::{quoted, with_suffix};
+use crate::files::read_capped;
 
 /// The most that is read of one file. A system's whole trust store is about a quarter of a megabyte.
 pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -34,20 +34,16 @@ pub(super) enum Shape {
 ///
 /// Fails if the file cannot be read or is larger than [`MAX_FILE_BYTES`].
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|source| PkiError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(PkiError::TooLarge {
+    read_capped(path, MAX_FILE_BYTES).map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => PkiError::TooLarge {
             path: path.to_owned(),
             limit: MAX_FILE_BYTES,
-        });
-    }
-    Ok(bytes)
+        },
+        _ => PkiError::Read {
+            path: path.to_owned(),
+            source,
+        },
+    })
 }
 
 /// Tells the shape of a file's bytes; `Ok(Err(found))` says what they are when they are none of the shapes.
