@@ -65,9 +65,9 @@ pub enum CompareError {
         "the two have no cell in common: the baseline has {baseline}, the candidate {candidate}; compare results of the same scenario"
     )]
     NothingInCommon {
-        /// Names of the baseline's cells.
+        /// Names of the baseline's cells, and its file.
         baseline: String,
-        /// Names of the candidate's.
+        /// Names of the candidate's, and its file.
         candidate: String,
     },
 }
@@ -134,7 +134,10 @@ pub fn compare(
     let aligned = align(&left, &right, despite.contains(&Difference::Plan));
     if baseline.is_some() {
         if aligned.pairs.is_empty() {
-            return Err(nothing_in_common(&left, &right));
+            return Err(nothing_in_common(
+                [baseline, Some(candidate)],
+                [&left, &right],
+            ));
         }
         comparison.cells = judge(&aligned.pairs, policy, unit, policy.confidence);
         comparison.notes.push(not_interleaved());
@@ -219,7 +222,10 @@ pub fn judge_rounds(
     policy.check_cells(&names)?;
     let aligned = align(&reference, candidate, run.on_purpose);
     if aligned.pairs.is_empty() {
-        return Err(nothing_in_common(&reference, candidate));
+        return Err(nothing_in_common(
+            [Some(run.baseline), Some(run.candidate)],
+            [&reference, candidate],
+        ));
     }
     let judge =
         |aligned: &Aligned<'_>| judge(&aligned.pairs, policy, UnitKind::Round, run.confidence);
@@ -255,7 +261,7 @@ fn empty(
     confidence: f64,
 ) -> Result<Comparison, CompareError> {
     let Some(side) = candidate.side() else {
-        return Err(nothing_in_common(&[], &[]));
+        return Err(nothing_in_common([baseline, Some(candidate)], [&[], &[]]));
     };
     Ok(Comparison {
         schema: COMPARISON_SCHEMA,
@@ -319,14 +325,15 @@ fn by_place(aligned: &Aligned<'_>) -> Option<Note> {
     })
 }
 
-fn nothing_in_common(baseline: &[CellSeries], candidate: &[CellSeries]) -> CompareError {
-    let names = |side: &[CellSeries]| {
-        let names: Vec<&str> = side.iter().map(|cell| cell.name.as_str()).collect();
-        names.join(", ")
+fn nothing_in_common(sides: [Option<&Results>; 2], cells: [&[CellSeries]; 2]) -> CompareError {
+    let told = |side: usize| {
+        let names: Vec<&str> = cells[side].iter().map(|cell| cell.name.as_str()).collect();
+        let source = sides[side].map_or(String::new(), |results| format!(" ({})", results.source));
+        format!("{}{source}", names.join(", "))
     };
     CompareError::NothingInCommon {
-        baseline: names(baseline),
-        candidate: names(candidate),
+        baseline: told(0),
+        candidate: told(1),
     }
 }
 

@@ -2,14 +2,16 @@
 //! cause and remedy, because a rule that is passed over in silence gates nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
-use std::{fmt, fs};
 
 use serde::Deserialize;
 
 use super::figure::Figure;
 use super::threshold::{Subject, Threshold};
-use crate::text::{line_at, line_of_key};
+use crate::files::{TEXT_CAP, read_text};
+use crate::text::secrets::without_value;
+use crate::text::{control_in_toml, line_at, line_of_key};
 
 /// The policy where none is given: client CPU, median and p99 of latency.
 pub const BUILT_IN: &str = include_str!("../../scenarios/gate/policy.toml");
@@ -112,7 +114,7 @@ impl Policy {
     /// Fails if the file cannot be read, and as [`Self::parse`] does.
     pub fn read(path: &Path) -> Result<Self, PolicyError> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| PolicyError {
+        let text = read_text(path, TEXT_CAP).map_err(|error| PolicyError {
             place: name.clone(),
             cause: format!("cannot read this policy: {error}"),
             remedy: "give a file such as scenarios/gate/policy.toml".to_owned(),
@@ -136,12 +138,20 @@ impl Policy {
     /// Fails with file, line and cause for text that is not TOML, an unknown key, figure or metric, or
     /// a value that does not fit.
     pub fn parse(name: &str, text: &str) -> Result<Self, PolicyError> {
+        if let Some((line, c)) = control_in_toml(text) {
+            return Err(PolicyError {
+                place: format!("{name}:{line}"),
+                cause: format!("a string has the control character U+{:04X}", u32::from(c)),
+                remedy: "leave it out: terminals obey such characters where the text is shown"
+                    .to_owned(),
+            });
+        }
         let file: PolicyFile = toml::from_str(text).map_err(|error| PolicyError {
             place: match error.span() {
                 Some(span) => format!("{name}:{}", line_at(text, span.start)),
                 None => name.to_owned(),
             },
-            cause: error.message().replace('\n', " "),
+            cause: without_value(&error.message().replace('\n', " ")),
             remedy: "docs/gate.md lists every key of a policy".to_owned(),
         })?;
         let locate = |problem: Problem| problem.locate(name, text);

@@ -101,6 +101,7 @@ impl ProbePlan {
     ///
     /// Fails if the scenario has no remote target or no TLS, and if a file cannot be used.
     pub fn new(checked: &Checked, timeout: Duration) -> Result<Self, ProbeError> {
+        checked.scenario.keep_secrets();
         let TargetPlan::Remote { host, port, pinned } = &checked.target else {
             return Err(ProbeError::NoTarget);
         };

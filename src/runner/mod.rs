@@ -109,6 +109,7 @@ pub struct Prepared {
 ///
 /// Fails with what cannot be resolved, before any load.
 pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
+    checked.scenario.keep_secrets();
     let cores = CorePlan::of(&checked)?;
     let workers = cores.workers.len();
     let minted = match &checked.target {

@@ -1,10 +1,12 @@
 //! Scenario errors: the place (file, line and key, or the flag), the cause, and what to do.
 
+use std::fmt;
 use std::path::Path;
-use std::{fmt, fs};
 
 use super::Scenario;
-use crate::text::{line_at, line_of_key};
+use crate::files::{TEXT_CAP, read_text};
+use crate::text::secrets::without_value;
+use crate::text::{control_in_toml, line_at, line_of_key};
 
 /// A scenario that cannot run, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +64,7 @@ impl Scenario {
     /// Fails if the file cannot be read, and as [`Self::parse`] does.
     pub fn read(path: &Path) -> Result<(Self, String), ScenarioError> {
         let name = path.display().to_string();
-        let text = fs::read_to_string(path).map_err(|error| ScenarioError {
+        let text = read_text(path, TEXT_CAP).map_err(|error| ScenarioError {
             place: name.clone(),
             cause: format!("cannot read this scenario: {error}"),
             remedy: "give a file ending in .toml, or a URL".to_owned(),
@@ -77,14 +79,26 @@ impl Scenario {
     /// Fails with file, line and cause for text that is not TOML, an unknown or missing key, or a
     /// value that does not fit.
     pub fn parse(name: &str, text: &str) -> Result<Self, ScenarioError> {
+        if let Some((line, c)) = control_in_toml(text) {
+            return Err(ScenarioError {
+                place: format!("{name}:{line}"),
+                cause: format!("a string has the control character U+{:04X}", u32::from(c)),
+                remedy: "leave it out: terminals obey such characters where the text is shown"
+                    .to_owned(),
+            });
+        }
         let scenario: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_at(text, span.start));
             ScenarioError {
                 place: format!("{name}:{line}"),
-                cause: error.message().replace('\n', " "),
+                cause: without_value(&error.message().replace('\n', " ")),
                 remedy: "docs/scenarios.md lists every key with its unit and default".to_owned(),
             }
         })?;
+        if scenario.name.chars().any(char::is_control) {
+            let cause = "the name has several lines";
+            return Err(Problem::new("name", cause, "write it in one").locate(name, text));
+        }
         if scenario.version != 1 {
             return Err(Problem::new(
                 "version",

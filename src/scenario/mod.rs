@@ -21,6 +21,7 @@ mod protocol;
 mod provider;
 mod request;
 mod resumption;
+mod secrets;
 mod shipped;
 mod status;
 mod url;

@@ -101,27 +101,6 @@ impl Scenario {
     pub(super) fn presents(&self) -> bool {
         self.identity.is_some() || !self.identities.is_empty()
     }
-
-    /// A copy for the record: header values, request bodies and URL queries, which may be tokens, are left out.
-    #[must_use]
-    pub fn without_secrets(&self) -> Self {
-        let mut copy = self.clone();
-        for header in &mut copy.protocol.headers {
-            "(redacted)".clone_into(&mut header.value);
-        }
-        if let Some(data) = &mut copy.protocol.data {
-            "(redacted)".clone_into(data);
-        }
-        for text in [&mut copy.target.url, &mut copy.protocol.path]
-            .into_iter()
-            .flatten()
-        {
-            if let Some((path, _)) = text.split_once('?') {
-                *text = format!("{path}?(redacted)");
-            }
-        }
-        copy
-    }
 }
 
 /// What is put under load.

@@ -1,7 +1,6 @@
 //! The HTTP/1.1 request of a scenario, composed once and checked part by part.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use http::{HeaderName, HeaderValue, Method, Uri};
@@ -9,6 +8,8 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use super::error::Problem;
 use super::url::Url;
 use super::{Header, ProtocolSection};
+use crate::files::read_capped;
+use crate::text::secrets::public_part;
 use crate::units::ByteSize;
 
 /// The body of a scenario's request.
@@ -74,14 +75,11 @@ fn within(key: &'static str, bytes: u64, largest: u64) -> Result<(), Problem> {
 }
 
 fn read(path: &Path, largest: u64) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::new();
-    // One byte more shows that there is more.
-    let read = File::open(path).and_then(|file| file.take(largest + 1).read_to_end(&mut bytes));
     let failed = |error: io::Error| {
         let cause = format!("cannot read {}: {error}", path.display());
         Problem::new("protocol.data-file", cause, "check the path")
     };
-    read.map_err(failed).map(|_| bytes)
+    read_capped(path, largest).map_err(failed)
 }
 
 /// Composes the request (RFC 9112 section 3). Also says whether its response has no body (HEAD).
@@ -102,7 +100,7 @@ pub(super) fn http_request(
     let url_path = url.map_or("/", |u| u.path.as_str());
     let path = section.path.as_deref().unwrap_or(url_path);
     if !path.starts_with('/') || path.parse::<Uri>().is_err() {
-        let cause = format!("{path:?} is not a path");
+        let cause = format!("{:?} is not a path", public_part(path));
         return Err(Problem::new(
             "protocol.path",
             cause,
@@ -142,7 +140,9 @@ pub(super) fn http_request(
 /// The line of a header; none for a length that is the body's anyway.
 fn header_line(header: &Header, body: usize) -> Result<Option<String>, Problem> {
     let problem = |what: &str| {
-        let cause = format!("{:?} is not a header {what}", header.name);
+        // Where the colon is missing, what should be the name holds the value.
+        let name = header.name.split(' ').next().unwrap_or_default();
+        let cause = format!("{name:?} is not a header {what}");
         Problem::new("protocol.headers", cause, "see RFC 9110 section 5")
     };
     let name: HeaderName = header.name.parse().map_err(|_| problem("name"))?;

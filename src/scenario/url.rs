@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::Uri;
 
 use super::error::Problem;
+use crate::text::secrets::public_part;
 
 /// The parts of a target URL.
 pub(super) struct Url {
@@ -31,12 +32,13 @@ pub(super) fn parse_url(text: &str) -> Result<Url, Problem> {
             "write https://host:port/path, tls://host:port, http://host:port/path or tcp://host:port",
         )
     };
+    let shown = public_part(text);
     let uri: Uri = text
         .parse()
-        .map_err(|e| problem(format!("{text:?} is not a URL: {e}")))?;
+        .map_err(|e| problem(format!("{shown:?} is not a URL: {e}")))?;
     let authority = uri
         .authority()
-        .ok_or_else(|| problem(format!("{text:?} names no host")))?;
+        .ok_or_else(|| problem(format!("{shown:?} names no host")))?;
     let (scheme, default_port) = match uri.scheme_str() {
         Some("https") => (Scheme::Https, Some(443)),
         Some("http") => (Scheme::Http, Some(80)),
@@ -45,7 +47,7 @@ pub(super) fn parse_url(text: &str) -> Result<Url, Problem> {
         Some(other) => return Err(problem(format!("scheme {other:?} is not known"))),
     };
     let port = authority.port_u16().or(default_port);
-    let port = port.ok_or_else(|| problem(format!("{text:?} names no port")))?;
+    let port = port.ok_or_else(|| problem(format!("{shown:?} names no port")))?;
     if authority.as_str().contains('@') {
         return Err(problem(
             "user names and passwords do not belong in a URL".to_owned(),
@@ -71,7 +73,7 @@ pub(super) fn parse_resolve(entry: &str) -> Result<(&str, u16, IpAddr), Problem>
     }
     Err(Problem::new(
         "target.resolve",
-        format!("{entry:?} is not host:port:address"),
+        format!("{:?} is not host:port:address", public_part(entry)),
         "write it as curl's --resolve, e.g. staging.example:443:10.0.0.7",
     ))
 }

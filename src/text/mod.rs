@@ -1,6 +1,11 @@
 //! Text that is safe to show: escaping for what strangers send, quoting for commands we print, and where
 //! in a TOML file a key stands. Knows nothing of TLS or certificates. Lengths are in `char`s, not bytes.
 
+pub mod secrets;
+
+use std::fmt::Write;
+
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The length, in characters, that reports give one string sent by a peer.
@@ -14,8 +19,10 @@ const ELLIPSIS: char = '…';
 /// Control characters (so also ESC sequences and newlines), bidirectional marks, zero-width and other
 /// invisible characters become `\u{..}`, and so does the backslash, which keeps the escaping unambiguous.
 /// The result has at most `cap` characters; when something was cut, the last of them is `…` and no
-/// escape is left in half. Markup is not escaped: HTML and CSV writers still do their own.
+/// escape is left in half. Markup is not escaped: HTML and CSV writers still do their own. What a server only
+/// repeats of our own [`secrets`] is left out.
 pub fn escape_untrusted(text: &str, cap: usize) -> String {
+    let text = secrets::hide(text);
     let mut out = String::new();
     let mut len = 0;
     // Where to cut should the text turn out too long: the last place that leaves room for the ellipsis.
@@ -62,6 +69,52 @@ pub fn first_line(bytes: &[u8]) -> String {
     let mut lines = bytes.split(|byte| matches!(byte, b'\r' | b'\n'));
     let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
     String::from_utf8_lossy(line).into_owned()
+}
+
+/// Makes a report of ours that may quote strangers safe to print: what [`defuse`] makes visible, except that line
+/// breaks and tabs stay, and, where `colors` are wanted, what sets them (SGR sequences).
+pub fn for_terminal(text: &str, colors: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let sgr = if colors { sgr_length(rest) } else { 0 };
+        let taken = if sgr > 0 { sgr } else { c.len_utf8() };
+        let (now, later) = rest.split_at(taken);
+        if sgr > 0 || "\n\t\\".contains(c) || !needs_escape(c) {
+            out.push_str(now);
+        } else {
+            out.extend(c.escape_unicode());
+        }
+        rest = later;
+    }
+    out
+}
+
+/// How many bytes at the beginning of a text set a colour.
+fn sgr_length(text: &str) -> usize {
+    let Some(parameters) = text.strip_prefix("\u{1b}[") else {
+        return 0;
+    };
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';');
+    match end {
+        Some(end) if parameters[end..].starts_with('m') => 2 + end + 1,
+        _ => 0,
+    }
+}
+
+/// Makes JSON safe to print: what [`defuse`] makes visible is escaped as JSON does it, so that it reads the same.
+pub fn for_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\n' || c == '\\' || !needs_escape(c) {
+            out.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
+    }
+    out
 }
 
 /// Quotes a word for a POSIX shell, so that a command we print can be pasted whatever the path is.
@@ -129,6 +182,36 @@ pub fn line_of_key(text: &str, path: &[&str]) -> Option<usize> {
     found
 }
 
+/// The first control character in the strings and keys of a TOML document that text of people has no use for, with
+/// its line: all but line breaks and tabs, and those that turn the direction of writing.
+pub fn control_in_toml(text: &str) -> Option<(usize, char)> {
+    let table = DeTable::parse(text).ok()?;
+    let (at, c) = control_in_table(table.get_ref())?;
+    Some((line_at(text, at), c))
+}
+
+fn control_in_table(table: &DeTable<'_>) -> Option<(usize, char)> {
+    table.iter().find_map(|(key, value)| {
+        let in_key = control_in(key.get_ref(), key.span().start);
+        in_key.or_else(|| control_in_value(value))
+    })
+}
+
+fn control_in_value(value: &Spanned<DeValue<'_>>) -> Option<(usize, char)> {
+    match value.get_ref() {
+        DeValue::String(text) => control_in(text, value.span().start),
+        DeValue::Array(items) => items.iter().find_map(control_in_value),
+        DeValue::Table(table) => control_in_table(table),
+        _ => None,
+    }
+}
+
+fn control_in(text: &str, at: usize) -> Option<(usize, char)> {
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let useless = |c: &char| c.is_control() && !"\n\r\t".contains(*c) || turns(*c);
+    text.chars().find(useless).map(|c| (at, c))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +224,19 @@ mod tests {
         assert_eq!(line_of_key(text, &["c", "x.y", "f"]), Some(6));
         assert_eq!(line_of_key(text, &["a", "x"]), Some(1));
         assert_eq!(line_of_key(text, &["z"]), None);
+    }
+
+    #[test]
+    fn control_characters_in_toml_are_found_where_they_stand() {
+        for (text, found) in [
+            ("a = 1\nb = \"x\\ty\\n\u{200d}ž\"\n", None),
+            ("a = 1\nb = \"\\u001b[2J\"\n", Some((2, '\u{1b}'))),
+            ("[a]\n\"b\\u009b\" = 1\n", Some((2, '\u{9b}'))),
+            ("[[a]]\nb = [1, \"\u{202e}\"]\n", Some((2, '\u{202e}'))),
+            ("broken", None),
+        ] {
+            assert_eq!(control_in_toml(text), found, "{text}");
+        }
     }
 
     #[test]
@@ -205,6 +301,31 @@ mod tests {
         let once = escape_untrusted("a\u{202e}b\\", UNTRUSTED_CAP);
         assert_eq!(defuse(&once), once);
         assert_eq!(defuse("a\u{202e}\u{1b}\nb"), r"a\u{202e}\u{1b}\u{a}b");
+    }
+
+    #[test]
+    fn only_line_breaks_tabs_and_wanted_colours_reach_a_terminal() {
+        let text = "a\n\tb\\ \u{1b}[1;31mred\u{1b}[0m \u{1b}[2J\u{1b}]0;x\u{7}\u{9b}31m\u{202e}";
+        let rest = r" \u{1b}[2J\u{1b}]0;x\u{7}\u{9b}31m\u{202e}";
+        assert_eq!(
+            for_terminal(text, true),
+            format!("a\n\tb\\ \u{1b}[1;31mred\u{1b}[0m{rest}")
+        );
+        assert_eq!(
+            for_terminal(text, false),
+            format!("a\n\tb\\ \\u{{1b}}[1;31mred\\u{{1b}}[0m{rest}")
+        );
+    }
+
+    #[test]
+    fn json_that_is_safe_to_print_reads_the_same() {
+        let value = "\u{1b}[31m\u{9b}0m\u{7f}\u{202e}\u{e0001}\\ž\n";
+        let text = for_json(&serde_json::to_string(value).unwrap());
+        assert!(
+            text.chars().all(|c| c == '\\' || !needs_escape(c)),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), value);
     }
 
     #[test]
