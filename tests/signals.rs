@@ -67,7 +67,7 @@ fn silent(pki: &Path, sessions: u32, grace: &str) -> String {
 
 #[test]
 fn the_first_signal_ends_in_order_with_everything_written() {
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "HUP"] {
         let (record, lived) = interrupted(&[signal], "--auth mutual --resumption off --sessions 4");
         let total = total(&record);
         assert!(
@@ -139,4 +139,83 @@ fn the_second_signal_ends_at_once_under_load_too() {
     let total = total(&record);
     assert!(total.started > 100, "{total:?}");
     assert!(lived < AT_ONCE, "{lived:?}");
+}
+
+/// Waits until a process handles a signal, as far as Linux says.
+#[cfg(target_os = "linux")]
+fn wait_until_caught(pid: u32, signal: u32) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let mask = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+        if mask >> (signal - 1) & 1 == 1 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it does not listen");
+        sleep(Duration::from_micros(200));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_signal_while_a_run_is_prepared_ends_it_with_what_is_there() {
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = shakedown(dir.path());
+        command.args("run --duration 60s --warmup 0s -o out.json".split(' '));
+        let running = Running::start(command);
+        wait_until_caught(running.id(), number);
+        running.signal(signal);
+        let (code, stdout, stderr) = running.wait_with_stderr();
+        assert_eq!(code, 105, "{signal}: {stderr}");
+        assert!(stderr.contains("interrupted: "), "{stderr}");
+        assert!(stdout.contains("INCOMPLETE"), "{stdout}");
+        let record = record::load(&dir.path().join("out.json")).unwrap();
+        assert!(!record.validity.complete);
+        common::assert_accounted(&record);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn commands_that_measure_nothing_are_ended_by_signals_as_usual() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = shakedown(dir.path());
+    let silent = unkind::silent();
+    command.args([
+        "probe",
+        &format!("tls://127.0.0.1:{silent}"),
+        "--timeout",
+        "60s",
+    ]);
+    let running = Running::start(command);
+    wait_until_caught(running.id(), 2);
+    sleep(Duration::from_millis(300));
+    running.signal("INT");
+    // Ended by the signal, not by a code of its own.
+    assert_eq!(running.wait().0, -1);
+}
+
+#[test]
+fn a_hang_up_that_nohup_has_ignored_is_ignored() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = shakedown(dir.path());
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(program.get_program())
+        .args("run --duration 60s --warmup 0s -o out.json".split(' '))
+        .current_dir(dir.path());
+    let mut running = Running::start(command);
+    wait_for_stderr(&mut running, "trial");
+    running.signal("HUP");
+    sleep(UNDER_WAY);
+    running.signal("TERM");
+    assert_eq!(running.wait().0, 105);
+    let record = record::load(&dir.path().join("out.json")).unwrap();
+    let ok: u64 = (record.cells.iter())
+        .map(|cell| cell.total().ok_total())
+        .sum();
+    assert!(ok > 0);
 }

@@ -58,7 +58,7 @@ fn a_disk_without_room_is_found_before_the_run() {
     let error = stderr(&output);
     assert_eq!(code(&output), 1, "{error}");
     assert!(
-        error.contains("cannot write results to .") && error.contains("File too large"),
+        error.contains("cannot write out.json") && error.contains("File too large"),
         "{error}"
     );
     assert!(error.contains("--output FILE"), "{error}");
@@ -104,6 +104,138 @@ fn a_disk_that_fills_up_meanwhile_costs_the_file_and_nothing_else() {
     let figures = [("half_files", half), ("summaries_lost", lost)];
     evidence("results-survive", "full_disk", &figures);
     assert_eq!((half, lost), (0, 0));
+}
+
+#[test]
+fn a_name_that_cannot_be_written_is_found_before_the_run() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("folder")).unwrap();
+    fs::write(dir.path().join("file"), "").unwrap();
+    let long = SHORT.replace("100ms", "60s");
+    let name = "n".repeat(300);
+    for (out, codes) in [
+        (name.as_str(), 1),
+        ("file/out.json", 1),
+        ("/proc/out.json", 1),
+        ("folder", 2),
+    ] {
+        let began = Instant::now();
+        let output = common::process::run(dir.path(), &format!("{long} -o {out}"));
+        assert!(began.elapsed() < Duration::from_secs(10), "{out}");
+        assert_eq!(code(&output), codes, "{}", stderr(&output));
+        assert!(stderr(&output).contains("--output"), "{}", stderr(&output));
+    }
+    for flags in [
+        format!("compare a.json a.json -o {name}"),
+        format!(
+            "ab --max-rounds 2 --benchmark-json {} -- --auth none",
+            "n".repeat(250)
+        ),
+    ] {
+        fs::copy(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/result-v1.json"),
+            dir.path().join("a.json"),
+        )
+        .unwrap();
+        let output = common::process::run(dir.path(), &flags);
+        assert_eq!(code(&output), 1, "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("name too long"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn runs_that_start_in_the_same_second_keep_their_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let running: Vec<Running> = (0..4)
+        .map(|_| {
+            let mut command = shakedown(dir.path());
+            command.args(SHORT.split(' '));
+            Running::start(command)
+        })
+        .collect();
+    for one in running {
+        let (code, _, stderr) = one.wait_with_stderr();
+        assert!([0, 106].contains(&code), "{stderr}");
+    }
+    let results = dir.path().join("results");
+    assert_eq!(files(&results).len(), 4);
+    assert_eq!(record::load_all(&results).unwrap().len(), 4);
+}
+
+#[test]
+fn a_result_that_cannot_be_saved_where_it_was_wanted_is_saved_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wanted, other) = (dir.path().join("wanted"), dir.path().join("other"));
+    fs::create_dir(&other).unwrap();
+    let mut command = shakedown(dir.path());
+    let args = "run --auth none --sessions 2 --duration 1500ms --warmup 0s -o wanted/out.json";
+    command.args(args.split(' ')).env("TMPDIR", &other);
+    let mut running = Running::start(command);
+    wait_for_stderr(&mut running, "trial");
+    // A file stands where the folder was.
+    fs::remove_dir_all(&wanted).unwrap();
+    fs::write(&wanted, "").unwrap();
+    let (code, stdout, stderr) = running.wait_with_stderr();
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stdout.contains("sessions attempted"), "{stdout}");
+    let saved = other.join("shakedown-out.json");
+    for part in [
+        "cannot save the result to wanted/out.json",
+        saved.to_str().unwrap(),
+    ] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+    record::load(&saved).unwrap();
+}
+
+#[test]
+fn certificates_that_do_not_fit_on_the_disk_leave_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    // Room for the first file, and not for a chain of two certificates.
+    for (made, args) in [("new/pki", "pki new new/pki --faults"), (".", "pki new .")] {
+        let output = after("ulimit -f 2", dir.path(), args).output().unwrap();
+        assert_eq!(code(&output), 1, "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("File too large"),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(files(dir.path()), [] as [PathBuf; 0], "{made}");
+    }
+    let output = common::process::run(dir.path(), "pki new new/pki --faults");
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+}
+
+#[test]
+fn what_killed_reports_and_ab_runs_left_behind_is_removed_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fixture = root.join("tests/fixtures/result-v1.json");
+    let temp = dir.path().join("tmp");
+    fs::create_dir(&temp).unwrap();
+    let ab = "ab --max-rounds 1000 --block 200ms -- --auth none --sessions 1 --warmup 0s";
+    for _ in 0..2 {
+        let mut command = shakedown(dir.path());
+        command.args(ab.split(' ')).env("TMPDIR", &temp);
+        let mut running = Running::start(command);
+        wait_for_stderr(&mut running, "at most");
+        sleep(Duration::from_millis(300));
+        assert_eq!(files(&temp).len(), 1);
+        // Killed, as `Running` does when it is dropped.
+        drop(running);
+        assert_eq!(files(&temp).len(), 1);
+    }
+    fs::write(dir.path().join(".shakedown-abc123.tmp"), "half a report").unwrap();
+    let args = format!("report {} -o report.txt", fixture.display());
+    let output = common::process::run(dir.path(), &args);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let mut left = files(dir.path());
+    left.sort();
+    assert_eq!(left, [dir.path().join("report.txt"), temp]);
 }
 
 /// What stands where a result was being saved when the process was killed.

@@ -5,12 +5,14 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 use shakedown::compare::{AbError, AbEvent, AbSetup, BLOCKS_PER_ROUND, Side, Turn, conduct};
+use shakedown::files::write::TempFolder;
 use shakedown::runner::BlockError;
 
 use super::ab_args::{SideArgs, Sides};
 use super::block_progress::BlockProgress;
 use super::exit::Exit;
 use super::judged::{ComparisonOutput, JudgeArgs};
+use super::output::say;
 use super::signals;
 
 /// Arguments of `shakedown ab`.
@@ -45,7 +47,6 @@ pub struct AbArgs {
 /// Fails with what is wrong with the arguments, a scenario, the policy or a build, if the sides cannot be
 /// compared, and if not one round could be kept.
 pub fn run(args: &AbArgs) -> anyhow::Result<Exit> {
-    signals::let_writes_fail().context("cannot set up signals")?;
     args.output.check()?;
     let policy = args.judge.policy()?;
     let sides = args.sides.sides()?;
@@ -53,10 +54,9 @@ pub fn run(args: &AbArgs) -> anyhow::Result<Exit> {
         Some(seed) => seed,
         None => getrandom::u32().context("cannot draw a seed; give one with --seed")?,
     };
-    let folder =
-        tempfile::tempdir().context("cannot make a folder for temporary files (TMPDIR)")?;
-    let control = signals::control("ending this block; what is whole is judged")
-        .context("cannot listen for signals")?;
+    let folder = TempFolder::new_in(&std::env::temp_dir())
+        .context("cannot make a folder for temporary files (TMPDIR)")?;
+    let control = signals::control("ending this block; what is whole is judged");
     let progress = announce(args, &sides);
     let setup = AbSetup {
         seed: seed.into(),
@@ -100,12 +100,12 @@ fn announce(args: &AbArgs, sides: &Sides) -> BlockProgress {
             let all = block * BLOCKS_PER_ROUND as f64 * f64::from(rounds);
             format!(", {block:.1} s each, {all:.0} s of load")
         });
-        eprintln!("baseline:  {}", sides.baseline_name);
-        eprintln!("candidate: {}", sides.candidate_name);
-        eprintln!(
+        say(format_args!("baseline:  {}", sides.baseline_name));
+        say(format_args!("candidate: {}", sides.candidate_name));
+        say(format_args!(
             "at most {rounds} rounds of {BLOCKS_PER_ROUND} blocks with {} cell{plural}{load}",
             sides.cells,
-        );
+        ));
     }
     BlockProgress::of(args.max_rounds.into(), args.quiet)
 }

@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::{Args, Parser};
 use shakedown::runner::BlockCommand;
 use shakedown::scenario::{Checked, ProviderName, Stop};
+use shakedown::text::secrets::public_part;
 use shakedown::text::shell_quote;
 use shakedown::units::Span;
 
@@ -65,12 +66,11 @@ struct BlockArgs {
 }
 
 /// The arguments as `run` reads them, with those that every block is given besides. What does not fit together
-/// is told by the parser, which ends the process.
-fn parsed(arguments: &[String]) -> RunArgs {
+/// is told by the parser.
+fn parsed(arguments: &[String]) -> Result<RunArgs, clap::Error> {
     let own = ["--trials=1", "--quiet", "--output=block.json"].map(str::to_owned);
     let whole = ["run".to_owned()].into_iter().chain(arguments.to_vec());
-    let args = BlockArgs::try_parse_from(whole.chain(own));
-    args.unwrap_or_else(|error| error.exit()).run
+    BlockArgs::try_parse_from(whole.chain(own)).map(|args| args.run)
 }
 
 /// One side before its blocks have a length.
@@ -131,8 +131,8 @@ impl SideArgs {
                 .filter(|trial| trial.stop.total.is_none())
                 .map(|trial| trial.whole(cells))
                 .max(),
-            baseline: baseline.command(&baseline_length),
-            candidate: candidate.command(&candidate_length),
+            baseline: baseline.command(&baseline_length)?,
+            candidate: candidate.command(&candidate_length)?,
         })
     }
 
@@ -147,7 +147,7 @@ impl SideArgs {
         if let Some(provider) = provider {
             arguments.extend(["--provider".to_owned(), provider.to_string()]);
         }
-        let checked = parsed(&arguments).checked()?;
+        let checked = parsed(&arguments)?.checked()?;
         Ok(Draft {
             binary,
             target,
@@ -211,10 +211,8 @@ impl Draft {
     fn name(&self) -> String {
         let binary = shell_quote(&self.binary.display().to_string());
         let target = self.target.iter().map(|target| {
-            let shown = target
-                .split_once('?')
-                .map_or(target.as_str(), |(url, _)| url);
-            format!(" {}", shell_quote(shown))
+            let shown = public_part(target);
+            format!(" {}", shell_quote(&shown))
         });
         let provider = self.checked.scenario.tls.provider;
         let provider = provider.iter().map(|name| format!(" --provider {name}"));
@@ -222,19 +220,19 @@ impl Draft {
         format!("{binary} run{rest}")
     }
 
-    fn command(self, trial: &Trial) -> BlockCommand {
+    fn command(self, trial: &Trial) -> Result<BlockCommand, clap::Error> {
         let cells = self.checked.cells.len();
         let each = trial.stop.grace + BESIDE_LOAD;
         let beside = each.saturating_mul(u32::try_from(cells).unwrap_or(u32::MAX));
         let mut arguments = self.arguments;
         arguments.extend(trial.flags.iter().cloned());
         // A flag that is given twice.
-        parsed(&arguments);
+        parsed(&arguments)?;
         arguments.push("--trials=1".to_owned());
-        BlockCommand {
+        Ok(BlockCommand {
             binary: self.binary,
             arguments,
             deadline: trial.whole(cells) + beside,
-        }
+        })
     }
 }

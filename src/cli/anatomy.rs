@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use shakedown::anatomy::{in_memory, story};
 use shakedown::record;
@@ -14,7 +13,7 @@ use shakedown::units::Span;
 use super::connect::{ConnectArgs, IdentityArgs};
 use super::exit::Exit;
 use super::load_args::ResumptionArgs;
-use super::output::{folder_of, style, write_json, write_stdout};
+use super::output::{check_output, conclude, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
@@ -77,6 +76,7 @@ pub struct AnatomyArgs {
 pub fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
     let checked = args.scenario()?.check("anatomy", "")?;
     if args.in_memory {
+        signals::let_be();
         let found = in_memory(&checked)?;
         if args.json {
             write_json(&found)?;
@@ -86,26 +86,22 @@ pub fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     if let Some(file) = &args.output {
-        signals::let_writes_fail().context("cannot set up signals")?;
-        record::check_writable(&folder_of(file)?, record::expected_size(&checked))?;
+        check_output(file, record::expected_size(&checked))?;
     }
     let prepared = prepare(checked)?;
-    let control = signals::control("finishing what is in flight; once more to stop at once")
-        .context("cannot listen for signals")?;
+    let control = signals::control("finishing what is in flight; once more to stop at once");
     let mut progress = Progress::of(&prepared, args.quiet);
     let command = command_line(args.url.as_deref(), std::iter::empty());
     let record = prepared.run(command, &control, &mut |event| progress.on(event))?;
     progress.finish();
-    let saved = args.output.as_ref().map(|path| record::save(path, &record));
-    if args.json {
-        write_json(&record)?;
+    let saved =
+        (args.output.as_ref()).map(|path| record::save(path, &record).map(|()| path.clone()));
+    let printed = if args.json {
+        write_json(&record)
     } else {
-        write_stdout(&report::render(&record, style())?)?;
-    }
-    saved.transpose()?;
-    if let Some(path) = args.output.as_ref().filter(|_| !args.quiet) {
-        eprintln!("saved to {}", path.display());
-    }
+        write_stdout(&report::render(&record, style())?)
+    };
+    conclude(saved, printed, args.quiet)?;
     Ok(Exit::of_record(&record))
 }
 

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use shakedown::load::Interrupt;
@@ -20,7 +19,7 @@ use super::audit_resumption::ResumptionArgs;
 use super::connect::ConnectArgs;
 use super::exit::{Exit, UsageError};
 use super::load_args::ExpectStatusArg;
-use super::output::{folder_of, style, write_json, write_stdout};
+use super::output::{check_output, conclude, say, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
@@ -95,6 +94,8 @@ fn client_fault() -> impl TypedValueParser<Value = IdentityFault> {
 /// A server that accepts what it should not is no error but an exit code.
 pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     if args.resumption.resumption {
+        // What it did until then is of no use.
+        signals::let_be();
         return args
             .resumption
             .run(&args.good_client()?, &args.pki, args.json);
@@ -109,12 +110,10 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         .into());
     }
     if let Some(file) = &args.output {
-        signals::let_writes_fail().context("cannot set up signals")?;
         let whole = args.scenario(&faults)?.check("audit", "")?;
-        record::check_writable(&folder_of(file)?, record::expected_size(&whole))?;
+        check_output(file, record::expected_size(&whole))?;
     }
-    let control = signals::control("finishing what is in flight; once more to stop at once")
-        .context("cannot listen for signals")?;
+    let control = signals::control("finishing what is in flight; once more to stop at once");
     // Unless the good certificate is accepted, the faulty ones cannot say anything.
     let mut record = args.present(args.scenario(&[])?, &control)?;
     if let Some(spoken) = spoken(&record) {
@@ -122,16 +121,14 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         scenario.matrix.tls = spoken;
         record = args.present(scenario, &control)?;
     }
-    let saved = args.output.as_ref().map(|path| record::save(path, &record));
-    if args.json {
-        write_json(&record)?;
+    let saved =
+        (args.output.as_ref()).map(|path| record::save(path, &record).map(|()| path.clone()));
+    let printed = if args.json {
+        write_json(&record)
     } else {
-        write_stdout(&report::verdicts(&record, style()))?;
-    }
-    saved.transpose()?;
-    if let Some(path) = args.output.as_ref().filter(|_| !args.quiet) {
-        eprintln!("saved to {}", path.display());
-    }
+        write_stdout(&report::verdicts(&record, style()))
+    };
+    conclude(saved, printed, args.quiet)?;
     Ok(Exit::of_record(&record))
 }
 
@@ -198,7 +195,9 @@ fn spoken(record: &RunRecord) -> Option<Vec<TlsVersion>> {
             ExpectationVerdict::Met => spoken.extend(&cell.cell.versions),
             ExpectationVerdict::NotSpoken => {
                 for version in &cell.cell.versions {
-                    eprintln!("the server does not speak TLS {version}: not audited");
+                    say(format_args!(
+                        "the server does not speak TLS {version}: not audited"
+                    ));
                 }
             }
             _ => return None,

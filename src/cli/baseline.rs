@@ -10,6 +10,7 @@ use shakedown::report;
 use shakedown::text::escape_untrusted;
 
 use super::exit::{BadInput, Exit};
+use super::judged::name_damaged;
 use super::output::{style, write_json, write_stdout};
 
 /// Characters that a column gives to a string of a file.
@@ -187,7 +188,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
         return write_json(&found.result);
     }
     let text = report::render(&found.result, style())
-        .map_err(|e| BadInput(format!("{} is damaged: {e}", found.path.display())))?;
+        .map_err(|e| name_damaged(e.into(), [&found.path]))?;
     write_stdout(&format!("{}\n{text}", head(&found)))
 }
 

@@ -6,8 +6,10 @@ use std::io::IsTerminal;
 use indicatif::ProgressBar;
 use shakedown::compare::{AbEvent, BLOCKS_PER_ROUND, Turn};
 use shakedown::record::{Comparison, Verdict};
+use shakedown::text::for_terminal;
 
-use super::progress::bar;
+use super::output::{say, show, stderr_is_ready};
+use super::progress::{bar, clear};
 
 /// Shows the events of an A/B run.
 pub struct BlockProgress {
@@ -40,7 +42,9 @@ impl BlockProgress {
     pub fn on(&self, event: &AbEvent<'_>) {
         match event {
             AbEvent::Due(Turn { side, kept, place }) => {
-                if let Shown::Bar(bar) = &self.shown {
+                if let Shown::Bar(bar) = &self.shown
+                    && stderr_is_ready()
+                {
                     bar.set_position((kept * BLOCKS_PER_ROUND + place) as u64);
                     bar.set_message(format!("{}: {}", self.label(kept + 1), side.label()));
                 }
@@ -53,7 +57,7 @@ impl BlockProgress {
             }
             AbEvent::Kept(kept) => {
                 if matches!(self.shown, Shown::Lines) {
-                    eprintln!("{}", self.label(*kept));
+                    show(self.label(*kept));
                 }
             }
             AbEvent::Open(comparison) => self.say(&still_open(comparison)),
@@ -67,16 +71,16 @@ impl BlockProgress {
     /// Says something that stays.
     fn say(&self, text: &str) {
         match &self.shown {
-            Shown::Nothing => {}
-            Shown::Lines => eprintln!("{text}"),
-            Shown::Bar(bar) => bar.println(text),
+            Shown::Lines => say(text),
+            Shown::Bar(bar) if stderr_is_ready() => bar.println(for_terminal(text, false)),
+            Shown::Nothing | Shown::Bar(_) => {}
         }
     }
 
     /// Removes the display.
     pub fn finish(self) {
         if let Shown::Bar(bar) = self.shown {
-            bar.finish_and_clear();
+            clear(&bar);
         }
     }
 }

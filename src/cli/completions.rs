@@ -4,7 +4,7 @@ use clap::Args;
 use clap_complete::{Shell, generate};
 
 use super::examples::command_line;
-use super::output::write_stdout;
+use super::output::write_exactly;
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
@@ -22,5 +22,5 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs) -> anyhow::Result<()> {
     let mut script = Vec::new();
     generate(args.shell, &mut command_line(), "shakedown", &mut script);
-    write_stdout(&String::from_utf8_lossy(&script))
+    write_exactly(&script)
 }

@@ -92,7 +92,8 @@ impl Exit {
         };
         let bad_input = error.is::<ScenarioError>()
             || error.is::<UnknownScenario>()
-            || error.is::<PkiError>()
+            || (error.downcast_ref::<PkiError>())
+                .is_some_and(|e| !matches!(e, PkiError::Write { .. }))
             || error.is::<ProbeError>()
             || error.is::<BadInput>()
             || error.is::<ReportError>()

@@ -7,7 +7,7 @@ use shakedown::compare::{Policy, Results, alike, learn, series, unit_of};
 use shakedown::record::{self, Note, RunRecord};
 
 use super::exit::Exit;
-use super::judged::{ComparisonOutput, JudgeArgs, judge, results};
+use super::judged::{ComparisonOutput, JudgeArgs, judge, name_damaged, results};
 
 /// Arguments of `gate`.
 #[derive(Debug, Args)]
@@ -75,7 +75,10 @@ impl GateArgs {
         let (Some(folder), Some(first)) = (&self.learn, candidate.records.first()) else {
             return Ok(Vec::new());
         };
-        let damaged = |e| anyhow::Error::from(shakedown::compare::CompareError::Damaged(e));
+        let damaged = |e| {
+            let error = shakedown::compare::CompareError::Damaged(e);
+            name_damaged(error.into(), [folder, &self.result])
+        };
         let past: Vec<RunRecord> = record::load_all(folder)?;
         let (past, left_out) = alike(past, first).map_err(damaged)?;
         let old = baseline.map_or(&[][..], |results| &results.records);

@@ -10,8 +10,11 @@ use shakedown::compare::{self, CompareError, Difference, Policy, Results};
 use shakedown::record::{self, Comparison};
 use shakedown::report;
 
-use super::exit::{Exit, UsageError};
-use super::output::{folder_of, style, write_json, write_stdout};
+use super::exit::{BadInput, Exit, UsageError};
+use super::output::{check_is_file, check_output, conclude, say, style, write_json, write_stdout};
+
+/// About as many bytes as a comparison or a report of one has.
+const SIZE: u64 = 64 << 10;
 
 /// What decides, and despite what.
 #[derive(Debug, Clone, Default, Args)]
@@ -119,24 +122,28 @@ impl ComparisonOutput {
     /// Fails if a file is named that cannot be one.
     pub fn check(&self) -> anyhow::Result<()> {
         if let Some(file) = &self.output {
-            record::check_writable(&folder_of(file)?, 0)?;
+            check_output(file, SIZE)?;
         }
         let formats = &self.formats;
+        let [smaller, bigger] = ["smaller", "bigger"]
+            .map(|suffix| (formats.benchmark_json.as_ref()).map(|path| beside(path, suffix)));
         let files = [
             &formats.junit,
             &formats.markdown,
             &formats.html,
             &formats.benchmark_json,
+            &smaller,
+            &bigger,
             &formats.bencher,
         ];
         for file in files.into_iter().flatten() {
-            let folder = folder_of(file).map_err(|_| {
+            check_is_file(file).map_err(|_| {
                 UsageError(
                     "--junit, --markdown, --html, --benchmark-json and --bencher write files; name one that is \
                      no folder, link, device or pipe, and not `-`",
                 )
             })?;
-            record::check_writable(&folder, 0)?;
+            record::check_writable(file, SIZE)?;
         }
         Ok(())
     }
@@ -148,18 +155,18 @@ impl ComparisonOutput {
     /// Fails if a file cannot be written; the report goes out even then.
     pub fn write(&self, comparison: &Comparison) -> anyhow::Result<Exit> {
         let saved = self.output.as_ref();
-        let saved = saved.map(|path| record::save_comparison(path, comparison));
-        if self.json {
-            write_json(comparison)?;
+        let saved =
+            saved.map(|path| record::save_comparison(path, comparison).map(|()| path.clone()));
+        // Whatever becomes of the one, the others are written.
+        let written = self.formats.write(comparison);
+        let printed = if self.json {
+            write_json(comparison)
         } else {
-            write_stdout(&report::comparison::render(comparison, style()))?;
-        }
-        on_github(comparison, self.json)?;
-        saved.transpose()?;
-        if let Some(path) = &self.output {
-            eprintln!("saved to {}", path.display());
-        }
-        self.formats.write(comparison)?;
+            write_stdout(&report::comparison::render(comparison, style()))
+        };
+        let printed = printed.and_then(|()| on_github(comparison, self.json));
+        conclude(saved, printed, false)?;
+        written?;
         Ok(Exit::of_verdict(comparison.verdict))
     }
 }
@@ -208,7 +215,7 @@ fn on_github(comparison: &Comparison, json: bool) -> anyhow::Result<()> {
     }
     let commands = report::comparison::annotations(comparison);
     if json {
-        eprint!("{commands}");
+        say(commands.trim_end());
     } else {
         write_stdout(&commands)?;
     }
@@ -219,7 +226,9 @@ fn on_github(comparison: &Comparison, json: bool) -> anyhow::Result<()> {
     let file = OpenOptions::new().create(true).append(true).open(&summary);
     if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
         // The verdict is worth more than its summary.
-        eprintln!("warning: cannot add to the job's summary: {error}");
+        say(format_args!(
+            "warning: cannot add to the job's summary: {error}"
+        ));
     }
     Ok(())
 }
@@ -248,10 +257,40 @@ pub fn judge(
     policy: &Policy,
     despite: &[Difference],
 ) -> anyhow::Result<Comparison> {
-    match compare::compare(baseline, candidate, policy, despite) {
-        Err(CompareError::Refused(found)) => {
-            Ok(compare::refused(baseline, candidate, policy, &found)?)
+    let judged = match compare::compare(baseline, candidate, policy, despite) {
+        Err(CompareError::Refused(found)) => compare::refused(baseline, candidate, policy, &found),
+        judged => judged,
+    };
+    judged.map_err(|error| {
+        let sides = baseline.into_iter().chain([candidate]);
+        let files: Vec<PathBuf> = sides.map(|side| PathBuf::from(&side.source)).collect();
+        name_damaged(error.into(), &files)
+    })
+}
+
+/// The error of what was to be made of results, or which of their files is damaged, and where: histograms are read
+/// when a figure needs them, far from the name of their file.
+pub fn name_damaged<'a>(
+    error: anyhow::Error,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> anyhow::Error {
+    let files = files.into_iter().flat_map(|path| {
+        if path.is_dir() {
+            record::result_files(path).unwrap_or_default()
+        } else {
+            vec![path.clone()]
         }
-        judged => Ok(judged?),
+    });
+    let mut damaged = files.filter_map(|file| {
+        let what = record::load(&file).ok()?.damage()?;
+        Some((file, what))
+    });
+    match damaged.next() {
+        Some((file, what)) => BadInput(format!(
+            "{} is damaged: {what}; take another copy of it, or make the run again",
+            file.display()
+        ))
+        .into(),
+        None => error,
     }
 }

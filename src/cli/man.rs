@@ -8,7 +8,7 @@ use clap_mangen::{Man, generate_to};
 
 use super::examples::command_line;
 use super::exit::UsageError;
-use super::output::write_stdout;
+use super::output::write_exactly;
 
 /// Arguments of `man`.
 #[derive(Debug, Args)]
@@ -45,5 +45,5 @@ pub fn run(args: &ManArgs) -> anyhow::Result<()> {
     }
     let mut page = Vec::new();
     Man::new(command.clone()).render(&mut page)?;
-    write_stdout(&String::from_utf8_lossy(&page))
+    write_exactly(&page)
 }

@@ -38,8 +38,12 @@ mod telemetry;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
-use color::ColorArg;
+use color::{ColorArg, wanted_on};
+use output::{say, say_styled, wants_color, write_stdout};
+use redact::without_secrets;
+use shakedown::text::secrets;
 
 pub use exit::Exit;
 
@@ -112,8 +116,34 @@ enum Command {
 
 /// Parses the arguments and runs what they ask for.
 pub fn main() -> ExitCode {
-    let cli = parse();
-    let result = match &cli.command {
+    match run() {
+        Ok(exit) => exit.into(),
+        Err(error) => fail(error).into(),
+    }
+}
+
+/// Says what went wrong.
+fn fail(error: anyhow::Error) -> Exit {
+    // What the parser has to say comes in its own words; help is an error to it, too.
+    let error = match error.downcast::<clap::Error>() {
+        Ok(said) => match show_parsed(said) {
+            Ok(exit) => return exit,
+            Err(error) => error,
+        },
+        Err(error) => error,
+    };
+    say(format_args!("error: {}", explain(&error)));
+    Exit::of(&error)
+}
+
+fn run() -> anyhow::Result<Exit> {
+    signals::listen().context("cannot set up signals")?;
+    redact::keep_unquoted(std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()));
+    let cli = parse()?;
+    if !cli.command.ends_in_order() {
+        signals::let_be();
+    }
+    match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Probe(args) => probe::run(args).map(Exit::from_acceptance),
         Command::Anatomy(args) => anatomy::run(args),
@@ -129,23 +159,46 @@ pub fn main() -> ExitCode {
         Command::Scenario(args) => scenario::run(args),
         Command::Completions(args) => completions::run(args).map(|()| Exit::Success),
         Command::Man(args) => man::run(args).map(|()| Exit::Success),
-    };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            eprintln!("error: {}", explain(&error));
-            Exit::of(&error).into()
-        }
+    }
+}
+
+impl Command {
+    /// Whether a signal ends it in order, with what was measured until then.
+    fn ends_in_order(&self) -> bool {
+        matches!(
+            self,
+            Self::Run(_) | Self::Anatomy(_) | Self::Audit(_) | Self::Ab(_) | Self::Serve(_)
+        )
     }
 }
 
 /// The arguments. Help and errors of the parser have the colours that were asked for, too.
-fn parse() -> Cli {
+fn parse() -> Result<Cli, clap::Error> {
     let choice = ColorArg::before_parsing(std::env::args_os().skip(1));
-    let matches = examples::command_line().color(choice.into()).get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    cli.color.set();
-    cli
+    choice.set();
+    let matches = examples::command_line()
+        .color(choice.into())
+        .try_get_matches()?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Prints what the parser has to say: help, the version, or an error.
+fn show_parsed(said: clap::Error) -> anyhow::Result<Exit> {
+    let said = without_secrets(said);
+    let text = said.render();
+    let styled = |wanted: bool| {
+        if wanted {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        }
+    };
+    if said.use_stderr() {
+        say_styled(&secrets::hide(&styled(wanted_on(&std::io::stderr()))));
+        return Ok(Exit::Usage);
+    }
+    write_stdout(&styled(wants_color()))?;
+    Ok(Exit::Success)
 }
 
 /// The error with its causes, leaving out those that the message before already tells.
@@ -158,5 +211,5 @@ fn explain(error: &anyhow::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    secrets::hide(&text).into_owned()
 }

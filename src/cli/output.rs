@@ -1,11 +1,19 @@
-//! What every subcommand that prints does the same way: colours, and a stdout that may go away.
+//! The one place through which everything is printed. Nothing that becomes of a stream may cost a result: what
+//! cannot be said on stderr is dropped, a stdout whose reader has gone is no error, and none is waited for
+//! longer than it takes someone to press a key.
 
-use std::io::Write;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
+use shakedown::record::{self, StoreError};
 use shakedown::report::Style;
+use shakedown::text::{for_json, for_terminal};
 
 use super::color::wanted_on;
 use super::exit::UsageError;
@@ -14,15 +22,18 @@ use super::exit::UsageError;
 const NARROWEST: usize = 60;
 /// A bar longer than this is no easier to read.
 const WIDEST: usize = 160;
+/// How long a message waits for a stderr that takes nothing (a stopped terminal, a pipe that nobody reads), in
+/// milliseconds.
+const PATIENCE_MS: u16 = 1_000;
 
 /// Whether to use colours on stdout.
 pub fn wants_color() -> bool {
-    wanted_on(&std::io::stdout())
+    wanted_on(&io::stdout())
 }
 
 /// How a report looks on stdout.
 pub fn style() -> Style {
-    let terminal = terminal_size::terminal_size_of(std::io::stdout());
+    let terminal = terminal_size::terminal_size_of(io::stdout());
     let width = terminal.map(|(width, _)| usize::from(width.0).clamp(NARROWEST, WIDEST));
     Style {
         color: wants_color(),
@@ -30,12 +41,80 @@ pub fn style() -> Style {
     }
 }
 
-/// The folder that a result file goes to.
+/// Says something on stderr, in a line of its own. Where that cannot be said, nothing happens.
+pub fn say(message: impl Display) {
+    if stderr_takes(PollTimeout::from(PATIENCE_MS)) {
+        put(&format!("{message}\n"), false);
+    }
+}
+
+/// Shows how far something is on stderr, in a line of its own, unless that would have to be waited for.
+pub fn show(progress: impl Display) {
+    if stderr_is_ready() {
+        put(&format!("{progress}\n"), false);
+    }
+}
+
+/// Says something on stderr in the colours that it has, as the parser does.
+pub fn say_styled(message: &str) {
+    if stderr_takes(PollTimeout::from(PATIENCE_MS)) {
+        put(message, wanted_on(&io::stderr()));
+    }
+}
+
+/// Whether stderr takes something at once. One that is closed does: what is written there is lost at once.
+pub fn stderr_is_ready() -> bool {
+    stderr_takes(PollTimeout::ZERO)
+}
+
+fn stderr_takes(wait: PollTimeout) -> bool {
+    let stderr = io::stderr();
+    let mut asked = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    // What cannot be asked, is tried.
+    poll(&mut asked, wait).map_or(true, |ready| ready > 0)
+}
+
+fn put(text: &str, colors: bool) {
+    // There is nowhere else to say that it failed.
+    let _ = io::stderr().write_all(for_terminal(text, colors).as_bytes());
+}
+
+/// Finds out before anything takes time whether a file can be written. Its folder is made if needed.
+///
+/// # Errors
+///
+/// Fails if what is there is not a file, if `-` stands for standard output, or no file of that name and size
+/// can be written.
+pub fn check_output(file: &Path, bytes: u64) -> anyhow::Result<()> {
+    check_is_file(file)?;
+    Ok(record::check_writable(file, bytes)?)
+}
+
+/// Says where a result was saved, once it was and its report was printed.
+///
+/// # Errors
+///
+/// Fails with what went wrong with one of them. A result that was saved is announced even then.
+pub fn conclude(
+    saved: Option<Result<PathBuf, StoreError>>,
+    printed: anyhow::Result<()>,
+    quiet: bool,
+) -> anyhow::Result<()> {
+    // What happened to the result is worth more than what happened to its report.
+    if let Some(path) = saved.transpose()?
+        && (!quiet || printed.is_err())
+    {
+        say(format_args!("saved to {}", path.display()));
+    }
+    printed
+}
+
+/// Whether a file can be meant.
 ///
 /// # Errors
 ///
 /// Fails if what is there is not a file, or if `-` stands for standard output.
-pub fn folder_of(file: &Path) -> Result<PathBuf, UsageError> {
+pub fn check_is_file(file: &Path) -> Result<(), UsageError> {
     if file == Path::new("-") {
         return Err(UsageError(
             "--output - would be a file called `-`; for JSON on standard output write --json",
@@ -43,41 +122,48 @@ pub fn folder_of(file: &Path) -> Result<PathBuf, UsageError> {
     }
     // A result takes the place of what is there, and a device, pipe or link is not to be replaced.
     match file.symlink_metadata().map(|found| found.file_type()) {
-        Ok(kind) if kind.is_dir() => {
-            return Err(UsageError("--output names a folder; give a file in it"));
-        }
-        Ok(kind) if !kind.is_file() => {
-            return Err(UsageError(
-                "--output names a link, device or pipe, which a result would replace; name a file",
-            ));
-        }
-        _ => {}
+        Ok(kind) if kind.is_dir() => Err(UsageError("--output names a folder; give a file in it")),
+        Ok(kind) if !kind.is_file() => Err(UsageError(
+            "--output names a link, device or pipe, which a result would replace; name a file",
+        )),
+        _ => Ok(()),
     }
-    let folder = file.parent().filter(|p| *p != Path::new(""));
-    Ok(folder.unwrap_or(Path::new(".")).to_owned())
 }
 
-/// Writes a value to stdout as indented JSON.
+/// Writes a value to stdout as indented JSON, all of it safe to look at.
 ///
 /// # Errors
 ///
 /// Fails as [`write_stdout`] does.
 pub fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
-    let mut text = serde_json::to_string_pretty(value)?;
+    let mut text = for_json(&serde_json::to_string_pretty(value)?);
     text.push('\n');
-    write_stdout(&text)
+    write_exactly(text.as_bytes())
 }
 
-/// Writes to stdout; a reader that has gone away (`| head`) is no error.
+/// Writes a report to stdout; a reader that has gone away (`| head`, a closed terminal) is no error.
 ///
 /// # Errors
 ///
 /// Fails on any other error of stdout.
 pub fn write_stdout(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to stdout")
-        }
+    write_exactly(for_terminal(text, wants_color()).as_bytes())
+}
+
+/// Writes what other programs read to stdout, as it is.
+///
+/// # Errors
+///
+/// Fails as [`write_stdout`] does.
+pub fn write_exactly(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if !has_gone(&error) => Err(error).context("cannot write to stdout"),
         _ => Ok(()),
     }
+}
+
+/// Whether an error says that nobody reads any more: a pipe that was closed, or a terminal.
+fn has_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error() == Some(Errno::EIO as i32)
 }

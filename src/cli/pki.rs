@@ -1,12 +1,14 @@
 //! `shakedown pki`: mints certificates for a test and says how to use them.
 
-use std::io::{self, Write};
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::text::shell_quote;
+
+use super::output::write_stdout;
 
 /// Arguments of `shakedown pki`.
 #[derive(Args, Debug)]
@@ -70,8 +72,7 @@ pub fn run(args: &PkiArgs) -> anyhow::Result<()> {
             } else {
                 pki.write(&new.dir, new.force)?
             };
-            report(&mut io::stdout().lock(), new, &spec, &written)?;
-            Ok(())
+            write_stdout(&report(new, &spec, &written)?)
         }
     }
 }
@@ -102,12 +103,9 @@ fn key_algorithm() -> impl TypedValueParser<Value = KeyAlgorithm> {
 }
 
 /// Says what was written, and the commands that use it.
-fn report(
-    out: &mut impl Write,
-    new: &NewArgs,
-    spec: &PkiSpec,
-    written: &[PathBuf],
-) -> io::Result<()> {
+fn report(new: &NewArgs, spec: &PkiSpec, written: &[PathBuf]) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    let out = &mut text;
     let dir = new.dir.as_path();
     let at = |name: &str| shell_quote(&dir.join(name).to_string_lossy());
     writeln!(out, "wrote {} files to {}:", written.len(), dir.display())?;
@@ -182,7 +180,7 @@ fn report(
             "  shakedown probe {url} --cert {cert} --key {key} --cacert {ca}"
         )?;
     }
-    Ok(())
+    Ok(text)
 }
 
 /// The server's name for a URL: `localhost` where it has that name, otherwise its first one.
@@ -219,9 +217,7 @@ mod tests {
 
     fn shown(args: &[&str]) -> String {
         let new = parse(args).unwrap();
-        let mut out = Vec::new();
-        report(&mut out, &new, &new.spec(), &[]).unwrap();
-        String::from_utf8(out).unwrap()
+        report(&new, &new.spec(), &[]).unwrap()
     }
 
     #[test]

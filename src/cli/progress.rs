@@ -11,6 +11,7 @@ use shakedown::scenario::Checked;
 
 use super::color::wanted_on;
 use super::live::{Live, Planned};
+use super::output::{say, show, stderr_is_ready};
 
 /// Without a terminal, no more time passes without a line.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -57,9 +58,9 @@ impl Progress {
         self.live.on(event);
         let looked = matches!(event, Event::Tick { .. } | Event::Priming { .. });
         match &self.shown {
-            Shown::Lines if matches!(event, Event::End(_)) => eprintln!("{}", self.live.outcome()),
+            Shown::Lines if matches!(event, Event::End(_)) => show(self.live.outcome()),
             Shown::Lines if looked && self.last.elapsed() >= LINE_EVERY => {
-                eprintln!("{}", self.live.line());
+                show(self.live.line());
             }
             Shown::Display(bar) if looked && self.last.elapsed() >= DRAW_EVERY => {
                 draw(bar, &self.live);
@@ -72,12 +73,23 @@ impl Progress {
     /// Removes the display.
     pub fn finish(self) {
         if let Shown::Display(bar) = self.shown {
-            bar.finish_and_clear();
+            clear(&bar);
         }
     }
 }
 
+/// Removes a bar from stderr.
+pub fn clear(bar: &ProgressBar) {
+    if !stderr_is_ready() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar.finish_and_clear();
+}
+
 fn draw(bar: &ProgressBar, live: &Live) {
+    if !stderr_is_ready() {
+        return;
+    }
     let (beside, below, alarms) = live.display();
     let (done, of) = live.done();
     if bar.length() != Some(of) {
@@ -100,7 +112,8 @@ fn announce(checked: &Checked) {
         Some(_) => String::new(),
         None => format!(", about {seconds:.0} s"),
     };
-    eprintln!("{}: {trials} trial{plural}{length}", checked.scenario.name);
+    let name = &checked.scenario.name;
+    say(format_args!("{name}: {trials} trial{plural}{length}"));
 }
 
 /// A display on stderr: a bar with lines beside and below it as its message, and a last one as its prefix.

@@ -1,36 +1,117 @@
-//! The command line as it is recorded: without what may be a secret.
+//! The command line as it is recorded, and as the parser quotes it: without what may be a secret.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use shakedown::text::secrets::{REDACTED, hide, keep, public_part};
 
 use super::data::without_data;
 
-/// The arguments as given, without the values of headers, in whatever form they were given, request
-/// bodies, and the query of the URL (invariant 8).
+/// Flags whose values may be secrets.
+const SECRET: [&str; 5] = ["--header", "-H", "--data", "--data-binary", "--pass"];
+
+/// The arguments as given, without the values of headers, in whatever form they were given, request bodies, and
+/// what of the URL may be a token or a password (invariant 8).
 pub fn command_line(url: Option<&str>, headers: impl Iterator<Item = String>) -> Vec<String> {
-    let query = url.and_then(|url| Some(url.split_once('?')?.1.to_owned()));
-    let secrets: Vec<String> = headers.chain(query).collect();
     without_data(redacted(
         std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()),
-        &secrets,
+        url,
+        &headers.collect::<Vec<_>>(),
     ))
 }
 
-fn redacted(args: impl Iterator<Item = String>, secrets: &[String]) -> Vec<String> {
-    let hide = |arg: String| {
-        let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+fn redacted(
+    args: impl Iterator<Item = String>,
+    url: Option<&str>,
+    headers: &[String],
+) -> Vec<String> {
+    let without_headers = |arg: String| {
+        let secrets = headers.iter().filter(|secret| !secret.is_empty());
         secrets.fold(arg, |arg, secret| match arg.strip_suffix(secret.as_str()) {
-            // A header's value follows its name, a query its path: `5` alone is no secret.
-            Some(rest) if rest.trim_end().ends_with([':', '?']) => format!("{rest}(redacted)"),
+            // A header's value follows its name: `5` alone is no secret.
+            Some(rest) if rest.trim_end().ends_with(':') => format!("{rest}{REDACTED}"),
             _ => arg,
         })
     };
     args.map(|arg| {
-        let trimmed = arg.trim_end();
-        if trimmed.len() == arg.len() {
-            hide(arg)
-        } else {
-            hide(trimmed.to_owned())
+        if Some(arg.as_str()) == url {
+            return public_part(&arg);
         }
+        let trimmed = arg.trim_end();
+        let arg = if trimmed.len() == arg.len() {
+            without_headers(arg)
+        } else {
+            without_headers(trimmed.to_owned())
+        };
+        let arg = if arg.contains("://") {
+            public_part(&arg)
+        } else {
+            arg
+        };
+        hide(&arg).into_owned()
     })
     .collect()
+}
+
+/// What the parser says, without values of flags that may hold secrets, and without what of an address may be one.
+pub fn without_secrets(mut said: clap::Error) -> clap::Error {
+    let text = |said: &clap::Error, kind| match said.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let flag = text(&said, ContextKind::InvalidArg).unwrap_or_default();
+    if let Some(value) = text(&said, ContextKind::InvalidValue) {
+        let secret = SECRET
+            .iter()
+            .any(|name| flag.split(' ').any(|word| word == *name));
+        let shown = if secret {
+            REDACTED.to_owned()
+        } else {
+            public_part(&value)
+        };
+        said.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    }
+    if said.kind() == ErrorKind::UnknownArgument {
+        // The rest of a header that was not quoted, perhaps.
+        let shown = match flag.split_once('=') {
+            Some((name, _)) if name.starts_with('-') => name.to_owned(),
+            _ if flag.starts_with('-') => flag,
+            _ if std::env::args_os().any(|arg| is_secret_flag(&arg.to_string_lossy())) => {
+                REDACTED.to_owned()
+            }
+            _ => public_part(&flag),
+        };
+        said.insert(ContextKind::InvalidArg, ContextValue::String(shown));
+        if text(&said, ContextKind::InvalidArg).is_some_and(|shown| shown.contains(REDACTED)) {
+            // Tips quote it again.
+            said.remove(ContextKind::Suggested);
+            said.remove(ContextKind::TrailingArg);
+        }
+    }
+    if let Some(word) = text(&said, ContextKind::InvalidSubcommand) {
+        said.insert(
+            ContextKind::InvalidSubcommand,
+            ContextValue::String(public_part(&word)),
+        );
+    }
+    said
+}
+
+/// Leaves out of all errors what follows a header that was not quoted (`-H Authorization: TOKEN`), which the parser
+/// takes for other arguments.
+pub fn keep_unquoted(args: impl Iterator<Item = String>) {
+    let (mut follows_flag, mut unquoted) = (false, false);
+    for arg in args {
+        if unquoted && !arg.starts_with('-') {
+            keep(&arg);
+            continue;
+        }
+        let is_value = follows_flag || is_secret_flag(&arg);
+        unquoted = is_value && arg.ends_with(':');
+        follows_flag = SECRET.contains(&arg.as_str());
+    }
+}
+
+fn is_secret_flag(arg: &str) -> bool {
+    SECRET.iter().any(|name| arg.starts_with(name))
 }
 
 #[cfg(test)]
@@ -41,7 +122,7 @@ mod tests {
     fn what_may_be_a_secret_stays_out_of_results() {
         let args = [
             "x",
-            "https://h/p?token=s3cret1",
+            "https://me:s3cret5@h/p?token=s3cret1",
             "-H",
             "Authorization: Bearer s3cret2 ",
             "--header=Cookie: s3cret3",
@@ -49,17 +130,10 @@ mod tests {
             "-n",
             "5",
         ];
-        let secrets = [
-            "Bearer s3cret2",
-            "s3cret3",
-            "s3cret4",
-            "token=s3cret1",
-            "",
-            "5",
-        ]
-        .map(str::to_owned);
-        let kept = redacted(args.iter().map(ToString::to_string), &secrets);
-        assert_eq!(kept[1], "https://h/p?(redacted)");
+        let secrets = ["Bearer s3cret2", "s3cret3", "s3cret4", "", "5"].map(str::to_owned);
+        let url = Some(args[1]);
+        let kept = redacted(args.iter().map(ToString::to_string), url, &secrets);
+        assert_eq!(kept[1], "https://(redacted)@h/p?(redacted)");
         assert_eq!(kept[3], "Authorization: (redacted)");
         assert!(!kept.concat().contains("s3cret"), "{kept:?}");
         assert_eq!(kept[6..], ["-n", "5"]);

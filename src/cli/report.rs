@@ -1,18 +1,16 @@
 //! `shakedown report`: what result and comparison files say, from the files alone, in the format that is
 //! asked for.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use shakedown::compare::{Difference, Policy, Results};
 use shakedown::record::{self, Comparison, Kept, StoreError};
 use shakedown::report::{Format, ReportError, Titled, Which, comparison, page, render, render_as};
 
 use super::exit::{Exit, UsageError};
-use super::judged::judge;
-use super::output::{folder_of, style, write_stdout};
+use super::judged::{judge, name_damaged};
+use super::output::{check_is_file, style, write_stdout};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
@@ -91,16 +89,15 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     let kept: Vec<(String, Kept)> = (args.files.iter())
         .map(|file| Ok((file.display().to_string(), record::load_any(file)?)))
         .collect::<Result<_, StoreError>>()?;
-    let compared = |(_, kept): &(String, Kept)| matches!(kept, Kept::Comparison(_));
-    let report = match format {
-        Format::Text => in_text(&kept)?,
-        Format::Markdown if kept.iter().all(compared) => in_markdown(&kept),
-        Format::Html => in_html(kept)?,
-        _ => args.of_results(&kept, format)?,
-    };
+    let report = args
+        .report(kept, format)
+        .map_err(|error| name_damaged(error, &args.files))?;
     match &args.output {
         None => write_stdout(&report)?,
-        Some(file) => save(file, &report)?,
+        Some(file) => {
+            check_is_file(file)?;
+            record::save_text(file, &report)?;
+        }
     }
     Ok(Exit::Success)
 }
@@ -156,6 +153,16 @@ const ONLY_RESULTS: UsageError = UsageError(
 );
 
 impl ReportArgs {
+    fn report(&self, kept: Vec<(String, Kept)>, format: Format) -> anyhow::Result<String> {
+        let compared = |(_, kept): &(String, Kept)| matches!(kept, Kept::Comparison(_));
+        match format {
+            Format::Text => Ok(in_text(&kept)?),
+            Format::Markdown if kept.iter().all(compared) => Ok(in_markdown(&kept)),
+            Format::Html => in_html(kept),
+            _ => self.of_results(&kept, format),
+        }
+    }
+
     fn of_results(&self, kept: &[(String, Kept)], format: Format) -> anyhow::Result<String> {
         let which = Which {
             cell: self.cell.clone(),
@@ -172,23 +179,4 @@ fn of_runs(kept: &[(String, Kept)]) -> Result<Vec<Titled<'_>>, UsageError> {
         Kept::Comparison(_) => Err(ONLY_RESULTS),
     });
     all.collect()
-}
-
-/// Writes the report beside the file and renames it, so that a collector never reads half of one.
-fn save(file: &Path, report: &str) -> anyhow::Result<()> {
-    let folder = folder_of(file)?;
-    let write = || -> std::io::Result<()> {
-        let mut whole = tempfile::Builder::new()
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(folder)?;
-        whole.write_all(report.as_bytes())?;
-        whole.persist(file)?;
-        Ok(())
-    };
-    write().with_context(|| {
-        format!(
-            "cannot write {}; choose another place with --output FILE",
-            file.display()
-        )
-    })
 }

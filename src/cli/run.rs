@@ -1,8 +1,7 @@
 //! `shakedown run`: from arguments to a scenario, from a scenario to a result.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use shakedown::record::{self, RunRecord};
 use shakedown::report;
@@ -14,7 +13,7 @@ use super::connect::{ConnectArgs, IdentityArgs};
 use super::crypto_args::CryptoArgs;
 use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
-use super::output::{folder_of, style, write_json, write_stdout};
+use super::output::{check_output, conclude, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
@@ -123,18 +122,18 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let checked = args.checked()?;
     if args.dry_run {
+        signals::let_be();
         write_stdout(&prepare(checked)?.explain())?;
         return Ok(Exit::Success);
     }
-    let directory = match &args.output {
-        Some(file) => folder_of(file)?,
-        None => PathBuf::from("results"),
-    };
-    signals::let_writes_fail().context("cannot set up signals")?;
-    record::check_writable(&directory, record::expected_size(&checked))?;
+    let size = record::expected_size(&checked);
+    let directory = Path::new("results");
+    match &args.output {
+        Some(file) => check_output(file, size)?,
+        None => record::check_writable(&directory.join("result.json"), size)?,
+    }
     let prepared = prepare(checked)?;
-    let control = signals::control("finishing what is in flight; once more to stop at once")
-        .context("cannot listen for signals")?;
+    let control = signals::control("finishing what is in flight; once more to stop at once");
     let telemetry = Telemetry::start(&args.telemetry, &prepared, args.quiet)?;
     let mut progress = Progress::of(&prepared, args.quiet);
     let headers = args.protocol.headers.iter().map(|h| h.value.clone());
@@ -145,16 +144,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     })?;
     progress.finish();
     telemetry.finish();
-    let path = args.output.clone().unwrap_or_else(|| {
-        record::result_path(&directory, &record.plan.scenario.name, &record.started_at)
-    });
+    let saved = match &args.output {
+        Some(file) => record::save(file, &record).map(|()| file.clone()),
+        None => record::save_new(directory, &record),
+    };
     // The summary goes out even if the file cannot be written.
-    let saved = record::save(&path, &record);
-    print(&record, args.json)?;
-    saved?;
-    if !args.quiet {
-        eprintln!("saved to {}", path.display());
-    }
+    let printed = print(&record, args.json);
+    conclude(Some(saved), printed, args.quiet)?;
     Ok(Exit::of_record(&record))
 }
 

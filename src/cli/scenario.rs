@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use shakedown::scenario::{Checked, SHIPPED, Shipped};
 
 use super::exit::Exit;
-use super::output::write_stdout;
+use super::output::{say, write_exactly, write_stdout};
 use super::source::Source;
 
 /// Arguments of `scenario`.
@@ -57,7 +57,7 @@ pub fn run(args: &ScenarioArgs) -> anyhow::Result<Exit> {
             }
             write_stdout(&text)?;
         }
-        ScenarioCommand::Show { name } => write_stdout(Shipped::named(name)?.text)?,
+        ScenarioCommand::Show { name } => write_exactly(Shipped::named(name)?.text.as_bytes())?,
         ScenarioCommand::Validate { scenarios } => return validate(scenarios),
     }
     Ok(Exit::Success)
@@ -88,7 +88,7 @@ fn validate(scenarios: &[String]) -> anyhow::Result<Exit> {
                 write_stdout(&format!("{word}: valid, {} trials\n", cells * rounds))?;
             }
             Err(error) => {
-                eprintln!("error: {error}");
+                say(format_args!("error: {error}"));
                 exit = Exit::BadInput;
             }
         }

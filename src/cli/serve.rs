@@ -14,6 +14,7 @@ use shakedown::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
 use shakedown::units::format_count;
 
 use super::exit::{Exit, UsageError};
+use super::output::{say, write_stdout};
 use super::signals;
 
 /// Arguments of `serve`.
@@ -154,38 +155,41 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         listeners: vec![listener],
         cores: cores(args)?,
     };
-    let mut control = signals::control("stopping").context("cannot listen for signals")?;
+    let mut control = signals::control("stopping");
     let target = Target::start(&spec)?;
     for addr in target.addrs() {
         let host = host(addr.ip());
-        println!(
-            "listening on https://{host}:{} ({} threads)",
-            addr.port(),
-            args.threads
-        );
+        let threads = args.threads;
+        // Clients can be served whether or not this is read.
+        if let Err(error) = write_stdout(&format!(
+            "listening on https://{host}:{} ({threads} threads)\n",
+            addr.port()
+        )) {
+            say(format_args!("warning: {error:#}"));
+        }
     }
     for placement in target
         .placements()
         .iter()
         .filter(|p| p.core.is_some() && !p.pinned)
     {
-        eprintln!(
+        say(format_args!(
             "{} could not be pinned to its core; going on without",
             placement.thread
-        );
+        ));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     // An error means that the signal thread is gone, which ends the server just as well.
     let _ = runtime.block_on(control.wait_for(|i| *i != Interrupt::None));
     let counts = target.counts(0);
-    println!(
-        "accepted {}, handshakes {} full and {} resumed, {} authenticated, {} failed",
+    write_stdout(&format!(
+        "accepted {}, handshakes {} full and {} resumed, {} authenticated, {} failed\n",
         format_count(counts.accepted),
         format_count(counts.full),
         format_count(counts.resumed),
         format_count(counts.authenticated),
         format_count(counts.handshake_failed),
-    );
+    ))?;
     Ok(Exit::Success)
 }
 

@@ -1,16 +1,18 @@
 //! A minted [`Pki`] on disk: one file per certificate chain and per key, keys private from their first byte.
-//! Each file appears whole or not at all. Data is not synced: these files can be minted again.
+//! All files appear whole, or none does. Data is not synced: these files can be minted again.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
+use tempfile::TempPath;
 
 use super::pem::{self, CERTIFICATE};
 use super::revocation::CRL;
 use super::{Faults, Identity, Pki, PkiError};
+use crate::files::write::{TempFolder, make_folders};
 
 /// The mode of files that anyone may read.
 const PUBLIC: u32 = 0o644;
@@ -48,7 +50,8 @@ impl Pki {
     /// # Errors
     ///
     /// Fails if a file exists and `overwrite` is false, if clients, faulty identities or revocation lists
-    /// of an earlier, larger set would be left, and if writing fails. Files written before a failure stay.
+    /// of an earlier, larger set would be left, and if writing fails. Then the directory is as it was, except
+    /// that files which were to be overwritten may be new.
     pub fn write(&self, dir: &Path, overwrite: bool) -> Result<Vec<PathBuf>, PkiError> {
         self.put(dir, &self.entries(), overwrite)
     }
@@ -86,17 +89,8 @@ impl Pki {
         overwrite: bool,
     ) -> Result<Vec<PathBuf>, PkiError> {
         check_target(dir, entries, self.clients().len(), overwrite)?;
-        make_dir(dir)?;
-        if entries.iter().any(|entry| entry.is_in(FAULTS)) {
-            make_dir(&dir.join(FAULTS))?;
-        }
-        let mut written = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let path = dir.join(&entry.name);
-            place(&path, entry, overwrite)?;
-            written.push(path);
-        }
-        Ok(written)
+        let mut undo = Undo::default();
+        put_all(dir, entries, overwrite, &mut undo).inspect_err(|_| undo.undo())
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -133,6 +127,38 @@ fn chain_pem(chain: &[CertificateDer<'_>]) -> String {
         .iter()
         .map(|cert| pem::encode(CERTIFICATE, cert))
         .collect()
+}
+
+/// Writes all files to a temporary folder in `dir`, where a full disk is found, and then moves them into place.
+fn put_all(
+    dir: &Path,
+    entries: &[Entry],
+    overwrite: bool,
+    undo: &mut Undo,
+) -> Result<Vec<PathBuf>, PkiError> {
+    undo.make(dir)?;
+    let failed = |source| PkiError::Write {
+        path: dir.to_owned(),
+        source,
+    };
+    let staging = TempFolder::new_in(dir).map_err(failed)?;
+    let staged = |number: usize| staging.path().join(number.to_string());
+    for (number, entry) in entries.iter().enumerate() {
+        stage(&staged(number), entry).map_err(failed)?;
+    }
+    if entries.iter().any(|entry| entry.is_in(FAULTS)) {
+        undo.make(&dir.join(FAULTS))?;
+    }
+    let mut written = Vec::with_capacity(entries.len());
+    for (number, entry) in entries.iter().enumerate() {
+        let path = dir.join(&entry.name);
+        place(&staged(number), &path, overwrite)?;
+        if !overwrite {
+            undo.files.push(path.clone());
+        }
+        written.push(path);
+    }
+    Ok(written)
 }
 
 /// Refuses a directory in which old and new files would be confused, before anything is written.
@@ -200,15 +226,6 @@ fn listing(dir: &Path) -> Result<Vec<String>, PkiError> {
     }
 }
 
-fn make_dir(dir: &Path) -> Result<(), PkiError> {
-    let mut builder = DirBuilder::new();
-    let made = builder.recursive(true).mode(DIRECTORY).create(dir);
-    made.map_err(|source| PkiError::Write {
-        path: dir.to_owned(),
-        source,
-    })
-}
-
 /// Whether a file in the folder of faulty identities is named as one of ours.
 fn is_fault(file_name: &str) -> bool {
     let ours = ["client-", "server-"];
@@ -231,28 +248,62 @@ fn client_index(file_name: &str) -> Option<usize> {
     }
 }
 
-/// Writes to a temporary file beside the target, created with its final mode, and renames it into place.
-fn place(path: &Path, entry: &Entry, overwrite: bool) -> Result<(), PkiError> {
-    let failed = |source: io::Error| PkiError::Write {
-        path: path.to_owned(),
-        source,
-    };
-    let mut file = tempfile::Builder::new()
-        .prefix(".shakedown-")
-        .permissions(Permissions::from_mode(entry.mode))
-        .tempfile_in(path.parent().unwrap_or(Path::new(".")))
-        .map_err(failed)?;
-    file.write_all(entry.text.as_bytes()).map_err(failed)?;
-    let placed = if overwrite {
-        file.persist(path)
-    } else {
-        file.persist_noclobber(path)
-    };
-    match placed {
-        Ok(_) => Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Err(PkiError::Exists {
+/// Writes a file into the folder where the set is put together, with its final mode from the start.
+fn stage(path: &Path, entry: &Entry) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(entry.mode)
+        .open(path)?;
+    // Whatever the umask leaves out.
+    file.set_permissions(Permissions::from_mode(entry.mode))?;
+    file.write_all(entry.text.as_bytes())
+}
+
+/// Renames a file into place.
+fn place(staged: &Path, path: &Path, overwrite: bool) -> Result<(), PkiError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AlreadyExists => PkiError::Exists {
             path: path.to_owned(),
-        }),
-        Err(error) => Err(failed(error.error)),
+        },
+        _ => PkiError::Write {
+            path: path.to_owned(),
+            source,
+        },
+    };
+    if overwrite {
+        return fs::rename(staged, path).map_err(failed);
+    }
+    let staged = TempPath::try_from_path(staged).map_err(failed)?;
+    staged
+        .persist_noclobber(path)
+        .map_err(|error| failed(error.error))
+}
+
+/// What a failed attempt takes away again, the newest first: files that it placed, then folders that it made.
+#[derive(Default)]
+struct Undo {
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+impl Undo {
+    fn make(&mut self, dir: &Path) -> Result<(), PkiError> {
+        let made = make_folders(dir, DIRECTORY).map_err(|source| PkiError::Write {
+            path: dir.to_owned(),
+            source,
+        })?;
+        self.folders.extend(made);
+        Ok(())
+    }
+
+    fn undo(self) {
+        // What cannot be taken away stays; the error that led here is the one to tell.
+        for file in self.files.iter().rev() {
+            let _ = fs::remove_file(file);
+        }
+        for folder in self.folders.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
     }
 }

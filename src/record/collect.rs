@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::store::read;
+use super::store::{read, read_harmless};
 use super::{COMPARISON_SCHEMA, Comparison, RunRecord, StoreError, load, parse};
 
 /// Reads a result file, or every `.json` file of a folder, in the order of their names. Folders in it are
@@ -103,7 +103,7 @@ pub fn load_any(path: &Path) -> Result<Kept, StoreError> {
             path: path.to_owned(),
             found,
         }),
-        _ => serde_json::from_slice(&bytes)
+        _ => read_harmless(&bytes, value)
             .map(|comparison| Kept::Comparison(Box::new(comparison)))
             .map_err(malformed),
     }

@@ -7,10 +7,12 @@ mod baselines;
 mod build;
 mod collect;
 mod comparison;
+mod damage;
 mod decoded;
 mod dissect;
 mod environment;
 mod expectation;
+mod harmless;
 mod model;
 mod pins;
 mod resumption;
@@ -43,7 +45,7 @@ pub use model::{
 };
 pub use pins::Pins;
 pub use store::{
-    StoreError, check_writable, expected_size, load, parse, result_path, save, save_comparison,
+    StoreError, check_writable, expected_size, load, parse, save, save_comparison, save_new,
     save_text,
 };
 pub use summary::{CellSummary, Quantiles};

@@ -1,24 +1,21 @@
 //! Result files on disk: written whole or not at all (invariant 7), read back strictly.
 
-use std::fs;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
+use super::harmless::{harmless, is_harmless};
 use super::{Comparison, RunRecord, SCHEMA_VERSION};
+use crate::files::{read_capped, write};
 use crate::scenario::Checked;
 
 /// Largest result file that is read, in bytes.
 const SIZE_CAP: u64 = 512 << 20;
-/// What the names of temporary files begin with, ...
-const TEMP_PREFIX: &str = ".shakedown-";
-/// ... how many letters and digits follow, ...
-const TEMP_LETTERS: usize = 6;
-/// ... and what they end in.
-const TEMP_SUFFIX: &str = ".tmp";
+/// What result files end in.
+const EXTENSION: &str = "json";
 /// Size of a result without its trials, in bytes; much of it is the scenario.
 const SIZE_BASE: u64 = 32 << 10;
 /// Size of a trial in a result, in bytes: mostly histograms, of which busy trials have larger ones.
@@ -31,21 +28,23 @@ const SIZE_PER_SECOND: f64 = 1_300.0;
 /// A result file that could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The folder cannot be written to.
-    #[error("cannot write results to {}: {source}; choose another place with --output FILE", path.display())]
+    /// The file cannot be written.
+    #[error("cannot write {}: {source}; choose another place with --output FILE", path.display())]
     Unwritable {
-        /// The folder.
+        /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
     /// The run is over, and its result cannot be saved.
-    #[error("cannot save the result to {}: {source}; what was printed is all that is left of this run, so make room there, or choose another place with --output FILE, and run it again", path.display())]
+    #[error("cannot save the result to {}: {source}; {}", path.display(), left_of_it(rescued.as_deref()))]
     Unsaved {
         /// The file.
         path: PathBuf,
         /// Why.
         source: io::Error,
+        /// The file that has it instead.
+        rescued: Option<PathBuf>,
     },
     /// The file cannot be read.
     #[error("cannot read result file {}: {source}; give a file that `shakedown run` wrote", path.display())]
@@ -72,14 +71,6 @@ pub enum StoreError {
         scenario: String,
         /// Baselines of which each could be meant.
         names: Vec<String>,
-    },
-    /// The file is too large to be a result.
-    #[error("{} has {size} bytes, more than any result file; is it the right file?", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
     },
     /// The file is not a result.
     #[error("{} is not a result file of shakedown: {source}; give one that `shakedown run` wrote, or another copy of this one", path.display())]
@@ -111,6 +102,15 @@ pub enum StoreError {
     },
 }
 
+fn left_of_it(rescued: Option<&Path>) -> String {
+    match rescued {
+        Some(path) => format!("it is in {} instead; move it to where it is wanted", path.display()),
+        None => "what was printed is all that is left of this run, so make room there, or choose another \
+                 place with --output FILE, and run it again"
+            .to_owned(),
+    }
+}
+
 fn no_baseline(root: &Path, host_class: &str, scenario: &str, names: &[String]) -> String {
     let root = root.display();
     let place = format!("the scenario {scenario:?} on hosts of the class {host_class}");
@@ -134,19 +134,10 @@ pub(super) fn safe_name(name: &str) -> String {
     safe.trim_start_matches('.').to_owned()
 }
 
-/// The file a run's result goes to: `<dir>/<name>-<time>.json`, with the time as `20261123T160000Z`,
-/// and a number if that is taken.
-pub fn result_path(dir: &Path, name: &str, started_at: &str) -> PathBuf {
+/// The file name of a run's result without its extension: `<name>-<time>`, with the time as `20261123T160000Z`.
+fn result_stem(name: &str, started_at: &str) -> String {
     let stamp = started_at.replace(['-', ':'], "");
-    let stem = format!("{}-{stamp}", safe_name(name));
-    let mut path = dir.join(format!("{stem}.json"));
-    // Another run of the same second keeps its result.
-    let mut number = 2;
-    while path.exists() {
-        path = dir.join(format!("{stem}-{number}.json"));
-        number += 1;
-    }
-    path
+    format!("{}-{stamp}", safe_name(name))
 }
 
 /// About as many bytes as the result of a run will have; rather more than less.
@@ -172,36 +163,39 @@ pub fn expected_size(checked: &Checked) -> u64 {
     SIZE_BASE + trials * (SIZE_PER_TRIAL + timeline + anatomy)
 }
 
-/// Finds out before a run whether its result can be written to `dir`, which is created if needed:
-/// by writing as many bytes there and taking them away again.
+/// Finds out before a run whether `path` can be written. The folder is made if needed.
 ///
 /// # Errors
 ///
-/// Fails if no file of that size can be written there.
-pub fn check_writable(dir: &Path, bytes: u64) -> Result<(), StoreError> {
-    let probe = || {
-        fs::create_dir_all(dir)?;
-        let mut file = temporary_in(dir)?;
-        io::copy(&mut io::repeat(b' ').take(bytes), &mut file)?;
-        // A full disk may only show when the bytes really go there.
-        file.as_file().sync_data()
-    };
-    probe().map_err(|source| StoreError::Unwritable {
-        path: dir.to_owned(),
+/// Fails if no file of that name and size can be written.
+pub fn check_writable(path: &Path, bytes: u64) -> Result<(), StoreError> {
+    write::check_writable(path, bytes).map_err(|source| StoreError::Unwritable {
+        path: path.to_owned(),
         source,
     })
 }
 
-/// Writes a result: to a temporary file beside it, synced, then renamed over it.
+/// Writes a result in place of what is there: to a temporary file beside it, synced, then renamed over it.
 ///
 /// # Errors
 ///
-/// Fails if the folder cannot be written to, or the disk is full; an old file is left as it was.
+/// Fails if the folder cannot be written to, or the disk is full; an old file is left as it was. The error
+/// names the file in the folder for temporary files that has the result then, if that could be written.
 pub fn save(path: &Path, record: &RunRecord) -> Result<(), StoreError> {
-    write_whole(path, record).map_err(|source| StoreError::Unsaved {
-        path: path.to_owned(),
-        source,
-    })
+    put(path, &json(path, record)?)
+}
+
+/// Writes a result to a file of its own in `dir`: `<name>-<time>.json`, and a number if that is taken.
+/// Says which it is.
+///
+/// # Errors
+///
+/// As [`save`].
+pub fn save_new(dir: &Path, record: &RunRecord) -> Result<PathBuf, StoreError> {
+    let stem = result_stem(&record.plan.scenario.name, &record.started_at);
+    let usual = dir.join(format!("{stem}.json"));
+    let bytes = json(&usual, record)?;
+    write::create(dir, &stem, EXTENSION, &bytes).map_err(|source| unsaved(&usual, source, &bytes))
 }
 
 /// Writes a comparison, as [`save`] writes a result.
@@ -210,91 +204,44 @@ pub fn save(path: &Path, record: &RunRecord) -> Result<(), StoreError> {
 ///
 /// As [`save`].
 pub fn save_comparison(path: &Path, comparison: &Comparison) -> Result<(), StoreError> {
-    write_whole(path, comparison).map_err(|source| StoreError::Unsaved {
-        path: path.to_owned(),
-        source,
-    })
+    put(path, &json(path, comparison)?)
 }
 
 /// Writes a report of other readers, as [`save`] writes a result.
 ///
 /// # Errors
 ///
-/// As [`save`].
+/// As [`save`], except that nothing is written elsewhere: it can be made again.
 pub fn save_text(path: &Path, text: &str) -> Result<(), StoreError> {
-    write_bytes(path, text.as_bytes()).map_err(|source| StoreError::Unsaved {
+    write::replace(path, text.as_bytes()).map_err(|source| StoreError::Unwritable {
         path: path.to_owned(),
         source,
     })
 }
 
-fn write_whole(path: &Path, record: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(record)?;
+fn json(path: &Path, record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    let mut text = serde_json::to_vec_pretty(record).map_err(|error| StoreError::Unwritable {
+        path: path.to_owned(),
+        source: error.into(),
+    })?;
     text.push(b'\n');
-    write_bytes(path, &text)
+    Ok(text)
 }
 
-fn write_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = match path.parent() {
-        Some(dir) if dir != Path::new("") => dir,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(dir)?;
-    let mut file = temporary_in(dir)?;
-    file.write_all(bytes)?;
-    // A result is not a secret; temporary files are made for their owner only.
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let readable = fs::Permissions::from_mode(0o644);
-        file.as_file().set_permissions(readable)?;
+fn put(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    write::replace(path, bytes).map_err(|source| unsaved(path, source, bytes))
+}
+
+/// The error of a file that could not be saved, whose content goes to the folder for temporary files, where
+/// there may be room.
+fn unsaved(path: &Path, source: io::Error, bytes: &[u8]) -> StoreError {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = format!("shakedown-{}", safe_name(&stem));
+    StoreError::Unsaved {
+        path: path.to_owned(),
+        source,
+        rescued: write::create(&std::env::temp_dir(), &stem, EXTENSION, bytes).ok(),
     }
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|e| e.error)?;
-    // The rename itself is durable once the folder is synced.
-    fs::File::open(dir)?.sync_all()
-}
-
-/// A new temporary file in `dir`, which goes when it is dropped. Those that killed processes left
-/// there are removed first. The lock says that this one is in use; it ends with the process.
-fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
-    remove_abandoned(dir);
-    loop {
-        let file = tempfile::Builder::new()
-            .prefix(TEMP_PREFIX)
-            .rand_bytes(TEMP_LETTERS)
-            .suffix(TEMP_SUFFIX)
-            .tempfile_in(dir)?;
-        // Where files cannot be locked none is removed either.
-        let _ = file.as_file().lock();
-        // Another process may have taken it for abandoned before it was locked.
-        if file.path().exists() {
-            return Ok(file);
-        }
-    }
-}
-
-/// Removes temporary files that no process holds. What cannot be removed is left for the next time.
-fn remove_abandoned(dir: &Path) {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    for entry in entries {
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        if is_file
-            && entry.file_name().to_str().is_some_and(is_temporary)
-            && let Ok(file) = fs::File::open(entry.path())
-            && file.try_lock().is_ok()
-        {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn is_temporary(name: &str) -> bool {
-    name.strip_prefix(TEMP_PREFIX)
-        .and_then(|rest| rest.strip_suffix(TEMP_SUFFIX))
-        .is_some_and(|letters| {
-            letters.len() == TEMP_LETTERS && letters.chars().all(|c| c.is_ascii_alphanumeric())
-        })
 }
 
 /// Reads a result.
@@ -307,18 +254,10 @@ pub fn load(path: &Path) -> Result<RunRecord, StoreError> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
-    let unreadable = |source| StoreError::Unreadable {
+    read_capped(path, SIZE_CAP).map_err(|source| StoreError::Unreadable {
         path: path.to_owned(),
         source,
-    };
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size > SIZE_CAP {
-        return Err(StoreError::TooLarge {
-            path: path.to_owned(),
-            size,
-        });
-    }
-    fs::read(path).map_err(unreadable)
+    })
 }
 
 /// Reads a result from the bytes of a file; `path` is only named in errors.
@@ -347,7 +286,20 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, StoreError> {
             path: path.to_owned(),
         });
     }
-    serde_json::from_slice(bytes).map_err(malformed)
+    read_harmless(bytes, value).map_err(malformed)
+}
+
+/// What bytes hold, which are this value, with the text of strangers made harmless.
+pub(super) fn read_harmless<T: DeserializeOwned>(
+    bytes: &[u8],
+    value: Value,
+) -> serde_json::Result<T> {
+    if is_harmless(&value) {
+        // From the bytes, so that an error says the line.
+        serde_json::from_slice(bytes)
+    } else {
+        serde_json::from_value(harmless(value))
+    }
 }
 
 /// The sum of all whole numbers in a value. Where it fits 64 bits, so does the sum of any of them.
@@ -362,37 +314,16 @@ fn total(value: &Value) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::record::{HistogramRecord, TimelineRecord};
     use crate::stats::SecondHistogram;
 
     #[test]
-    fn paths_are_safe_and_sort_by_time() {
-        let path = result_path(Path::new("results"), "../a b", "2026-11-23T16:00:00Z");
-        assert_eq!(path, Path::new("results/-a-b-20261123T160000Z.json"));
-    }
-
-    #[test]
-    fn only_abandoned_temporary_files_are_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let keep = [
-            ".shakedown-notes.tmp",
-            ".shakedown-a_b-c.tmp",
-            ".shakedown-abcdef",
-            "x.json",
-        ];
-        for name in keep.into_iter().chain([".shakedown-abc123.tmp"]) {
-            fs::write(dir.path().join(name), "x").unwrap();
-        }
-        fs::create_dir(dir.path().join(".shakedown-folder.tmp")).unwrap();
-        let in_use = temporary_in(dir.path()).unwrap();
-        let also_in_use = temporary_in(dir.path()).unwrap();
-        assert!(in_use.path().exists() && also_in_use.path().exists());
-        assert!(keep.iter().all(|name| dir.path().join(name).exists()));
-        assert!(dir.path().join(".shakedown-folder.tmp").exists());
-        assert!(!dir.path().join(".shakedown-abc123.tmp").exists());
-        drop((in_use, also_in_use));
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), keep.len() + 1);
+    fn names_are_safe_and_sort_by_time() {
+        let stem = result_stem("../a b", "2026-11-23T16:00:00Z");
+        assert_eq!(stem, "-a-b-20261123T160000Z");
     }
 
     #[test]
@@ -435,16 +366,6 @@ mod tests {
             "no fair trial: {}",
             text.len()
         );
-    }
-
-    #[test]
-    fn a_folder_without_room_is_found_before_the_run() {
-        let dir = tempfile::tempdir().unwrap();
-        check_writable(&dir.path().join("new/folder"), 100_000).unwrap();
-        fs::write(dir.path().join("file"), "").unwrap();
-        let error = check_writable(&dir.path().join("file"), 1).unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains("file") && text.contains("--output"), "{text}");
     }
 
     #[test]

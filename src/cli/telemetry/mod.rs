@@ -18,6 +18,7 @@ use shakedown::runner::Prepared;
 
 use self::board::Board;
 use self::endpoint::Endpoint;
+use super::output::say;
 
 /// The state of the run, written by the main thread.
 type Shared = Arc<Mutex<Board>>;
@@ -76,7 +77,10 @@ impl Telemetry {
         });
         let endpoint = endpoint.transpose()?;
         if let Some(endpoint) = endpoint.as_ref().filter(|_| !quiet) {
-            eprintln!("metrics at http://{}/metrics", endpoint.address());
+            say(format_args!(
+                "metrics at http://{}/metrics",
+                endpoint.address()
+            ));
         }
         Ok(Self {
             #[cfg(feature = "otlp")]

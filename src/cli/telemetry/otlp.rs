@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Request, Uri};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -26,11 +26,14 @@ use shakedown::record::BuildInfo;
 use super::Shared;
 use super::board::{BUCKETS_NS, Board};
 use super::metrics::{Kind, Metric, Value, metrics};
+use crate::cli::output::say;
 
 /// Time between two messages.
 const EVERY: Duration = Duration::from_secs(5);
 /// A message that takes longer is given up.
 const LONGEST: Duration = Duration::from_secs(3);
+/// Most bytes of an answer that are read.
+const MOST_SAID: usize = 64 << 10;
 /// Where collectors take metrics.
 const PATH: &str = "/v1/metrics";
 
@@ -112,9 +115,9 @@ impl Sender {
         // A thread that panicked has already said so on stderr, and hears nothing.
         let _ = self.end.send(());
         if let Ok(Some(why)) = self.thread.join() {
-            eprintln!(
+            say(format_args!(
                 "warning: the last metrics could not be sent to --otlp: {why}; is the collector up?"
-            );
+            ));
         }
     }
 }
@@ -147,8 +150,7 @@ async fn send(to: &Collector, body: Vec<u8>) -> Result<(), String> {
     tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(|e| failed(&e))?;
     let status = response.status();
-    response
-        .into_body()
+    Limited::new(response.into_body(), MOST_SAID)
         .collect()
         .await
         .map_err(|e| failed(&e))?;
