@@ -22,7 +22,7 @@ use shakedown::crypto::span_cost;
 use shakedown::load::{HandOver, Schedule};
 use shakedown::pki::KeyAlgorithm;
 use shakedown::scenario::{Arrivals, Profile, ProviderName, TlsVersion};
-use shakedown::stats::{Observed, OkKind, Outcome, Phase, Proof, Sample, TrialStats};
+use shakedown::stats::{Observed, OkKind, Outcome, Phase, Proof, Sample, Timing, TrialStats};
 use support::brief;
 use support::material::Material;
 use support::pair::{Case, End, Pair};
@@ -51,10 +51,10 @@ fn sample() -> Sample {
             resumed: false,
         }),
         lag_ns: 3_000,
-        connect_ns: Some(40_000),
-        handshake_ns: Some(600_000),
-        confirm_ns: Some(900_000),
-        service_ns: Some(950_000),
+        connect: Some(Timing::At(40_000)),
+        handshake: Some(Timing::At(600_000)),
+        confirm: Some(Timing::At(900_000)),
+        service: Some(Timing::At(950_000)),
         handshake_bytes_out: 1_254,
         handshake_bytes_in: 1_421,
         ..Sample::begun(Phase::Measure)

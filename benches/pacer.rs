@@ -19,8 +19,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use shakedown::clock::ns_between;
 use shakedown::load::{Pacer, Schedule};
 use shakedown::scenario::{Arrivals, Profile};
-use shakedown::stats::LatencyHistogram;
-use shakedown::units::format_ns;
+use shakedown::stats::{LatencyHistogram, Timing};
 
 /// Waits for `count` arrivals and sums up how late each was.
 async fn lags(rate: f64, count: u64, lags: &mut LatencyHistogram) -> Duration {
@@ -56,14 +55,15 @@ fn pacer_lag(criterion: &mut Criterion) {
         group.bench_function(format!("{rate}_per_s"), |b| {
             b.iter_custom(|n| runtime.block_on(lags(rate, n, &mut seen)));
         });
-        let quantile = |q| seen.quantile(q).map_or("–".to_owned(), format_ns);
+        let show = |timing: Option<Timing>| timing.map_or("–".to_owned(), |t| t.to_string());
+        let quantile = |q| show(seen.quantile(q));
         eprintln!(
             "lag at {rate}/s over {} arrivals: p50 {}, p90 {}, p99 {}, max {}",
             seen.count(),
             quantile(0.5),
             quantile(0.9),
             quantile(0.99),
-            seen.max().map_or("–".to_owned(), format_ns),
+            show(seen.max()),
         );
     }
     group.finish();

@@ -383,16 +383,11 @@ fn a_silent_server_times_out_by_stage_and_the_run_ends() {
         dir.path(),
         None,
     ));
-    assert!(
-        began.elapsed() < Duration::from_millis(600 + 200 + 1_000),
-        "{:?}",
-        began.elapsed()
-    );
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(600 + 200 + 1_000), "{took:?}");
     let counts = total(&record);
-    assert!(
-        counts.failed["unanswered.handshake"].count >= 8,
-        "{counts:?}"
-    );
+    let silent = &counts.failed["unanswered.handshake"];
+    assert!(silent.count >= 8, "{counts:?}");
     assert_eq!(accepted.try_iter().count() as u64, counts.started);
 }
 

@@ -51,6 +51,8 @@ fn assert_told(trial: &TrialRecord, seconds: &[Second]) {
         assert_eq!((row.ok, row.failed), (second.ok, second.failed()));
     }
     assert_eq!(merged.count() + merged.overflow(), trial.total.ok_total());
+    let without = trial.total.unanswered_total() + trial.total.cancelled_total();
+    assert_eq!(merged.pending(), without);
 }
 
 #[test]

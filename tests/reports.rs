@@ -78,7 +78,7 @@ fn csv_has_a_line_per_figure_and_no_formulas() {
 #[test]
 fn json_has_the_figures_of_the_tables_and_the_counts_under_them() {
     let value: serde_json::Value = serde_json::from_str(&report(&fixture(), "-f json")).unwrap();
-    assert_eq!(value["version"], 1);
+    assert_eq!(value["version"], 2);
     let cell = &value["results"][0]["cells"][2];
     assert_eq!(cell["cell"], "mtls");
     let figures = cell["figures"].as_array().unwrap();
@@ -113,8 +113,8 @@ fn a_log_is_read_by_hdrhistogram_interval_by_interval() {
         for (trial, interval) in own.iter().enumerate() {
             let histogram = cell.trials[trial].histogram(Metric::Latency).unwrap();
             assert_eq!(interval["count"], samples(&record, number, trial));
-            assert_eq!(interval["p50"], histogram.median().unwrap());
-            assert_eq!(interval["max"], histogram.max().unwrap());
+            assert_eq!(interval["p50"], histogram.median().unwrap().least());
+            assert_eq!(interval["max"], histogram.max().unwrap().least());
         }
     }
 }

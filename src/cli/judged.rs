@@ -38,6 +38,8 @@ enum DespiteArg {
     Plan,
     /// Histograms that round differently
     Histogram,
+    /// Percentiles that leave sessions without an answer out (schema 1), against such that do not
+    Percentiles,
     /// A debug build against a release build
     Profile,
     /// A run that is invalid or did not run to its end
@@ -63,6 +65,7 @@ impl JudgeArgs {
             DespiteArg::Host => Difference::Host,
             DespiteArg::Plan => Difference::Plan,
             DespiteArg::Histogram => Difference::Histogram,
+            DespiteArg::Percentiles => Difference::Percentiles,
             DespiteArg::Profile => Difference::Profile,
             DespiteArg::Validity => Difference::Validity,
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shakedown::load::{Event, LiveTotals, LoadPlan};
 use shakedown::scenario::{LoadModel, Stop};
-use shakedown::stats::{FailureClass, Second, Stalls};
+use shakedown::stats::{FailureClass, Second, Stalls, Timing};
 use shakedown::units::{Span, format_count, format_ns, three_digits};
 
 /// Failure classes that are named; the others are summed up.
@@ -47,8 +47,8 @@ struct Glance {
     begun: u64,
     not_begun: u64,
     confirmed: u64,
-    p50: Option<u64>,
-    p99: Option<u64>,
+    p50: Option<Timing>,
+    p99: Option<Timing>,
     busiest: f64,
     lag_max_ns: u64,
     stalls: Stalls,
@@ -227,7 +227,7 @@ impl Live {
     /// Latency and the generator's own state in the last whole second.
     fn second_in_words(&self) -> Option<String> {
         let last = self.last.as_ref()?;
-        let time = |ns: Option<u64>| ns.map_or_else(|| "–".to_owned(), format_ns);
+        let time = |timing: Option<Timing>| timing.map_or("–".to_owned(), |t| t.to_string());
         Some(format!(
             "p50 {}, p99 {}, busiest worker {:.0} %, lag up to {}",
             time(last.p50),

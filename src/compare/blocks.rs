@@ -110,7 +110,9 @@ impl Round {
             for cell in &self.0[side as usize] {
                 let samples = cell.units.iter().map(|unit| unit.samples).min();
                 for figure in policy.of(&cell.name).allowed.keys() {
-                    let has = |unit: &&Observation| unit.values.contains_key(figure);
+                    let has = |unit: &&Observation| {
+                        unit.values.contains_key(figure) || unit.beyond.contains_key(figure)
+                    };
                     let having = cell.units.iter().filter(has).count();
                     let is_judged = samples >= Some(figure.least_samples());
                     if is_judged && having > 0 && having < cell.units.len() {

@@ -2,6 +2,7 @@
 
 use super::observe::identity;
 use super::policy::{Policy, Required, Rules};
+use super::threshold::Observed;
 use crate::record::{
     CellComparison, CellRecord, CheckRecord, Comparison, FigureComparison, RunRecord, Verdict,
 };
@@ -10,6 +11,10 @@ use crate::stats::{HistogramError, OkKind};
 /// Keys of minimums that are counts.
 const SAMPLES: &str = "samples";
 const UNITS: &str = "units";
+/// Why a threshold is not decided.
+const OPEN: &str = "sessions without an answer hide on which side of the limit it is";
+/// Why there is nothing to hold against one.
+const ABSENT: &str = "there is no such figure, or too few samples for it";
 
 /// Adds to every cell of the candidate what became of its thresholds and minimums.
 pub fn add(
@@ -68,22 +73,21 @@ fn thresholds(
     let mut checks = Vec::new();
     for threshold in &rules.thresholds {
         let observed = threshold.observed(cell, memory_floor)?;
-        let (verdict, reason) = match observed {
-            Some(value) if threshold.holds(value) => (Verdict::Pass, None),
-            Some(_) => (Verdict::Regress, None),
-            None => {
-                let why = "there is no such figure, or too few samples for it";
-                (Verdict::Invalid, Some(why.to_owned()))
-            }
+        let (verdict, reason) = match observed.map(|observed| threshold.keeps(observed)) {
+            Some(Some(true)) => (Verdict::Pass, None),
+            Some(Some(false)) => (Verdict::Regress, None),
+            Some(None) => (Verdict::Inconclusive, Some(OPEN)),
+            None => (Verdict::Invalid, Some(ABSENT)),
         };
         checks.push(CheckRecord {
             threshold: true,
             rule: threshold.to_string(),
-            observed,
+            observed: observed.map(Observed::least),
+            beyond: observed.is_some_and(Observed::is_beyond),
             limit: threshold.limit,
             unit: threshold.unit().to_owned(),
             verdict,
-            reason,
+            reason: reason.map(str::to_owned),
         });
     }
     Ok(checks)
@@ -140,6 +144,7 @@ fn minimum(key: &str, least: f64, observed: Option<f64>) -> CheckRecord {
         threshold: false,
         rule: format!("{key}: {least}"),
         observed,
+        beyond: false,
         limit: least,
         unit: String::new(),
         verdict: if reached {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::observe::identity;
-use crate::record::{Note, Pins, RunRecord};
+use crate::record::{Note, OLDEST_SCHEMA, Pins, RunRecord};
 use crate::stats::{HistogramError, HistogramSetup};
 
 /// A kind of difference that makes a comparison say something else than it seems to.
@@ -17,6 +17,8 @@ pub enum Difference {
     Plan,
     /// Histograms that round differently.
     Histogram,
+    /// Percentiles that leave sessions without an answer out, against such that do not.
+    Percentiles,
     /// A debug build against a release build.
     Profile,
     /// A run that did not do what was asked, or did not run to its end.
@@ -25,10 +27,11 @@ pub enum Difference {
 
 impl Difference {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Host,
         Self::Plan,
         Self::Histogram,
+        Self::Percentiles,
         Self::Profile,
         Self::Validity,
     ];
@@ -39,6 +42,7 @@ impl Difference {
             Self::Host => "host",
             Self::Plan => "plan",
             Self::Histogram => "histogram",
+            Self::Percentiles => "percentiles",
             Self::Profile => "profile",
             Self::Validity => "validity",
         }
@@ -59,6 +63,7 @@ impl Difference {
                 "other-histogram",
                 "measure both with builds that keep the same histograms",
             ),
+            Self::Percentiles => ("other-percentiles", MEASURE_AGAIN),
             Self::Profile => ("other-profile", "measure both with release builds"),
             Self::Validity => (
                 "invalid-run",
@@ -71,6 +76,9 @@ impl Difference {
         }
     }
 }
+
+/// What to do about results of schema 1 with sessions without an answer.
+const MEASURE_AGAIN: &str = "measure it again with this build, which counts them with their age";
 
 /// A difference that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,10 +137,41 @@ pub fn find(baseline: &[RunRecord], candidate: &[RunRecord]) -> Result<Vec<Found
         let list: Vec<String> = setups.iter().map(|s| format!("{s:?}")).collect();
         found.push(Difference::Histogram.note(list.join(" against ")));
     }
+    if knows_silence(baseline, candidate) {
+        let note = silence_left_out(baseline, candidate);
+        found.extend(note.map(|note| Difference::Percentiles.note(note.message)));
+    }
     for (side, results) in [("baseline", baseline), ("candidate", candidate)] {
         found.extend(results.iter().filter_map(|r| invalid(side, r)));
     }
     Ok(found)
+}
+
+/// Whether any of these results counts sessions without an answer in its percentiles.
+fn knows_silence(baseline: &[RunRecord], candidate: &[RunRecord]) -> bool {
+    let mut all = baseline.iter().chain(candidate);
+    all.any(|result| result.schema > OLDEST_SCHEMA)
+}
+
+/// A note of how many sessions without an answer the percentiles of these results leave out, if they do.
+pub fn silence_left_out(baseline: &[RunRecord], candidate: &[RunRecord]) -> Option<Note> {
+    let mut parts = Vec::new();
+    for (side, results) in [("baseline", baseline), ("candidate", candidate)] {
+        let count: u64 = results.iter().map(RunRecord::left_out).sum();
+        if count > 0 {
+            parts.push(format!("{count} of the {side}"));
+        }
+    }
+    (!parts.is_empty()).then(|| {
+        Note::new(
+            "percentiles-of-answered",
+            format!(
+                "percentiles of schema 1 leave sessions without an answer out: {}",
+                parts.join(", ")
+            ),
+            MEASURE_AGAIN,
+        )
+    })
 }
 
 /// Why a result is not to be used, if it is not.

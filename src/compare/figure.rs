@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::record::{Scale, TrialRecord};
-use crate::stats::{HistogramError, Metric, OkKind};
+use crate::stats::{HistogramError, Metric, OkKind, Timing};
 
 /// One figure of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,8 +152,8 @@ impl Figure {
         let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
         let per_handshake = |bytes: u64| share(bytes, confirmed).filter(|bytes| *bytes > 0.0);
         match self {
-            Self::ClientCpu => trial.worker_cpu.us_per_session(),
-            Self::TargetCpu => trial.target_cpu.and_then(|cpu| cpu.us_per_session()),
+            Self::ClientCpu => trial.client_cpu_us(),
+            Self::TargetCpu => trial.target_cpu_us(),
             Self::Throughput => trial.confirmed_per_second().filter(|rate| *rate > 0.0),
             Self::BytesOut => per_handshake(trial.sum(|kind| kind.handshake_bytes_out)),
             Self::BytesIn => per_handshake(trial.sum(|kind| kind.handshake_bytes_in)),
@@ -171,13 +171,13 @@ impl Figure {
     /// # Errors
     ///
     /// Fails if a stored histogram is damaged.
-    pub fn percentiles(trial: &TrialRecord) -> Result<Vec<(Self, f64)>, HistogramError> {
+    pub fn percentiles(trial: &TrialRecord) -> Result<Vec<(Self, Timing)>, HistogramError> {
         let mut found = Vec::new();
         for metric in DURATIONS {
             let histogram = trial.histogram(metric)?;
             for percentile in Percentile::ALL {
                 let value = histogram.quantile(percentile.share());
-                found.extend(value.map(|ns| (Self::Quantile(metric, percentile), ns as f64)));
+                found.extend(value.map(|timing| (Self::Quantile(metric, percentile), timing)));
             }
         }
         Ok(found)

@@ -1,6 +1,7 @@
 //! From observations to verdicts: an effect with its interval for every figure of every cell, and what
 //! follows from it under a policy.
 
+use super::beyond::{self, Bounded, at_least};
 use super::figure::Figure;
 use super::observe::{CellSeries, on_scale};
 use super::policy::{Policy, Rules};
@@ -118,12 +119,16 @@ pub fn judge(
 /// What a cell measured, where there is nothing to hold it against.
 pub fn alone(cell: &CellSeries) -> CellComparison {
     let figures = Figure::all().into_iter().filter_map(|figure| {
-        Some(FigureComparison {
+        let beyond = at_least(cell, figure);
+        let candidate = Spread::of(values(cell, figure)).filter(|_| beyond.is_none());
+        (candidate.is_some() || beyond.is_some()).then(|| FigureComparison {
             figure: figure.to_string(),
             unit: figure.unit().to_owned(),
             smaller_is_better: figure.smaller_is_better(),
             baseline: None,
-            candidate: Some(Spread::of(values(cell, figure))?),
+            candidate,
+            baseline_beyond: None,
+            candidate_beyond: beyond.and_then(median),
             effect: None,
             rounds: Vec::new(),
             allowed: figure.default_allowed(),
@@ -181,6 +186,12 @@ fn draft(
 ) -> Option<(FigureComparison, Option<Estimate>)> {
     let gated = rules.allowed.get(&figure);
     let (left, right) = (values(baseline, figure), values(candidate, figure));
+    let hidden = [at_least(baseline, figure), at_least(candidate, figure)];
+    if hidden.iter().any(Option::is_some) {
+        let known = [left, right];
+        let record = bounded(figure, (baseline, candidate), &known, &hidden, gated, unit);
+        return Some((record, None));
+    }
     if left.is_empty() && right.is_empty() && gated.is_none() {
         return None;
     }
@@ -209,8 +220,7 @@ fn draft(
         }
     });
     let allowed = gated.copied().unwrap_or(figure.default_allowed());
-    let least = baseline.units.iter().chain(&candidate.units);
-    let least = least.map(|unit| unit.samples).min().unwrap_or(0);
+    let least = least_samples(baseline, candidate);
     let refusal = refusal(
         figure,
         (&left, &right),
@@ -229,6 +239,8 @@ fn draft(
         }),
         baseline: Spread::of(left),
         candidate: Spread::of(right),
+        baseline_beyond: None,
+        candidate_beyond: None,
         rounds: rounds.into_iter().map(|e| as_kept(figure, e)).collect(),
         allowed,
         gated: gated.is_some(),
@@ -239,6 +251,73 @@ fn draft(
         reason: refusal.map(|r| r.reason),
     };
     Some((record, worse))
+}
+
+/// A figure of which some units are only known to be beyond an age: without an effect, since no number could be
+/// computed as if it were exact.
+fn bounded(
+    figure: Figure,
+    (baseline, candidate): (&CellSeries, &CellSeries),
+    known: &[Vec<f64>; 2],
+    hidden: &[Option<Vec<f64>>; 2],
+    gated: Option<&f64>,
+    unit: UnitKind,
+) -> FigureComparison {
+    let allowed = gated.copied().unwrap_or(figure.default_allowed());
+    let sides = [0, 1].map(|side| Bounded {
+        values: hidden[side].as_deref().unwrap_or(&known[side]),
+        beyond: hidden[side].is_some(),
+    });
+    let [left, right] = sides;
+    let counts = (left.values.len(), right.values.len());
+    let whole = counts == (baseline.units.len(), candidate.units.len());
+    let refusal = refusal(
+        figure,
+        (left.values, right.values),
+        whole,
+        least_samples(baseline, candidate),
+        counts.0.min(counts.1) > 1,
+        unit,
+    );
+    let (verdict, reason) = match refusal {
+        // What a candidate's silence hides is never passed over for want of samples.
+        Some(refusal) if refusal.invalid || !right.beyond => {
+            (refusal.invalid.then_some(Verdict::Invalid), refusal.reason)
+        }
+        _ => {
+            let (verdict, why) = beyond::judge(left, right, allowed);
+            (Some(verdict), why)
+        }
+    };
+    let exact = |side: usize| {
+        let none = hidden[side].is_none();
+        Spread::of(known[side].iter().copied()).filter(|_| none)
+    };
+    FigureComparison {
+        figure: figure.to_string(),
+        unit: figure.unit().to_owned(),
+        smaller_is_better: figure.smaller_is_better(),
+        baseline: exact(0),
+        candidate: exact(1),
+        baseline_beyond: hidden[0].clone().and_then(median),
+        candidate_beyond: hidden[1].clone().and_then(median),
+        effect: None,
+        rounds: Vec::new(),
+        allowed,
+        gated: gated.is_some(),
+        verdict,
+        reason: Some(reason),
+    }
+}
+
+fn median(values: Vec<f64>) -> Option<f64> {
+    Spread::of(values).map(|spread| spread.median)
+}
+
+/// Sessions of the unit that has fewest.
+fn least_samples(baseline: &CellSeries, candidate: &CellSeries) -> u64 {
+    let units = baseline.units.iter().chain(&candidate.units);
+    units.map(|unit| unit.samples).min().unwrap_or(0)
 }
 
 /// Why a figure is not judged.

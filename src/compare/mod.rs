@@ -1,6 +1,7 @@
 //! Holding results against each other: which cells are the same, what sets them apart, and whether that
 //! is worse than a policy allows. Pure functions of records; knows neither sockets nor reports.
 
+mod beyond;
 mod blocks;
 mod checks;
 mod conduct;
@@ -30,7 +31,9 @@ pub use judge::{Aligned, align, alone, judge};
 pub use learn::{alike, learn};
 pub use observe::{CellSeries, Observation, series, unit_of};
 pub use policy::{Policy, PolicyError, Required, Rules};
-pub use threshold::{Subject, Threshold};
+pub use threshold::{Observed, Subject, Threshold};
+
+use differences::silence_left_out;
 
 use crate::record::{
     BlocksRecord, BuildInfo, COMPARISON_SCHEMA, Comparison, Note, RunRecord, SideRecord, UnitKind,
@@ -126,6 +129,7 @@ pub fn compare(
     let metered = metered(old, &candidate.records)?;
     let mut notes = passed(differences(old, &candidate.records)?, despite)?;
     notes.extend(metered);
+    notes.extend(silence_left_out(old, &candidate.records));
     let (left, right) = (series(old, unit)?, series(&candidate.records, unit)?);
     let names: Vec<String> = right.iter().map(|cell| cell.name.clone()).collect();
     policy.check_cells(&names)?;

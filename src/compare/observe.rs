@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::figure::Figure;
 use crate::record::{CellRecord, RunRecord, Scale, TrialRecord, UnitKind};
-use crate::stats::HistogramError;
+use crate::stats::{HistogramError, Timing};
 
 /// Results of a side from which on the result is the unit instead of the trial: trials of one run share
 /// what the machine did to that run.
@@ -20,20 +20,30 @@ const USUAL_CHAIN: u8 = 1;
 pub struct Observation {
     /// By figure, as far as there are any.
     pub values: BTreeMap<Figure, f64>,
-    /// Confirmed sessions in its measure phase.
+    /// Percentiles that fall among sessions without an answer: what they are beyond. They have no value.
+    pub beyond: BTreeMap<Figure, f64>,
+    /// Sessions of its measure phase that percentiles are over: confirmed, or without an answer.
     pub samples: u64,
 }
 
 impl Observation {
     fn of(trial: &TrialRecord, memory_floor: Option<u64>) -> Result<Self, HistogramError> {
-        let mut values: BTreeMap<Figure, f64> = Figure::percentiles(trial)?.into_iter().collect();
+        let (mut values, mut beyond) = (BTreeMap::new(), BTreeMap::new());
+        for (figure, timing) in Figure::percentiles(trial)? {
+            let of = match timing {
+                Timing::At(_) => &mut values,
+                Timing::Beyond(_) => &mut beyond,
+            };
+            of.insert(figure, timing.least() as f64);
+        }
         for figure in Figure::all() {
             values.extend(figure.of(trial, memory_floor).map(|value| (figure, value)));
         }
         values.retain(|_, value| value.is_finite());
         Ok(Self {
             values,
-            samples: trial.measured.ok_total(),
+            beyond,
+            samples: trial.measured.ok_total() + trial.measured.unanswered_total(),
         })
     }
 
@@ -42,10 +52,10 @@ impl Observation {
     pub fn joined(parts: &[&Self]) -> Option<Self> {
         let first = parts.first()?;
         let count = parts.len() as f64;
-        let mean = |figure: &Figure| {
+        let mean = |figure: &Figure, of: &dyn Fn(&Self) -> Option<f64>| {
             let values: Option<Vec<f64>> = parts
                 .iter()
-                .map(|part| part.values.get(figure).map(|v| on_scale(*figure, *v)))
+                .map(|part| of(part).map(|v| on_scale(*figure, v)))
                 .collect();
             let mean = values?.iter().sum::<f64>() / count;
             Some(match figure.scale() {
@@ -53,9 +63,19 @@ impl Observation {
                 Scale::Difference => mean,
             })
         };
-        let figures = first.values.keys();
+        let exact = |f: &Figure| mean(f, &|part| part.values.get(f).copied());
+        // The mean of what each is at least is what their mean is at least.
+        let least = |f: &Figure| {
+            mean(f, &|part| {
+                part.values.get(f).or(part.beyond.get(f)).copied()
+            })
+        };
+        let beyond = parts.iter().flat_map(|part| part.beyond.keys());
         Some(Self {
-            values: figures.filter_map(|f| Some((*f, mean(f)?))).collect(),
+            values: (first.values.keys())
+                .filter_map(|f| Some((*f, exact(f)?)))
+                .collect(),
+            beyond: beyond.filter_map(|f| Some((*f, least(f)?))).collect(),
             samples: parts.iter().map(|part| part.samples).min().unwrap_or(0),
         })
     }

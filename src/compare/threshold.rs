@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::figure::Figure;
 use crate::record::CellRecord;
-use crate::stats::{HistogramError, LatencyHistogram, Metric, OkKind};
+use crate::stats::{HistogramError, LatencyHistogram, Metric, OkKind, Timing};
 use crate::units::Span;
 
 /// What a threshold is about: a duration, or a figure with one value.
@@ -52,6 +52,37 @@ impl FromStr for Subject {
     fn from_str(label: &str) -> Result<Self, ()> {
         let mut all = Self::all().into_iter();
         all.find(|s| s.to_string() == label).ok_or(())
+    }
+}
+
+/// What is held against a limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Observed {
+    /// It is this.
+    At(f64),
+    /// It is beyond this, how far is not known: it falls among sessions without an answer.
+    Beyond(f64),
+}
+
+impl Observed {
+    /// The value, or what it is beyond.
+    pub fn least(self) -> f64 {
+        let (Self::At(value) | Self::Beyond(value)) = self;
+        value
+    }
+
+    /// Whether it is only known to be beyond its value.
+    pub fn is_beyond(self) -> bool {
+        matches!(self, Self::Beyond(_))
+    }
+}
+
+impl From<Timing> for Observed {
+    fn from(timing: Timing) -> Self {
+        match timing {
+            Timing::At(ns) => Self::At(ns as f64),
+            Timing::Beyond(ns) => Self::Beyond(ns as f64),
+        }
     }
 }
 
@@ -150,8 +181,21 @@ impl Threshold {
         }
     }
 
+    /// Whether what was observed keeps to it; `None` where that cannot be said, since what is beyond a value on this
+    /// side of the limit may be on either.
+    pub fn keeps(&self, observed: Observed) -> Option<bool> {
+        let past = match observed {
+            Observed::At(value) => return Some(self.holds(value)),
+            Observed::Beyond(value) => value >= self.limit,
+        };
+        past.then_some(matches!(
+            self.relation,
+            Relation::Greater | Relation::GreaterOrEqual | Relation::NotEqual
+        ))
+    }
+
     /// Whether a value keeps to it.
-    pub fn holds(&self, value: f64) -> bool {
+    fn holds(&self, value: f64) -> bool {
         match self.relation {
             Relation::Less => value < self.limit,
             Relation::LessOrEqual => value <= self.limit,
@@ -173,10 +217,12 @@ impl Threshold {
         &self,
         cell: &CellRecord,
         memory_floor: Option<u64>,
-    ) -> Result<Option<f64>, HistogramError> {
+    ) -> Result<Option<Observed>, HistogramError> {
         match self.subject {
             Subject::Duration(metric) => Ok(self.aggregate.of(&cell.histogram(metric)?)),
-            Subject::Figure(figure) => Ok(over_trials(figure, cell, memory_floor)),
+            Subject::Figure(figure) => {
+                Ok(over_trials(figure, cell, memory_floor).map(Observed::At))
+            }
         }
     }
 }
@@ -198,12 +244,15 @@ fn over_trials(figure: Figure, cell: &CellRecord, memory_floor: Option<u64>) -> 
 }
 
 impl Aggregate {
-    fn of(self, histogram: &LatencyHistogram) -> Option<f64> {
+    fn of(self, histogram: &LatencyHistogram) -> Option<Observed> {
         match self {
-            Self::Percentile(share) => histogram.quantile(share).map(|ns| ns as f64),
-            Self::Mean => histogram.mean(),
-            Self::Min => histogram.min().map(|ns| ns as f64),
-            Self::Max => histogram.max().map(|ns| ns as f64),
+            Self::Percentile(share) => histogram.quantile(share).map(Observed::from),
+            Self::Mean => {
+                let beyond = || histogram.mean_at_least().map(Observed::Beyond);
+                histogram.mean().map(Observed::At).or_else(beyond)
+            }
+            Self::Min => histogram.min().map(|ns| Observed::At(ns as f64)),
+            Self::Max => histogram.max().map(Observed::from),
             Self::Value => None,
         }
     }
@@ -308,6 +357,21 @@ mod tests {
         assert_eq!(rate.to_string(), "failure-rate: rate<0.01");
         let equal = Threshold::parse(Subject::Figure(Figure::ResumedShare), "rate==1").unwrap();
         assert!(equal.holds(1.0) && !equal.holds(0.999));
+    }
+
+    #[test]
+    fn what_is_beyond_the_limit_has_crossed_it_and_the_rest_is_open() {
+        let keeps = |text: &str, ns: f64| {
+            let threshold = Threshold::parse(CONFIRM, text).unwrap();
+            threshold.keeps(Observed::Beyond(ns))
+        };
+        assert_eq!(keeps("p(90)<100ms", 5e9), Some(false));
+        assert_eq!(keeps("p(90)<=100ms", 100e6), Some(false));
+        assert_eq!(keeps("p(90)<100ms", 99e6), None);
+        assert_eq!(keeps("p(90)>100ms", 5e9), Some(true));
+        assert_eq!(keeps("p(90)>=100ms", 99e6), None);
+        assert_eq!(keeps("p(90)==100ms", 5e9), Some(false));
+        assert_eq!(keeps("max!=100ms", 5e9), Some(true));
     }
 
     #[test]

@@ -109,17 +109,23 @@ fn decides(code: &str, worst: Verdict) -> bool {
 fn figure_reason(cell: &str, figure: &FigureComparison, verdict: Verdict) -> Option<Note> {
     let place = format!("{cell} {}", figure.figure);
     let allowed = allowed(figure);
+    let told = figure.reason.clone().unwrap_or_else(|| interval(figure));
     Some(match verdict {
         Verdict::Pass => return None,
         Verdict::Improve => Note::new(
             "improved",
-            format!("{place}: {}", interval(figure)),
+            format!("{place}: {told}"),
             "record a new baseline, so that it stays so",
         ),
         Verdict::Regress => Note::new(
             "regressed",
-            format!("{place}: {}, allowed is {allowed}", interval(figure)),
+            format!("{place}: {told}, allowed is {allowed}"),
             "find the change, or allow for it in the policy",
+        ),
+        Verdict::Inconclusive if figure.effect.is_none() => Note::new(
+            "inconclusive",
+            format!("{place}: {told}, allowed is {allowed}"),
+            "find out why sessions have no answer, or give them longer with the timeouts and --grace",
         ),
         Verdict::Inconclusive => Note::new(
             "inconclusive",
@@ -141,15 +147,18 @@ fn figure_reason(cell: &str, figure: &FigureComparison, verdict: Verdict) -> Opt
 }
 
 fn check_reason(cell: &str, check: &CheckRecord) -> Option<Note> {
-    let observed = check
-        .observed
-        .map_or("nothing".to_owned(), |value| check.show(value));
+    let observed = check.found().unwrap_or("nothing".to_owned());
     let message = format!("{cell} {}: observed {observed}", check.rule);
     match check.verdict {
         Verdict::Regress => Some(Note::new(
             "threshold-crossed",
             message,
             "find out what got slower, or move the threshold",
+        )),
+        Verdict::Inconclusive => Some(Note::new(
+            "inconclusive",
+            format!("{message}: {}", check.reason.as_deref().unwrap_or_default()),
+            "find out why sessions have no answer, or give them longer with the timeouts and --grace",
         )),
         Verdict::Invalid if check.threshold => {
             let why = check.reason.as_deref().unwrap_or_default();

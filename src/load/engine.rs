@@ -12,11 +12,11 @@ use tokio::sync::watch;
 
 use super::LoadPlan;
 use super::control::Interrupt;
+use super::counters::LiveCounters;
 use super::event::{Event, LiveTotals, TargetView, TrialResult};
 use super::hand_over::Collected;
 use super::job::{Job, Task};
 use super::prime;
-use super::recorder::LiveCounters;
 use super::watched::{STUCK, TICK, Watched};
 use super::worker::work;
 use crate::affinity::{Placement, pin_current};

@@ -15,6 +15,7 @@ use super::connect::Connector;
 use super::deal::Deal;
 use super::recorder::{Attempt, Recorder};
 use crate::scenario::{ProtocolPlan, Timeouts};
+use crate::stats::OkKind;
 use crate::tls::ClientTls;
 
 /// The surroundings of a session.
@@ -40,6 +41,9 @@ impl Env {
     /// resumed.
     pub fn begin(&self, scheduled: Instant) -> Attempt {
         let mut attempt = self.recorder.begin(scheduled);
+        if self.tls.is_empty() {
+            attempt.is_of(OkKind::Tcp);
+        }
         if self.tls.len() > 1 {
             attempt.present(self.deal.borrow_mut().next());
         }

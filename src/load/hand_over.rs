@@ -119,7 +119,7 @@ impl Collected {
             && *first.key() < past
         {
             let second = first.remove();
-            if second.ok > 0 {
+            if second.latency.samples() + second.latency.overflow() > 0 {
                 let latency = second.latency.encoded()?;
                 self.latency.insert(second.number, latency);
             }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::LoadPlan;
 use super::control::Interrupt;
-use super::recorder::LiveCounters;
+use super::counters::LiveCounters;
 use crate::stats::Second;
 
 /// What a worker is given to do.

@@ -8,6 +8,7 @@ mod cgroup;
 mod closed_loop;
 mod connect;
 mod control;
+mod counters;
 mod deal;
 mod engine;
 mod env;

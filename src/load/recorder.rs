@@ -4,62 +4,23 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::counters::{LiveCounters, add, sub};
 use super::hand_over::HandOver;
 use crate::clock::{ns_between, thread_cpu};
 use crate::crypto::Ledger;
 use crate::stats::{
     CancelPhase, CpuWindow, FailureClass, NotStarted, Observed, Offer, OkKind, Outcome, Phase,
-    Proof, Sample, Stage, TrialStats,
+    Proof, Sample, Stage, Timing, TrialStats,
 };
 use crate::tls::Bytes;
 use crate::units::format_ns;
 
 /// Nanoseconds in a second, the grain of the timeline.
 const NS_PER_S: u64 = 1_000_000_000;
-
-/// Counts that the engine may read while a trial runs. Written by one worker with plain stores,
-/// alone on its cache lines.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(super) struct LiveCounters {
-    pub started: AtomicU64,
-    pub ok: AtomicU64,
-    pub failed: AtomicU64,
-    pub in_flight: AtomicU64,
-    pub held: AtomicU64,
-}
-
-impl LiveCounters {
-    /// Sets everything to zero for the next trial.
-    pub fn reset(&self) {
-        for counter in [
-            &self.started,
-            &self.ok,
-            &self.failed,
-            &self.in_flight,
-            &self.held,
-        ] {
-            counter.store(0, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Changes a counter that only this thread writes.
-fn add(counter: &AtomicU64, by: u64) {
-    counter.store(
-        counter.load(Ordering::Relaxed).wrapping_add(by),
-        Ordering::Relaxed,
-    );
-}
-
-fn sub(counter: &AtomicU64, by: u64) {
-    add(counter, by.wrapping_neg());
-}
 
 /// What ended a trial while something was in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,6 +151,7 @@ impl Recorder {
             recorder: Rc::clone(self),
             scheduled,
             started,
+            asking: None,
             stage: Stage::Connect,
             held: false,
             recorded: false,
@@ -286,6 +248,8 @@ pub(super) struct Attempt {
     recorder: Rc<Recorder>,
     scheduled: Instant,
     started: Instant,
+    /// Since when an exchange waits for its answer.
+    asking: Option<Instant>,
     stage: Stage,
     held: bool,
     recorded: bool,
@@ -310,6 +274,14 @@ impl Attempt {
     /// Plans whether it resumes an earlier session.
     pub fn plan(&mut self, resumed: bool) {
         self.sample.resumed = Some(resumed);
+        if resumed {
+            self.sample.kind = OkKind::Resumed;
+        }
+    }
+
+    /// Says how it is established, or is to be.
+    pub fn is_of(&mut self, kind: OkKind) {
+        self.sample.kind = kind;
     }
 
     /// Whether it is planned to resume an earlier session.
@@ -340,7 +312,7 @@ impl Attempt {
     /// Notes the established connection, which begins the handshake.
     pub fn connected(&mut self, at: Instant) {
         self.stage = Stage::Handshake;
-        self.sample.connect_ns = Some(ns_between(self.started, at));
+        self.sample.connect = Some(Timing::At(ns_between(self.started, at)));
     }
 
     /// Notes the client's finished TLS handshake.
@@ -351,14 +323,20 @@ impl Attempt {
         bytes: Bytes,
         observed: Observed,
     ) {
-        self.sample.handshake_ns = Some(ns_between(connected, at));
+        self.sample.handshake = Some(Timing::At(ns_between(connected, at)));
         self.sample.handshake_bytes_out = bytes.sent;
         self.sample.handshake_bytes_in = bytes.received;
         self.sample.observed = Some(observed);
     }
 
+    /// Notes that an exchange begins.
+    pub fn asks(&mut self, from: Instant) {
+        self.asking = Some(from);
+    }
+
     /// Notes one exchange.
-    pub fn exchanged(&self, kind: OkKind, from: Instant, to: Instant) {
+    pub fn exchanged(&mut self, kind: OkKind, from: Instant, to: Instant) {
+        self.asking = None;
         if self.sample.phase == Phase::Measure {
             self.recorder
                 .state
@@ -370,8 +348,8 @@ impl Attempt {
 
     /// Notes the proof that the server accepted us.
     pub fn confirmed(&mut self, connected: Instant, at: Instant) {
-        self.sample.confirm_ns = Some(ns_between(connected, at));
-        self.sample.service_ns = Some(ns_between(self.started, at));
+        self.sample.confirm = Some(Timing::At(ns_between(connected, at)));
+        self.sample.service = Some(Timing::At(ns_between(self.started, at)));
     }
 
     /// Counts the session as open and idle until it is dropped.
@@ -412,29 +390,62 @@ impl Attempt {
         self.recorded || self.settled.is_some()
     }
 
-    /// Says what becomes of it when it is cut off at an age, in nanoseconds from its scheduled start.
-    fn end(&mut self, by: Cut, age_ns: u64) {
-        // A session that is held before it is confirmed was not asked anything yet.
+    /// Says what becomes of it when it is cut off.
+    fn end(&mut self, by: Cut, at: Instant) {
+        let age_ns = ns_between(self.scheduled, at);
+        // Held before it is confirmed, it was not asked anything yet.
         let confirmed = self.is_confirmed();
         let asked = !confirmed && self.stage != Stage::Hold;
         if asked && by == Cut::Deadline {
             let age = format_ns(age_ns);
-            return self.record(Outcome::Failed {
+            let outcome = Outcome::Failed {
                 class: FailureClass::Unanswered(self.stage),
                 message: format!("no answer when the trial ended, at the age of {age}"),
-            });
+            };
+            return self.conclude(outcome, at);
         }
         let mut state = self.recorder.state.borrow_mut();
         let phase = by.phase();
         state.stats.cut(phase, self.stage, age_ns, confirmed);
         drop(state);
         if !confirmed {
-            self.record(Outcome::Cancelled(phase));
+            self.conclude(Outcome::Cancelled(phase), at);
         }
+    }
+
+    /// What is known of the durations that an attempt without an answer had begun: they are beyond its age.
+    fn age(&mut self, at: Instant) {
+        let beyond = |since| Timing::Beyond(ns_between(since, at));
+        let sample = &mut self.sample;
+        let connected = sample.connect.and_then(Timing::exact);
+        let connected = connected.map(|ns| self.started + Duration::from_nanos(ns));
+        if self.stage == Stage::Connect {
+            sample.connect = Some(beyond(self.started));
+        }
+        if self.stage == Stage::Handshake && sample.kind != OkKind::Tcp {
+            sample.handshake = connected.map(beyond);
+        }
+        // A session that is held before it is confirmed was not asked anything yet.
+        if self.stage == Stage::Hold {
+            return;
+        }
+        sample.exchange = self.asking.map(beyond);
+        if let Some(connected) = connected {
+            sample.confirm.get_or_insert(beyond(connected));
+        }
+        sample.service.get_or_insert(beyond(self.started));
     }
 
     /// Records the outcome; the attempt stays in flight until it is dropped.
     pub fn record(&mut self, outcome: Outcome) {
+        self.conclude(outcome, Instant::now());
+    }
+
+    /// Records an outcome that was certain at a time, which may be past.
+    fn conclude(&mut self, outcome: Outcome, at: Instant) {
+        if outcome.is_timed() && !matches!(outcome, Outcome::Ok { .. }) {
+            self.age(at);
+        }
         let now = Instant::now();
         let live = &self.recorder.live;
         let mut state = self.recorder.state.borrow_mut();
@@ -461,7 +472,7 @@ impl Drop for Attempt {
         if !self.is_confirmed() || cut.is_some() {
             let now = || (Cut::Us(CancelPhase::Drain), Instant::now());
             let (by, at) = cut.unwrap_or_else(now);
-            self.end(by, ns_between(self.scheduled, at));
+            self.end(by, at);
         }
         if let Some((kind, proof)) = self.settled.filter(|_| !self.recorded) {
             self.record(Outcome::Ok { kind, proof });

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::hand_over::HandOver;
 use super::recorder::{Cut, Recorder};
-use crate::stats::{CancelPhase, FailureClass, NotStarted, OkKind, Outcome, Proof, Stage};
+use crate::stats::{
+    CancelPhase, FailureClass, Metric, NotStarted, OkKind, Outcome, Proof, Stage, Timing,
+};
 
 fn recorder() -> Rc<Recorder> {
     let now = Instant::now();
@@ -87,6 +89,80 @@ fn who_has_not_answered_by_the_deadline_has_failed() {
     assert_eq!(cut.stages, [(Stage::Hold, 1), (Stage::Close, 1)].into());
 }
 
+/// A recorder whose measure phase began ten seconds ago.
+fn measuring() -> Rc<Recorder> {
+    let from = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
+    let (live, nobody) = (Arc::default(), HandOver::to_nobody());
+    Rc::new(Recorder::new(from, from, live, nobody))
+}
+
+/// The largest duration of every metric that has one.
+fn timed(recorder: &Recorder, kind: OkKind) -> Vec<(&'static str, Timing)> {
+    let stats = recorder.take();
+    let begun = Metric::ALL.into_iter().filter(|m| *m != Metric::Lag);
+    let of = |metric: Metric| {
+        let largest = stats.kinds[&kind].histogram(metric).max();
+        largest.map(|timing| (metric.label(), timing))
+    };
+    begun.filter_map(of).collect()
+}
+
+#[test]
+fn who_has_no_answer_is_beyond_its_age_on_every_clock_that_began() {
+    let ago = |s| Instant::now().checked_sub(Duration::from_secs(s)).unwrap();
+    let labels = |all: &[(&'static str, Timing)]| -> Vec<&str> {
+        all.iter().map(|(label, _)| *label).collect()
+    };
+    // Planned to resume, and silent from the first on.
+    let silent = measuring();
+    let mut attempt = silent.begin(ago(4));
+    attempt.plan(true);
+    silent.cut_off(Cut::Deadline);
+    drop(attempt);
+    let all = timed(&silent, OkKind::Resumed);
+    assert_eq!(labels(&all), ["connect", "latency", "service"]);
+    assert!(all.iter().all(|(_, timing)| timing.exact().is_none()));
+    // Asked, and silent since.
+    let asked = measuring();
+    let mut attempt = asked.begin(ago(4));
+    let ms = Duration::from_millis;
+    let connected = attempt.started() + ms(1);
+    attempt.connected(connected);
+    attempt.enter(Stage::Confirm);
+    attempt.asks(connected + ms(20));
+    std::thread::sleep(ms(50));
+    attempt.record(Outcome::Failed {
+        class: FailureClass::Unanswered(Stage::Confirm),
+        message: String::new(),
+    });
+    drop(attempt);
+    let all = timed(&asked, OkKind::Full);
+    let of = |label| {
+        all.iter()
+            .find(|(l, _)| *l == label)
+            .map(|(_, timing)| *timing)
+    };
+    assert!(matches!(of("connect"), Some(Timing::At(_))), "{all:?}");
+    assert_eq!(of("handshake"), None, "it has been passed");
+    let age = |label| match of(label) {
+        Some(Timing::Beyond(age)) => age / 1_000,
+        other => panic!("{label}: {other:?}"),
+    };
+    let (confirm, exchange) = (age("confirm"), age("exchange"));
+    assert!(confirm >= 48_900, "since it was connected: {confirm} µs");
+    let apart = (confirm - exchange).abs_diff(20_000);
+    assert!(apart < 500, "since it asked: {exchange} of {confirm} µs");
+    assert!(age("service") >= confirm, "{all:?}");
+    // Held ahead of its proof, and never asked.
+    let held = measuring();
+    let mut attempt = held.begin(ago(4));
+    attempt.connected(attempt.started());
+    attempt.enter(Stage::Hold);
+    held.cut_off(Cut::Deadline);
+    drop(attempt);
+    assert_eq!(labels(&timed(&held, OkKind::Full)), ["connect"]);
+}
+
 #[test]
 fn arrivals_skipped_at_once_fall_into_their_phases_and_seconds() {
     let start = Instant::now();
@@ -140,11 +216,8 @@ fn outcomes_and_lag_are_recorded_once() {
     drop(attempt);
     let stats = recorder_early.take();
     assert_eq!(stats.total.ok_total(), 1);
-    let lag = stats.kinds[&OkKind::Full]
-        .histogram(crate::stats::Metric::Lag)
-        .max()
-        .unwrap();
-    assert!(lag >= 3_000_000, "{lag}");
+    let lag = stats.kinds[&OkKind::Full].histogram(Metric::Lag).max();
+    assert!(lag.unwrap().least() >= 3_000_000, "{lag:?}");
     let mut attempt = recorder.begin(Instant::now());
     attempt.record(Outcome::Failed {
         class: FailureClass::Unconfirmed,

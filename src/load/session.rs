@@ -18,8 +18,8 @@ use crate::protocol::{self, Next};
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{
-    ClientStream, ClientTls, Failure, Fault, PlainStream, SessionStream, TlsStream,
-    classify_connect, close_in_order, confirm_by_close, failure, timed_out,
+    ClientStream, ClientTls, Failure, Fault, PlainStream, SessionStream, TlsStream, close_in_order,
+    confirm_by_close, connect_failure, failure, timed_out,
 };
 
 /// An attempt that has begun to connect.
@@ -116,7 +116,7 @@ async fn connect(
     let connected = poll_fn(|cx| attributed(ledger, Work::Socket, || connecting.as_mut().poll(cx)));
     match timeout_at(deadline.into(), connected).await {
         Ok(Ok(io)) => Ok(io),
-        Ok(Err(error)) => Err((classify_connect(&error), error.to_string())),
+        Ok(Err(error)) => Err(connect_failure(&error)),
         Err(_) => Err(timed_out(Stage::Connect, limit)),
     }
 }
@@ -145,6 +145,7 @@ async fn drive<S: SessionStream>(
             "the handshake ended without a kind".to_owned(),
         ));
     };
+    attempt.is_of(kind);
     let proof = match *env.protocol() {
         ProtocolPlan::Handshake if stream.finish_proves_acceptance() => {
             attempt.confirmed(connected, finished);
@@ -197,6 +198,7 @@ async fn exchange_all<S: SessionStream>(
         };
         attempt.enter(stage);
         let from = Instant::now();
+        attempt.asks(from);
         let exchange = protocol::exchange(env.protocol(), stream, &mut scratch);
         let ended = timeout(limit, exchange).await;
         if number == 0 {

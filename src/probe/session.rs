@@ -16,7 +16,7 @@ use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger, Stage};
 use crate::tls::{
     Bytes, ClientStream, ClientTls, Failure, HandshakeCapture, Offer, Seen, SessionStream,
-    TlsStream, alert_sent_for, classify_connect, close_in_order, confirm_by_close, failure,
+    TlsStream, alert_sent_for, close_in_order, confirm_by_close, connect_failure, failure,
     timed_out,
 };
 
@@ -131,7 +131,7 @@ pub async fn connect(
         };
         last = match timeout(plan.timeout, opening).await {
             Ok(Ok(stream)) => return Ok((stream, address)),
-            Ok(Err(error)) => (classify_connect(&error), error.to_string()),
+            Ok(Err(error)) => connect_failure(&error),
             Err(_) => timed_out(Stage::Connect, plan.timeout),
         };
         failed.push(format!("{address}: {}", last.1));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::store::{read, read_harmless};
-use super::{COMPARISON_SCHEMA, Comparison, RunRecord, StoreError, load, parse};
+use super::{COMPARISON_SCHEMA, Comparison, OLDEST_COMPARISON, RunRecord, StoreError, load, parse};
 
 /// Reads a result file, or every `.json` file of a folder, in the order of their names. Folders in it are
 /// not entered.
@@ -98,8 +98,9 @@ pub fn load_any(path: &Path) -> Result<Kept, StoreError> {
     if value.get("candidate").is_none() {
         return parse(path, &bytes).map(|run| Kept::Run(Box::new(run)));
     }
+    let known = u64::from(OLDEST_COMPARISON)..=u64::from(COMPARISON_SCHEMA);
     match value.get("schema").and_then(Value::as_u64) {
-        Some(found) if found != u64::from(COMPARISON_SCHEMA) => Err(StoreError::Version {
+        Some(found) if !known.contains(&found) => Err(StoreError::Version {
             path: path.to_owned(),
             found,
         }),

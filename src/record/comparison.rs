@@ -9,7 +9,9 @@ use crate::stats::Spread;
 use crate::units::{format_count, format_ns, three_digits};
 
 /// Version of the comparison file's shape.
-pub const COMPARISON_SCHEMA: u32 = 1;
+pub const COMPARISON_SCHEMA: u32 = 2;
+/// The oldest version that is read; files of schema 1 know nothing of sessions without an answer.
+pub const OLDEST_COMPARISON: u32 = 1;
 
 /// What a comparison says about one figure, one check, or all.
 #[derive(
@@ -143,6 +145,13 @@ pub struct FigureComparison {
     pub baseline: Option<Spread>,
     /// The candidate's values over units.
     pub candidate: Option<Spread>,
+    /// What the baseline's median unit is beyond, where a percentile of any unit falls among sessions without an
+    /// answer; then there are no values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_beyond: Option<f64>,
+    /// The same of the candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate_beyond: Option<f64>,
     /// What sets them apart; `null` where that cannot be said.
     pub effect: Option<EffectRecord>,
     /// The effect of every round, on the scale of `effect`; empty where the sides are not paired.
@@ -153,7 +162,7 @@ pub struct FigureComparison {
     pub gated: bool,
     /// What follows; `null` where it is not judged.
     pub verdict: Option<Verdict>,
-    /// Why it is invalid or not judged.
+    /// Why it is invalid or not judged, or how it was judged without an effect.
     pub reason: Option<String>,
 }
 
@@ -199,17 +208,29 @@ pub struct CheckRecord {
     pub rule: String,
     /// What was found, in `unit`; `null` where there is no such figure.
     pub observed: Option<f64>,
+    /// Whether what was found is only known to be beyond `observed`, because it falls among sessions without an
+    /// answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beyond: bool,
     /// The limit, in `unit`.
     pub limit: f64,
     /// Nanoseconds (`ns`) for durations; empty for shares and counts.
     pub unit: String,
-    /// `pass`, `regress` (crossed) or `invalid` (a minimum that was not reached, or no figure).
+    /// `pass`, `regress` (crossed), `inconclusive` (`beyond` a value that keeps to it) or `invalid` (a minimum that
+    /// was not reached, or no figure).
     pub verdict: Verdict,
-    /// Why it is invalid.
+    /// Why it is invalid or inconclusive.
     pub reason: Option<String>,
 }
 
 impl CheckRecord {
+    /// What was found with its unit, if anything was.
+    pub fn found(&self) -> Option<String> {
+        let mark = if self.beyond { "> " } else { "" };
+        self.observed
+            .map(|value| format!("{mark}{}", self.show(value)))
+    }
+
     /// A value of it with its unit; counts and shares as they are written in a policy.
     pub fn show(&self, value: f64) -> String {
         #[expect(

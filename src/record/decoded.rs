@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::summary::{CellSummary, Quantiles, summarise};
 use super::{CellRecord, RunRecord, TrialRecord};
 use crate::scenario::Cell;
-use crate::stats::{HistogramError, LatencyHistogram, Metric};
+use crate::stats::{HistogramError, LatencyHistogram, Metric, Timing};
 
 /// A record, decoded.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl DecodedTrial<'_> {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TrialQuantiles {
     /// Given whatever the count.
-    pub median: Option<u64>,
+    pub median: Option<Timing>,
     /// Given from 1,000 samples on.
-    pub p99: Option<u64>,
+    pub p99: Option<Timing>,
 }

@@ -13,6 +13,7 @@ mod dissect;
 mod environment;
 mod expectation;
 mod harmless;
+mod histogram;
 mod model;
 mod pins;
 mod resumption;
@@ -33,14 +34,15 @@ pub use build::BuildInfo;
 pub use collect::{Kept, load_all, load_any, load_comparison, result_files};
 pub use comparison::{
     BlocksRecord, COMPARISON_SCHEMA, CellComparison, CheckRecord, Comparison, EffectRecord,
-    FigureComparison, Scale, SideRecord, UnitKind, Verdict,
+    FigureComparison, OLDEST_COMPARISON, Scale, SideRecord, UnitKind, Verdict,
 };
 pub use decoded::Decoded;
 pub use dissect::{Dissection, EndFigures, EntryFigures, FlightFigures, dissect};
 pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
+pub use histogram::{AgesRecord, HistogramRecord};
 pub use model::{
-    CellRecord, HistogramRecord, KindRecord, Note, ObservedRecord, PlanRecord, PreflightRecord,
+    CellRecord, KindRecord, Note, OLDEST_SCHEMA, ObservedRecord, PlanRecord, PreflightRecord,
     RunRecord, SCHEMA_VERSION, SkippedRecord, TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
 pub use pins::Pins;

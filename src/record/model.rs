@@ -8,19 +8,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnatomyRecord, BuildInfo, CutOffRecord, Environment, ExpectationRecord, MeteringRecord, Pins,
-    StallRecord, ThrottledRecord,
+    AnatomyRecord, BuildInfo, CutOffRecord, Environment, ExpectationRecord, HistogramRecord,
+    MeteringRecord, Pins, StallRecord, ThrottledRecord,
 };
 use crate::affinity::Placement;
 use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell, Scenario, Verify};
 use crate::stats::{
-    Accounting, CancelPhase, CutOff, EncodedHistogram, HistogramError, LatencyHistogram, Metric,
-    OkKind, Proof, ResumptionCounts, SecondHistogram, TargetCounts,
+    Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Proof,
+    ResumptionCounts, SecondHistogram, TargetCounts,
 };
 
 /// Version of the result file's shape.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
+/// The oldest version that is read. In files of schema 1 percentiles are over confirmed sessions alone: who had
+/// no answer is in none, and is cancelled where the trial ended before its timeout.
+pub const OLDEST_SCHEMA: u32 = 1;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -221,7 +224,7 @@ pub struct TrialRecord {
     /// Every attempt by the identity it presented, where the cell deals sessions out among several.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<String, Accounting>,
-    /// Confirmed sessions of the measure phase, by kind.
+    /// Sessions of the measure phase that were not refused, by kind.
     pub kinds: BTreeMap<OkKind, KindRecord>,
     /// Where the time of sessions went; absent where the run was not metered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -297,7 +300,7 @@ impl TrialRecord {
     }
 }
 
-/// Histograms and sums of the confirmed sessions of one kind.
+/// Histograms of the sessions of one kind that were not refused, and sums of the confirmed ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KindRecord {
@@ -308,48 +311,6 @@ pub struct KindRecord {
     pub handshake_bytes_out: u64,
     /// TCP payload bytes received until then, summed.
     pub handshake_bytes_in: u64,
-}
-
-/// A histogram of nanoseconds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HistogramRecord {
-    /// Samples in it.
-    pub count: u64,
-    /// Samples too long for it.
-    pub overflow: u64,
-    /// `HdrHistogram` V2, deflated, in base64.
-    pub hdr_v2_deflate: String,
-}
-
-impl From<EncodedHistogram> for HistogramRecord {
-    fn from(encoded: EncodedHistogram) -> Self {
-        Self {
-            count: encoded.count,
-            overflow: encoded.overflow,
-            hdr_v2_deflate: encoded.text,
-        }
-    }
-}
-
-impl HistogramRecord {
-    /// Encodes a histogram.
-    ///
-    /// # Errors
-    ///
-    /// Fails only if the compressor does.
-    pub fn of(histogram: &LatencyHistogram) -> Result<Self, HistogramError> {
-        Ok(histogram.encoded()?.into())
-    }
-
-    /// Decodes it again.
-    ///
-    /// # Errors
-    ///
-    /// Fails on anything that is not such a histogram.
-    pub fn decode(&self) -> Result<LatencyHistogram, HistogramError> {
-        LatencyHistogram::decode(&self.hdr_v2_deflate, self.overflow)
-    }
 }
 
 impl KindRecord {
@@ -443,21 +404,21 @@ pub struct TimelineRecord {
     pub failed: u64,
     /// Most attempts in flight, summed over workers.
     pub in_flight_max: u64,
-    /// Latencies of the sessions confirmed in it, to two significant digits; whatever their phase, so warm-up
-    /// and drain have them too. Absent without any, and in results of earlier versions.
+    /// Latencies of the sessions that ended in it and were not refused, to two significant digits; whatever
+    /// their phase, so warm-up and drain have them too. Absent without any, and in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<HistogramRecord>,
 }
 
 impl TimelineRecord {
-    /// Latencies of the sessions confirmed in it; an empty histogram if there are none.
+    /// Latencies of the sessions that ended in it; an empty histogram if there are none.
     ///
     /// # Errors
     ///
     /// Fails if the stored histogram is damaged.
     pub fn latency(&self) -> Result<SecondHistogram, HistogramError> {
         match &self.latency {
-            Some(stored) => SecondHistogram::decode(&stored.hdr_v2_deflate, stored.overflow),
+            Some(stored) => stored.read(),
             None => Ok(SecondHistogram::new()),
         }
     }

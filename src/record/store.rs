@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::harmless::{harmless, is_harmless};
-use super::{Comparison, RunRecord, SCHEMA_VERSION};
+use super::{Comparison, OLDEST_SCHEMA, RunRecord, SCHEMA_VERSION};
 use crate::files::{read_capped, write};
 use crate::scenario::Checked;
 
@@ -87,7 +87,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The file was written by another version.
-    #[error("{} has schema version {found}, this build reads {SCHEMA_VERSION}; use a matching shakedown", path.display())]
+    #[error("{} has schema version {found}, this build reads {OLDEST_SCHEMA} to {SCHEMA_VERSION}; use a matching shakedown", path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -272,8 +272,9 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, StoreError> {
         source,
     };
     let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    let known = u64::from(OLDEST_SCHEMA)..=u64::from(SCHEMA_VERSION);
     match value.get("schema").and_then(Value::as_u64) {
-        Some(found) if found != u64::from(SCHEMA_VERSION) => {
+        Some(found) if !known.contains(&found) => {
             return Err(StoreError::Version {
                 path: path.to_owned(),
                 found,

@@ -4,35 +4,45 @@
 
 use std::collections::BTreeMap;
 
-use super::{CellRecord, KindRecord, RunRecord, TrialRecord};
+use super::{CellRecord, KindRecord, OLDEST_SCHEMA, RunRecord, TrialRecord};
 use crate::scenario::AuthMode;
-use crate::stats::{Accounting, LatencyHistogram, Metric, ResumptionCounts, Spread};
+use crate::stats::{
+    Accounting, LatencyHistogram, Metric, ResumptionCounts, Spread, Timing, covers,
+};
 
-/// Percentiles of one metric, in nanoseconds; `None` where there are too few samples for one.
+/// Percentiles of one metric; `None` where there are too few samples for one.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quantiles {
-    /// Samples.
+    /// Durations that ended.
     pub count: u64,
+    /// Durations that had not ended when they were last seen, and count with that age.
+    pub pending: u64,
     /// Samples too long to be recorded.
     pub overflow: u64,
     /// Median.
-    pub p50: Option<u64>,
+    pub p50: Option<Timing>,
     /// 90th percentile.
-    pub p90: Option<u64>,
+    pub p90: Option<Timing>,
     /// 99th percentile.
-    pub p99: Option<u64>,
+    pub p99: Option<Timing>,
     /// 99.9th percentile.
-    pub p999: Option<u64>,
+    pub p999: Option<Timing>,
     /// Largest.
-    pub max: Option<u64>,
-    /// Mean.
+    pub max: Option<Timing>,
+    /// Mean in nanoseconds; none where some had not ended.
     pub mean: Option<f64>,
 }
 
 impl Quantiles {
+    /// All that the percentiles are over.
+    pub fn samples(&self) -> u64 {
+        self.count.saturating_add(self.pending)
+    }
+
     pub(super) fn of(histogram: &LatencyHistogram) -> Self {
         Self {
             count: histogram.count(),
+            pending: histogram.pending(),
             overflow: histogram.overflow(),
             p50: histogram.quantile(0.5),
             p90: histogram.quantile(0.9),
@@ -91,8 +101,8 @@ pub(super) fn summarise(
         name: cell.cell.name.clone(),
         metrics,
         confirmed_rate: per_trial(&TrialRecord::confirmed_per_second),
-        client_cpu_us: per_trial(&|t| t.worker_cpu.us_per_session()),
-        target_cpu_us: per_trial(&|t| t.target_cpu?.us_per_session()),
+        client_cpu_us: per_trial(&TrialRecord::client_cpu_us),
+        target_cpu_us: per_trial(&TrialRecord::target_cpu_us),
         resumption: cell.resumption(),
         bytes_out: bytes(|k| k.handshake_bytes_out),
         bytes_in: bytes(|k| k.handshake_bytes_in),
@@ -109,7 +119,27 @@ pub(super) fn summarise(
 /// Fewer held sessions than this drown in the noise of the process's own memory.
 const LEAST_HELD: u64 = 100;
 
+/// What `unanswered.` was called in files of schema 1.
+const TIMEOUT: &str = "timeout";
+
 impl RunRecord {
+    /// Sessions without an answer that its percentiles leave out: those of a file of schema 1, in which they are
+    /// cancelled or timed out. From schema 2 on there are none.
+    pub fn left_out(&self) -> u64 {
+        if self.schema > OLDEST_SCHEMA {
+            return 0;
+        }
+        let without = |counts: Accounting| {
+            let timed_out = counts
+                .failed
+                .iter()
+                .filter(|(class, _)| covers(TIMEOUT, class));
+            let timed_out: u64 = timed_out.map(|(_, failure)| failure.count).sum();
+            timed_out + counts.cancelled_total()
+        };
+        self.cells.iter().map(|cell| without(cell.measured())).sum()
+    }
+
     /// Memory of the process before the first session, in bytes: what earlier trials left behind must
     /// not count as there before.
     pub fn memory_floor(&self) -> Option<u64> {
@@ -118,7 +148,27 @@ impl RunRecord {
     }
 }
 
+/// A larger part of sessions without an answer than this leaves no cost per session: the CPU time has their
+/// beginnings in it, and the count of those that ended has not.
+const MOST_SILENT: f64 = 0.01;
+
 impl TrialRecord {
+    /// CPU microseconds of the client per session, if sessions ended as they should.
+    pub fn client_cpu_us(&self) -> Option<f64> {
+        self.worker_cpu.us_per_session().filter(|_| self.answered())
+    }
+
+    /// CPU microseconds of the embedded target per session, if sessions ended as they should.
+    pub fn target_cpu_us(&self) -> Option<f64> {
+        let cost = self.target_cpu.and_then(|cpu| cpu.us_per_session());
+        cost.filter(|_| self.answered())
+    }
+
+    fn answered(&self) -> bool {
+        let measured = &self.measured;
+        measured.unanswered_total() as f64 <= MOST_SILENT * measured.started as f64
+    }
+
     /// Sessions confirmed in the CPU window, which is the measure phase, per second of it.
     pub fn confirmed_per_second(&self) -> Option<f64> {
         let seconds = self.worker_cpu.wall_ns as f64 / 1e9;

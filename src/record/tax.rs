@@ -4,7 +4,7 @@
 use super::decoded::{Decoded, DecodedCell, DecodedTrial};
 use super::{KindRecord, TrialRecord};
 use crate::scenario::{AuthMode, Cell};
-use crate::stats::{Metric, Spread};
+use crate::stats::{Metric, Spread, Timing};
 use crate::units::Ratio;
 
 /// One metric of one cell against another's.
@@ -236,15 +236,16 @@ const COMPARED: [Figure; 5] = [
 ];
 
 const CLIENT_CPU: Figure = ("client CPU per session", "µs", |t| {
-    t.record.worker_cpu.us_per_session()
+    t.record.client_cpu_us()
 });
 
 const TARGET_CPU: Figure = ("target CPU per session", "µs", |t| {
-    t.record.target_cpu.and_then(|c| c.us_per_session())
+    t.record.target_cpu_us()
 });
 
-fn us(ns: Option<u64>) -> Option<f64> {
-    ns.map(|ns| ns as f64 / 1e3)
+/// In microseconds; none of a percentile that is only known to be beyond an age: it has no difference.
+fn us(timing: Option<Timing>) -> Option<f64> {
+    Some(timing?.exact()? as f64 / 1e3)
 }
 
 fn bytes(trial: &TrialRecord, of: fn(&KindRecord) -> u64) -> Option<f64> {

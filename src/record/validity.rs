@@ -9,8 +9,8 @@ use super::{
     Validity,
 };
 use crate::scenario::{IdentityFault, IdentitySection};
-use crate::stats::{Metric, OkKind, Proof, Spread};
-use crate::units::format_ns;
+use crate::stats::{Metric, OkKind, Proof, Spread, Timing};
+use crate::units::{format_ns, three_digits};
 
 /// Least part of the asked load that must be achieved.
 const LEAST_ACHIEVED: f64 = 0.99;
@@ -64,6 +64,7 @@ pub fn judge(
             reasons.extend(load_not_achieved(cell, &record.plan));
             reasons.extend(generator_limited(cell, summary));
         }
+        warnings.extend(unanswered(cell, summary));
         if expected.count() == 0 {
             warnings.extend(failures(cell));
         }
@@ -130,15 +131,46 @@ fn untested(expectations: &[ExpectationRecord]) -> Vec<Note> {
     notes
 }
 
+/// Silence is a finding about the server, not a fault of the run.
+fn unanswered(cell: &CellRecord, summary: &CellSummary) -> Option<Note> {
+    let measured = cell.measured();
+    let (silent, started) = (measured.unanswered_total(), measured.started);
+    let share = silent as f64 * 100.0 / started.max(1) as f64;
+    let latency = summary.metrics.get(&Metric::Latency);
+    let oldest = latency.and_then(|latency| latency.max).map(Timing::least);
+    (silent > 0).then(|| {
+        Note::new(
+            "unanswered",
+            format!(
+                "{}: {silent} of {started} sessions ({} %) had no answer, after up to {}",
+                cell.cell.name,
+                three_digits(share),
+                format_ns(oldest.unwrap_or(0))
+            ),
+            "they have failed and count in the percentiles with their age, so one that falls among them is printed as `> age`; see the server, or give it longer with the timeouts and --grace",
+        )
+    })
+}
+
 /// Failures are a finding, not a fault of the run; but nobody should overlook them.
 fn failures(cell: &CellRecord) -> Option<Note> {
     let measured = cell.measured();
-    let (failed, started) = (measured.failed_total(), measured.started);
+    let started = measured.started;
+    // Who was not answered has a note of its own.
+    let failed = measured.failed_total() - measured.unanswered_total();
     (failed as f64 > MOST_FAILED * started as f64 && measured.ok_total() > 0).then(|| {
         Note::new(
             "failures",
-            format!("{}: {failed} of {started} attempts failed", cell.cell.name),
-            "percentiles are of the confirmed ones only; the failures are listed by class",
+            format!(
+                "{}: {failed} of {started} attempts failed{}",
+                cell.cell.name,
+                if measured.unanswered_total() > 0 {
+                    " in other ways"
+                } else {
+                    ""
+                }
+            ),
+            "they are in no percentile; the failures are listed by class",
         )
     })
 }
@@ -203,7 +235,11 @@ fn generator_limited(cell: &CellRecord, summary: &CellSummary) -> Option<Note> {
         .fold(0.0, f64::max);
     // From so few sessions no latency is reported, so there is none to be spoilt.
     summary.metrics.get(&Metric::Service)?.p50?;
-    let median = |metric| summary.metrics.get(&metric).and_then(|q| q.p50);
+    // A median beyond the ages of who had no answer is longer still, and the lag a smaller part of it.
+    let median = |metric| {
+        let p50 = summary.metrics.get(&metric).and_then(|q| q.p50);
+        p50.map(Timing::least)
+    };
     let lag = match (median(Metric::Lag), median(Metric::Service)) {
         (Some(lag), Some(service)) if lag > LEAST_LAG_NS => lag as f64 / service.max(1) as f64,
         _ => 0.0,

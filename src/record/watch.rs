@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::HistogramRecord;
-use crate::stats::{CutOff, HistogramError, Stage};
+use crate::stats::{CutOff, HistogramError, Stage, Timing};
 
 /// What a CPU quota did to the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,7 @@ impl CutOffRecord {
             stages: cut.stages.clone(),
             confirmed: cut.confirmed,
             youngest_ns: cut.youngest_ns,
-            median_ns: cut.age.median(),
+            median_ns: cut.age.median().and_then(Timing::exact),
             oldest_ns: cut.oldest_ns,
             age: HistogramRecord::of(&cut.age)?,
         })

@@ -6,7 +6,7 @@ use super::{ReportError, Titled};
 /// What makes a spreadsheet take text for a formula when it comes first.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\t', '\r', '＝', '＠'];
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 14] = [
     "result",
     "scenario",
     "started_at",
@@ -16,6 +16,7 @@ const HEADER: [&str; 13] = [
     "statistic",
     "unit",
     "value",
+    "beyond",
     "min",
     "max",
     "n",
@@ -45,7 +46,8 @@ pub(super) fn render(results: &[Titled<'_>]) -> Result<String, ReportError> {
                     text(&figure.of),
                     text(&figure.statistic),
                     text(figure.unit),
-                    figure.value.to_string(),
+                    number(figure.value),
+                    number(figure.beyond),
                     number(figure.min),
                     number(figure.max),
                     figure.n.to_string(),

@@ -29,6 +29,11 @@ impl Family {
             .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
             .collect();
         let labels = labels.join(",");
+        let value = if value == f64::INFINITY {
+            "+Inf".to_owned()
+        } else {
+            value.to_string()
+        };
         self.samples
             .push(format!("{PREFIX}{name}{{{labels}}} {value}\n"));
     }

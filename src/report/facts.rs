@@ -302,8 +302,7 @@ pub(super) fn cut_off(record: &RunRecord) -> Result<Vec<String>, HistogramError>
                 0 => String::new(),
                 count => format!(", {} of them confirmed", format_count(count)),
             };
-            let median = (cut.age.median())
-                .map_or(String::new(), |ns| format!("median {}, ", format_ns(ns)));
+            let median = (cut.age.median()).map_or(String::new(), |age| format!("median {age}, "));
             lines.push(format!(
                 "cut off in {}: {} in flight at the {when} ({}){confirmed}, age {median}oldest {}",
                 cell.cell.name,

@@ -16,8 +16,10 @@ pub(super) struct Figure {
     pub statistic: String,
     /// Its unit; empty for counts and shares.
     pub unit: &'static str,
-    /// Its value.
-    pub value: f64,
+    /// Its value; none where it falls among sessions without an answer.
+    pub value: Option<f64>,
+    /// What it is beyond, where it falls among those.
+    pub beyond: Option<f64>,
     /// The smallest trial or round, of figures over several.
     pub min: Option<f64>,
     /// The largest one.
@@ -47,7 +49,8 @@ impl Figure {
             of: figure.to_owned(),
             statistic: statistic.to_owned(),
             unit,
-            value,
+            value: Some(value),
+            beyond: None,
             min: None,
             max: None,
             n,
@@ -105,6 +108,7 @@ fn of_cell(summary: &CellSummary) -> Vec<Figure> {
         Figure::count("sessions", "attempted", measured.started),
         Figure::count("sessions", "confirmed", measured.ok_total()),
         Figure::count("sessions", "failed", measured.failed_total()),
+        Figure::count("sessions", "unanswered", measured.unanswered_total()),
         Figure::count("sessions", "cancelled", measured.cancelled_total()),
         Figure::count("sessions", "not-started", measured.not_started_total()),
     ];
@@ -141,7 +145,7 @@ fn of_cell(summary: &CellSummary) -> Vec<Figure> {
 }
 
 fn percentiles(metric: &str, quantiles: Quantiles) -> Vec<Figure> {
-    let n = quantiles.count;
+    let n = quantiles.samples();
     let mut all: Vec<Figure> = [
         ("p50", quantiles.p50),
         ("p90", quantiles.p90),
@@ -150,7 +154,15 @@ fn percentiles(metric: &str, quantiles: Quantiles) -> Vec<Figure> {
         ("max", quantiles.max),
     ]
     .into_iter()
-    .filter_map(|(name, ns)| Some(Figure::plain(metric, name, "ns", ns? as f64, n)))
+    .filter_map(|(name, timing)| {
+        let timing = timing?;
+        let exact = timing.exact().map(|ns| ns as f64);
+        Some(Figure {
+            value: exact,
+            beyond: exact.is_none().then(|| timing.least() as f64),
+            ..Figure::plain(metric, name, "ns", 0.0, n)
+        })
+    })
     .collect();
     if quantiles.overflow > 0 {
         all.push(Figure::count(metric, "too-long", quantiles.overflow));

@@ -10,6 +10,8 @@ use crate::stats::{LogInterval, Metric, histogram_log};
 
 /// Steps of a distribution each time the samples beyond have halved, as `HdrHistogram`'s own tools have.
 const TICKS: u32 = 5;
+/// What follows a cell's name in the tag of the ages of its sessions without an answer.
+const AGES: &str = ":unanswered-ages";
 /// Values are printed in milliseconds, as those tools expect.
 const UNIT_NS: f64 = 1e6;
 
@@ -55,7 +57,8 @@ fn names(record: &RunRecord) -> String {
 }
 
 /// The percentile distribution of one cell over all its trials, in milliseconds. Each line has its count of
-/// samples, so that a reader sees which percentiles are worth anything.
+/// samples, so that a reader sees which percentiles are worth anything. Where sessions had no answer it ends below
+/// 100 %.
 ///
 /// # Errors
 ///
@@ -66,9 +69,7 @@ pub(super) fn distribution(record: &RunRecord, which: &Which) -> Result<String, 
         return Err(ReportError::WhichCell(names(record)));
     };
     let merged = cell.histogram(metric)?;
-    let (Some(mean), Some(deviation), Some(max)) =
-        (merged.mean(), merged.deviation(), merged.max())
-    else {
+    let Some(max) = merged.max() else {
         return Err(ReportError::Nothing {
             cell: cell.cell.name.clone(),
             metric: metric.label(),
@@ -91,19 +92,33 @@ pub(super) fn distribution(record: &RunRecord, which: &Which) -> Result<String, 
         }
         out.push('\n');
     }
+    if let (Some(mean), Some(deviation)) = (merged.mean(), merged.deviation()) {
+        let _ = writeln!(
+            out,
+            "#[Mean    = {:>12.3}, StdDeviation   = {:>12.3}]",
+            mean / UNIT_NS,
+            deviation / UNIT_NS
+        );
+    }
     let _ = writeln!(
         out,
-        "#[Mean    = {:>12.3}, StdDeviation   = {:>12.3}]\n#[Max     = {:>12.3}, Total count    = {:>12}]",
-        mean / UNIT_NS,
-        deviation / UNIT_NS,
-        max as f64 / UNIT_NS,
-        merged.count()
+        "#[Max     {} {:>12.3}, Total count    = {:>12}]",
+        if max.exact().is_some() { '=' } else { '>' },
+        max.least() as f64 / UNIT_NS,
+        merged.samples()
     );
+    if merged.pending() > 0 {
+        let _ = writeln!(
+            out,
+            "#[No answer {:>10}, so the percentiles above end where they are known]",
+            merged.pending()
+        );
+    }
     Ok(out)
 }
 
 /// A log of one event with an interval per trial, in the order in which they ran, tagged with the cell's
-/// name. Values are nanoseconds.
+/// name; where sessions had no answer a second one with their ages. Values are nanoseconds.
 ///
 /// # Errors
 ///
@@ -115,15 +130,21 @@ pub(super) fn log(record: &RunRecord, which: &Which) -> Result<String, ReportErr
     let mut intervals = Vec::new();
     for cell in which.cells(record)? {
         for trial in &cell.trials {
-            intervals.push(LogInterval {
-                tag: cell.cell.name.clone(),
-                start: super::time(&trial.started_at)?
-                    .duration_since(start)
-                    .unwrap_or_default()
-                    + warmup,
+            let histogram = trial.histogram(metric)?;
+            let began = super::time(&trial.started_at)?
+                .duration_since(start)
+                .unwrap_or_default();
+            let interval = |tag: String, histogram| LogInterval {
+                tag,
+                start: began + warmup,
                 length: Duration::from_nanos(trial.worker_cpu.wall_ns),
-                histogram: trial.histogram(metric)?,
-            });
+                histogram,
+            };
+            let name = &cell.cell.name;
+            // The format knows no durations that had not ended, so their ages have a tag of their own.
+            let ages = histogram.ages_alone();
+            intervals.push(interval(name.clone(), histogram));
+            intervals.extend(ages.map(|ages| interval(format!("{name}{AGES}"), ages)));
         }
     }
     intervals.sort_by_key(|interval| interval.start);

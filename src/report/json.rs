@@ -6,8 +6,8 @@ use super::figures::{CellFigures, figures};
 use super::{ReportError, Titled};
 use crate::record::Note;
 
-/// Version of this document's shape.
-const VERSION: u32 = 1;
+/// Version of this document's shape. Since 2 a figure may have no `value`, but one that it is `beyond`.
+const VERSION: u32 = 2;
 
 #[derive(Serialize)]
 struct Document<'a> {

@@ -3,7 +3,8 @@
 
 use super::ReportError;
 use super::exposition::Family;
-use crate::record::{CellSummary, Decoded, RunRecord};
+use crate::record::{CellSummary, Decoded, Quantiles, RunRecord};
+use crate::stats::Timing;
 
 /// One result.
 ///
@@ -21,6 +22,7 @@ pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
         failures(record, summaries),
         rates(record, summaries),
         durations(record, summaries),
+        beyond(record, summaries),
         cpu(record, summaries),
         bytes(record, summaries),
     ];
@@ -104,34 +106,68 @@ fn rates(record: &RunRecord, summaries: &[CellSummary]) -> Family {
     family
 }
 
-/// Percentiles only where there are samples enough for them; the count always.
+/// The percentiles of a metric by what Prometheus calls them.
+fn quantiles(of: &Quantiles) -> [(&'static str, Option<Timing>); 4] {
+    [
+        ("0.5", of.p50),
+        ("0.9", of.p90),
+        ("0.99", of.p99),
+        ("0.999", of.p999),
+    ]
+}
+
+/// What percentiles are beyond that fall among sessions without an answer.
+fn beyond(record: &RunRecord, summaries: &[CellSummary]) -> Family {
+    let help =
+        "What a percentile that is +Inf is beyond: it falls among sessions without an answer.";
+    let mut family = Family::new("duration_beyond_seconds", "gauge", help);
+    for summary in summaries {
+        for (metric, all) in &summary.metrics {
+            for (name, timing) in quantiles(all) {
+                if let Some(Timing::Beyond(ns)) = timing {
+                    let labels = [
+                        scenario(record),
+                        ("cell", summary.name.as_str()),
+                        ("event", metric.label()),
+                        ("quantile", name),
+                    ];
+                    family.add("duration_beyond_seconds", &labels, ns as f64 / 1e9);
+                }
+            }
+        }
+    }
+    family
+}
+
+/// Percentiles only where there are samples enough for them, the count always. A percentile that falls among
+/// sessions without an answer is infinite, so that no alert takes it for a short one.
 fn durations(record: &RunRecord, summaries: &[CellSummary]) -> Family {
-    let help = "Durations of confirmed sessions by event, over all trials.";
+    let help = "Durations of sessions that were not refused by event, over all trials.";
     let mut family = Family::new("duration_seconds", "summary", help);
     for summary in summaries {
-        for (metric, quantiles) in &summary.metrics {
+        for (metric, all) in &summary.metrics {
             let labels = [
                 scenario(record),
                 ("cell", summary.name.as_str()),
                 ("event", metric.label()),
             ];
-            for (name, ns) in [
-                ("0.5", quantiles.p50),
-                ("0.9", quantiles.p90),
-                ("0.99", quantiles.p99),
-                ("0.999", quantiles.p999),
-            ] {
-                if let Some(ns) = ns {
+            for (name, timing) in quantiles(all) {
+                if let Some(timing) = timing {
                     let labels: Vec<_> = labels.into_iter().chain([("quantile", name)]).collect();
-                    family.add("duration_seconds", &labels, ns as f64 / 1e9);
+                    let seconds = timing.exact().map(|ns| ns as f64 / 1e9);
+                    family.add(
+                        "duration_seconds",
+                        &labels,
+                        seconds.unwrap_or(f64::INFINITY),
+                    );
                 }
             }
-            if let Some(mean) = quantiles.mean {
-                let sum = mean * quantiles.count as f64 / 1e9;
+            if let Some(mean) = all.mean {
+                let sum = mean * all.count as f64 / 1e9;
                 family.add("duration_seconds_sum", &labels, sum);
             }
-            if quantiles.count > 0 {
-                let count = quantiles.count as f64;
+            if all.samples() > 0 {
+                let count = all.samples() as f64;
                 family.add("duration_seconds_count", &labels, count);
             }
         }

@@ -6,8 +6,8 @@ use super::facts;
 use crate::record::{
     CellSummary, ContrastSet, Decoded, PlanRecord, Quantiles, Tax, TaxRow, contrasts, taxes,
 };
-use crate::stats::{Metric, OkKind, ResumptionCounts, Spread};
-use crate::units::{format_count, format_ns, three_digits};
+use crate::stats::{Metric, OkKind, ResumptionCounts, Spread, Timing};
+use crate::units::{format_count, three_digits};
 
 /// What stands where a figure was not measured, or has too few samples.
 const NOTHING: &str = "–";
@@ -46,6 +46,11 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {
     row("sessions attempted", &|s| format_count(s.measured.started));
     row("  confirmed", &|s| format_count(s.measured.ok_total()));
     row("  failed", &|s| format_count(s.measured.failed_total()));
+    if (summaries.iter()).any(|s| s.measured.unanswered_total() > 0) {
+        row("    unanswered", &|s| {
+            format_count(s.measured.unanswered_total())
+        });
+    }
     if summaries.iter().any(|s| s.measured.cancelled_total() > 0) {
         row("  cancelled", &|s| {
             format_count(s.measured.cancelled_total())
@@ -63,7 +68,10 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {
     }
     row("confirmed /s", &|s| plain(s.confirmed_rate));
     // One exchange a session is what `confirm` already shows.
-    let several = |s: &CellSummary| quantiles(s, Metric::Exchange).count > s.measured.ok_total();
+    let several = |s: &CellSummary| {
+        let timed = quantiles(s, Metric::Confirm).samples();
+        quantiles(s, Metric::Exchange).samples() > timed.max(s.measured.ok_total())
+    };
     resumption_rows(&mut row, summaries);
     for metric in [
         Metric::Connect,
@@ -289,8 +297,8 @@ fn quantiles(summary: &CellSummary, metric: Metric) -> Quantiles {
     summary.metrics.get(&metric).copied().unwrap_or_default()
 }
 
-fn time(ns: Option<u64>) -> String {
-    ns.map_or(NOTHING.to_owned(), format_ns)
+fn time(timing: Option<Timing>) -> String {
+    timing.map_or(NOTHING.to_owned(), |timing| timing.to_string())
 }
 
 fn plain(spread: Option<Spread>) -> String {

@@ -106,7 +106,7 @@ fn kind_record(stats: &KindStats) -> Result<KindRecord, HistogramError> {
     let mut histograms = BTreeMap::new();
     for metric in Metric::ALL {
         let histogram = stats.histogram(metric);
-        if histogram.count() + histogram.overflow() > 0 {
+        if histogram.samples() + histogram.overflow() > 0 {
             histograms.insert(metric.label().to_owned(), HistogramRecord::of(histogram)?);
         }
     }

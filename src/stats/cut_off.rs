@@ -66,6 +66,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stats::Timing;
 
     fn of(ages: &[u64]) -> CutOff {
         let mut cut = CutOff::default();
@@ -82,7 +83,7 @@ mod tests {
         assert_eq!((cut.youngest_ns, cut.oldest_ns, cut.count()), (10, 30, 3));
         assert_eq!(cut.confirmed, 1);
         assert_eq!(cut.stages[&Stage::Connect], 1);
-        assert_eq!(cut.age.median(), Some(20));
+        assert_eq!(cut.age.median(), Some(Timing::At(20)));
     }
 
     proptest! {

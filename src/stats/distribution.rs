@@ -20,8 +20,12 @@ pub struct DistributionStep {
 
 impl LatencyHistogram {
     /// The distribution in steps that get finer towards its end: `ticks` each time the samples beyond
-    /// have halved. It has all that was recorded, so the last step is the largest sample.
+    /// have halved. It has all that ended, so the last step is the largest sample; where some had not
+    /// ended, it comes to the share that they leave.
     pub fn distribution(&self, ticks: u32) -> Vec<DistributionStep> {
+        if self.pending() > 0 {
+            return self.estimated(ticks);
+        }
         let mut count = 0;
         let steps = self.counts().iter_quantiles(ticks).map(|step| {
             count += step.count_since_last_iteration();
@@ -34,15 +38,46 @@ impl LatencyHistogram {
         steps.collect()
     }
 
-    /// The standard deviation in nanoseconds; none once a sample overflowed.
+    /// The steps of the estimate where some had not ended.
+    fn estimated(&self, ticks: u32) -> Vec<DistributionStep> {
+        let (mut count, mut next) = (0u64, 0.0);
+        let mut steps = Vec::new();
+        let mut falls = self.falls().peekable();
+        while let Some(fall) = falls.next() {
+            count = count.saturating_add(fall.ended);
+            let quantile = 1.0 - fall.after;
+            if quantile >= next || falls.peek().is_none() {
+                steps.push(DistributionStep {
+                    ns: fall.ns,
+                    quantile,
+                    count,
+                });
+                let halvings = (1.0 / fall.after.max(f64::EPSILON)).log2().floor() + 1.0;
+                next = quantile + 1.0 / (f64::from(ticks) * halvings.exp2());
+            }
+        }
+        steps
+    }
+
+    /// The ages of what had not ended, as durations; none where all had.
+    pub fn ages_alone(&self) -> Option<Self> {
+        let ages = self.ages()?;
+        let mut alone = Self::new();
+        for step in ages.iter_recorded() {
+            alone.record_n(step.value_iterated_to(), step.count_at_value());
+        }
+        Some(alone)
+    }
+
+    /// The standard deviation in nanoseconds; none once a sample overflowed or had not ended.
     pub fn deviation(&self) -> Option<f64> {
-        (self.count() > 0 && self.overflow() == 0).then(|| self.counts().stdev())
+        self.mean().map(|_| self.counts().stdev())
     }
 }
 
 impl<const DIGITS: u8> DurationHistogram<DIGITS> {
-    /// How many samples lie above the end before and not above each of these `ends`, which ascend; the first
-    /// has all from zero. What lies above the last is left out.
+    /// How many of those that ended lie above the end before and not above each of these `ends`, which ascend;
+    /// the first has all from zero. What lies above the last is left out.
     pub fn counts_between(&self, ends: &[u64]) -> Vec<u64> {
         let mut counts = vec![0; ends.len()];
         for step in self.counts().iter_recorded() {
@@ -130,6 +165,20 @@ mod tests {
         let tail = steps.iter().filter(|step| step.quantile > 0.99).count();
         assert!(tail > 10, "{tail} steps beyond p99");
         assert!(LatencyHistogram::new().distribution(5).is_empty());
+    }
+
+    #[test]
+    fn where_some_had_not_ended_a_distribution_stops_short() {
+        let mut histogram = thousand();
+        (0..1_000).for_each(|_| histogram.record_beyond(5_000_000_000));
+        let steps = histogram.distribution(5);
+        let last = steps.last().unwrap();
+        assert_eq!(last.count, 1_000);
+        assert!((last.quantile - 0.5).abs() < 1e-9, "{last:?}");
+        assert!(steps.len() < 40, "{}", steps.len());
+        let ages = histogram.ages_alone().unwrap();
+        assert_eq!((ages.count(), ages.pending()), (1_000, 0));
+        assert_eq!(thousand().ages_alone(), None);
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //! Values are nanoseconds, kept to three significant digits up to [`LatencyHistogram::MAX_NS`], or to two
 //! where there is one for every second.
 //! What is larger is counted as overflow, never clamped; a percentile is only given when at least
-//! ten samples lie beyond it.
+//! ten samples lie beyond it. What had not ended is kept with its age, see `survival`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+
+use super::Timing;
 
 /// A stored histogram that could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,8 @@ impl HistogramError {
 pub struct DurationHistogram<const DIGITS: u8> {
     counts: Histogram<u64>,
     overflow: u64,
+    /// Ages of what had not ended; there is none unless something had not.
+    ages: Option<Box<Histogram<u64>>>,
 }
 
 /// What percentiles of trials are taken from: three digits, about 280 kB.
@@ -48,14 +52,18 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     /// # Panics
     ///
     /// Never: the bounds are constants that the histogram library accepts.
-    #[expect(clippy::expect_used, reason = "constant bounds, covered by every test")]
     pub fn new() -> Self {
-        let counts = Histogram::new_with_bounds(1, Self::MAX_NS, Self::SIGNIFICANT_DIGITS)
-            .expect("constant bounds are valid");
         Self {
-            counts,
+            counts: Self::empty(),
             overflow: 0,
+            ages: None,
         }
+    }
+
+    #[expect(clippy::expect_used, reason = "constant bounds, covered by every test")]
+    fn empty() -> Histogram<u64> {
+        Histogram::new_with_bounds(1, Self::MAX_NS, Self::SIGNIFICANT_DIGITS)
+            .expect("constant bounds are valid")
     }
 
     /// What the library keeps.
@@ -63,10 +71,37 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
         &self.counts
     }
 
+    /// Ages of what had not ended, as the library keeps them.
+    pub(super) fn ages(&self) -> Option<&Histogram<u64>> {
+        self.ages.as_deref()
+    }
+
+    /// Counts one duration, or one that had not ended.
+    pub fn add(&mut self, timing: Timing) {
+        match timing {
+            Timing::At(ns) => self.record(ns),
+            Timing::Beyond(age_ns) => self.record_beyond(age_ns),
+        }
+    }
+
+    /// Counts one duration that had not ended at an age. A duration beyond a higher age than
+    /// [`Self::MAX_NS`] is beyond that as well.
+    pub fn record_beyond(&mut self, age_ns: u64) {
+        let ages = self.ages.get_or_insert_with(|| Box::new(Self::empty()));
+        ages.saturating_record(age_ns.clamp(1, Self::MAX_NS));
+    }
+
     /// Counts one duration.
     pub fn record(&mut self, ns: u64) {
         if ns > Self::MAX_NS || self.counts.record(ns.max(1)).is_err() {
             self.overflow += 1;
+        }
+    }
+
+    /// Counts one duration several times.
+    pub(super) fn record_n(&mut self, ns: u64, count: u64) {
+        if self.counts.record_n(ns.max(1), count).is_err() {
+            self.overflow += count;
         }
     }
 
@@ -77,46 +112,97 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
             // Both sides have the same constant bounds; should that change, nothing may vanish.
             self.overflow += other.counts.len();
         }
+        if let Some(theirs) = &other.ages {
+            let ages = self.ages.get_or_insert_with(|| Box::new(Self::empty()));
+            if ages.add(theirs.as_ref()).is_err() {
+                self.overflow += theirs.len();
+            }
+        }
     }
 
-    /// Samples recorded, without those that overflowed.
+    /// Durations that ended, without those that overflowed.
     pub fn count(&self) -> u64 {
         self.counts.len()
     }
 
-    /// Samples longer than [`Self::MAX_NS`].
+    /// Durations that had not ended.
+    pub fn pending(&self) -> u64 {
+        self.ages.as_ref().map_or(0, |ages| ages.len())
+    }
+
+    /// All that percentiles are over: what ended and what had not, without what overflowed.
+    pub fn samples(&self) -> u64 {
+        self.count().saturating_add(self.pending())
+    }
+
+    /// Durations that ended and are longer than [`Self::MAX_NS`].
     pub fn overflow(&self) -> u64 {
         self.overflow
     }
 
-    /// The value at quantile `q` (0 to 1) in nanoseconds, if enough samples lie beyond it and none
-    /// that overflowed could have changed it.
-    pub fn quantile(&self, q: f64) -> Option<u64> {
-        let beyond = self.count() as f64 * (1.0 - q);
+    /// The quantile `q` (0 to 1), if enough samples lie beyond it and none that overflowed could have
+    /// changed it. With fewer it is still beyond an age if the highest quantile with samples enough is.
+    pub fn quantile(&self, q: f64) -> Option<Timing> {
+        if self.overflow > 0 {
+            return None;
+        }
+        let all = self.samples() as f64;
         // A hair of tolerance: 1,000 samples must give p99 although 1 - 0.99 rounds below 0.01.
-        let enough = beyond + 1e-6 >= Self::SAMPLES_BEYOND;
-        (enough && self.overflow == 0).then(|| self.counts.value_at_quantile(q))
+        if all * (1.0 - q) + 1e-6 >= Self::SAMPLES_BEYOND {
+            return Some(self.at(q, Self::SAMPLES_BEYOND));
+        }
+        let highest = 1.0 - Self::SAMPLES_BEYOND / all;
+        (self.ages.is_some() && highest > 0.0)
+            .then(|| self.at(highest, Self::SAMPLES_BEYOND))
+            .filter(|timing| timing.exact().is_none())
     }
 
-    /// The largest value in nanoseconds, exact to the histogram's precision.
-    pub fn max(&self) -> Option<u64> {
-        (self.count() > 0 && self.overflow == 0).then(|| self.counts.max())
+    fn at(&self, q: f64, beyond: f64) -> Timing {
+        match self.ages {
+            None => Timing::At(self.counts.value_at_quantile(q)),
+            Some(_) => self.kaplan_meier(q, beyond),
+        }
     }
 
-    /// The smallest value in nanoseconds, exact to the histogram's precision.
+    /// The largest, exact to the histogram's precision.
+    pub fn max(&self) -> Option<Timing> {
+        let largest = || match &self.ages {
+            None => Timing::At(self.counts.max()),
+            Some(_) => Timing::Beyond(self.at_least(self.samples() as f64)),
+        };
+        (self.samples() > 0 && self.overflow == 0).then(largest)
+    }
+
+    /// The smallest and the largest of those that ended, in nanoseconds, exact to the histogram's precision.
+    pub fn range(&self) -> Option<(u64, u64)> {
+        (self.count() > 0 && self.overflow == 0).then(|| (self.counts.min(), self.counts.max()))
+    }
+
+    /// The smallest, in nanoseconds; none if one that had not ended may be smaller.
     pub fn min(&self) -> Option<u64> {
-        (self.count() > 0).then(|| self.counts.min())
+        let smallest = (self.count() > 0).then(|| self.counts.min())?;
+        let younger = |ages: &Histogram<u64>| ages.min() < smallest;
+        (!self.ages().is_some_and(younger)).then_some(smallest)
     }
 
-    /// The mean in nanoseconds; none once a sample overflowed, which would have raised it.
+    /// The mean in nanoseconds; none once a sample overflowed or had not ended, which would have raised it.
     pub fn mean(&self) -> Option<f64> {
-        (self.count() > 0 && self.overflow == 0).then(|| self.counts.mean())
+        let known = self.count() > 0 && self.overflow == 0 && self.ages.is_none();
+        known.then(|| self.counts.mean())
     }
 
-    /// The median in nanoseconds whatever the sample count: for comparing trials, where the trial
-    /// is the unit and its median is a single observation.
-    pub fn median(&self) -> Option<u64> {
-        (self.count() > 0 && self.overflow == 0).then(|| self.counts.value_at_quantile(0.5))
+    /// What the mean is at least where some had not ended: as if they had ended at their age.
+    pub fn mean_at_least(&self) -> Option<f64> {
+        let ages = self.ages.as_ref().filter(|_| self.overflow == 0)?;
+        let ended = self.counts.mean() * self.count() as f64;
+        let pending = ages.mean() * self.pending() as f64;
+        Some((ended + pending) / self.samples() as f64)
+    }
+
+    /// The median whatever the sample count: for comparing trials, where the trial is the unit and its
+    /// median is a single observation.
+    pub fn median(&self) -> Option<Timing> {
+        (self.samples() > 0 && self.overflow == 0).then(|| self.at(0.5, 0.0))
     }
 
     /// The median in nanoseconds over `all` samples, of which those that were not recorded are zero;
@@ -133,20 +219,16 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
         Some(self.counts.value_at_quantile(rank))
     }
 
-    /// The histogram as `HdrHistogram` V2 deflate in base64, which other tools can read.
+    /// The durations that ended as `HdrHistogram` V2 deflate in base64, which other tools can read.
     ///
     /// # Errors
     ///
     /// Fails only if the compressor does.
     pub fn encode(&self) -> Result<String, HistogramError> {
-        let mut bytes = Vec::new();
-        V2DeflateSerializer::new()
-            .serialize(&self.counts, &mut bytes)
-            .map_err(|e| HistogramError(format!("{e:?}")))?;
-        Ok(STANDARD.encode(bytes))
+        text_of(&self.counts)
     }
 
-    /// The histogram as [`Self::encode`] writes it, with its counts.
+    /// The histogram as [`Self::encode`] writes it, with its counts and its ages.
     ///
     /// # Errors
     ///
@@ -156,6 +238,8 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
             count: self.count(),
             overflow: self.overflow(),
             text: self.encode()?,
+            pending: self.pending(),
+            ages: self.ages().map(text_of).transpose()?,
         })
     }
 
@@ -165,31 +249,58 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     ///
     /// Fails if the text is not base64 or not a V2 deflate histogram.
     pub fn decode(text: &str, overflow: u64) -> Result<Self, HistogramError> {
+        Ok(Self {
+            counts: Self::decoded(text)?,
+            overflow,
+            ages: None,
+        })
+    }
+
+    /// The same with the ages that [`Self::encoded`] kept.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::decode`].
+    pub fn with_ages(self, text: &str) -> Result<Self, HistogramError> {
+        let ages = Some(Box::new(Self::decoded(text)?)).filter(|ages| !ages.is_empty());
+        Ok(Self { ages, ..self })
+    }
+
+    fn decoded(text: &str) -> Result<Histogram<u64>, HistogramError> {
         let stored = stored(text)?;
-        let mut decoded = Self::new();
-        decoded.overflow = overflow;
+        let mut decoded = Self::empty();
         let setup = |of: &Histogram<u64>| (of.low(), of.high(), of.sigfig());
-        if setup(&stored) == setup(&decoded.counts) {
-            decoded.counts = stored;
-            return Ok(decoded);
+        if setup(&stored) == setup(&decoded) {
+            return Ok(stored);
         }
         decoded
-            .counts
             .add(stored)
             .map_err(|e| HistogramError(format!("{e:?}")))?;
         Ok(decoded)
     }
 }
 
+fn text_of(counts: &Histogram<u64>) -> Result<String, HistogramError> {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new()
+        .serialize(counts, &mut bytes)
+        .map_err(|e| HistogramError(format!("{e:?}")))?;
+    Ok(STANDARD.encode(bytes))
+}
+
 /// A histogram that is only kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedHistogram {
-    /// Samples recorded, without those that overflowed.
+    /// Durations that ended, without those that overflowed.
     pub count: u64,
-    /// Samples longer than [`LatencyHistogram::MAX_NS`].
+    /// Durations longer than [`LatencyHistogram::MAX_NS`].
     pub overflow: u64,
     /// See [`LatencyHistogram::encode`].
     pub text: String,
+    /// Durations that had not ended.
+    pub pending: u64,
+    /// Their ages in the same encoding; none where all had ended.
+    pub ages: Option<String>,
 }
 
 /// How a histogram was set up: values of differently set up ones are rounded differently.
@@ -236,7 +347,7 @@ impl<const DIGITS: u8> Default for DurationHistogram<DIGITS> {
 
 impl<const DIGITS: u8> PartialEq for DurationHistogram<DIGITS> {
     fn eq(&self, other: &Self) -> bool {
-        self.overflow == other.overflow && self.counts == other.counts
+        self.overflow == other.overflow && self.counts == other.counts && self.ages == other.ages
     }
 }
 
@@ -297,7 +408,7 @@ mod tests {
         }
         assert_eq!(second.quantile(0.99), None);
         second.record(1_234_567);
-        let p99 = second.quantile(0.99).unwrap();
+        let p99 = second.quantile(0.99).unwrap().least();
         assert!(p99.abs_diff(1_000_990) <= 10_000, "{p99}");
         assert_eq!(
             HistogramSetup::of(&second.encode().unwrap())
@@ -312,9 +423,26 @@ mod tests {
     }
 
     #[test]
+    fn ages_are_kept_beside_and_read_back() {
+        let mut histogram = of(&[5, 6, 7]);
+        assert_eq!(histogram.encoded().unwrap().ages, None);
+        histogram.record_beyond(u64::MAX);
+        histogram.record_beyond(4);
+        let stored = histogram.encoded().unwrap();
+        assert_eq!((stored.count, stored.pending, stored.overflow), (3, 2, 0));
+        let back = LatencyHistogram::decode(&stored.text, 0).unwrap();
+        assert_eq!(back, of(&[5, 6, 7]), "who knows no ages reads the rest");
+        let back = back.with_ages(&stored.ages.unwrap()).unwrap();
+        assert_eq!(back, histogram);
+        assert_eq!(back.min(), None, "one of age 4 may have ended at 4.5");
+        assert!(back.max().unwrap().least() > 599_000_000_000);
+    }
+
+    #[test]
     fn garbage_is_an_error_not_a_panic() {
         for bad in ["", "%%%", "AAAA", "HISTFAAAAA=="] {
             assert!(LatencyHistogram::decode(bad, 0).is_err(), "{bad}");
+            assert!(LatencyHistogram::new().with_ages(bad).is_err(), "{bad}");
         }
     }
 

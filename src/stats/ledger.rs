@@ -293,6 +293,7 @@ impl LedgerStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Timing;
 
     fn session(ns: u64) -> SessionLedger {
         let entry = |work| Entry {
@@ -347,6 +348,6 @@ mod tests {
         assert_eq!((all.sessions, all.turns, all.data_sent), (2, 2, 128));
         assert_eq!(all.flights[&(1, false)].bytes, 2_000);
         let sign = all.entries.values().next().unwrap();
-        assert_eq!((sign.count, sign.time.max()), (2, Some(300)));
+        assert_eq!((sign.count, sign.time.max()), (2, Some(Timing::At(300))));
     }
 }

@@ -15,11 +15,14 @@ mod ledger;
 mod observed;
 mod outcome;
 mod resumption;
+mod sample;
 mod second;
 mod spread;
 mod stalls;
 mod step;
+mod survival;
 mod target_counts;
+mod timing;
 mod trial;
 
 #[cfg(test)]
@@ -48,9 +51,11 @@ pub use outcome::{
     Stage,
 };
 pub use resumption::{Offer, ResumptionCounts};
+pub use sample::{Metric, Phase, Sample};
 pub use second::Second;
 pub use spread::Spread;
 pub use stalls::{Stalls, Throttled};
 pub use step::{End, Step};
 pub use target_counts::TargetCounts;
-pub use trial::{CpuWindow, KindStats, Metric, Phase, Sample, TimelineRow, TrialStats};
+pub use timing::Timing;
+pub use trial::{CpuWindow, KindStats, TimelineRow, TrialStats};

@@ -271,6 +271,11 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
+    /// Whether the server left the session without an answer.
+    pub fn is_silence(self) -> bool {
+        matches!(self, Self::Unanswered(_))
+    }
+
     /// The code of the alert the server sent, if it is one that failed the session.
     pub fn alert(self) -> Option<u8> {
         match self {
@@ -446,6 +451,17 @@ pub enum Outcome {
     },
     /// We cut it off before it could end: the run was interrupted, or it was never asked anything.
     Cancelled(CancelPhase),
+}
+
+impl Outcome {
+    /// Whether how long it took says something about the server: it does unless the session was refused, by
+    /// the server or by us. Who has no answer says that it takes longer.
+    pub fn is_timed(&self) -> bool {
+        match self {
+            Self::Ok { .. } | Self::Cancelled(_) => true,
+            Self::Failed { class, .. } => class.is_silence(),
+        }
+    }
 }
 
 #[cfg(test)]

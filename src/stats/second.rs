@@ -26,7 +26,7 @@ pub struct Second {
     pub ok: u64,
     /// Attempts that failed in it, by class.
     pub failures: BTreeMap<FailureClass, u64>,
-    /// See [`super::Metric::Latency`], of the sessions confirmed in it.
+    /// See [`super::Metric::Latency`], of the sessions that ended in it and were not refused.
     pub latency: SecondHistogram,
     /// The longest lag of the attempts that ended in it, see [`super::Metric::Lag`].
     pub lag_max_ns: u64,
@@ -54,13 +54,11 @@ impl Second {
 
     /// Counts a finished attempt.
     pub fn finish(&mut self, sample: &Sample) {
+        if let Some(latency) = sample.latency().filter(|_| sample.outcome.is_timed()) {
+            self.latency.add(latency);
+        }
         match &sample.outcome {
-            Outcome::Ok { .. } => {
-                self.ok += 1;
-                if let Some(ns) = sample.latency_ns() {
-                    self.latency.record(ns);
-                }
-            }
+            Outcome::Ok { .. } => self.ok += 1,
             Outcome::Failed { class, .. } => *self.failures.entry(*class).or_default() += 1,
             Outcome::Cancelled(_) => return,
         }
@@ -109,13 +107,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::stats::{CancelPhase, OkKind, Phase, Proof};
+    use crate::stats::{CancelPhase, OkKind, Phase, Proof, Stage, Timing};
 
     fn sample(outcome: Outcome, service_ns: u64) -> Sample {
+        let known = matches!(outcome, Outcome::Ok { .. });
         Sample {
             outcome,
             lag_ns: 10,
-            service_ns: Some(service_ns),
+            service: Some(if known {
+                Timing::At(service_ns)
+            } else {
+                Timing::Beyond(service_ns)
+            }),
             ..Sample::begun(Phase::Warmup)
         }
     }
@@ -124,7 +127,7 @@ mod tests {
     fn of(values: &[u64]) -> Second {
         let mut second = Second::new(3);
         for value in values {
-            let outcome = match value % 5 {
+            let outcome = match value % 6 {
                 0 => Outcome::Failed {
                     class: FailureClass::Alert(48),
                     message: String::new(),
@@ -134,6 +137,10 @@ mod tests {
                     message: String::new(),
                 },
                 2 => Outcome::Cancelled(CancelPhase::Drain),
+                4 => Outcome::Failed {
+                    class: FailureClass::Unanswered(Stage::Confirm),
+                    message: String::new(),
+                },
                 _ => Outcome::Ok {
                     kind: OkKind::Full,
                     proof: Proof::ApplicationData,
@@ -148,15 +155,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_confirmed_has_no_latency() {
-        let second = of(&[0, 1, 2, 3, 5]);
-        assert_eq!((second.ok, second.failed(), second.started), (1, 3, 5));
+    fn who_is_refused_has_no_latency_and_who_is_silent_has_an_age() {
+        let second = of(&[0, 1, 3, 6]);
+        assert_eq!((second.ok, second.failed(), second.started), (1, 3, 4));
         assert_eq!(second.failures[&FailureClass::Alert(48)], 2);
-        assert_eq!(
-            (second.latency.count(), second.latency.max()),
-            (1, Some(13))
-        );
+        assert_eq!(second.latency.max(), Some(Timing::At(13)));
         assert_eq!(second.lag_max_ns, 10);
+        let second = of(&[3, 4]);
+        assert_eq!((second.ok, second.failed()), (1, 1));
+        assert_eq!(second.latency.max(), Some(Timing::Beyond(14)));
     }
 
     #[test]

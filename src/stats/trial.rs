@@ -1,131 +1,18 @@
 //! The mergeable statistics of one trial: what every worker keeps for itself and the engine sums.
 //!
 //! A sample belongs to the phase of its scheduled start. Only samples of the measure phase enter
-//! the histograms, whenever they end; every attempt of every phase enters the accounting.
+//! the histograms, whenever they end; every attempt of every phase enters the accounting. Who was not refused
+//! is in the histograms: where it did not come to the end of a duration, with its age.
 
 use std::collections::BTreeMap;
 
 use super::{
-    Accounting, CancelPhase, CutOff, LatencyHistogram, LedgersByKind, NotStarted, Observed,
-    ObservedTally, Offer, OkKind, Outcome, Proof, ResumptionCounts, Stage, Stalls, merge_ledgers,
+    Accounting, CancelPhase, CutOff, LatencyHistogram, LedgersByKind, Metric, NotStarted,
+    ObservedTally, OkKind, Outcome, Phase, Proof, ResumptionCounts, Sample, Stage, Stalls, Timing,
+    merge_ledgers,
 };
 
-/// The part of a trial that an arrival falls into by its scheduled start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Runs, is accounted for, is not measured.
-    Warmup,
-    /// Is measured.
-    Measure,
-}
-
-/// A duration that is kept as a histogram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Metric {
-    /// From the connect call to the established TCP connection.
-    Connect,
-    /// From the established connection until the client has sent its last handshake flight.
-    Handshake,
-    /// From the established connection to the first proof that the server accepted us.
-    Confirm,
-    /// From a request's first byte sent to its response's last byte read.
-    Exchange,
-    /// From the scheduled start to the proof: what a user who wanted a session then waited.
-    Latency,
-    /// From the actual start to the proof: latency without the generator's own delay.
-    Service,
-    /// From the scheduled to the actual start: the generator's own delay.
-    Lag,
-}
-
-impl Metric {
-    /// Every metric, in the order of display.
-    pub const ALL: [Self; 7] = [
-        Self::Connect,
-        Self::Handshake,
-        Self::Confirm,
-        Self::Exchange,
-        Self::Latency,
-        Self::Service,
-        Self::Lag,
-    ];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Handshake => "handshake",
-            Self::Confirm => "confirm",
-            Self::Exchange => "exchange",
-            Self::Latency => "latency",
-            Self::Service => "service",
-            Self::Lag => "lag",
-        }
-    }
-}
-
-/// One finished attempt. Durations are `None` for what was not reached.
-#[derive(Debug, Clone)]
-pub struct Sample {
-    /// The phase its scheduled start falls into.
-    pub phase: Phase,
-    /// When it ended, in nanoseconds after the trial's start.
-    pub ended_ns: u64,
-    /// What became of it.
-    pub outcome: Outcome,
-    /// Which of the cell's identities it presented, where there are several.
-    pub identity: Option<usize>,
-    /// Whether it was planned to resume an earlier session; `None` where resumption is off.
-    pub resumed: Option<bool>,
-    /// What became of that plan.
-    pub offer: Offer,
-    /// What its handshake negotiated, if one completed.
-    pub observed: Option<Observed>,
-    /// See [`Metric::Lag`].
-    pub lag_ns: u64,
-    /// See [`Metric::Connect`].
-    pub connect_ns: Option<u64>,
-    /// See [`Metric::Handshake`].
-    pub handshake_ns: Option<u64>,
-    /// See [`Metric::Confirm`].
-    pub confirm_ns: Option<u64>,
-    /// See [`Metric::Service`].
-    pub service_ns: Option<u64>,
-    /// TCP payload bytes sent until the client's handshake was finished.
-    pub handshake_bytes_out: u64,
-    /// TCP payload bytes received until the client's handshake was finished.
-    pub handshake_bytes_in: u64,
-}
-
-impl Sample {
-    /// An attempt that has begun and reached nothing yet. Unless an outcome is recorded, it was cut off.
-    pub fn begun(phase: Phase) -> Self {
-        Self {
-            phase,
-            ended_ns: 0,
-            outcome: Outcome::Cancelled(CancelPhase::Drain),
-            identity: None,
-            resumed: None,
-            offer: Offer::default(),
-            observed: None,
-            lag_ns: 0,
-            connect_ns: None,
-            handshake_ns: None,
-            confirm_ns: None,
-            service_ns: None,
-            handshake_bytes_out: 0,
-            handshake_bytes_in: 0,
-        }
-    }
-
-    /// See [`Metric::Latency`].
-    pub fn latency_ns(&self) -> Option<u64> {
-        let service_ns = self.service_ns?;
-        Some(service_ns.saturating_add(self.lag_ns))
-    }
-}
-
-/// Histograms and sums of the confirmed sessions of one kind.
+/// Histograms of the sessions of one kind that were not refused, and sums of the confirmed ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KindStats {
     histograms: [LatencyHistogram; Metric::ALL.len()],
@@ -149,9 +36,9 @@ impl KindStats {
         &self.histograms[metric as usize]
     }
 
-    fn record(&mut self, metric: Metric, ns: Option<u64>) {
-        if let Some(ns) = ns {
-            self.histograms[metric as usize].record(ns);
+    fn record(&mut self, metric: Metric, timing: Option<Timing>) {
+        if let Some(timing) = timing {
+            self.histograms[metric as usize].add(timing);
         }
     }
 
@@ -214,7 +101,7 @@ pub struct TrialStats {
     pub measured: Accounting,
     /// Attempts by the identity they presented, where a cell has several, whatever their phase.
     pub identities: Vec<Accounting>,
-    /// Confirmed sessions of the measure phase, by kind.
+    /// Sessions of the measure phase that were not refused, by kind.
     pub kinds: BTreeMap<OkKind, KindStats>,
     /// Where the time of these sessions went, by kind; empty unless they are metered.
     pub ledgers: LedgersByKind,
@@ -302,25 +189,28 @@ impl TrialStats {
         if let Some(observed) = sample.observed {
             self.observed.add(observed, 1);
         }
-        let Outcome::Ok { kind, proof } = sample.outcome else {
+        if !sample.outcome.is_timed() {
             return;
-        };
-        *self.proofs.entry(proof).or_default() += 1;
-        let stats = self.kinds.entry(kind).or_insert_with(KindStats::new);
-        stats.record(Metric::Connect, sample.connect_ns);
-        stats.record(Metric::Handshake, sample.handshake_ns);
-        stats.record(Metric::Confirm, sample.confirm_ns);
-        stats.record(Metric::Service, sample.service_ns);
-        stats.record(Metric::Latency, sample.latency_ns());
-        stats.record(Metric::Lag, Some(sample.lag_ns));
-        stats.handshake_bytes_out += sample.handshake_bytes_out;
-        stats.handshake_bytes_in += sample.handshake_bytes_in;
+        }
+        let stats = self.kinds.entry(sample.kind).or_insert_with(KindStats::new);
+        stats.record(Metric::Connect, sample.connect);
+        stats.record(Metric::Handshake, sample.handshake);
+        stats.record(Metric::Confirm, sample.confirm);
+        stats.record(Metric::Exchange, sample.exchange);
+        stats.record(Metric::Service, sample.service);
+        stats.record(Metric::Latency, sample.latency());
+        stats.record(Metric::Lag, Some(Timing::At(sample.lag_ns)));
+        if let Outcome::Ok { proof, .. } = sample.outcome {
+            *self.proofs.entry(proof).or_default() += 1;
+            stats.handshake_bytes_out += sample.handshake_bytes_out;
+            stats.handshake_bytes_in += sample.handshake_bytes_in;
+        }
     }
 
     /// Records one exchange of a session of the measure phase.
     pub fn exchange(&mut self, kind: OkKind, ns: u64) {
         let stats = self.kinds.entry(kind).or_insert_with(KindStats::new);
-        stats.record(Metric::Exchange, Some(ns));
+        stats.record(Metric::Exchange, Some(Timing::At(ns)));
     }
 
     /// Adds another worker's statistics; the order of merging does not matter.
@@ -388,10 +278,10 @@ mod tests {
             ended_ns: 1_500_000_000,
             outcome,
             lag_ns: 10,
-            connect_ns: Some(100),
-            handshake_ns: Some(200),
-            confirm_ns: Some(300),
-            service_ns: Some(400),
+            connect: Some(Timing::At(100)),
+            handshake: Some(Timing::At(200)),
+            confirm: Some(Timing::At(300)),
+            service: Some(Timing::At(400)),
             handshake_bytes_out: 5,
             handshake_bytes_in: 6,
             ..Sample::begun(phase)
@@ -417,7 +307,7 @@ mod tests {
         assert_eq!(stats.measured.scheduled, 2);
         let full = &stats.kinds[&OkKind::Full];
         assert_eq!(full.histogram(Metric::Confirm).count(), 1);
-        assert_eq!(full.histogram(Metric::Latency).max(), Some(410));
+        assert_eq!(full.histogram(Metric::Latency).max(), Some(Timing::At(410)));
         assert_eq!(
             stats.timeline[1],
             TimelineRow {
@@ -433,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_stay_out_of_the_percentiles() {
+    fn who_is_refused_stays_out_of_the_percentiles() {
         let mut stats = TrialStats::default();
         stats.start(Phase::Measure, 0, 1);
         let failed = Outcome::Failed {
@@ -443,6 +333,40 @@ mod tests {
         stats.finish(&sample(Phase::Measure, failed));
         assert!(stats.kinds.is_empty());
         assert_eq!(stats.measured.failed_total(), 1);
+    }
+
+    #[test]
+    fn who_has_no_answer_counts_with_its_age() {
+        let mut stats = TrialStats::default();
+        stats.start(Phase::Measure, 0, 1);
+        let silent = Outcome::Failed {
+            class: FailureClass::Unanswered(Stage::Confirm),
+            message: String::new(),
+        };
+        let age = 5_000_000_000;
+        let silent = Sample {
+            confirm: Some(Timing::Beyond(age)),
+            exchange: Some(Timing::Beyond(age)),
+            service: Some(Timing::Beyond(age)),
+            ..sample(Phase::Measure, silent)
+        };
+        stats.finish(&silent);
+        stats.start(Phase::Measure, 0, 1);
+        stats.finish(&sample(Phase::Measure, ok()));
+        let full = &stats.kinds[&OkKind::Full];
+        for (metric, ended, pending) in [
+            (Metric::Connect, 2, 0),
+            (Metric::Handshake, 2, 0),
+            (Metric::Confirm, 1, 1),
+            (Metric::Exchange, 0, 1),
+            (Metric::Latency, 1, 1),
+            (Metric::Lag, 2, 0),
+        ] {
+            let histogram = full.histogram(metric);
+            let counts = (histogram.count(), histogram.pending());
+            assert_eq!(counts, (ended, pending), "{}", metric.label());
+        }
+        assert_eq!(full.handshake_bytes_out, 5, "of the confirmed one");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::Fault;
 use crate::stats::{FailureClass, LocalResource, ServerCertFault, Stage};
 
 /// Classifies an error of creating, binding or connecting a socket.
-pub fn classify_connect(error: &io::Error) -> FailureClass {
+pub(super) fn classify_connect(error: &io::Error) -> FailureClass {
     if let Some(resource) = exhausted(error) {
         return FailureClass::Local(resource);
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
+use super::classify::classify_connect;
 use super::session::SessionStream;
 use super::{Fault, classify_fault};
 use crate::stats::{AlpnId, FailureClass, Observed, Proof, Stage};
@@ -17,7 +18,22 @@ pub type Failure = (FailureClass, String);
 
 /// The failure behind a fault in `stage`.
 pub fn failure(fault: &Fault, stage: Stage) -> Failure {
-    (classify_fault(fault, stage), fault.to_string())
+    told(classify_fault(fault, stage), &fault.to_string())
+}
+
+/// The failure behind an error of creating, binding or connecting a socket.
+pub fn connect_failure(error: &io::Error) -> Failure {
+    told(classify_connect(error), &error.to_string())
+}
+
+/// A failure that the system or the peer gave. Of silence only the kernel can say something.
+fn told(class: FailureClass, message: &str) -> Failure {
+    let message = if class.is_silence() {
+        format!("no answer until the kernel gave up: {message}")
+    } else {
+        message.to_owned()
+    };
+    (class, message)
 }
 
 /// The failure of a stage to which no answer came within its limit.
@@ -136,5 +152,28 @@ pub async fn confirm_by_close<S: SessionStream>(
             "the server ended the connection without a ticket, an alert or a close_notify in answer to ours"
                 .to_owned(),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::errno::Errno;
+
+    use super::*;
+
+    #[test]
+    fn silence_says_how_it_came_to_be_known() {
+        let lost = || io::Error::from_raw_os_error(Errno::ETIMEDOUT as i32);
+        let kernel = "no answer until the kernel gave up: ";
+        let (class, message) = connect_failure(&lost());
+        assert_eq!(class, FailureClass::Unanswered(Stage::Connect));
+        assert!(message.starts_with(kernel), "{message}");
+        let (class, message) = failure(&Fault::Io(lost()), Stage::Confirm);
+        assert_eq!(class, FailureClass::Unanswered(Stage::Confirm));
+        assert!(message.starts_with(kernel), "{message}");
+        let (_, message) = timed_out(Stage::Confirm, Duration::from_secs(5));
+        assert_eq!(message, "no answer within 5.00 s, the timeout");
+        let (_, message) = failure(&Fault::Eof, Stage::Confirm);
+        assert!(!message.contains("no answer"), "{message}");
     }
 }

@@ -32,13 +32,14 @@ mod memory_tests;
 mod provider_tests;
 
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
-pub use classify::{classify_connect, classify_fault};
+pub use classify::classify_fault;
 pub use client::ClientStream;
 pub use config::{
     ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError, check_offer,
 };
 pub use confirm::{
-    Failure, close_in_order, confirm_by_close, explain, failure, remarked, timed_out,
+    Failure, close_in_order, confirm_by_close, connect_failure, explain, failure, remarked,
+    timed_out,
 };
 pub use fault::Fault;
 pub use memory::{MemoryEnd, MemorySession, session_in_memory};

@@ -43,9 +43,10 @@ pub struct CellCounts {
     pub confirmed: u64,
     /// Attempts failed, by class.
     pub failed: BTreeMap<FailureClass, u64>,
-    /// Latencies of confirmed sessions, by bucket; the last one has those beyond [`BUCKETS_NS`].
+    /// Latencies of sessions that were not refused, by bucket; the last one has those beyond [`BUCKETS_NS`] and those
+    /// without an answer.
     pub latency: [u64; BUCKETS_NS.len() + 1],
-    /// Their sum in seconds, to the precision of two digits.
+    /// Their sum in seconds, to the precision of two digits; those without an answer with their age.
     pub latency_sum_s: f64,
     /// CPU time of the workers in seconds.
     pub cpu_s: f64,
@@ -61,7 +62,8 @@ impl CellCounts {
         }
         let histogram = &second.latency;
         let within = histogram.counts_between(&BUCKETS_NS);
-        let beyond = histogram.count() + histogram.overflow() - within.iter().sum::<u64>();
+        // Who had no answer may have had one at any time from now on, so it is in no bucket with an end.
+        let beyond = histogram.samples() + histogram.overflow() - within.iter().sum::<u64>();
         for (sum, count) in self
             .latency
             .iter_mut()
@@ -69,7 +71,8 @@ impl CellCounts {
         {
             *sum += count;
         }
-        self.latency_sum_s += histogram.mean().unwrap_or(0.0) * histogram.count() as f64 / 1e9;
+        let mean = histogram.mean().or_else(|| histogram.mean_at_least());
+        self.latency_sum_s += mean.unwrap_or(0.0) * histogram.samples() as f64 / 1e9;
         self.cpu_s += second.cpu_ns as f64 / 1e9;
     }
 }
@@ -222,6 +225,17 @@ mod tests {
         let text = render(&board());
         let build = text.lines().filter(|line| !line.contains("run_info{"));
         insta::assert_snapshot!(build.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn who_had_no_answer_is_in_no_bucket_with_an_end() {
+        let mut cell = CellCounts::default();
+        let mut silent = second(0, &[1_000_000], 0);
+        silent.latency.record_beyond(2_000_000_000);
+        cell.add(&silent);
+        assert_eq!(cell.latency.iter().sum::<u64>(), 2);
+        assert_eq!(cell.latency.last(), Some(&1));
+        assert!((cell.latency_sum_s - 2.001).abs() < 0.05, "{cell:?}");
     }
 
     #[test]

@@ -135,7 +135,7 @@ fn latency(board: &Board) -> Metric {
     Metric {
         name: "latency",
         unit: "s",
-        help: "From a session's scheduled start to the proof that the server accepted it.",
+        help: "From a session's scheduled start to the proof that the server accepted it; a session without an answer is in no bucket but +Inf.",
         kind: Kind::Histogram,
         points: points.collect(),
     }

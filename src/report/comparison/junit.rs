@@ -69,7 +69,7 @@ fn of_figure(figure: &FigureComparison) -> TestCaseStatus {
 }
 
 fn of_check(check: &CheckRecord) -> TestCaseStatus {
-    let observed = check.observed.map(|value| safe(&check.show(value)));
+    let observed = check.found().map(|found| safe(&found));
     let mut text = format!("observed {}", observed.unwrap_or("nothing".to_owned()));
     if let Some(reason) = &check.reason {
         text = format!("{text}: {}", safe(reason));

@@ -3,10 +3,9 @@
 use std::fmt::Write;
 
 use super::words::{
-    NOTHING, allowed, conclusion, detectable, effect, safe, safe_note, side, value_if_any,
+    NOTHING, allowed, conclusion, detectable, effect, medians, safe, safe_note, side,
 };
 use crate::record::{CellComparison, Comparison, FigureComparison, Note};
-use crate::stats::Spread;
 
 /// A job's summary on GitHub takes this many bytes.
 const MOST: usize = 1 << 20;
@@ -77,7 +76,7 @@ fn gated(out: &mut String, comparison: &Comparison) {
 
 /// Everything about a figure, from its label to its verdict.
 fn row(figure: &FigureComparison) -> String {
-    let median = |spread: Option<Spread>| value_if_any(spread.map(|s| s.median), &figure.unit);
+    let [baseline, candidate] = medians(figure);
     let effects = figure.effect.as_ref();
     let verdict = match figure.verdict {
         Some(verdict) if figure.gated => format!("**{}**", verdict.label()),
@@ -86,8 +85,8 @@ fn row(figure: &FigureComparison) -> String {
     };
     let columns = [
         escaped(&figure.figure),
-        entities(&median(figure.baseline)),
-        entities(&median(figure.candidate)),
+        entities(&baseline),
+        entities(&candidate),
         entities(&effects.map_or(NOTHING.to_owned(), effect)),
         entities(&effects.map_or(NOTHING.to_owned(), detectable)),
         entities(&allowed(figure)),
@@ -103,7 +102,7 @@ fn checks(out: &mut String, comparison: &Comparison) {
     out.push_str("| Cell | Threshold or minimum | Observed | Verdict |\n|---|---|--:|---|\n");
     for cell in &comparison.cells {
         for check in &cell.checks {
-            let observed = check.observed.map(|value| escaped(&check.show(value)));
+            let observed = check.found().map(|found| escaped(&found));
             let _ = writeln!(
                 out,
                 "| {} | {} | {} | **{}** |",

@@ -28,6 +28,8 @@ fn figure(label: &str, unit: &str, values: (f64, f64), verdict: Verdict) -> Figu
         smaller_is_better: !["throughput", "resumed-share"].contains(&label),
         baseline: spread(baseline),
         candidate: spread(candidate),
+        baseline_beyond: None,
+        candidate_beyond: None,
         effect: Some(EffectRecord {
             scale,
             estimate,
@@ -50,6 +52,7 @@ fn check(rule: &str, observed: Option<f64>, unit: &str, verdict: Verdict) -> Che
         threshold: unit == "ns",
         rule: rule.to_owned(),
         observed,
+        beyond: false,
         limit: 25e6,
         unit: unit.to_owned(),
         verdict,

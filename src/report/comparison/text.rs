@@ -3,8 +3,8 @@
 use comfy_table::Row;
 
 use super::words::{
-    NOTHING, allowed, conclusion, detectable, effect, how_blocks_went, safe, safe_note, side,
-    value_if_any,
+    NOTHING, allowed, conclusion, detectable, effect, how_blocks_went, medians, safe, safe_note,
+    side, value_if_any,
 };
 use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, Note, Verdict};
 use crate::report::Style;
@@ -83,12 +83,12 @@ fn figures(figures: &[FigureComparison], style: Style) -> String {
     ];
     table.set_header(titles);
     for figure in figures {
-        let median = |spread: Option<Spread>| value_if_any(spread.map(|s| s.median), &figure.unit);
+        let [baseline, candidate] = medians(figure);
         let nothing = || NOTHING.to_owned();
         table.add_row(Row::from(vec![
             safe(&figure.figure),
-            median(figure.baseline),
-            median(figure.candidate),
+            baseline,
+            candidate,
             figure.effect.as_ref().map_or_else(nothing, effect),
             figure.effect.as_ref().map_or_else(nothing, detectable),
             aside(figure, allowed(figure)),
@@ -107,7 +107,7 @@ fn one_side(figures: &[FigureComparison]) -> String {
         let show = |of: fn(Spread) -> f64| value_if_any(figure.candidate.map(of), &figure.unit);
         table.add_row([
             safe(&figure.figure),
-            show(|s| s.median),
+            medians(figure)[1].clone(),
             show(|s| s.min),
             show(|s| s.max),
         ]);
@@ -160,7 +160,7 @@ fn checks(checks: &[CheckRecord], style: Style) -> String {
     let mut table = bare();
     table.set_header(["threshold or minimum", "observed", "verdict"]);
     for check in checks {
-        let observed = check.observed.map(|value| safe(&check.show(value)));
+        let observed = check.found().map(|found| safe(&found));
         table.add_row([
             safe(&check.rule),
             observed.unwrap_or(NOTHING.to_owned()),

@@ -43,6 +43,18 @@ pub(in crate::report) fn value_if_any(given: Option<f64>, unit: &str) -> String 
     given.map_or(NOTHING.to_owned(), |given| value(given, unit))
 }
 
+/// The median unit of the baseline and of the candidate; marked where it is only known to be beyond that.
+pub(in crate::report) fn medians(figure: &FigureComparison) -> [String; 2] {
+    let sides = [
+        (figure.baseline, figure.baseline_beyond),
+        (figure.candidate, figure.candidate_beyond),
+    ];
+    sides.map(|(spread, beyond)| match beyond {
+        Some(beyond) => format!("> {}", value(beyond, &figure.unit)),
+        None => value_if_any(spread.map(|s| s.median), &figure.unit),
+    })
+}
+
 /// An effect with its interval: a ratio, or a signed difference of shares in percentage points.
 pub(in crate::report) fn effect(effect: &EffectRecord) -> String {
     let show = |value: f64| match effect.scale {

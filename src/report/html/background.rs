@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 
 use super::page::{Grid, Section};
 use crate::record::{CellSummary, RunRecord, TrialRecord};
-use crate::stats::Metric;
+use crate::stats::{Metric, Timing};
 use crate::text::shell_quote;
-use crate::units::{ByteSize, format_count, format_ns};
+use crate::units::{ByteSize, format_count};
 
 const NOTHING: &str = "–";
 /// Of more cells than this, those with the largest lag are shown.
@@ -35,8 +35,9 @@ pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
             cell.trials.iter().filter_map(of).reduce(f64::max)
         };
         let lag = summary.metrics.get(&Metric::Lag);
-        let lag = |of: fn(&crate::record::Quantiles) -> Option<u64>| {
-            lag.and_then(of).map_or(NOTHING.to_owned(), format_ns)
+        let lag = |of: fn(&crate::record::Quantiles) -> Option<Timing>| {
+            lag.and_then(of)
+                .map_or(NOTHING.to_owned(), |timing| timing.to_string())
         };
         let mean: f64 = cell.trials.iter().map(|t| t.in_flight_mean).sum();
         let memory = cell.trials.iter().filter_map(|t| t.memory_max).max();
@@ -69,7 +70,10 @@ pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
     let caption = "The worst trial of each cell; in flight on average over its trials";
     let mut drawn: Vec<&CellSummary> = shown.iter().collect();
     if drawn.len() > MOST_CELLS {
-        let lag = |s: &CellSummary| s.metrics.get(&Metric::Lag).and_then(|lag| lag.p50);
+        let lag = |s: &CellSummary| {
+            let lag = s.metrics.get(&Metric::Lag).and_then(|lag| lag.p50);
+            lag.map(Timing::least)
+        };
         drawn.sort_by_key(|summary| Reverse(lag(summary)));
         drawn.truncate(MOST_CELLS);
         section.prose(format!(

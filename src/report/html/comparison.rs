@@ -189,7 +189,7 @@ fn one_side(cells: &[CellComparison]) -> Grid {
             vec![
                 cell.name.clone(),
                 figure.figure.clone(),
-                show(|s| s.median),
+                words::medians(figure)[1].clone(),
                 show(|s| s.min),
                 show(|s| s.max),
             ]
@@ -203,7 +203,7 @@ fn checks(comparison: &Comparison) -> Section {
     let mut section = Section::new("checks", "Thresholds and minimums");
     let rows = comparison.cells.iter().flat_map(|cell| {
         cell.checks.iter().map(|check| {
-            let observed = check.observed.map(|value| check.show(value));
+            let observed = check.found();
             vec![
                 cell.name.clone(),
                 check.rule.clone(),

@@ -55,6 +55,14 @@ impl Course {
                 step.latency.merge(&row.latency()?);
                 step.seconds += 1;
             }
+            // Who had no answer by the deadline ends just behind the last whole second.
+            for row in trial.timeline.iter().skip(whole_seconds(trial)) {
+                let latency = row.latency()?;
+                if let Some(last) = steps.last_mut().filter(|_| latency.pending() > 0) {
+                    last.latency.merge(&latency);
+                    last.failed += row.failed as f64;
+                }
+            }
         }
         let covered = steps.iter().take_while(|step| step.seconds > 0).count();
         steps.truncate(covered);
@@ -67,12 +75,11 @@ impl Course {
         Ok(Some(Self { grain, steps }))
     }
 
-    /// The shortest and the longest latency in it, in nanoseconds; none without any.
+    /// The shortest and the longest latency in it that ended, in nanoseconds; none without any.
     pub fn range(&self) -> Option<(u64, u64)> {
         let latencies = || self.steps.iter().map(|step| &step.latency);
-        let low = latencies().filter_map(SecondHistogram::min).min();
-        let high = latencies().filter_map(SecondHistogram::max).max();
-        low.zip(high)
+        let ranges = latencies().filter_map(SecondHistogram::range);
+        ranges.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
     }
 
     /// How long a step is, in words.

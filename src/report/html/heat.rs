@@ -6,10 +6,14 @@ use super::scale::{Scale, duration};
 use super::svg::{Anchor, Svg};
 use crate::record::CellRecord;
 use crate::stats::{DurationHistogram, HistogramError, LatencyHistogram, Metric};
+use crate::units::format_count;
 
 const WIDTH: f64 = 720.0;
 const LEFT: f64 = 72.0;
-const TOP: f64 = 28.0;
+const TITLE: f64 = 20.0;
+const TOP: f64 = 42.0;
+/// Between the row of those without an answer, which is above the others, and them.
+const APART: f64 = 3.0;
 const ROW: f64 = 8.0;
 const ROWS: usize = 18;
 const BOTTOM: f64 = TOP + ROW * ROWS as f64;
@@ -74,7 +78,7 @@ struct Map<'a, const DIGITS: u8> {
 impl<const DIGITS: u8> Map<'_, DIGITS> {
     /// The drawing; none of fewer than two columns with samples.
     fn plot(&self, id: &str, range: (u64, u64)) -> Option<String> {
-        let filled = self.columns.iter().filter(|column| column.count() > 0);
+        let filled = self.columns.iter().filter(|column| column.samples() > 0);
         if filled.count() < 2 {
             return None;
         }
@@ -82,8 +86,9 @@ impl<const DIGITS: u8> Map<'_, DIGITS> {
         let shares: Vec<Vec<f64>> = (self.columns.iter())
             .map(|column| {
                 let counts = column.counts_between(&edges).into_iter();
+                let counts = counts.chain([column.pending()]);
                 counts
-                    .map(|count| count as f64 / column.count().max(1) as f64)
+                    .map(|count| count as f64 / column.samples().max(1) as f64)
                     .collect()
             })
             .collect();
@@ -96,7 +101,9 @@ impl<const DIGITS: u8> Map<'_, DIGITS> {
         for (column, shares) in shares.iter().enumerate() {
             let left = LEFT + width * column as f64;
             for (row, share) in shares.iter().enumerate().filter(|(_, share)| **share > 0.0) {
-                let top = BOTTOM - ROW * (row + 1) as f64;
+                // Who had no answer stands above all latencies, apart from them.
+                let apart = if row == ROWS { APART } else { 0.0 };
+                let top = BOTTOM - ROW * (row + 1) as f64 - apart;
                 // The root lets rare latencies be seen.
                 let dark = 0.08 + 0.92 * (share / most).sqrt();
                 svg.rect("h", (left + gap / 2.0, top), (width - gap, ROW), dark);
@@ -120,21 +127,36 @@ impl<const DIGITS: u8> Map<'_, DIGITS> {
             let at = (LEFT + width * place, BOTTOM + 16.0);
             svg.text("t m", at, Anchor::Middle, &number.to_string());
         }
+        if self.columns.iter().any(|column| column.pending() > 0) {
+            let at = (LEFT - 6.0, TOP - APART - 1.0);
+            svg.text("t m", at, Anchor::End, "no answer");
+        }
         svg.line("a", (LEFT, BOTTOM), (right, BOTTOM));
-        svg.text("t", (LEFT, TOP - 8.0), Anchor::Start, &self.name);
+        svg.text("t", (LEFT, TITLE), Anchor::Start, &self.name);
         svg.text("t", (LEFT, BOTTOM + 36.0), Anchor::Start, &self.axis);
     }
 
     fn described(&self, most: f64) -> String {
         let column = self.column;
-        let medians = self.columns.iter().filter_map(|column| column.median());
+        let medians = self
+            .columns
+            .iter()
+            .filter_map(|column| column.median()?.exact());
         let ends = medians.clone().min().zip(medians.max());
         let medians = ends.map_or(String::new(), |(low, high)| {
             let [low, high] = [low, high].map(|ns| duration(ns as f64));
             format!("Medians of the {column}s lie between {low} and {high}. ")
         });
+        let pending = self.columns.iter().map(|column| column.pending());
+        let pending = pending.fold(0, u64::saturating_add);
+        let pending = match pending {
+            0 => String::new(),
+            count => format!(" {} sessions had no answer.", format_count(count)),
+        };
         let darkest = most * 100.0;
-        format!("{medians}The darkest field holds {darkest:.0} % of its {column}'s sessions.")
+        format!(
+            "{medians}The darkest field holds {darkest:.0} % of its {column}'s sessions.{pending}"
+        )
     }
 }
 
@@ -146,7 +168,7 @@ pub(super) fn range(
     let mut range: Option<(u64, u64)> = None;
     for trial in cells.iter().flat_map(|cell| &cell.trials) {
         let histogram = trial.histogram(metric)?;
-        if let (Some(low), Some(high)) = (histogram.min(), histogram.max()) {
+        if let Some((low, high)) = histogram.range() {
             let (from, to) = range.unwrap_or((low, high));
             range = Some((from.min(low), to.max(high)));
         }

@@ -3,8 +3,7 @@
 use super::effects::{self, Effect, Mood, Span};
 use super::page::{Ids, Section};
 use crate::record::{CellComparison, Comparison, FigureComparison, Verdict};
-use crate::report::comparison::words::{self, NOTHING, value_if_any};
-use crate::stats::Spread;
+use crate::report::comparison::words::{self, NOTHING};
 use crate::units::format_count;
 
 /// Up to so many cells, each has a drawing of its figures; of more, each figure that gates has one of its cells.
@@ -149,13 +148,13 @@ pub(super) const HEADER: [&str; 8] = [
 
 /// A figure of a cell as a row of a table.
 pub(super) fn row(cell: &str, figure: &FigureComparison) -> Vec<String> {
-    let median = |spread: Option<Spread>| value_if_any(spread.map(|s| s.median), &figure.unit);
+    let [baseline, candidate] = words::medians(figure);
     let effect = figure.effect.as_ref();
     vec![
         cell.to_owned(),
         figure.figure.clone(),
-        median(figure.baseline),
-        median(figure.candidate),
+        baseline,
+        candidate,
         effect.map_or(NOTHING.to_owned(), words::effect),
         effect.map_or(NOTHING.to_owned(), words::detectable),
         words::allowed(figure),

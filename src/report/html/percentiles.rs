@@ -3,7 +3,7 @@
 use super::frame::{Axis, Frame};
 use super::scale::{Scale, duration};
 use super::svg::{Svg, series};
-use crate::stats::LatencyHistogram;
+use crate::stats::{LatencyHistogram, Timing};
 
 const WIDTH: f64 = 720.0;
 const LEFT: f64 = 72.0;
@@ -31,7 +31,8 @@ pub(super) struct Line {
 }
 
 /// The plot of these lines; none if no line has samples enough. A line ends at the last percentile with
-/// ten samples beyond it: what lies further out is chance.
+/// ten samples beyond it: what lies further out is chance. Where sessions had no answer it ends at the share that
+/// answered, with a mark.
 pub(super) fn plot(id: &str, metric: &str, lines: &[Line]) -> Option<String> {
     let points: Vec<(usize, Vec<(f64, f64)>)> = (lines.iter().enumerate())
         .map(|(index, line)| (index, known(&line.histogram)))
@@ -66,7 +67,7 @@ pub(super) fn plot(id: &str, metric: &str, lines: &[Line]) -> Option<String> {
         top: TOP,
         bottom,
         x: Axis {
-            name: "percentile, as far as ten samples lie beyond",
+            name: "percentile, as far as ten samples lie beyond; × where the others had no answer",
             ticks: marks
                 .map(|(q, label)| (x.place(1.0 / (1.0 - q)), (*label).to_owned()))
                 .collect(),
@@ -79,15 +80,34 @@ pub(super) fn plot(id: &str, metric: &str, lines: &[Line]) -> Option<String> {
             .map(|(q, ns)| (x.place(1.0 / (1.0 - q)), y.place(*ns)))
             .collect();
         svg.path(&format!("l {}", series(*index)), &places);
+        if let Some(last) = places.last().filter(|_| ends_in_silence(&lines[*index])) {
+            cross(&mut svg, *last);
+        }
     }
     svg.legend((LEFT, bottom + 64.0), &names);
     Some(svg.finish(id, &format!("{metric} by percentile"), &described(lines)))
 }
 
+/// Half the size of a mark.
+const MARK: f64 = 4.0;
+
+/// The mark of a line that ends where sessions had no answer.
+fn cross(svg: &mut Svg, (x, y): (f64, f64)) {
+    svg.line("a", (x - MARK, y - MARK), (x + MARK, y + MARK));
+    svg.line("a", (x - MARK, y + MARK), (x + MARK, y - MARK));
+}
+
+/// Whether a higher percentile than those drawn has samples enough, and no end.
+fn ends_in_silence(line: &Line) -> bool {
+    let beyond = |q: &f64| matches!(line.histogram.quantile(*q), Some(Timing::Beyond(_)));
+    MARKS.iter().map(|(q, _)| q).any(beyond)
+}
+
 /// Quantiles and nanoseconds, as far as they are known.
 fn known(histogram: &LatencyHistogram) -> Vec<(f64, f64)> {
     let steps = histogram.distribution(TICKS).into_iter();
-    let enough = steps.take_while(|step| histogram.quantile(step.quantile).is_some());
+    let exact = |q| matches!(histogram.quantile(q), Some(Timing::At(_)));
+    let enough = steps.take_while(|step| exact(step.quantile));
     enough.map(|step| (step.quantile, step.ns as f64)).collect()
 }
 
@@ -103,8 +123,12 @@ fn described(lines: &[Line]) -> String {
         ];
         let known: Vec<String> = (given.iter())
             .filter_map(|(name, q)| {
-                let ns = line.histogram.quantile(*q)?;
-                Some(format!("{name} {}", duration(ns as f64)))
+                Some(match line.histogram.quantile(*q)? {
+                    Timing::At(ns) => format!("{name} {}", duration(ns as f64)),
+                    Timing::Beyond(ns) => {
+                        format!("{name} beyond {}, without an answer", duration(ns as f64))
+                    }
+                })
             })
             .collect();
         if !known.is_empty() {
@@ -136,6 +160,21 @@ mod tests {
         assert!(text.contains(">99 %<") || text.contains(">90 %<"), "{text}");
         assert!(!text.contains("99.9 %"), "{text}");
         assert!(text.contains("mtls: median 500 µs"), "{text}");
+    }
+
+    #[test]
+    fn a_line_ends_with_a_mark_where_the_others_had_no_answer() {
+        let mut silent = line(1_000);
+        (0..1_000).for_each(|_| silent.histogram.record_beyond(5_000_000_000));
+        let points = known(&silent.histogram);
+        let (last, ns) = points.last().unwrap();
+        assert!((0.45..=0.5).contains(last), "{last}");
+        assert!(*ns < 2_000_000.0, "{ns}");
+        let text = plot("x", "confirm", &[silent]).unwrap();
+        assert!(text.contains("p90 beyond 5 s, without an answer"), "{text}");
+        let crossed = |text: &str| text.matches("class=\"a\"").count();
+        let without = plot("x", "confirm", &[line(1_000)]).unwrap();
+        assert_eq!(crossed(&text), crossed(&without) + 2, "{text}");
     }
 
     #[test]

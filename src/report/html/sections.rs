@@ -98,6 +98,7 @@ pub(super) fn many(shown: &[CellSummary]) -> Grid {
         "cell",
         "confirmed",
         "failed",
+        "unanswered",
         "confirmed /s",
         "handshake p50",
         "confirm p50",
@@ -110,7 +111,7 @@ pub(super) fn many(shown: &[CellSummary]) -> Grid {
         let quantile = |metric: Metric, median: bool| {
             let all = s.metrics.get(&metric);
             let value = all.and_then(|q| if median { q.p50 } else { q.p99 });
-            value.map_or(NOTHING.to_owned(), format_ns)
+            value.map_or(NOTHING.to_owned(), |timing| timing.to_string())
         };
         let median = |spread: Option<crate::stats::Spread>| {
             spread.map_or(NOTHING.to_owned(), |s| three_digits(s.median))
@@ -119,6 +120,7 @@ pub(super) fn many(shown: &[CellSummary]) -> Grid {
             s.name.clone(),
             format_count(s.measured.ok_total()),
             format_count(s.measured.failed_total()),
+            format_count(s.measured.unanswered_total()),
             median(s.confirmed_rate),
             quantile(Metric::Handshake, true),
             quantile(Metric::Confirm, true),

@@ -5,6 +5,7 @@ use super::course::{Course, Step};
 use super::frame::{Axis, Frame};
 use super::scale::{Scale, duration, number};
 use super::svg::{Svg, series};
+use crate::stats::Timing;
 
 const WIDTH: f64 = 720.0;
 const LEFT: f64 = 72.0;
@@ -14,6 +15,8 @@ const TOP: f64 = 28.0;
 const HEIGHTS: [f64; 3] = [120.0, 72.0, 96.0];
 /// ... and between two.
 const BETWEEN: f64 = 56.0;
+/// Height of the mark of what is beyond an age.
+const ARROW: f64 = 6.0;
 /// More marks than this on the axis of latency run into each other.
 const MOST_TICKS: usize = 6;
 /// The percentiles that are drawn, with the series of their lines: another one than those of the rates.
@@ -82,19 +85,19 @@ pub(super) fn plot(id: &str, name: &str, course: &Course, asked: Option<f64>) ->
     svg.finish(id, &format!("{name} over time"), &description)
 }
 
-/// A percentile of every step, in nanoseconds; none where there are too few samples.
+/// A percentile of every step; none where there are too few samples.
 struct Percentile {
     name: &'static str,
     line: usize,
-    values: Vec<Option<u64>>,
+    values: Vec<Option<Timing>>,
 }
 
 impl Percentile {
     /// The smallest and the largest; none if no step has one.
     fn range(&self) -> Option<(f64, f64)> {
-        let values = || self.values.iter().flatten();
+        let values = || self.values.iter().flatten().map(|timing| timing.least());
         let ends = values().min().zip(values().max());
-        ends.map(|(low, high)| (*low as f64, *high as f64))
+        ends.map(|(low, high)| (low as f64, high as f64))
     }
 
     fn in_words(&self) -> String {
@@ -108,7 +111,12 @@ impl Percentile {
             String::new()
         };
         let [low, high] = [low, high].map(duration);
-        format!(" The {} of a step: {low} to {high}{of}.", self.name)
+        let silent = self.values.iter().flatten().filter(|t| t.exact().is_none());
+        let silent = match silent.count() {
+            0 => String::new(),
+            some => format!(", and beyond that in {some} steps, among sessions without an answer"),
+        };
+        format!(" The {} of a step: {low} to {high}{of}{silent}.", self.name)
     }
 }
 
@@ -159,7 +167,13 @@ impl Across {
         } else {
             Scale::logarithmic((low * 0.8, high * 1.25), (bounds.1, bounds.0))
         };
-        let mut axis = Axis::of("latency: p50 and p99", &y, duration);
+        let beyond = |p: &&Percentile| p.values.iter().flatten().any(|t| t.exact().is_none());
+        let name = if percentiles.iter().any(beyond) {
+            "latency: p50 and p99 (↑ beyond: sessions without an answer)"
+        } else {
+            "latency: p50 and p99"
+        };
+        let mut axis = Axis::of(name, &y, duration);
         if axis.ticks.len() > MOST_TICKS {
             axis.ticks.retain(|(_, label)| label.starts_with('1'));
         }
@@ -168,9 +182,12 @@ impl Across {
             let class = format!("l {}", series(percentile.line));
             let mut points = Vec::new();
             for (number, value) in percentile.values.iter().enumerate() {
-                let Some(ns) = value else {
+                let Some(Timing::At(ns)) = value else {
                     svg.path(&class, &points);
                     points.clear();
+                    if let Some(Timing::Beyond(ns)) = value {
+                        self.beyond(svg, number, y.place(*ns as f64));
+                    }
                     continue;
                 };
                 for end in [number, number + 1] {
@@ -179,6 +196,16 @@ impl Across {
                 }
             }
             svg.path(&class, &points);
+        }
+    }
+
+    /// Marks a step whose percentile is beyond a height: an arrow up from there.
+    fn beyond(&self, svg: &mut Svg, step: usize, height: f64) {
+        let middle = self.x.place((step as f64 + 0.5) * self.grain);
+        let tip = (middle, height - ARROW);
+        svg.line("a", (middle, height), tip);
+        for side in [-ARROW / 2.0, ARROW / 2.0] {
+            svg.line("a", (middle + side, height - ARROW / 2.0), tip);
         }
     }
 

@@ -13,9 +13,9 @@ use super::{Head, page, sections};
 use crate::record::{
     CellComparison, CellRecord, CellSummary, Comparison, Decoded, FigureComparison,
 };
-use crate::report::comparison::words::{self, NOTHING, value_if_any};
+use crate::report::comparison::words::{self, NOTHING};
 use crate::report::{ReportError, Titled, facts};
-use crate::stats::{Metric, Spread};
+use crate::stats::Metric;
 use crate::text::{grouped, shell_quote};
 use crate::units::format_count;
 
@@ -204,12 +204,13 @@ fn table(first: &Entry<'_>, of_cell: &[(&Entry<'_>, &CellComparison)]) -> Grid {
         }
     }
     let rows = figures.into_iter().map(|known| {
-        let median = |spread: Option<Spread>| value_if_any(spread.map(|s| s.median), &known.unit);
-        let mut row = vec![known.figure.clone(), median(known.baseline)];
+        let [base, _] = words::medians(known);
+        let mut row = vec![known.figure.clone(), base];
         for (_, cell) in of_cell {
             let figure = cell.figures.iter().find(|f| f.figure == known.figure);
             let effect = figure.and_then(|figure| figure.effect.as_ref());
-            row.push(median(figure.and_then(|figure| figure.candidate)));
+            let own = figure.map(|figure| words::medians(figure)[1].clone());
+            row.push(own.unwrap_or(NOTHING.to_owned()));
             row.push(effect.map_or(NOTHING.to_owned(), words::effect));
         }
         row

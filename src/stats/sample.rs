@@ -1,0 +1,124 @@
+//! One attempt as it is counted: the phase it belongs to, what became of it, and its durations by metric.
+
+use super::{CancelPhase, Observed, Offer, OkKind, Outcome, Timing};
+
+/// The part of a trial that an arrival falls into by its scheduled start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Runs, is accounted for, is not measured.
+    Warmup,
+    /// Is measured.
+    Measure,
+}
+
+/// A duration that is kept as a histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// From the connect call to the established TCP connection.
+    Connect,
+    /// From the established connection until the client has sent its last handshake flight.
+    Handshake,
+    /// From the established connection to the first proof that the server accepted us.
+    Confirm,
+    /// From a request's first byte sent to its response's last byte read.
+    Exchange,
+    /// From the scheduled start to the proof: what a user who wanted a session then waited.
+    Latency,
+    /// From the actual start to the proof: latency without the generator's own delay.
+    Service,
+    /// From the scheduled to the actual start: the generator's own delay.
+    Lag,
+}
+
+impl Metric {
+    /// Every metric, in the order of display.
+    pub const ALL: [Self; 7] = [
+        Self::Connect,
+        Self::Handshake,
+        Self::Confirm,
+        Self::Exchange,
+        Self::Latency,
+        Self::Service,
+        Self::Lag,
+    ];
+
+    /// The stable label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Handshake => "handshake",
+            Self::Confirm => "confirm",
+            Self::Exchange => "exchange",
+            Self::Latency => "latency",
+            Self::Service => "service",
+            Self::Lag => "lag",
+        }
+    }
+}
+
+/// One finished attempt. Durations are `None` for what was not begun; what was begun and not reached by one
+/// that was not refused is known to be beyond its age.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// The phase its scheduled start falls into.
+    pub phase: Phase,
+    /// When it ended, in nanoseconds after the trial's start.
+    pub ended_ns: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// How it was established; until that is known, how it was to be.
+    pub kind: OkKind,
+    /// Which of the cell's identities it presented, where there are several.
+    pub identity: Option<usize>,
+    /// Whether it was planned to resume an earlier session; `None` where resumption is off.
+    pub resumed: Option<bool>,
+    /// What became of that plan.
+    pub offer: Offer,
+    /// What its handshake negotiated, if one completed.
+    pub observed: Option<Observed>,
+    /// See [`Metric::Lag`].
+    pub lag_ns: u64,
+    /// See [`Metric::Connect`].
+    pub connect: Option<Timing>,
+    /// See [`Metric::Handshake`].
+    pub handshake: Option<Timing>,
+    /// See [`Metric::Confirm`].
+    pub confirm: Option<Timing>,
+    /// See [`Metric::Exchange`]; of one that had no answer only, the others are counted as they end.
+    pub exchange: Option<Timing>,
+    /// See [`Metric::Service`].
+    pub service: Option<Timing>,
+    /// TCP payload bytes sent until the client's handshake was finished.
+    pub handshake_bytes_out: u64,
+    /// TCP payload bytes received until the client's handshake was finished.
+    pub handshake_bytes_in: u64,
+}
+
+impl Sample {
+    /// An attempt that has begun and reached nothing yet. Unless an outcome is recorded, it was cut off.
+    pub fn begun(phase: Phase) -> Self {
+        Self {
+            phase,
+            ended_ns: 0,
+            outcome: Outcome::Cancelled(CancelPhase::Drain),
+            kind: OkKind::Full,
+            identity: None,
+            resumed: None,
+            offer: Offer::default(),
+            observed: None,
+            lag_ns: 0,
+            connect: None,
+            handshake: None,
+            confirm: None,
+            exchange: None,
+            service: None,
+            handshake_bytes_out: 0,
+            handshake_bytes_in: 0,
+        }
+    }
+
+    /// See [`Metric::Latency`].
+    pub fn latency(&self) -> Option<Timing> {
+        Some(self.service?.begun_earlier(self.lag_ns))
+    }
+}
