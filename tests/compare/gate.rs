@@ -7,7 +7,7 @@ use quick_junit::Report;
 use serde_json::Value;
 
 use super::common::process::{code, shakedown, text};
-use super::made_up::{result, write};
+use super::made_up::{result, silenced, write};
 use super::{folder, ran};
 
 #[test]
@@ -39,6 +39,46 @@ fn thresholds_alone_pass_and_are_crossed() {
         stdout.contains("nothing-judged") && stdout.contains("--baseline"),
         "{stdout}"
     );
+}
+
+#[test]
+fn a_percentile_among_the_unanswered_is_judged_by_what_is_certain() {
+    let dir = folder();
+    let here = dir.path();
+    write(here, "silent.json", &silenced(result(1.0)));
+    let policy = "version = 1\n[allowed]\nlatency-p90 = \"15%\"\nlatency-p99 = \"25%\"\n\
+                  latency-p50 = \"100%\"\n";
+    fs::write(here.join("p90.toml"), policy).unwrap();
+    let judged = |args: &str, code| ran(here, &format!("compare {args} --policy p90.toml"), code).0;
+    let told = judged("base.json silent.json", 99);
+    assert!(told.contains("regressed: "), "{told}");
+    assert!(told.contains("the candidate's is > 5.00 s"), "{told}");
+    // Of fewer than 10,000 sessions no p99 is judged, unless it is certain.
+    assert!(
+        told.contains("latency-p99: among sessions without an answer"),
+        "{told}"
+    );
+    // The median is still among those that were answered, and has an effect.
+    let row = |of: &str| told.lines().find(|line| line.contains(of)).unwrap();
+    assert!(row("latency-p50").contains(" … "), "{told}");
+    assert!(row("latency-p90").contains("> 5.00 s"), "{told}");
+    assert!(!row("latency-p90").contains(" … "), "{told}");
+    let told = judged("silent.json base.json", 0);
+    assert!(told.contains("improved: "), "{told}");
+    let told = judged("silent.json silent.json", 106);
+    assert!(told.contains("inconclusive: "), "{told}");
+    // Every other reader of a comparison, and the file itself.
+    let args = "base.json silent.json -o x.json --html x.html";
+    judged(args, 99);
+    for format in ["text", "markdown", "html"] {
+        let (told, _) = ran(here, &format!("report x.json -f {format}"), 0);
+        let mark = if format == "text" {
+            "> 5.00 s"
+        } else {
+            "5.00 s"
+        };
+        assert!(told.contains(mark), "{format}: {told}");
+    }
 }
 
 #[test]
