@@ -1,11 +1,19 @@
-//! A minimal HTTP/1.1 responder for the embedded target: every request gets 200 and three bytes.
+//! The HTTP/1.1 responder of the embedded target: every request gets 200 and three bytes.
+//!
+//! Plain requests, such as those of shakedown itself, are answered here without an allocation, since what
+//! the target costs is measured. At the first request that is not plain, hyper takes over the connection
+//! (`http1_foreign`). ADR 0032 says why there are two.
 
-use httparse::{EMPTY_HEADER, Request, Status};
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+use httparse::{EMPTY_HEADER, Header, Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::ProtocolError;
-use super::http1::read_sized;
-use crate::stats::FailureClass;
+use super::http1_foreign::{self, BODY_CAP, PATIENCE, refuse};
 
 /// An answer with these last headers and body.
 macro_rules! answer {
@@ -19,17 +27,40 @@ macro_rules! answer {
 }
 
 /// Largest request head that is read, in bytes.
-const HEAD_CAP: usize = 64 * 1024;
+pub(super) const HEAD_CAP: usize = 64 * 1024;
+/// Most header fields of a plain request.
+const MAX_HEADERS: usize = 64;
+/// Bytes read at a time where more is expected.
+const READ_SIZE: usize = 4 * 1024;
+/// How long a client may take for a request's head, from its first byte. A session that has sent nothing
+/// may stay open for as long as it likes: holding sessions is what load tests do.
+pub(super) const HEAD_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
-/// What the head of a request says.
-struct Head {
+/// What stands at the beginning of the bytes received.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// Not all of a request's head has come.
+    Partial,
+    /// A plain request.
+    Plain(Plain),
+    /// A request that two parsers could read in two ways, or of another protocol version.
+    Refused(StatusCode, &'static str),
+    /// Anything else: for hyper to answer.
+    Foreign,
+}
+
+/// The head of a plain request.
+#[derive(Debug, PartialEq, Eq)]
+struct Plain {
+    /// Bytes of the head, blank line included.
     length: usize,
+    /// Bytes of the body.
     body: u64,
     without_body: bool,
     close: bool,
 }
 
-impl Head {
+impl Plain {
     fn answer(&self) -> &'static [u8] {
         match (self.close, self.without_body) {
             (false, false) => answer!("\r\nok\n"),
@@ -40,26 +71,35 @@ impl Head {
     }
 }
 
+/// Serves one session until either end closes it.
 pub(super) async fn serve<S>(stream: &mut S) -> Result<(), ProtocolError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut buffer = Vec::with_capacity(1024);
     loop {
-        let head = loop {
-            if let Some(head) = parse(&buffer)? {
-                break head;
-            }
-            if buffer.len() > HEAD_CAP {
-                return Err(bad("the request head is too long"));
-            }
-            if stream.read_buf(&mut buffer).await? == 0 {
-                stream.shutdown().await?;
-                return Ok(());
+        if buffer.is_empty() && stream.read_buf(&mut buffer).await? == 0 {
+            stream.shutdown().await?;
+            return Ok(());
+        }
+        let mut next = look(&buffer);
+        if next == Next::Partial {
+            // What is rare is boxed, so that it takes no memory in sessions that are held.
+            let rest = Box::pin(timeout(HEAD_PATIENCE, complete(stream, &mut buffer)));
+            next = match rest.await {
+                Ok(next) => next?,
+                Err(_) => Next::Refused(StatusCode::REQUEST_TIMEOUT, "the request took too long"),
+            };
+        }
+        let head = match next {
+            Next::Plain(head) => head,
+            Next::Refused(status, why) => return Ok(Box::pin(refuse(stream, status, why)).await?),
+            Next::Partial | Next::Foreign => {
+                return Ok(Box::pin(http1_foreign::serve(stream, buffer)).await?);
             }
         };
         buffer.drain(..head.length);
-        read_sized(head.body, stream, &mut buffer).await?;
+        drop_body(head.body, stream, &mut buffer).await?;
         stream.write_all(head.answer()).await?;
         stream.flush().await?;
         if head.close {
@@ -69,93 +109,151 @@ where
     }
 }
 
-fn bad(message: &str) -> ProtocolError {
-    ProtocolError::Answer {
-        class: FailureClass::HttpProtocol,
-        message: message.to_owned(),
-    }
-}
-
-fn parse(bytes: &[u8]) -> Result<Option<Head>, ProtocolError> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let mut headers = [EMPTY_HEADER; 64];
-    let mut request = Request::new(&mut headers);
-    let Status::Complete(length) = request
-        .parse(bytes)
-        .map_err(|_| bad("not an HTTP/1.1 request"))?
-    else {
-        return Ok(None);
-    };
-    let find = |name: &str| {
-        request
-            .headers
-            .iter()
-            .find(|h| h.name.eq_ignore_ascii_case(name))
-            .map(|h| h.value)
-    };
-    let body = match find("content-length") {
-        None => 0,
-        Some(value) => std::str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| bad("content-length is not a number"))?,
-    };
-    Ok(Some(Head {
-        length,
-        body,
-        without_body: request.method == Some("HEAD"),
-        // HTTP/1.0 knows no sessions that stay open unless both ends say so, and we do not.
-        close: request.version == Some(0) || find("connection").is_some_and(names_close),
-    }))
-}
-
-fn names_close(options: &[u8]) -> bool {
-    let mut options = options.split(|byte| *byte == b',');
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a client gets for `requests` until the server closes, or has answered all of them and the client closes.
-    fn answered(requests: &str) -> String {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let (mut client, mut server) = tokio::io::duplex(4096);
-            client.write_all(requests.as_bytes()).await.unwrap();
-            client.shutdown().await.unwrap();
-            serve(&mut server).await.unwrap();
-            drop(server);
-            let mut came = String::new();
-            client.read_to_string(&mut came).await.unwrap();
-            came
-        })
-    }
-
-    #[test]
-    fn it_closes_after_a_request_that_asks_for_it_and_says_so() {
-        for request in [
-            "GET / HTTP/1.1\r\nConnection: close\r\n\r\n",
-            "GET / HTTP/1.1\r\nConnection: TE, Close\r\n\r\n",
-            "GET / HTTP/1.0\r\n\r\n",
-        ] {
-            let came = answered(&request.repeat(2));
-            assert_eq!(came.matches("HTTP/1.1 200 OK").count(), 1, "{request}");
-            assert_eq!(came.matches("connection: close\r\n").count(), 1);
-            assert!(came.ends_with("\r\n\r\nok\n"), "{came}");
+/// Reads until the head has come whole.
+async fn complete<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> io::Result<Next> {
+    loop {
+        if buffer.len() > HEAD_CAP {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Ok(Next::Refused(status, "the head is longer than 64 KiB"));
+        }
+        buffer.reserve(READ_SIZE);
+        if stream.read_buf(buffer).await? == 0 {
+            let why = "the request ended before its head did";
+            return Ok(Next::Refused(StatusCode::BAD_REQUEST, why));
+        }
+        match look(buffer) {
+            Next::Partial => {}
+            next => return Ok(next),
         }
     }
+}
 
-    #[test]
-    fn it_goes_on_otherwise_and_answers_head_without_a_body() {
-        let came = answered("GET / HTTP/1.1\r\n\r\nHEAD / HTTP/1.1\r\n\r\n");
-        let (first, second) = came.split_once("ok\n").unwrap();
-        assert!(!first.contains("connection"));
-        assert!(second.ends_with("content-length: 3\r\n\r\n"), "{second}");
+/// Drops `length` bytes of body, those already in the buffer first.
+async fn drop_body<S: AsyncRead + Unpin>(
+    length: u64,
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+) -> io::Result<()> {
+    let mut left = length;
+    loop {
+        let here = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        buffer.drain(..here);
+        left -= here as u64;
+        if left == 0 {
+            return Ok(());
+        }
+        buffer.reserve(READ_SIZE);
+        if timeout(PATIENCE, stream.read_buf(buffer)).await?? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
+}
+
+/// Tells plain requests from others.
+fn look(bytes: &[u8]) -> Next {
+    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut request = Request::new(&mut headers);
+    let length = match request.parse(bytes) {
+        Ok(Status::Complete(length)) => length,
+        Ok(Status::Partial) => return Next::Partial,
+        Err(httparse::Error::Version) if names_other_version(bytes) => {
+            let status = StatusCode::HTTP_VERSION_NOT_SUPPORTED;
+            return Next::Refused(status, "this server speaks HTTP/1.1");
+        }
+        Err(_) => return Next::Foreign,
+    };
+    if has_bare_line_feed(&bytes[..length]) {
+        let why = "a line ends with LF alone, not with CRLF";
+        return Next::Refused(StatusCode::BAD_REQUEST, why);
+    }
+    match plain(&request) {
+        Some(mut head) => {
+            head.length = length;
+            Next::Plain(head)
+        }
+        None if is_framed_twice(request.headers) => {
+            let why = "content-length and transfer-encoding exclude each other";
+            Next::Refused(StatusCode::BAD_REQUEST, why)
+        }
+        None => Next::Foreign,
+    }
+}
+
+/// Whether the request line, of which not all may have come, names a version of HTTP (RFC 9112 section 2.3).
+fn names_other_version(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    matches!((words.next(), words.next()), (Some([b'H', b'T', b'T', b'P', b'/', major, ..]), None)
+        if major.is_ascii_digit())
+}
+
+/// RFC 9112 section 2.2 lets a server take a line feed alone for the end of a line. Where another parser in
+/// front of it does not, the two see different requests.
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    let mut before = 0;
+    head.iter().any(|byte| {
+        let bare = *byte == b'\n' && before != b'\r';
+        before = *byte;
+        bare
+    })
+}
+
+/// A body with two lengths is how requests are smuggled (RFC 9112 section 6.1).
+fn is_framed_twice(headers: &[Header<'_>]) -> bool {
+    let has = |name: &str| headers.iter().any(|h| h.name.eq_ignore_ascii_case(name));
+    has("content-length") && has("transfer-encoding")
+}
+
+/// The head of a request in which there is nothing to interpret but the length of its body and whether
+/// the session goes on; its own length is left to the caller.
+fn plain(request: &Request<'_, '_>) -> Option<Plain> {
+    let (method, path) = (request.method?, request.path?);
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+    let is_plain_path = path.starts_with('/')
+        && (path.bytes()).all(|byte| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte));
+    if request.version != Some(1) || !methods.contains(&method) || !is_plain_path {
+        return None;
+    }
+    let (mut host, mut length, mut connection) = (None, None, None);
+    for header in &*request.headers {
+        let name = |name: &str| header.name.eq_ignore_ascii_case(name);
+        let slot = match header.name.len() {
+            4 if name("host") => &mut host,
+            14 if name("content-length") => &mut length,
+            10 if name("connection") => &mut connection,
+            6 if name("expect") => return None,
+            7 if name("upgrade") => return None,
+            17 if name("transfer-encoding") => return None,
+            _ => continue,
+        };
+        if slot.replace(header.value).is_some() {
+            return None;
+        }
+    }
+    let is_plain_host = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte);
+    if !host?.iter().all(is_plain_host) {
+        return None;
+    }
+    Some(Plain {
+        length: 0,
+        body: length.map_or(Some(0), body_length)?,
+        without_body: method == "HEAD",
+        close: match connection {
+            None => false,
+            Some(option) if option.eq_ignore_ascii_case(b"close") => true,
+            Some(option) if option.eq_ignore_ascii_case(b"keep-alive") => false,
+            Some(_) => return None,
+        },
+    })
+}
+
+/// Digits and nothing else (RFC 9110 section 8.6); `parse` would take a sign.
+fn body_length(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value).ok()?;
+    let all = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let length = digits.parse().ok().filter(|_| all)?;
+    (length <= BODY_CAP).then_some(length)
 }

@@ -4,11 +4,16 @@
 
 mod echo;
 mod http1;
+mod http1_foreign;
 mod http1_server;
+
+#[cfg(test)]
+mod http1_server_tests;
 
 use std::borrow::Cow;
 use std::io;
 
+use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::scenario::{ProtocolKind, ProtocolPlan};
@@ -103,4 +108,17 @@ where
         ProtocolKind::Handshake | ProtocolKind::Echo => echo::serve(stream).await,
         ProtocolKind::Http1 => http1_server::serve(stream).await,
     }
+}
+
+/// Tells a client that came to a TLS port without TLS so, in HTTP.
+///
+/// # Errors
+///
+/// Fails if the stream does.
+pub async fn refuse_plain_http<S>(stream: &mut S) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let why = "this port speaks TLS: use https://";
+    http1_foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
 }

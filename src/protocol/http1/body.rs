@@ -241,12 +241,3 @@ struct Line {
     /// Whether there was nothing but the line end.
     blank: bool,
 }
-
-/// Drops `length` bytes of a stream, those already in the buffer first.
-pub async fn read_sized<S: AsyncRead + Unpin>(
-    length: u64,
-    stream: &mut S,
-    buffer: &mut Vec<u8>,
-) -> Result<(), ProtocolError> {
-    Incoming::new(stream, buffer).drop_sized(length).await
-}

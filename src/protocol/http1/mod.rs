@@ -11,7 +11,6 @@ mod tests;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use self::body::Incoming;
-pub(super) use self::body::read_sized;
 use self::head::{Body, Head};
 use super::{Next, ProtocolError};
 use crate::scenario::StatusRange;
