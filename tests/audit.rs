@@ -19,8 +19,12 @@ use shakedown::record::{self, ExpectationVerdict};
 
 /// Starts `shakedown serve` with the certificates in `pki`; returns its port with it.
 fn serve(here: &Path, flags: &str) -> (Running, String) {
+    serve_from(here, &format!("--pki pki {flags}"))
+}
+
+fn serve_from(here: &Path, flags: &str) -> (Running, String) {
     let mut command = shakedown(here);
-    command.args("serve --pki pki --listen 127.0.0.1:0".split(' '));
+    command.args("serve --listen 127.0.0.1:0".split(' '));
     command.args(flags.split_whitespace());
     let mut server = Running::start(command);
     let line = server.first_line();
@@ -62,7 +66,8 @@ fn an_audit_finds_what_a_server_wrongly_accepts() {
     let here = dir.path();
     assert_eq!(code(&run(here, "pki new pki --faults")), 0);
     // Without revocation lists it cannot know who is revoked; webpki ignores key usage.
-    let (_server, port) = serve(here, "");
+    let files = "--cert pki/server.pem --key pki/server.key --client-ca pki/ca.pem";
+    let (_server, port) = serve_from(here, files);
     let audit = format!("audit localhost:{port}?s3cret --pki pki -q -o audit.json");
     let output = run(
         here,
@@ -93,7 +98,8 @@ fn an_audit_of_a_server_that_does_as_it_should_succeeds() {
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path();
     assert_eq!(code(&run(here, "pki new pki --faults")), 0);
-    let (_server, port) = serve(here, "--crlfile pki/crl.pem");
+    // The folder has revocation lists.
+    let (_server, port) = serve(here, "");
     let output = run(
         here,
         &format!(
@@ -167,7 +173,7 @@ fn what_was_not_reached_or_not_spoken_is_no_verdict() {
     );
     assert!(!stdout.contains("expired-leaf"), "{stdout}");
     // A server of one version is audited in that one.
-    let (_server, port) = serve(here, "--crlfile pki/crl.pem --tls 1.3");
+    let (_server, port) = serve(here, "--tls 1.3");
     let output = run(
         here,
         &format!("audit localhost:{port} --pki pki -q --case revoked --json"),

@@ -15,6 +15,7 @@ mod process;
 #[path = "resumption_audit/server.rs"]
 mod server;
 
+use std::fs;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Output;
@@ -166,6 +167,7 @@ fn a_change_that_fails_or_has_no_effect_is_no_verdict() {
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path();
     certificates(here);
+    fs::remove_file(here.join("pki/crl.pem")).unwrap();
     let (_server, port) = serve(here, "--tickets stateless");
     let output = audit(here, port, &["--revoke", "true", "--settle", "300ms"]);
     check(&output, 99, &[("revoked", ["not-tested"; 2])]);
@@ -311,7 +313,7 @@ fn audit_haproxy(options: &str, expected: &[Expected]) {
     certificates(here);
     // Three keys of 48 bytes: the one before, the one in use, the next (base64).
     let keys = [["k"; 64].concat(), ["l"; 64].concat(), ["m"; 64].concat()];
-    std::fs::write(here.join("ticket-keys"), keys.join("\n") + "\n").unwrap();
+    fs::write(here.join("ticket-keys"), keys.join("\n") + "\n").unwrap();
     let dir = here.display();
     let server = haproxy(
         here,

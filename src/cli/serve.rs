@@ -1,7 +1,7 @@
 //! `shakedown serve`: the embedded target alone, for other clients and other machines.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -24,7 +24,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
     listen: SocketAddr,
 
-    /// Folder made by `shakedown pki new`: stands for --cert, --key and --client-ca
+    /// Folder made by `shakedown pki new`: stands for --cert, --key, --client-ca and, if it has a crl.pem, --crlfile
     #[arg(long, value_name = "DIR", required_unless_present = "cert", conflicts_with_all = ["cert", "key", "client_ca"])]
     pki: Option<PathBuf>,
 
@@ -140,7 +140,8 @@ pub enum ServeProtocol {
 ///
 /// Fails with what is wrong with the arguments or files, or if it cannot listen.
 pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
-    let tls = tls(args)?;
+    let crlfile = args.crlfile();
+    let tls = tls(args, crlfile.as_deref())?;
     let protocol = match args.protocol {
         ServeProtocol::Echo => ProtocolKind::Echo,
         ServeProtocol::Http1 => ProtocolKind::Http1,
@@ -157,12 +158,19 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     };
     let mut control = signals::control("stopping");
     let target = Target::start(&spec)?;
+    let threads = match args.threads {
+        1 => "1 thread".to_owned(),
+        n => format!("{n} threads"),
+    };
+    let revoked = crlfile.map_or_else(String::new, |path| {
+        format!(", rejecting what {} revokes", path.display())
+    });
     for addr in target.addrs() {
         let host = host(addr.ip());
-        let threads = args.threads;
         // Clients can be served whether or not this is read.
         if let Err(error) = write_stdout(&format!(
-            "listening on https://{host}:{} ({threads} threads)\n",
+            "listening on https://{host}:{} ({threads}){revoked}
+",
             addr.port()
         )) {
             say(format_args!("warning: {error:#}"));
@@ -202,8 +210,23 @@ fn host(ip: IpAddr) -> String {
     }
 }
 
-fn tls(args: &ServeArgs) -> anyhow::Result<ServerTls> {
-    let in_pki = |name: &str| args.pki.as_ref().map(|dir| dir.join(name));
+impl ServeArgs {
+    fn in_pki(&self, name: &str) -> Option<PathBuf> {
+        self.pki.as_ref().map(|dir| dir.join(name))
+    }
+
+    /// The revocation lists to use: those that were named, or those of the folder if it has any.
+    fn crlfile(&self) -> Option<PathBuf> {
+        let of_folder = || self.in_pki("crl.pem").filter(|path| path.exists());
+        let asked = self.client_auth != ClientAuthArg::Off;
+        self.crlfile
+            .clone()
+            .or_else(|| asked.then(of_folder).flatten())
+    }
+}
+
+fn tls(args: &ServeArgs, crlfile: Option<&Path>) -> anyhow::Result<ServerTls> {
+    let in_pki = |name| args.in_pki(name);
     let cert = in_pki("server.pem").or_else(|| args.cert.clone());
     let cert =
         cert.context("no server certificate; give --pki DIR, or --cert FILE and --key FILE")?;
@@ -214,7 +237,7 @@ fn tls(args: &ServeArgs) -> anyhow::Result<ServerTls> {
         let path = client_ca.as_ref().context(
             "client authentication needs the CA of the clients; give --client-ca FILE, or --client-auth off",
         )?;
-        let crls = args.crlfile.as_deref().map(load_crls).transpose()?;
+        let crls = crlfile.map(load_crls).transpose()?;
         Ok(ClientTrust {
             roots: load_roots(path)?,
             crls: crls.unwrap_or_default(),
