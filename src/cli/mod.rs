@@ -28,6 +28,7 @@ mod probe;
 mod progress;
 mod providers;
 mod redact;
+mod refusals;
 mod report;
 mod run;
 mod scenario;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -9,12 +10,14 @@ use shakedown::affinity::{available_cores, parse_cores};
 use shakedown::load::Interrupt;
 use shakedown::pki::{Identity, load_crls, load_roots};
 use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion};
-use shakedown::target::{ListenerSpec, Target, TargetSpec};
+use shakedown::target::{ListenerSpec, OnRefusal, Target, TargetSpec};
 use shakedown::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
 use shakedown::units::format_count;
+use tokio::sync::watch::Receiver;
 
 use super::exit::{Exit, UsageError};
-use super::output::{say, write_stdout};
+use super::output::{say, show, write_stdout};
+use super::refusals::{Refusals, WINDOW};
 use super::signals;
 
 /// Arguments of `serve`.
@@ -80,6 +83,10 @@ pub struct ServeArgs {
     /// Cores to pin the threads to, e.g. 0,2-5
     #[arg(long, value_name = "LIST")]
     cores: Option<String>,
+
+    /// Say nothing on standard error of connections that are refused
+    #[arg(long, short = 'q')]
+    quiet: bool,
 }
 
 /// Client authentication.
@@ -157,7 +164,10 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         cores: cores(args)?,
     };
     let mut control = signals::control("stopping");
-    let target = Target::start(&spec)?;
+    let refusals = Arc::new(Refusals::default());
+    let note = Arc::clone(&refusals);
+    let on_refusal: OnRefusal = Arc::new(move |peer, refusal| note.note(peer, refusal));
+    let target = Target::observed(&spec, &on_refusal)?;
     let threads = match args.threads {
         1 => "1 thread".to_owned(),
         n => format!("{n} threads"),
@@ -186,9 +196,10 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
             placement.thread
         ));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    // An error means that the signal thread is gone, which ends the server just as well.
-    let _ = runtime.block_on(control.wait_for(|i| *i != Interrupt::None));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    runtime.block_on(watch(&mut control, &refusals, args.quiet));
     let counts = target.counts(0);
     write_stdout(&format!(
         "accepted {}, handshakes {} full and {} resumed, {} authenticated, {} failed\n",
@@ -198,7 +209,29 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
         format_count(counts.authenticated),
         format_count(counts.handshake_failed),
     ))?;
+    if let Some(summary) = refusals.summary() {
+        write_stdout(&format!("{summary}\n"))?;
+    }
     Ok(Exit::Success)
+}
+
+/// Says what is refused until a signal comes.
+async fn watch(control: &mut Receiver<Interrupt>, refusals: &Refusals, quiet: bool) {
+    let tell = |lines: Vec<String>| {
+        for line in lines.iter().filter(|_| !quiet) {
+            show(line);
+        }
+    };
+    let mut window = tokio::time::interval(WINDOW);
+    loop {
+        tokio::select! {
+            // An error means that the signal thread is gone, which ends the server just as well.
+            _ = control.wait_for(|i| *i != Interrupt::None) => break,
+            () = refusals.news() => tell(refusals.take_lines()),
+            _ = window.tick() => tell(refusals.end_window()),
+        }
+    }
+    tell(refusals.end_window());
 }
 
 fn host(ip: IpAddr) -> String {

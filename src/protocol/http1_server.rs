@@ -185,9 +185,8 @@ fn look(bytes: &[u8]) -> Next {
 fn names_other_version(bytes: &[u8]) -> bool {
     let bytes = bytes.trim_ascii_start();
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
-    let mut words = line.split(|byte| *byte == b' ').skip(2);
-    matches!((words.next(), words.next()), (Some([b'H', b'T', b'T', b'P', b'/', major, ..]), None)
-        if major.is_ascii_digit())
+    let version = line.split(|byte| *byte == b' ').nth(2);
+    matches!(version, Some([b'H', b'T', b'T', b'P', b'/', major, ..]) if major.is_ascii_digit())
 }
 
 /// RFC 9112 section 2.2 lets a server take a line feed alone for the end of a line. Where another parser in

@@ -21,7 +21,7 @@ use crate::affinity::{Placement, pin_current};
 use crate::clock::ThreadClock;
 use crate::scenario::ProtocolKind;
 use crate::stats::{LedgersByKind, TargetCounts, merge_ledgers};
-use crate::tls::ServerTls;
+use crate::tls::{Refusal, ServerTls};
 
 /// Length of the accept queue that is asked for; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
@@ -41,6 +41,9 @@ pub enum TargetError {
     #[error("cannot start a server thread: {0}")]
     Thread(io::Error),
 }
+
+/// Is told of every connection that is refused, on the thread that refuses it, which waits meanwhile.
+pub type OnRefusal = Arc<dyn Fn(SocketAddr, &Refusal) + Send + Sync>;
 
 /// One listening port of the target.
 #[derive(Debug, Clone)]
@@ -81,7 +84,16 @@ impl Target {
     ///
     /// Fails if an address cannot be listened on or a thread cannot be started.
     pub fn start(spec: &TargetSpec) -> Result<Self, TargetError> {
-        Self::launch(spec, false)
+        Self::launch(spec, false, None)
+    }
+
+    /// Starts the threads, and tells `on_refusal` of every connection that is refused.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::start`] does.
+    pub fn observed(spec: &TargetSpec, on_refusal: &OnRefusal) -> Result<Self, TargetError> {
+        Self::launch(spec, false, Some(on_refusal))
     }
 
     /// Starts the threads, and keeps a ledger of sessions without TLS, too.
@@ -90,10 +102,14 @@ impl Target {
     ///
     /// Fails as [`Self::start`] does.
     pub fn metered(spec: &TargetSpec) -> Result<Self, TargetError> {
-        Self::launch(spec, true)
+        Self::launch(spec, true, None)
     }
 
-    fn launch(spec: &TargetSpec, metered: bool) -> Result<Self, TargetError> {
+    fn launch(
+        spec: &TargetSpec,
+        metered: bool,
+        on_refusal: Option<&OnRefusal>,
+    ) -> Result<Self, TargetError> {
         let mut addrs: Vec<SocketAddr> = spec
             .listeners
             .iter()
@@ -125,6 +141,7 @@ impl Target {
                     protocol: listener.protocol,
                     metered,
                     counts,
+                    on_refusal: on_refusal.cloned(),
                 });
             }
             target.counters.push(counters);

@@ -1,7 +1,7 @@
 //! What one thread of the target does: accept, shake hands, speak, close.
 
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,12 +13,13 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
+use super::OnRefusal;
 use super::counters::ListenerCounters;
 use crate::crypto::Ledger;
 use crate::protocol;
 use crate::scenario::ProtocolKind;
 use crate::stats::OkKind;
-use crate::tls::{PlainStream, ServerTls, SessionStream};
+use crate::tls::{PlainStream, Refusal, ServerTls, SessionStream};
 
 /// How long a client may take for its handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,6 +34,8 @@ pub(super) struct Port {
     /// Whether sessions without TLS keep a ledger; those with TLS do if their configuration says so.
     pub metered: bool,
     pub counts: Arc<ListenerCounters>,
+    /// Whoever wants to know of refused connections.
+    pub on_refusal: Option<OnRefusal>,
 }
 
 /// The single-threaded runtime of a server thread.
@@ -56,7 +59,7 @@ async fn accept_loop(port: Port) {
         return bump(&port.counts.accept_failed);
     };
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             bump(&port.counts.accept_failed);
             sleep(ACCEPT_PAUSE).await;
             continue;
@@ -64,7 +67,8 @@ async fn accept_loop(port: Port) {
         bump(&port.counts.accepted);
         let counts = Arc::clone(&port.counts);
         if let Some(tls) = port.tls.clone() {
-            spawn_local(session(stream, tls, port.protocol, counts));
+            let observer = port.on_refusal.clone().map(|on_refusal| (on_refusal, peer));
+            spawn_local(session(stream, tls, port.protocol, counts, observer));
         } else {
             let ledger = port.metered.then(Ledger::server);
             let stream = PlainStream::new(stream, ledger);
@@ -73,19 +77,35 @@ async fn accept_loop(port: Port) {
     }
 }
 
-/// Serves one connection. What goes wrong is the client's to report; here it is only counted.
+/// Serves one connection. What goes wrong once it is up is the client's to report; here it is only counted.
 async fn session(
     stream: TcpStream,
     tls: ServerTls,
     protocol: ProtocolKind,
     counts: Arc<ListenerCounters>,
+    observer: Option<(OnRefusal, SocketAddr)>,
 ) {
-    let Ok(mut stream) = tls.accept(stream) else {
-        return bump(&counts.handshake_failed);
+    let refused = |refusal: &Refusal| {
+        bump(&counts.handshake_failed);
+        if let Some((on_refusal, peer)) = &observer {
+            on_refusal(*peer, refusal);
+        }
+    };
+    let mut stream = match tls.accept(stream) {
+        Ok(stream) => stream,
+        Err(fault) => return refused(&Refusal::of(&fault, 0)),
     };
     match timeout(HANDSHAKE_TIMEOUT, stream.complete_handshake()).await {
         Ok(Ok(())) => {}
-        Ok(Err(_)) | Err(_) => return bump(&counts.handshake_failed),
+        Ok(Err(fault)) => {
+            let refusal = stream.refusal(&fault);
+            refused(&refusal);
+            if refusal.kind == Refusal::NOT_TLS && protocol == ProtocolKind::Http1 {
+                let _ = Box::pin(protocol::refuse_plain_http(&mut stream.into_socket())).await;
+            }
+            return;
+        }
+        Err(_) => return refused(&Refusal::new("no handshake within 30 s")),
     }
     let connection = stream.connection();
     let kind = match connection.handshake_kind() {

@@ -63,6 +63,11 @@ impl Sight {
         }
     }
 
+    /// Whether what came first cannot be a TLS record.
+    pub fn is_strange(&self) -> bool {
+        !self.strange.is_empty()
+    }
+
     /// Whether a `close_notify` in the clear came last. In a handshake rustls takes it for a warning and
     /// waits for more.
     pub fn closes_in_the_clear(&self) -> bool {

@@ -20,6 +20,7 @@ use super::early::EarlyData;
 use super::fault::{Fault, again};
 use super::observe::Current;
 use super::quota::{Flood, Quota};
+use super::refusal::Refusal;
 use super::resume::Wish;
 use super::session::{Bytes, Marks, read_away};
 use super::sight::{SHOWN, Sight};
@@ -71,6 +72,16 @@ impl TlsStream<ServerConnection> {
             current,
             ..Self::new(io, conn)
         })
+    }
+
+    /// Why `fault` ended the handshake.
+    pub fn refusal(&self, fault: &Fault) -> Refusal {
+        Refusal::of(fault, self.bytes.received)
+    }
+
+    /// The socket, for an answer without TLS to a client that speaks none.
+    pub fn into_socket(self) -> TcpStream {
+        self.io
     }
 
     /// Whether the client sent early data that is taken; known once the handshake is complete.
@@ -258,8 +269,11 @@ where
                 Poll::Ready(within.map_err(Fault::Flood))
             }
             Err(error) => {
-                // Our own alert is sent as far as the socket takes it; the verdict stands.
-                let _ = self.poll_flush_tls(cx);
+                // Our own alert is sent as far as the socket takes it; the verdict stands. A client that
+                // does not speak TLS could not read it.
+                if self.bytes.sent > 0 || !self.sight.is_strange() {
+                    let _ = self.poll_flush_tls(cx);
+                }
                 Poll::Ready(Err(Fault::Tls(error)))
             }
         }

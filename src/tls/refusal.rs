@@ -1,0 +1,136 @@
+//! Why a server did not accept a session, in words for the one who runs it.
+
+use std::io;
+
+use rustls::AlertDescription;
+
+use super::Fault;
+use super::classify::cert_fault;
+use crate::stats::{ServerCertFault, alert_text};
+
+/// Why a server did not accept a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// One of a few kinds, to count and to limit by.
+    pub kind: &'static str,
+    /// More about this one, empty if there is no more to say. Not yet escaped.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// What a peer gets that does not speak TLS.
+    pub const NOT_TLS: &'static str = "not TLS";
+
+    /// A refusal whose kind says it all.
+    pub fn new(kind: &'static str) -> Self {
+        let detail = String::new();
+        Self { kind, detail }
+    }
+
+    /// What ended a server's handshake of which `received` bytes had come.
+    pub fn of(fault: &Fault, received: u64) -> Self {
+        let kind = match fault {
+            Fault::Tls(rustls::Error::NoCertificatesPresented) => "no client certificate",
+            Fault::Tls(rustls::Error::InvalidCertificate(error)) => client_cert(cert_fault(error)),
+            Fault::Tls(rustls::Error::InvalidCertRevocationList(_)) => {
+                "a revocation list of this server cannot be used"
+            }
+            Fault::Tls(rustls::Error::AlertReceived(alert)) => by_client(*alert),
+            Fault::Tls(rustls::Error::PeerIncompatible(_)) => "no common TLS parameters",
+            Fault::Tls(rustls::Error::NoApplicationProtocol) => "no common ALPN protocol",
+            Fault::NotTls(_) => Self::NOT_TLS,
+            Fault::Tls(_) | Fault::Flood(_) | Fault::LateRequest(_) | Fault::SpokeFirst(_) => {
+                "the TLS protocol was violated"
+            }
+            Fault::Eof if received == 0 => "closed before it sent anything",
+            Fault::Eof => "closed during the handshake",
+            Fault::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                "reset during the handshake"
+            }
+            Fault::Io(_) => "the transport failed",
+        };
+        let detail = match fault {
+            Fault::Tls(rustls::Error::AlertReceived(alert)) => {
+                format!("alert {}", alert_text((*alert).into()))
+            }
+            Fault::Tls(rustls::Error::InvalidCertificate(error)) => match cert_fault(error) {
+                ServerCertFault::Other => error.to_string(),
+                _ => String::new(),
+            },
+            Fault::Tls(rustls::Error::PeerIncompatible(why)) => format!("{why:?}"),
+            Fault::Tls(
+                rustls::Error::NoCertificatesPresented | rustls::Error::NoApplicationProtocol,
+            )
+            | Fault::Eof
+            // It may be a request with secrets in it.
+            | Fault::NotTls(_) => String::new(),
+            other => other.to_string(),
+        };
+        Self { kind, detail }
+    }
+}
+
+fn client_cert(fault: ServerCertFault) -> &'static str {
+    match fault {
+        ServerCertFault::Expired => "the client certificate has expired",
+        ServerCertFault::NotYetValid => "the client certificate is not valid yet",
+        ServerCertFault::UnknownIssuer => "the client certificate is of an unknown issuer",
+        ServerCertFault::Purpose => "the client certificate is not meant for clients",
+        ServerCertFault::Revoked => "the client certificate is revoked",
+        ServerCertFault::Signature => "a signature of the client does not verify",
+        ServerCertFault::Name | ServerCertFault::Other => "the client certificate is not valid",
+    }
+}
+
+fn by_client(alert: AlertDescription) -> &'static str {
+    match alert {
+        AlertDescription::UnknownCA
+        | AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::DecryptError => "the client rejected the server's certificate",
+        _ => "the client gave up the handshake",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::{CertificateError, PeerIncompatible};
+
+    use super::*;
+
+    #[test]
+    fn reasons_are_words() {
+        let tls = |error: rustls::Error| Fault::Tls(error);
+        for (fault, received, words) in [
+            (
+                tls(CertificateError::Revoked.into()),
+                900,
+                "the client certificate is revoked",
+            ),
+            (
+                tls(rustls::Error::NoCertificatesPresented),
+                900,
+                "no client certificate",
+            ),
+            (
+                Fault::NotTls("GET /?secret HTTP/1.1".to_owned()),
+                78,
+                "not TLS",
+            ),
+            (Fault::Eof, 0, "closed before it sent anything"),
+            (Fault::Eof, 9, "closed during the handshake"),
+        ] {
+            let refusal = Refusal::of(&fault, received);
+            assert_eq!((refusal.kind, refusal.detail.as_str()), (words, ""));
+        }
+        let alert = tls(rustls::Error::AlertReceived(AlertDescription::UnknownCA));
+        let refusal = Refusal::of(&alert, 900);
+        assert_eq!(refusal.kind, "the client rejected the server's certificate");
+        assert_eq!(refusal.detail, "alert unknown_ca");
+        let version = tls(PeerIncompatible::Tls12NotOffered.into());
+        assert_eq!(Refusal::of(&version, 100).kind, "no common TLS parameters");
+    }
+}
