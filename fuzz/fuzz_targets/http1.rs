@@ -9,6 +9,7 @@ use std::cell::LazyCell;
 use libfuzzer_sys::fuzz_target;
 use shakedown::protocol::{self, ProtocolError};
 use shakedown::scenario::ProtocolPlan;
+use shakedown_fuzz::segments;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 
@@ -33,7 +34,11 @@ fuzz_target!(|input: &[u8]| {
     let plan = ProtocolPlan::Http1 {
         request: REQUEST.to_vec(),
         head: flags & 1 != 0,
-        expect_status: if flags & 2 != 0 { "401".parse().into_iter().collect() } else { vec![] },
+        expect_status: if flags & 2 != 0 {
+            "401".parse().into_iter().collect()
+        } else {
+            vec![]
+        },
         exchanges: 1,
     };
     let whole = outcome(&plan, &[answer]);
@@ -49,23 +54,6 @@ fuzz_target!(|input: &[u8]| {
         );
     }
 });
-
-/// Cuts the answer where the pairs of bytes say.
-fn segments<'a>(answer: &'a [u8], cuts: &[u8]) -> Vec<&'a [u8]> {
-    let mut at: Vec<usize> = cuts
-        .chunks_exact(2)
-        .map(|pair| usize::from(u16::from_le_bytes([pair[0], pair[1]])) % (answer.len() + 1))
-        .collect();
-    at.sort_unstable();
-    at.push(answer.len());
-    let mut from = 0;
-    let mut segments = Vec::new();
-    for to in at {
-        segments.push(&answer[from..to]);
-        from = to;
-    }
-    segments
-}
 
 /// How an exchange ends whose response comes in these segments, as text that can be compared.
 fn outcome(plan: &ProtocolPlan, segments: &[&[u8]]) -> Result<(), String> {
