@@ -64,7 +64,8 @@ pub enum Stage {
     FirstByte,
     /// Open and idle on purpose. What happens in it is no failure.
     Hold,
-    /// From our close to the server's. What happens in it is no failure.
+    /// From our close to the server's. What happens in it is no failure, unless it is a fatal alert, which
+    /// outweighs the answer before it.
     Close,
 }
 
