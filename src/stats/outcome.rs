@@ -372,9 +372,7 @@ impl FailureClass {
             Self::HttpRedirect(_) => {
                 "a redirect does not show that the server accepts us: nginx rejects so with `error_page 495 = URL`. Ask for the final URL, or list the status in --expect-status if the redirect is meant"
             }
-            Self::HttpProtocol => {
-                "what came back is not HTTP/1.1 as shakedown reads it; the example says why"
-            }
+            Self::HttpProtocol => "not HTTP/1.1 as shakedown reads it; the example says why",
             Self::HttpCutShort => {
                 "the server, or a proxy before it, broke off its answer; see its error log"
             }

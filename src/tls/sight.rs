@@ -14,6 +14,10 @@ const ALERT_RECORD: usize = 7;
 
 /// What was seen of one session. Nothing here allocates while the server speaks TLS.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something that was seen or not, in any combination"
+)]
 pub(super) struct Sight {
     /// Whether it matters who speaks first: a server answers, so its client does.
     is_client: bool,

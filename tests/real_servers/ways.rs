@@ -127,9 +127,10 @@ fn a_server_that_asks_per_path_is_told_so() {
     let configure = |dir: &str, port| {
         let modules = "/usr/lib/apache2/modules";
         fs::create_dir_all(format!("{dir}/htdocs/secure")).unwrap();
-        let user = match is_root() {
-            true => "User nobody\nGroup nogroup\n",
-            false => "",
+        let user = if is_root() {
+            "User nobody\nGroup nogroup\n"
+        } else {
+            ""
         };
         format!(
             "ServerRoot {dir}\nServerName localhost\nPidFile {dir}/pid\nErrorLog {dir}/error\nMutex sem\n\
