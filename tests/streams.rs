@@ -79,7 +79,7 @@ const CASES: [Case; 24] = [
         "new.json",
     ),
     makes(
-        "ab --max-rounds 2 --block 100ms -o new.json -- --auth none --sessions 1 --warmup 0s",
+        "ab --max-rounds 2 --despite validity -o new.json -- -n 20 --warmup 0s --sessions 1 --auth none",
         &[0, 99, 106],
         "new.json",
     ),

@@ -217,7 +217,7 @@ fn what_killed_reports_and_ab_runs_left_behind_is_removed_by_the_next() {
     let fixture = root.join("tests/fixtures/result-v1.json");
     let temp = dir.path().join("tmp");
     fs::create_dir(&temp).unwrap();
-    let ab = "ab --max-rounds 1000 --block 200ms -- --auth none --sessions 1 --warmup 0s";
+    let ab = "ab --max-rounds 1000 --block 200ms -- --auth none --sessions 1";
     for _ in 0..2 {
         let mut command = shakedown(dir.path());
         command.args(ab.split(' ')).env("TMPDIR", &temp);
