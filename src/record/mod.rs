@@ -16,6 +16,7 @@ mod harmless;
 mod histogram;
 mod model;
 mod pins;
+mod plan;
 mod resumption;
 mod store;
 mod summary;
@@ -42,10 +43,11 @@ pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
 pub use histogram::{AgesRecord, HistogramRecord};
 pub use model::{
-    CellRecord, KindRecord, Note, OLDEST_SCHEMA, ObservedRecord, PlanRecord, PreflightRecord,
-    RunRecord, SCHEMA_VERSION, SkippedRecord, TimelineRecord, TrialRecord, Validity, WindowRecord,
+    CellRecord, KindRecord, Note, OLDEST_SCHEMA, ObservedRecord, RunRecord, SCHEMA_VERSION,
+    TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
 pub use pins::Pins;
+pub use plan::{PlanRecord, PreflightRecord, SkippedRecord};
 pub use store::{
     StoreError, check_writable, expected_size, load, parse, save, save_comparison, save_new,
     save_text,

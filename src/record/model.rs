@@ -8,12 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnatomyRecord, BuildInfo, CutOffRecord, Environment, ExpectationRecord, HistogramRecord,
-    MeteringRecord, Pins, StallRecord, ThrottledRecord,
+    AnatomyRecord, BuildInfo, CutOffRecord, Environment, ExpectationRecord, HistogramRecord, Pins,
+    PlanRecord, StallRecord, ThrottledRecord,
 };
-use crate::affinity::Placement;
 use crate::clock::from_rfc3339;
-use crate::scenario::{AuthMode, Cell, Scenario, Verify};
+use crate::scenario::{AuthMode, Cell};
 use crate::stats::{
     Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Proof,
     ResumptionCounts, SecondHistogram, TargetCounts,
@@ -52,84 +51,6 @@ pub struct RunRecord {
     pub warnings: Vec<Note>,
     /// Whether the run did what was asked.
     pub validity: Validity,
-}
-
-/// The plan as resolved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PlanRecord {
-    /// The scenario as written or built from flags.
-    pub scenario: Scenario,
-    /// `closed` or `open`.
-    pub load_model: String,
-    /// Asked arrivals per second in the measure phase, of an open loop.
-    pub asked_rate: Option<f64>,
-    /// Asked concurrent sessions on average over the measure phase, of a closed loop.
-    pub asked_sessions: Option<f64>,
-    /// Most concurrent sessions asked for, of a closed loop.
-    pub asked_sessions_max: Option<u64>,
-    /// Length of the warm-up in seconds.
-    pub warmup_s: f64,
-    /// Length of the measure phase in seconds.
-    pub duration_s: f64,
-    /// Seconds that sessions in flight may take to finish.
-    pub grace_s: f64,
-    /// The provider of the client's cryptography; of several, as cells name them, separated by commas.
-    pub provider: String,
-    /// The provider of the embedded target's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target_provider: Option<String>,
-    /// Cipher suites that are offered because all providers have them, so that like is compared with like;
-    /// empty where the scenario names suites, or there is one provider.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub common_suites: Vec<String>,
-    /// Cells that this build or this combination cannot do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub skipped: Vec<SkippedRecord>,
-    /// How the cryptography was metered; absent where it was not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metering: Option<MeteringRecord>,
-    /// The client's identity: subject of its certificate, if one was used.
-    pub identity: Option<String>,
-    /// Whether the server's chain and name were verified.
-    pub server_verified: bool,
-    /// Local addresses connections were made from; empty leaves it to the system.
-    pub sources: Vec<String>,
-    /// Where the threads ran.
-    pub placements: Vec<Placement>,
-    /// What the preflight found.
-    pub preflight: PreflightRecord,
-}
-
-impl PlanRecord {
-    /// Whether each chain of the server was verified once and not in every handshake.
-    pub fn verifies_once(&self) -> bool {
-        self.scenario.tls.verify == Verify::OncePerChain
-    }
-}
-
-/// What the preflight computed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PreflightRecord {
-    /// File descriptors needed.
-    pub files_needed: u64,
-    /// File descriptors allowed.
-    pub files_limit: u64,
-    /// Memory needed, in bytes.
-    pub memory_needed: u64,
-    /// Memory available, in bytes.
-    pub memory_available: Option<u64>,
-}
-
-/// A cell that was not run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SkippedRecord {
-    /// What it would have been.
-    pub cell: Cell,
-    /// Why not.
-    pub reason: String,
 }
 
 /// One cell and its trials.

@@ -24,6 +24,7 @@ mod resumption;
 mod secrets;
 mod shipped;
 mod status;
+mod target;
 mod url;
 mod verification;
 
@@ -38,8 +39,8 @@ pub use fault::IdentityFault;
 pub use identity::IdentitySection;
 pub use key::{EndKeys, KeyAlgorithm, UnknownKey};
 pub use model::{
-    Arrivals, AuthMode, EmbeddedTarget, IdentityFiles, LoadSection, Matrix, Scenario, StageSection,
-    TargetSection, TicketMode, Timeouts, TlsSection, TlsVersion, TrialSection, WorkerSection,
+    Arrivals, AuthMode, IdentityFiles, LoadSection, Matrix, Scenario, StageSection, Timeouts,
+    TlsSection, TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
 pub use protocol::{Header, ProtocolKind, ProtocolSection};
@@ -47,4 +48,5 @@ pub use provider::{ProviderName, UnknownProvider};
 pub use resumption::{ResumptionMode, ResumptionSection};
 pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};
 pub use status::{NotAStatus, StatusRange};
+pub use target::{EmbeddedTarget, TargetSection, TicketMode};
 pub use verification::Verify;
