@@ -30,7 +30,10 @@ const BACKLOG: i32 = 4_096;
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
     /// A listening socket failed.
-    #[error("cannot listen on {addr}: {source}; choose another port or stop what uses it")]
+    #[error(
+        "cannot listen on {addr}: {source}; choose another port (0 takes a free one), or stop what \
+         listens on port {} (`ss -ltnp` names it)", addr.port()
+    )]
     Listen {
         /// The address.
         addr: SocketAddr,
@@ -127,7 +130,12 @@ impl Target {
             let mut ports = Vec::new();
             let mut counters = Vec::new();
             for (addr, listener) in addrs.iter_mut().zip(&spec.listeners) {
-                let socket = listen(*addr).map_err(|source| TargetError::Listen {
+                let socket = if index == 0 {
+                    claim(*addr, spec.cores.len() > 1)
+                } else {
+                    listen(*addr, true)
+                };
+                let socket = socket.map_err(|source| TargetError::Listen {
                     addr: *addr,
                     source,
                 })?;
@@ -238,15 +246,82 @@ impl Drop for Target {
     }
 }
 
-fn listen(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+/// The first socket of a port. It is bound and listens before it may be shared, which the system refuses
+/// while anyone else listens there, even one who would share; `shared` lets our own threads join it.
+fn claim(addr: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
+    // Elsewhere than on Linux, only what was set before the bind counts.
+    let socket = listen(addr, shared && cfg!(not(target_os = "linux")))?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(&socket).set_reuse_port(shared)?;
+    Ok(socket)
+}
+
+fn listen(addr: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     // Inherited by accepted sockets on Linux; a delayed small segment would cost 40 ms (Nagle).
     socket.set_tcp_nodelay(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(ip: &str, port: u16, threads: usize) -> Result<Target, TargetError> {
+        Target::start(&TargetSpec {
+            ip: ip.parse().unwrap(),
+            listeners: vec![ListenerSpec {
+                tls: None,
+                protocol: ProtocolKind::Echo,
+                port,
+            }],
+            cores: vec![None; threads],
+        })
+    }
+
+    #[test]
+    fn a_port_is_shared_among_our_threads_and_with_nobody_else() {
+        let first = target("127.0.0.1", 0, 3).unwrap();
+        let port = first.addrs()[0].port();
+        for (ip, threads) in [
+            ("127.0.0.1", 1),
+            ("127.0.0.1", 2),
+            ("0.0.0.0", 2),
+            ("::", 1),
+        ] {
+            let error = target(ip, port, threads).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("listens on port {port}")),
+                "{error}"
+            );
+        }
+        let clients: Vec<_> = (0..60)
+            .map(|_| std::net::TcpStream::connect(first.addrs()[0]).unwrap())
+            .collect();
+        let accepted = || (first.counters.iter()).map(|thread| thread[0].read().accepted);
+        while accepted().sum::<u64>() < clients.len() as u64 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(
+            accepted().all(|count| count > 0),
+            "{:?}",
+            accepted().collect::<Vec<_>>()
+        );
+        // A port that was left is free at once, whatever is in TIME_WAIT there.
+        drop((first, clients));
+        target("127.0.0.1", port, 2).unwrap();
+    }
+
+    #[test]
+    fn one_who_would_share_is_refused_too() {
+        let stale = listen("127.0.0.1:0".parse().unwrap(), true).unwrap();
+        let port = stale.local_addr().unwrap().port();
+        target("127.0.0.1", port, 2).unwrap_err();
+    }
 }
