@@ -1,5 +1,6 @@
 //! shakedown: a load tester and benchmark harness for mutual TLS.
 
+pub mod address;
 pub mod affinity;
 pub mod anatomy;
 pub mod audit;

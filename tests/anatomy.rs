@@ -9,8 +9,6 @@
 
 mod common;
 
-use std::net::Ipv4Addr;
-
 use common::process::{code, run as command, text};
 use common::{pki_in, run, scenario, target};
 use shakedown::crypto::SWITCH;
@@ -250,7 +248,7 @@ fn a_probe_tells_what_each_step_took() {
     asked.target.url = Some(format!("https://localhost:{}/", addr.port()));
     let checked = asked.check("probe", "").unwrap();
     let plan = ProbePlan {
-        pinned: Some(Ipv4Addr::LOCALHOST.into()),
+        pinned: vec!["127.0.0.1".to_owned()],
         roots: Some(pki.roots().to_vec()),
         identity: pki.clients().first().cloned(),
         ..ProbePlan::new(&checked, std::time::Duration::from_secs(5)).unwrap()

@@ -67,7 +67,7 @@ fn plan(port: u16, protocol: ProtocolKind, versions: &[TlsVersion], pki: &Pki) -
     let checked = scenario.check("probe", "").unwrap();
     let plan = ProbePlan::new(&checked, Duration::from_secs(5)).unwrap();
     ProbePlan {
-        pinned: Some(Ipv4Addr::LOCALHOST.into()),
+        pinned: vec!["127.0.0.1".to_owned()],
         versions: versions.to_vec(),
         roots: Some(pki.roots().to_vec()),
         identity: pki.clients().first().cloned(),

@@ -88,7 +88,7 @@ fn told(
     scenario.target.url = Some(format!("https://localhost:{port}/"));
     let checked = scenario.check("probe", "").unwrap();
     let plan = ProbePlan {
-        pinned: Some(Ipv4Addr::LOCALHOST.into()),
+        pinned: vec!["127.0.0.1".to_owned()],
         roots: Some(pki.roots().to_vec()),
         crls: crls.to_vec(),
         ..ProbePlan::new(&checked, Duration::from_secs(5)).unwrap()

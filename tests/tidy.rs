@@ -23,6 +23,7 @@ const LAYERS: [(&str, u32); 23] = [
     ("probe", 8),
     ("target", 8),
     ("conversation", 7),
+    ("address", 6),
     ("protocol", 6),
     ("tls", 5),
     ("crypto", 4),

@@ -1,7 +1,6 @@
 //! `shakedown audit --resumption`: offers tickets after what should end a session, and prints which
 //! the server resumed all the same.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -84,7 +83,7 @@ impl ResumptionArgs {
 
     fn plan(&self, scenario: &Scenario, pki: &Path) -> anyhow::Result<AuditPlan> {
         let home = probe_plan(scenario, None)?;
-        let address = home.pinned;
+        let address = home.pinned.clone();
         let others = self.other_host.iter().map(|name| {
             let mut scenario = scenario.clone();
             scenario.tls.sni = Some(name.clone());
@@ -95,7 +94,7 @@ impl ResumptionArgs {
                     value: format!("{name}:{port}"),
                 });
             }
-            probe_plan(&scenario, address)
+            probe_plan(&scenario, Some(address.clone()))
         });
         let other_hosts = others.collect::<anyhow::Result<_>>()?;
         Ok(AuditPlan {
@@ -114,12 +113,12 @@ impl ResumptionArgs {
 }
 
 /// The connection that a scenario describes, to the one address that is used throughout.
-fn probe_plan(scenario: &Scenario, address: Option<IpAddr>) -> anyhow::Result<ProbePlan> {
+fn probe_plan(scenario: &Scenario, address: Option<Vec<String>>) -> anyhow::Result<ProbePlan> {
     let checked = scenario.clone().check("audit", "")?;
     let mut plan = ProbePlan::new(&checked, checked.scenario.timeouts.handshake.0)?;
     plan.pinned = match address {
-        Some(address) => Some(address),
-        None => Some(permitted_address(&checked)?),
+        Some(address) => address,
+        None => vec![permitted_address(&checked)?],
     };
     plan.versions = (checked.cells.iter())
         .flat_map(|cell| cell.versions.clone())

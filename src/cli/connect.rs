@@ -24,7 +24,7 @@ pub struct ConnectArgs {
     #[arg(short = 'k', long)]
     pub insecure: bool,
 
-    /// Use this address for host:port instead of asking the resolver
+    /// Use this address (or several, with commas) for host:port instead of asking the resolver
     #[arg(long, value_name = "HOST:PORT:ADDR")]
     pub resolve: Vec<String>,
 

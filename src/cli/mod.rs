@@ -17,6 +17,7 @@ mod examples;
 mod exit;
 mod gate;
 mod judged;
+mod listen;
 mod live;
 #[cfg(test)]
 mod live_tests;

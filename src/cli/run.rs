@@ -30,6 +30,11 @@ pub struct RunArgs {
     #[arg(value_name = "SCENARIO|URL")]
     target: Option<String>,
 
+    /// Spread the sessions over all addresses of the name, in turns; else the first that takes a TCP
+    /// connection is used
+    #[arg(long)]
+    all_addresses: bool,
+
     /// Allow a target with a public address (only with its owner's consent); caps the rate
     #[arg(long)]
     allow_public: bool,
@@ -197,6 +202,7 @@ impl RunArgs {
         }
         self.timeouts.apply(scenario);
         self.threads.apply(scenario);
+        scenario.target.all_addresses |= self.all_addresses;
         scenario.target.allow_public |= self.allow_public;
         scenario.target.public_rate_cap = self.public_rate_cap.or(scenario.target.public_rate_cap);
         Ok(())

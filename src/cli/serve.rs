@@ -16,6 +16,7 @@ use shakedown::units::format_count;
 use tokio::sync::watch::Receiver;
 
 use super::exit::{Exit, UsageError};
+use super::listen::listen_address;
 use super::output::{say, show, write_stdout};
 use super::refusals::{Refusals, WINDOW};
 use super::signals;
@@ -24,7 +25,7 @@ use super::signals;
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// Address and port to listen on; port 0 picks a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8443", value_parser = listen_address)]
     listen: SocketAddr,
 
     /// Folder made by `shakedown pki new`: stands for --cert, --key, --client-ca and, if it has a crl.pem, --crlfile

@@ -8,6 +8,39 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::recorder::Attempt;
+
+/// The addresses of a cell, which the sessions of a worker take in turns.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    all: Vec<SocketAddr>,
+    next: Cell<usize>,
+}
+
+impl Addresses {
+    /// They begin with another than the neighbour's. There is at least one.
+    pub fn new(all: &[SocketAddr], worker: usize) -> Self {
+        Self {
+            all: all.to_vec(),
+            next: Cell::new(worker),
+        }
+    }
+
+    /// Gives an attempt the address whose turn it is, where there are several.
+    pub fn deal(&self, attempt: &mut Attempt) {
+        if self.all.len() > 1 {
+            let index = self.next.get();
+            self.next.set(index.wrapping_add(1));
+            attempt.head_for(index % self.all.len());
+        }
+    }
+
+    /// The address of an attempt.
+    pub fn of(&self, attempt: &Attempt) -> SocketAddr {
+        self.all[attempt.address()]
+    }
+}
+
 /// Opens one worker's connections.
 #[derive(Debug)]
 pub(super) struct Connector {

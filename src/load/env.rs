@@ -2,7 +2,6 @@
 //! worker's hot path.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::LoadPlan;
-use super::connect::Connector;
+use super::connect::{Addresses, Connector};
 use super::deal::Deal;
 use super::recorder::{Attempt, Recorder};
 use crate::scenario::{ProtocolPlan, Timeouts};
@@ -23,7 +22,7 @@ use crate::tls::ClientTls;
 pub(super) struct Env {
     pub plan: Arc<LoadPlan>,
     /// Where sessions connect to.
-    pub addr: SocketAddr,
+    pub addresses: Addresses,
     /// This worker's own TLS configurations, one per identity; none for plain TCP.
     pub tls: Vec<ClientTls>,
     /// Whose turn it is.
@@ -44,6 +43,7 @@ impl Env {
         if self.tls.is_empty() {
             attempt.is_of(OkKind::Tcp);
         }
+        self.addresses.deal(&mut attempt);
         if self.tls.len() > 1 {
             attempt.present(self.deal.borrow_mut().next());
         }
@@ -56,6 +56,7 @@ impl Env {
     /// Counts an attempt that presents one identity, whoever's turn it is, with a full handshake.
     pub fn begin_as(&self, identity: usize) -> Attempt {
         let mut attempt = self.recorder.begin(Instant::now());
+        self.addresses.deal(&mut attempt);
         attempt.present(identity);
         attempt
     }

@@ -11,8 +11,8 @@ use crate::tls::ClientTls;
 pub struct CellPlan {
     /// What it is.
     pub cell: Cell,
-    /// Where it connects to.
-    pub addr: SocketAddr,
+    /// Where it connects to: one address, or several that take turns.
+    pub addrs: Vec<SocketAddr>,
     /// Its TLS: per worker, so that they share nothing, one configuration per identity. None for
     /// plain TCP.
     pub tls: Vec<Vec<ClientTls>>,

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, sleep_until};
 
-use super::connect::Connector;
+use super::connect::{Addresses, Connector};
 use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
@@ -50,7 +50,7 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
     ));
     let env = Rc::new(Env {
         plan: Arc::clone(&job.plan),
-        addr: site.addr,
+        addresses: Addresses::new(&site.addrs, job.share.0),
         deal: RefCell::new(Deal::new(&site.shares, job.share)),
         resumed: RefCell::default(),
         connector: Connector::new(&job.plan.sources, job.share.0),

@@ -271,6 +271,16 @@ impl Attempt {
         self.sample.identity = Some(identity);
     }
 
+    /// Says which of the cell's addresses it connects to.
+    pub fn head_for(&mut self, address: usize) {
+        self.sample.address = Some(address);
+    }
+
+    /// Which of the cell's addresses it connects to.
+    pub fn address(&self) -> usize {
+        self.sample.address.unwrap_or(0)
+    }
+
     /// Plans whether it resumes an earlier session.
     pub fn plan(&mut self, resumed: bool) {
         self.sample.resumed = Some(resumed);

@@ -34,7 +34,10 @@ pub(super) struct Opened {
 pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
     attempt.launch();
     let mut ledger = env.plan.metered.then(Ledger::client);
-    let connecting = attributed(&mut ledger, Work::Socket, || env.connector.open(env.addr));
+    let connecting = attributed(&mut ledger, Work::Socket, || {
+        let address = env.addresses.of(&attempt);
+        env.connector.open(address)
+    });
     Opened {
         env,
         attempt,

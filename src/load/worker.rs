@@ -11,7 +11,7 @@ use tokio::task::spawn_local;
 use tokio::time::sleep_until;
 
 use super::closed_loop::ClosedLoop;
-use super::connect::Connector;
+use super::connect::{Addresses, Connector};
 use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
@@ -55,7 +55,7 @@ fn run_trial(job: &Job) -> io::Result<TrialStats> {
     let resumed = resumed.flat_map(|ratio| tls.iter().map(|_| Deal::of_ratio(*ratio, job.share)));
     let env = Rc::new(Env {
         plan: Arc::clone(&job.plan),
-        addr: site.addr,
+        addresses: Addresses::new(&site.addrs, job.share.0),
         resumed: RefCell::new(resumed.collect()),
         tls: tls.clone(),
         deal: RefCell::new(Deal::new(&site.shares, job.share)),

@@ -19,7 +19,6 @@ mod verdict;
 #[cfg(test)]
 mod story_tests;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -67,8 +66,8 @@ pub struct ProbePlan {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Address to use for `host`, instead of asking the resolver.
-    pub pinned: Option<IpAddr>,
+    /// IP addresses to use for `host`, instead of asking the resolver.
+    pub pinned: Vec<String>,
     /// What is spoken after the handshake.
     pub protocol: ProtocolPlan,
     /// Where the cryptography comes from.
@@ -127,14 +126,16 @@ impl ProbePlan {
         Ok(Self {
             host: host.clone(),
             port: *port,
-            pinned: *pinned,
+            pinned: pinned.clone(),
             protocol: checked.protocol.clone(),
             provider: tls.provider.unwrap_or_default(),
             versions: cell.versions.clone(),
             groups: tls.groups.clone(),
             suites: tls.suites.clone(),
             alpn: tls.alpn.clone(),
-            server_name: tls.sni.clone().unwrap_or_else(|| host.clone()),
+            server_name: (tls.sni.as_deref())
+                .unwrap_or_else(|| checked.target.server_name())
+                .to_owned(),
             roots,
             crls,
             identity,

@@ -5,11 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::ProbePlan;
 use super::capture::Tap;
+use crate::address::{self, MOST_TRIED};
 use crate::conversation::judge;
 use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
@@ -22,8 +23,6 @@ use crate::tls::{
 
 /// How long the server may take to close after us; only its tickets are still of interest.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
-/// Most addresses of one name that are tried.
-const MAX_ADDRESSES: usize = 8;
 
 /// How it ended.
 #[derive(Debug)]
@@ -122,7 +121,7 @@ pub async fn connect(
         FailureClass::ConnectOther,
         "the name has no address".to_owned(),
     );
-    for address in addresses(plan).await? {
+    for address in addresses(plan)? {
         let opening = async {
             let stream = TcpStream::connect(address).await?;
             // A small segment would otherwise wait for the peer's acknowledgement.
@@ -139,25 +138,12 @@ pub async fn connect(
     Err(last)
 }
 
-async fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, Failure> {
-    if let Some(ip) = plan.pinned {
-        return Ok(vec![SocketAddr::new(ip, plan.port)]);
-    }
-    match timeout(plan.timeout, lookup_host((plan.host.as_str(), plan.port))).await {
-        Ok(Ok(found)) => Ok(found.take(MAX_ADDRESSES).collect()),
-        Ok(Err(error)) => Err((
-            FailureClass::ResolveFailed,
-            format!("{:?} does not resolve: {error}", plan.host),
-        )),
-        Err(_) => Err((
-            FailureClass::ResolveTimeout,
-            format!(
-                "{:?} did not resolve in {} ms",
-                plan.host,
-                plan.timeout.as_millis()
-            ),
-        )),
-    }
+/// The addresses to try. The resolver may block: nothing else is to be done meanwhile.
+fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, Failure> {
+    let mut found = address::addresses(&plan.host, plan.port, &plan.pinned, plan.timeout)
+        .map_err(|error| (error.class(), error.to_string()))?;
+    found.truncate(MOST_TRIED);
+    Ok(found)
 }
 
 async fn drive(plan: &ProbePlan, stream: &mut ClientStream, facts: &mut Facts) -> End {

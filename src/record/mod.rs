@@ -47,7 +47,7 @@ pub use model::{
     TimelineRecord, TrialRecord, Validity, WindowRecord,
 };
 pub use pins::Pins;
-pub use plan::{PlanRecord, PreflightRecord, SkippedRecord};
+pub use plan::{AddressRecord, PlanRecord, PreflightRecord, SkippedRecord};
 pub use store::{
     StoreError, check_writable, expected_size, load, parse, save, save_comparison, save_new,
     save_text,

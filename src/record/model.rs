@@ -59,7 +59,7 @@ pub struct RunRecord {
 pub struct CellRecord {
     /// What it was.
     pub cell: Cell,
-    /// The address it connected to.
+    /// The address it connected to; several that took turns are separated by commas.
     pub address: String,
     /// What its handshakes had to negotiate.
     #[serde(default, skip_serializing_if = "Pins::is_empty")]
@@ -145,6 +145,9 @@ pub struct TrialRecord {
     /// Every attempt by the identity it presented, where the cell deals sessions out among several.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<String, Accounting>,
+    /// Every attempt by the address it connected to, where there were several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, Accounting>,
     /// Sessions of the measure phase that were not refused, by kind.
     pub kinds: BTreeMap<OkKind, KindRecord>,
     /// Where the time of sessions went; absent where the run was not metered.

@@ -44,6 +44,10 @@ pub struct PlanRecord {
     pub metering: Option<MeteringRecord>,
     /// The client's identity: subject of its certificate, if one was used.
     pub identity: Option<String>,
+    /// The addresses of the server's name, in the order in which they were tried; empty for the embedded
+    /// target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<AddressRecord>,
     /// Whether the server's chain and name were verified.
     pub server_verified: bool,
     /// Local addresses connections were made from; empty leaves it to the system.
@@ -59,6 +63,18 @@ impl PlanRecord {
     pub fn verifies_once(&self) -> bool {
         self.scenario.tls.verify == Verify::OncePerChain
     }
+}
+
+/// An address of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddressRecord {
+    /// The address and port.
+    pub address: String,
+    /// Whether sessions connected to it.
+    pub used: bool,
+    /// Why it did not take a connection before the run; `null` where it did, or was not tried.
+    pub failure: Option<String>,
 }
 
 /// What the preflight computed.

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::addresses;
 use crate::record::{
     BuildInfo, CellRecord, CellSummary, Contrast, Decoded, Dimension, ExpectationVerdict, Note,
     ObservedRecord, PlanRecord, Question, RunRecord, Tax,
@@ -61,7 +62,7 @@ pub(super) fn load(record: &RunRecord) -> String {
 pub(super) fn place(record: &RunRecord) -> String {
     let (plan, scenario) = (&record.plan, &record.plan.scenario);
     let target = match (&scenario.target.url, record.cells.first()) {
-        (Some(url), Some(cell)) => format!("{url} ({})", cell.address),
+        (Some(url), Some(_)) => format!("{url} ({})", addresses::reached(record)),
         _ => "the embedded target".to_owned(),
     };
     let mut places = threads(plan, "worker");

@@ -1,5 +1,6 @@
 //! Reports: pure functions of a record or comparison, so that any of them can be made again from an old file.
 
+mod addresses;
 mod anatomy;
 mod bar;
 pub mod comparison;

@@ -35,7 +35,7 @@ impl Client<'_> {
         self,
         checked: &Checked,
         cell: &Cell,
-        addr: SocketAddr,
+        addrs: &[SocketAddr],
         peer: &Peer<'_>,
     ) -> Result<CellPlan, RunError> {
         let presented = match cell.auth {
@@ -57,7 +57,7 @@ impl Client<'_> {
         };
         Ok(CellPlan {
             cell: cell.clone(),
-            addr,
+            addrs: addrs.to_vec(),
             tls: (0..self.workers)
                 .map(|_| per_worker())
                 .collect::<Result<_, _>>()?,

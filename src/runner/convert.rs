@@ -1,6 +1,7 @@
 //! From what the engine counted to what is kept: names for code points, histograms encoded.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::clock::rfc3339;
 use crate::load::TrialResult;
@@ -19,7 +20,7 @@ use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 /// none; they are given if the run was metered.
 pub(super) fn trial(
     result: &TrialResult,
-    cell: &Cell,
+    (cell, addrs): (&Cell, &[SocketAddr]),
     target_counts: Option<TargetCounts>,
     target_ledgers: Option<&LedgersByKind>,
 ) -> Result<TrialRecord, HistogramError> {
@@ -38,6 +39,9 @@ pub(super) fn trial(
         measured: stats.measured.clone(),
         identities: (cell.identities.iter().cloned())
             .zip(stats.identities.iter().cloned())
+            .collect(),
+        addresses: (addrs.iter().map(ToString::to_string))
+            .zip(stats.addresses.iter().cloned())
             .collect(),
         kinds,
         anatomy: target_ledgers

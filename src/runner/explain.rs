@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Prepared;
+use super::{Prepared, reach};
 use crate::scenario::trial_order;
 use crate::units::{ByteSize, format_count};
 
@@ -20,7 +20,7 @@ impl Prepared {
         }
         out.push_str("addresses\n");
         for site in &plan.cells {
-            let _ = writeln!(out, "  {}: {}", site.cell.name, site.addr);
+            let _ = writeln!(out, "  {}: {}", site.cell.name, reach::listed(&site.addrs));
         }
         let mut line = |what: &str, text: String| {
             let _ = writeln!(out, "{what:<10}{text}");

@@ -2,7 +2,6 @@
 //!
 //! The command line, the tests and the benchmarks all come in here.
 
-mod address;
 mod block;
 mod client;
 mod convert;
@@ -10,6 +9,7 @@ mod cores;
 mod explain;
 mod identities;
 mod minted;
+mod reach;
 mod sites;
 mod support;
 mod target;
@@ -17,11 +17,13 @@ mod target;
 #[cfg(test)]
 mod provider_tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use crate::address::{AddressError, Choice};
 use crate::affinity::CoreListError;
 use crate::clock::rfc3339;
 use crate::crypto::{Metering, ProviderError, span_cost};
@@ -44,8 +46,8 @@ use sites::Sites;
 use support::{Selection, Support, pins};
 use target::Embedded;
 
-pub use address::{AddressError, permitted_address};
 pub use block::{BlockCommand, BlockError};
+pub use reach::permitted_address;
 
 /// A run that could not be prepared or carried through.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +102,8 @@ pub struct Prepared {
     preflight: Preflight,
     identity: Option<String>,
     selection: Selection,
+    /// How the server was found, where it is elsewhere.
+    choice: Option<Choice>,
 }
 
 /// Resolves a scenario: addresses, certificates, TLS, cores, this host's limits. Starts the embedded
@@ -128,7 +132,8 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
         }
         _ => Sites::remote(&checked, client)?,
     };
-    let targets: Vec<_> = sites.cells.iter().map(|site| site.addr.ip()).collect();
+    let addrs = sites.cells.iter().flat_map(|site| &site.addrs);
+    let targets: Vec<_> = addrs.map(SocketAddr::ip).collect();
     let trials = checked.cells.len() * checked.scenario.trials.count;
     let preflight = Resources {
         sessions: checked.load.max_in_flight(),
@@ -156,6 +161,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
         preflight,
         identity: sites.identity,
         selection,
+        choice: sites.choice,
     })
 }
 
@@ -248,7 +254,7 @@ impl Prepared {
         let mut cells: Vec<CellRecord> = (self.plan.cells.iter())
             .map(|site| CellRecord {
                 cell: site.cell.clone(),
-                address: site.addr.to_string(),
+                address: reach::listed(&site.addrs),
                 pins: pins(
                     &site.cell,
                     &self.plan.checked,
@@ -281,7 +287,8 @@ impl Prepared {
                     let ledgers = self.take_ledgers(current);
                     let ledgers = self.plan.metered.then_some(&ledgers);
                     let site = &mut cells[current];
-                    match convert::trial(result, &site.cell, counts, ledgers) {
+                    let addrs = &self.plan.cells[current].addrs;
+                    match convert::trial(result, (&site.cell, addrs), counts, ledgers) {
                         Ok(trial) => site.trials.push(trial),
                         Err(error) => kept = Err(error),
                     }
@@ -347,6 +354,7 @@ impl Prepared {
                 span_ns: span_cost().as_nanos() as f64,
             }),
             identity: self.identity.clone(),
+            addresses: self.choice.as_ref().map_or_else(Vec::new, reach::record),
             server_verified: !checked.scenario.tls.insecure,
             sources: self.plan.sources.iter().map(ToString::to_string).collect(),
             placements,

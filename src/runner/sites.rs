@@ -2,11 +2,12 @@
 //! elsewhere.
 
 use super::RunError;
-use super::address::{self, Resolved};
 use super::client::{Client, Peer};
 use super::identities::{Identities, subject};
 use super::minted::{Issued, Minted};
+use super::reach;
 use super::target::Embedded;
+use crate::address::Choice;
 use crate::load::CellPlan;
 use crate::pki::{Identity, load_crls, load_roots};
 use crate::scenario::{Cell, Checked, EmbeddedTarget};
@@ -17,6 +18,8 @@ pub(super) struct Sites {
     pub embedded: Option<Embedded>,
     /// Subject of the client's certificate, if one is used by all.
     pub identity: Option<String>,
+    /// How the server was found, where it is elsewhere.
+    pub choice: Option<Choice>,
 }
 
 impl Sites {
@@ -45,7 +48,7 @@ impl Sites {
                 crls: issued.map_or(&[], |issued| issued.server_crls()),
                 identities: identities.as_ref(),
             };
-            client.plan(checked, cell, *addr, &peer)
+            client.plan(checked, cell, &[*addr], &peer)
         });
         let cells = sites.collect::<Result<_, _>>()?;
         let of = |cell: &Cell| {
@@ -56,13 +59,14 @@ impl Sites {
             cells,
             identity: subject(&checked.cells, of)?,
             embedded: Some(embedded),
+            choice: None,
         })
     }
 
-    /// Resolves the URL, loads the files and points every cell at the one address.
+    /// Finds the server, loads the files and points every cell at its address, or at all of them.
     pub fn remote(checked: &Checked, client: Client<'_>) -> Result<Self, RunError> {
         let scenario = &checked.scenario;
-        let Resolved { host, addr } = address::resolve(checked)?;
+        let choice = reach::find(checked)?;
         let only = (scenario.identity.as_ref())
             .map(|files| Identity::load(&files.cert, files.key.as_deref()))
             .transpose()?;
@@ -82,7 +86,8 @@ impl Sites {
             None => Vec::new(),
         };
         let peer = Peer {
-            server_name: scenario.tls.sni.as_deref().unwrap_or(&host),
+            server_name: (scenario.tls.sni.as_deref())
+                .unwrap_or_else(|| checked.target.server_name()),
             roots: roots.as_deref(),
             crls: &crls,
             identities: Some(&identities),
@@ -90,10 +95,11 @@ impl Sites {
         let cells = checked.cells.iter();
         Ok(Self {
             cells: cells
-                .map(|cell| client.plan(checked, cell, addr, &peer))
+                .map(|cell| client.plan(checked, cell, choice.used(), &peer))
                 .collect::<Result<_, _>>()?,
             embedded: None,
             identity: subject(&checked.cells, |_| Some(&identities))?,
+            choice: Some(choice),
         })
     }
 }

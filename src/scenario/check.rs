@@ -1,6 +1,5 @@
 //! From the scenario as written to what it means: defaults filled, impossible combinations refused.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::cells::Common;
@@ -9,8 +8,9 @@ use super::dimensions;
 use super::error::Problem;
 use super::identity;
 use super::request::{RequestBody, http_request};
+use super::resolve::pinned;
 use super::resumption;
-use super::url::{Scheme, Url, parse_resolve, parse_url};
+use super::url::{Place, Scheme, Url};
 use super::verification;
 use super::{
     Arrivals, AuthMode, Cell, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
@@ -47,9 +47,19 @@ pub enum TargetPlan {
         host: String,
         /// TCP port.
         port: u16,
-        /// Address given with `resolve`, instead of asking the resolver.
-        pinned: Option<IpAddr>,
+        /// IP addresses given with `resolve`, in their order; none leaves it to the resolver.
+        pinned: Vec<String>,
     },
+}
+
+impl TargetPlan {
+    /// The name that its certificate must have, unless the scenario names another.
+    pub fn server_name(&self) -> &str {
+        match self {
+            Self::Embedded(_) => "localhost",
+            Self::Remote { host, .. } => Place::server_name(host),
+        }
+    }
 }
 
 /// What happens on a session once it is up.
@@ -162,7 +172,14 @@ impl Scenario {
 }
 
 fn check(scenario: Scenario) -> Result<Checked, Problem> {
-    let url = scenario.target.url.as_deref().map(parse_url).transpose()?;
+    let url = scenario.target.url.as_deref().map(Url::parse).transpose();
+    let url = url.map_err(|error| {
+        Problem::new(
+            "target.url",
+            error.to_string(),
+            "write https://host:port/path, tls://host:port, http://host:port/path or tcp://host:port",
+        )
+    })?;
     let target = target(&scenario, url.as_ref())?;
     let cells = cells(&scenario, url.as_ref())?;
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
@@ -205,6 +222,13 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
                 "give target.url, or drop it",
             ));
         }
+        if section.all_addresses {
+            return Err(Problem::new(
+                "target.all-addresses",
+                "the embedded target has one address",
+                "drop it, or give target.url",
+            ));
+        }
         if section.allow_public || section.public_rate_cap.is_some() {
             return Err(Problem::new(
                 "target.allow-public",
@@ -237,23 +261,10 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
             "add allow-public = true, or drop it",
         ));
     }
-    let mut pinned = None;
-    for entry in &section.resolve {
-        let (host, port, address) = parse_resolve(entry)?;
-        if host.eq_ignore_ascii_case(&url.host) && port == url.port {
-            pinned = Some(address);
-        } else {
-            return Err(Problem::new(
-                "target.resolve",
-                format!("{entry:?} is not for {}:{}", url.host, url.port),
-                "name the URL's own host and port",
-            ));
-        }
-    }
     Ok(TargetPlan::Remote {
-        host: url.host.clone(),
+        host: url.place.host.clone(),
         port: url.port,
-        pinned,
+        pinned: pinned(&section.resolve, url)?,
     })
 }
 

@@ -56,7 +56,10 @@ impl Checked {
             }
             TargetPlan::Remote { host, port, pinned } => {
                 let url = self.scenario.without_secrets().target.url;
-                let at = pinned.map_or(format!("{host}:{port}"), |ip| format!("{ip}, port {port}"));
+                let at = match &pinned[..] {
+                    [] => format!("{host}:{port}"),
+                    pinned => format!("{}, port {port}", pinned.join(" or ")),
+                };
                 let public = if self.scenario.target.allow_public {
                     "; public addresses are allowed"
                 } else {

@@ -117,7 +117,7 @@ pub(super) fn http_request(
     if !given("host") {
         lines.push(format!(
             "host: {}",
-            url.map_or("localhost", |u| u.authority.as_str())
+            url.map_or("localhost".to_owned(), Url::authority)
         ));
     }
     if !given("user-agent") {

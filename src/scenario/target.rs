@@ -14,9 +14,13 @@ pub struct TargetSection {
     /// `tcp://host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Fixed addresses, `host:port:address`, as curl's `--resolve`.
+    /// Fixed addresses, `host:port:address[,address]…`, as curl's `--resolve`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolve: Vec<String>,
+    /// Spreads the sessions over all addresses of the name, in turns, instead of using the first that
+    /// answers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_addresses: bool,
     /// The embedded target, if no `url` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedded: Option<EmbeddedTarget>,

@@ -70,6 +70,8 @@ pub struct Sample {
     pub kind: OkKind,
     /// Which of the cell's identities it presented, where there are several.
     pub identity: Option<usize>,
+    /// Which of the cell's addresses it connected to, where there are several.
+    pub address: Option<usize>,
     /// Whether it was planned to resume an earlier session; `None` where resumption is off.
     pub resumed: Option<bool>,
     /// What became of that plan.
@@ -103,6 +105,7 @@ impl Sample {
             outcome: Outcome::Cancelled(CancelPhase::Drain),
             kind: OkKind::Full,
             identity: None,
+            address: None,
             resumed: None,
             offer: Offer::default(),
             observed: None,

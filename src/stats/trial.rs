@@ -101,6 +101,8 @@ pub struct TrialStats {
     pub measured: Accounting,
     /// Attempts by the identity they presented, where a cell has several, whatever their phase.
     pub identities: Vec<Accounting>,
+    /// Attempts by the address they connected to, where a cell has several, whatever their phase.
+    pub addresses: Vec<Accounting>,
     /// Sessions of the measure phase that were not refused, by kind.
     pub kinds: BTreeMap<OkKind, KindStats>,
     /// Where the time of these sessions went, by kind; empty unless they are metered.
@@ -157,10 +159,16 @@ impl TrialStats {
     /// Counts a finished attempt.
     pub fn finish(&mut self, sample: &Sample) {
         self.total.finish(&sample.outcome, sample.ended_ns);
-        if let Some(index) = sample.identity {
-            let identity = self.identity(index);
-            identity.start();
-            identity.finish(&sample.outcome, sample.ended_ns);
+        let shares = [
+            (&mut self.identities, sample.identity),
+            (&mut self.addresses, sample.address),
+        ];
+        for (counts, index) in shares {
+            if let Some(index) = index {
+                let count = nth(counts, index);
+                count.start();
+                count.finish(&sample.outcome, sample.ended_ns);
+            }
         }
         let row = self.row(sample.ended_ns);
         match sample.outcome {
@@ -217,8 +225,13 @@ impl TrialStats {
     pub fn merge(&mut self, other: &Self) {
         self.total.merge(&other.total);
         self.measured.merge(&other.measured);
-        for (index, theirs) in other.identities.iter().enumerate() {
-            self.identity(index).merge(theirs);
+        for (mine, theirs) in [
+            (&mut self.identities, &other.identities),
+            (&mut self.addresses, &other.addresses),
+        ] {
+            for (index, theirs) in theirs.iter().enumerate() {
+                nth(mine, index).merge(theirs);
+            }
         }
         for (kind, stats) in &other.kinds {
             self.kinds
@@ -249,13 +262,6 @@ impl TrialStats {
         }
     }
 
-    fn identity(&mut self, index: usize) -> &mut Accounting {
-        if self.identities.len() <= index {
-            self.identities.resize(index + 1, Accounting::default());
-        }
-        &mut self.identities[index]
-    }
-
     fn row(&mut self, at_ns: u64) -> &mut TimelineRow {
         self.row_of_second(usize::try_from(at_ns / 1_000_000_000).unwrap_or(usize::MAX))
     }
@@ -266,6 +272,14 @@ impl TrialStats {
         }
         &mut self.timeline[second]
     }
+}
+
+/// A count by its index, made if it is not there yet.
+fn nth(counts: &mut Vec<Accounting>, index: usize) -> &mut Accounting {
+    if counts.len() <= index {
+        counts.resize(index + 1, Accounting::default());
+    }
+    &mut counts[index]
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use shakedown::runner::Prepared;
 
 use self::board::Board;
 use self::endpoint::Endpoint;
+use super::listen::listen_address;
 use super::output::say;
 
 /// The state of the run, written by the main thread.
@@ -40,9 +41,7 @@ pub struct TelemetryArgs {
 }
 
 fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| "give an address and a port, e.g. 127.0.0.1:9464".to_owned())?;
+    let address = listen_address(text)?;
     if address.ip().is_loopback() {
         Ok(address)
     } else {

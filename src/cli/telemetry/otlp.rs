@@ -7,8 +7,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::Request;
 use http::header::{CONTENT_TYPE, HOST};
-use http::{Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -22,6 +22,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use shakedown::record::BuildInfo;
+use shakedown::scenario::{Scheme, Url};
 
 use super::Shared;
 use super::board::{BUCKETS_NS, Board};
@@ -51,26 +52,28 @@ impl FromStr for Collector {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wanted = "give the collector's URL, e.g. http://127.0.0.1:4318";
-        let url: Uri = text.parse().map_err(|e| format!("{e}; {wanted}"))?;
-        if url.scheme_str() == Some("https") {
-            return Err("only http; let a collector on this host pass it on over TLS".to_owned());
+        let url = Url::with_default_port(text, Some(4318)).map_err(|e| format!("{e}; {wanted}"))?;
+        match url.scheme {
+            Scheme::Http => {}
+            Scheme::Https => {
+                return Err(
+                    "only http; let a collector on this host pass it on over TLS".to_owned(),
+                );
+            }
+            Scheme::Tls | Scheme::Tcp => return Err(wanted.to_owned()),
         }
-        let authority = url.authority().filter(|_| url.scheme_str() == Some("http"));
-        let authority = authority.ok_or_else(|| wanted.to_owned())?;
-        if authority.as_str().contains('@') {
-            return Err("no name and password: the command is kept in the result".to_owned());
-        }
-        let path = url.path().trim_end_matches('/');
+        let path = url.path.split('?').next().unwrap_or_default();
+        let path = path.trim_end_matches('/');
         Ok(Self {
-            authority: authority.to_string(),
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(4318),
+            authority: url.authority(),
+            port: url.port,
             // The URL of the collector itself, or of its place for metrics.
             path: if path.ends_with(PATH) {
                 path.to_owned()
             } else {
                 format!("{path}{PATH}")
             },
+            host: url.place.host,
         })
     }
 }
@@ -303,6 +306,10 @@ mod tests {
             );
         }
         assert!(path("https://otel").unwrap_err().contains("only http"));
-        assert!(path("http://me:secret@otel").unwrap_err().contains("kept"));
+        assert!(
+            path("http://me:secret@otel")
+                .unwrap_err()
+                .contains("do not belong")
+        );
     }
 }

@@ -1,13 +1,16 @@
-//! Where a remote target is, and whether it may be loaded: public addresses only on request
-//! (invariant 9).
+//! Where a server is: the one resolver of every subcommand, which of a name's addresses answers, and whether
+//! it may be loaded: public addresses only on request (invariant 9). Knows nothing of TLS sessions.
+
+mod choice;
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{io, thread};
 
-use crate::scenario::{Checked, TargetPlan};
 use crate::stats::FailureClass;
+
+pub use choice::{Choice, MOST_TRIED, Tried};
 
 /// A target that cannot be found or must not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -51,49 +54,46 @@ pub enum AddressError {
     },
 }
 
-/// A target's name and the one address that is used for the whole run.
-pub(super) struct Resolved {
-    pub host: String,
-    pub addr: SocketAddr,
+impl AddressError {
+    /// The class of a session that ends with it.
+    pub fn class(&self) -> FailureClass {
+        match self {
+            Self::Unresolved { .. } => FailureClass::ResolveFailed,
+            Self::ResolveTimeout { .. } => FailureClass::ResolveTimeout,
+            Self::Public { .. } => FailureClass::ConnectOther,
+        }
+    }
 }
 
-/// The one address of a scenario's target.
+/// Every address of a host, in the order in which they are to be tried: those that were pinned, or what
+/// the system's resolver says, in its order (RFC 6724). On loopback IPv4 comes first: only
+/// 127.0.0.0/8 has source addresses over which many connections can be spread.
 ///
 /// # Errors
 ///
-/// Fails if its name has none, and if it is public without the scenario allowing that.
-pub fn permitted_address(checked: &Checked) -> Result<IpAddr, AddressError> {
-    resolve(checked).map(|resolved| resolved.addr.ip())
-}
-
-pub(super) fn resolve(checked: &Checked) -> Result<Resolved, AddressError> {
-    let TargetPlan::Remote { host, port, pinned } = &checked.target else {
-        // The embedded target is asked for its addresses instead.
-        return Ok(Resolved {
-            host: "localhost".to_owned(),
-            addr: SocketAddr::from(([127, 0, 0, 1], 0)),
-        });
-    };
-    let addr = if let Some(ip) = pinned {
-        SocketAddr::new(*ip, *port)
-    } else {
-        look_up(host, *port, checked.scenario.timeouts.resolve.0)?
-    };
-    if is_public(addr.ip()) && !checked.scenario.target.allow_public {
-        return Err(AddressError::Public {
-            host: host.clone(),
-            ip: addr.ip(),
-        });
+/// Fails if there is none, or the resolver takes longer than `limit`.
+pub fn addresses(
+    host: &str,
+    port: u16,
+    pinned: &[String],
+    limit: Duration,
+) -> Result<Vec<SocketAddr>, AddressError> {
+    if pinned.is_empty() {
+        let mut found = look_up(host, port, limit)?;
+        if found.iter().all(|address| address.ip().is_loopback()) {
+            found.sort_by_key(SocketAddr::is_ipv6);
+        }
+        return Ok(found);
     }
-    Ok(Resolved {
-        host: host.clone(),
-        addr,
-    })
+    // Addresses are not asked of anyone, but only the system's resolver knows zones.
+    let each = pinned.iter().map(|address| look_up(address, port, limit));
+    let all = each.collect::<Result<Vec<_>, _>>()?;
+    Ok(all.into_iter().flatten().collect())
 }
 
-/// The address of a name. The system's resolver cannot be told when to give up, so it is asked on a
-/// thread that is left behind if it does not answer in time.
-fn look_up(host: &str, port: u16, limit: Duration) -> Result<SocketAddr, AddressError> {
+/// The addresses of a host by name. The system's resolver cannot be told when to give up, so it is asked on
+/// a thread that is left behind if it does not answer in time.
+fn look_up(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, AddressError> {
     let (answer, answered) = mpsc::channel();
     let asked = (host.to_owned(), port);
     thread::spawn(move || {
@@ -106,7 +106,7 @@ fn look_up(host: &str, port: u16, limit: Duration) -> Result<SocketAddr, Address
         port,
         source,
     };
-    let mut found = match answered.recv_timeout(limit) {
+    let found = match answered.recv_timeout(limit) {
         Ok(found) => found.map_err(unresolved)?,
         Err(_) => {
             return Err(AddressError::ResolveTimeout {
@@ -116,10 +116,31 @@ fn look_up(host: &str, port: u16, limit: Duration) -> Result<SocketAddr, Address
             });
         }
     };
-    // IPv4 first: on loopback it is what most servers listen on.
-    found.sort_by_key(SocketAddr::is_ipv6);
-    let first = found.first().copied();
-    first.ok_or_else(|| unresolved(io::ErrorKind::NotFound.into()))
+    let mut distinct = Vec::new();
+    for address in found {
+        if !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    if distinct.is_empty() {
+        return Err(unresolved(io::ErrorKind::NotFound.into()));
+    }
+    Ok(distinct)
+}
+
+/// Refuses a host of which any address is public: each of them may be tried and loaded.
+///
+/// # Errors
+///
+/// Fails with the first one that is.
+pub fn refuse_public(host: &str, addresses: &[SocketAddr]) -> Result<(), AddressError> {
+    match addresses.iter().find(|address| is_public(address.ip())) {
+        None => Ok(()),
+        Some(address) => Err(AddressError::Public {
+            host: host.to_owned(),
+            ip: address.ip(),
+        }),
+    }
 }
 
 /// Whether an address is neither loopback nor private (RFC 1918, RFC 4193, RFC 3927, RFC 4291
@@ -158,11 +179,36 @@ mod tests {
                 .to_string()
                 .starts_with("resolve.failed: cannot resolve no-such")
         );
-        let late = look_up("localhost", 443, Duration::ZERO).unwrap_err();
+        let late = AddressError::ResolveTimeout {
+            host: "localhost".to_owned(),
+            port: 443,
+            limit: Duration::ZERO,
+        };
         assert!(
             late.to_string()
                 .starts_with("timeout.resolve: localhost did not")
         );
+    }
+
+    #[test]
+    fn pinned_addresses_keep_their_order_and_a_name_on_loopback_begins_with_ipv4() {
+        let of = |pinned: &[&str]| {
+            let pinned: Vec<String> = pinned.iter().map(ToString::to_string).collect();
+            let found = addresses("localhost", 7, &pinned, Duration::from_secs(30)).unwrap();
+            found.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["::1", "127.0.0.1"]), ["[::1]:7", "127.0.0.1:7"]);
+        assert_eq!(of(&["fe80::1%1"]), ["[fe80::1%1]:7"]);
+        let named = of(&[]);
+        assert_eq!(named[0], "127.0.0.1:7", "{named:?}");
+    }
+
+    #[test]
+    fn one_public_address_is_enough_to_refuse() {
+        let of = |text: &str| text.parse::<SocketAddr>().unwrap();
+        refuse_public("h", &[of("127.0.0.1:1"), of("[::1]:1")]).unwrap();
+        let error = refuse_public("h", &[of("127.0.0.1:1"), of("192.0.2.1:1")]).unwrap_err();
+        assert!(error.to_string().starts_with("h is 192.0.2.1"), "{error}");
     }
 
     #[test]
