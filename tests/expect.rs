@@ -13,7 +13,7 @@ use std::path::Path;
 
 use common::{against, evidence, only, pki_in, run, scenario, target};
 use shakedown::record::{ExpectationVerdict, RunRecord};
-use shakedown::scenario::{IdentityFault, ProtocolKind, Scenario};
+use shakedown::scenario::{Document, IdentityFault, ProtocolKind};
 use shakedown::tls::ServerAuth;
 
 /// Nine sessions with a certificate for each without one.
@@ -74,7 +74,7 @@ fn the_sum_of_the_identities_is_the_whole_whatever_the_workers() {
 #[test]
 fn every_fault_of_either_side_ends_as_expected() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/rejection.toml");
-    let record = run(Scenario::read(&file).unwrap().0);
+    let record = run(Document::read(&file).unwrap().scenario);
     let faults = IdentityFault::of_clients().count() + IdentityFault::of_servers().count();
     assert_eq!(record.expectations.len(), 2 * (1 + faults));
     let mut wrong = record

@@ -13,6 +13,7 @@ use shakedown::units::Span;
 
 use super::exit::UsageError;
 use super::run::RunArgs;
+use super::source::is_stdin;
 
 /// Shortest measured part of a trial; below, one second of a neighbour is a whole block.
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -142,6 +143,12 @@ impl SideArgs {
         target: Option<String>,
         provider: Option<ProviderName>,
     ) -> anyhow::Result<Draft> {
+        if target.as_deref().is_some_and(is_stdin) {
+            return Err(UsageError(
+                "standard input can be read once, and every block reads its scenario; save it to a file and name that",
+            )
+            .into());
+        }
         let mut arguments: Vec<String> = target.clone().into_iter().collect();
         arguments.extend(self.flags.iter().cloned());
         if let Some(provider) = provider {

@@ -134,7 +134,7 @@ fn fail(error: anyhow::Error) -> Exit {
         },
         Err(error) => error,
     };
-    say(format_args!("error: {}", explain(&error)));
+    say(format_args!("error: {}", source::shown(&explain(&error))));
     Exit::of(&error)
 }
 

@@ -112,7 +112,7 @@ fn announce(checked: &Checked) {
         Some(_) => String::new(),
         None => format!(", about {seconds:.0} s"),
     };
-    let name = &checked.scenario.name;
+    let name = &checked.written.name;
     say(format_args!("{name}: {trials} trial{plural}{length}"));
 }
 

@@ -17,16 +17,16 @@ use super::output::{check_output, conclude, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
-use super::source::Source;
+use super::source::{Source, shown};
 use super::telemetry::{Telemetry, TelemetryArgs};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct RunArgs {
-    /// Scenario file, the name of a scenario of this build (`shakedown scenario list`), or URL:
-    /// https://host:port/path, tls://host:port, tcp://host:port. Without it mtls-tax runs, against the
-    /// embedded target
+    /// Scenario file (- is standard input), the name of a scenario of this build (`shakedown scenario
+    /// list`), or URL: https://host:port/path, tls://host:port, tcp://host:port. Without it mtls-tax runs,
+    /// against the embedded target
     #[arg(value_name = "SCENARIO|URL")]
     target: Option<String>,
 
@@ -128,7 +128,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let checked = args.checked()?;
     if args.dry_run {
         signals::let_be();
-        write_stdout(&prepare(checked)?.explain())?;
+        write_stdout(&shown(&prepare(checked)?.explain()))?;
         return Ok(Exit::Success);
     }
     let size = record::expected_size(&checked);
@@ -166,16 +166,12 @@ impl RunArgs {
     ///
     /// Fails with what is wrong with the arguments or the scenario.
     pub fn checked(&self) -> anyhow::Result<Checked> {
-        let Source {
-            name,
-            text,
-            mut scenario,
-        } = match &self.target {
+        let mut source = match &self.target {
             Some(word) => Source::of(word)?,
             None => Source::shipped(QUICK)?,
         };
-        self.apply(&mut scenario)?;
-        Ok(scenario.check(&name, &text)?)
+        source.apply(|scenario| self.apply(scenario))?;
+        source.check()
     }
 
     /// Fills the scenario with what was given as flags.

@@ -7,7 +7,7 @@ use shakedown::scenario::{Checked, SHIPPED, Shipped};
 
 use super::exit::Exit;
 use super::output::{say, write_exactly, write_stdout};
-use super::source::Source;
+use super::source::{Source, shown};
 
 /// Arguments of `scenario`.
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ enum ScenarioCommand {
     List,
     /// Say what a scenario loads, how hard, how often, and how to read its answer
     Explain {
-        /// Scenario file, or the name of a scenario of this build
+        /// Scenario file (- is standard input), or the name of a scenario of this build
         #[arg(value_name = "SCENARIO")]
         scenario: String,
     },
@@ -32,9 +32,10 @@ enum ScenarioCommand {
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Check scenario files; what is wrong comes with file, line and remedy
+    /// Check scenario files and that the files they name are there; what is wrong comes with file, line
+    /// and remedy
     Validate {
-        /// Scenario files, or names of scenarios of this build
+        /// Scenario files (- is standard input), or names of scenarios of this build
         #[arg(value_name = "SCENARIO", required = true)]
         scenarios: Vec<String>,
     },
@@ -55,7 +56,7 @@ pub fn run(args: &ScenarioArgs) -> anyhow::Result<Exit> {
             if !reading.is_empty() {
                 let _ = write!(text, "\nhow to read the answer\n{reading}\n");
             }
-            write_stdout(&text)?;
+            write_stdout(&shown(&text))?;
         }
         ScenarioCommand::Show { name } => write_exactly(Shipped::named(name)?.text.as_bytes())?,
         ScenarioCommand::Validate { scenarios } => return validate(scenarios),
@@ -75,20 +76,30 @@ fn list() -> anyhow::Result<String> {
 }
 
 fn check(word: &str) -> anyhow::Result<Checked> {
-    let source = Source::written(word)?;
-    Ok(source.scenario.check(&source.name, &source.text)?)
+    Source::written(word)?.check()
+}
+
+/// How many trials a scenario has, or everything that is wrong with it: what it says, then its files.
+fn trials(word: &str) -> Result<usize, Vec<anyhow::Error>> {
+    let source = Source::written(word).map_err(|error| vec![error])?;
+    let missing = source.scenario.unreadable(&source.name, &source.text);
+    let checked = source.check().map_err(|error| vec![error])?;
+    if missing.is_empty() {
+        Ok(checked.cells.len() * checked.scenario.trials.count)
+    } else {
+        Err(missing.into_iter().map(Into::into).collect())
+    }
 }
 
 fn validate(scenarios: &[String]) -> anyhow::Result<Exit> {
     let mut exit = Exit::Success;
     for word in scenarios {
-        match check(word) {
-            Ok(checked) => {
-                let (cells, rounds) = (checked.cells.len(), checked.scenario.trials.count);
-                write_stdout(&format!("{word}: valid, {} trials\n", cells * rounds))?;
-            }
-            Err(error) => {
-                say(format_args!("error: {error}"));
+        match trials(word) {
+            Ok(trials) => write_stdout(&format!("{word}: valid, {trials} trials\n"))?,
+            Err(errors) => {
+                for error in errors {
+                    say(format_args!("error: {}", shown(&error.to_string())));
+                }
                 exit = Exit::BadInput;
             }
         }

@@ -1,8 +1,26 @@
-//! Where a scenario comes from: the build, a file, or a URL.
+//! Where a scenario comes from: the build, a file, standard input, or a URL. Also what is hidden of it
+//! wherever this process prints: the values of the environment's variables.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use shakedown::scenario::{Scenario, Shipped};
+use shakedown::scenario::{Checked, Document, Hidden, Scenario, Shipped};
+
+/// What the variables of every scenario that was read stood for.
+static HIDDEN: Mutex<Option<Hidden>> = Mutex::new(None);
+
+/// A text as it may be shown: with the names of variables in place of their values.
+pub fn shown(text: &str) -> String {
+    let hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
+    hidden
+        .as_ref()
+        .map_or_else(|| text.to_owned(), |hidden| hidden.hide(text))
+}
+
+/// Whether this is how standard input is named.
+pub fn is_stdin(word: &str) -> bool {
+    ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(&word)
+}
 
 /// A scenario with where it came from.
 pub struct Source {
@@ -10,66 +28,145 @@ pub struct Source {
     pub name: String,
     /// What was written; empty for a URL alone.
     pub text: String,
-    /// What that says.
+    /// What that says here.
     pub scenario: Scenario,
+    /// What the record keeps of it.
+    pub written: Scenario,
 }
 
 impl Source {
+    fn new(name: &str, text: &str, scenario: Scenario) -> Self {
+        Self {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            written: scenario.clone(),
+            scenario,
+        }
+    }
+
     /// One of the build's.
     ///
     /// # Errors
     ///
     /// Fails as [`Scenario::parse`] does.
     pub fn shipped(shipped: Shipped) -> anyhow::Result<Self> {
-        Ok(Self {
-            name: shipped.file.to_owned(),
-            text: shipped.text.to_owned(),
-            scenario: shipped.scenario()?,
-        })
+        Ok(Self::new(shipped.file, shipped.text, shipped.scenario()?))
     }
 
-    /// A file, if this is how one is named.
-    fn file(word: &str) -> Option<anyhow::Result<Self>> {
+    /// A file or standard input, if this is how one is named: by its path, whatever it ends in.
+    fn document(word: &str) -> Option<anyhow::Result<Self>> {
         let path = Path::new(word);
-        let toml = path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("toml"));
-        (toml && !word.contains("://")).then(|| {
-            let (scenario, text) = Scenario::read(path)?;
-            Ok(Self {
-                name: word.to_owned(),
-                text,
-                scenario,
-            })
-        })
+        let document = if is_stdin(word) {
+            Document::read_stdin()
+        } else if names_file(word) {
+            Document::read(path)
+        } else {
+            return None;
+        };
+        Some(document.map_err(Into::into).map(|document| {
+            let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
+            hidden.get_or_insert_default().extend(&document.hidden);
+            Self {
+                name: document.name,
+                text: document.text,
+                scenario: document.scenario,
+                written: document.written,
+            }
+        }))
     }
 
-    /// A file, or one of the build's by its name.
+    /// A file, standard input, or one of the build's by its name.
     ///
     /// # Errors
     ///
     /// Fails if it cannot be read, or there is none of this name.
     pub fn written(word: &str) -> anyhow::Result<Self> {
-        Self::file(word).unwrap_or_else(|| Self::shipped(Shipped::named(word)?))
+        if let Ok(shipped) = Shipped::named(word) {
+            return Self::shipped(shipped);
+        }
+        Self::document(word).unwrap_or_else(|| Self::shipped(Shipped::named(word)?))
     }
 
-    /// A file, one of the build's by its name, or a URL.
+    /// A file, standard input, one of the build's by its name, or a URL.
     ///
     /// # Errors
     ///
     /// Fails as [`Self::written`] does.
     pub fn of(word: &str) -> anyhow::Result<Self> {
-        if Shipped::is_name(word) {
+        if Shipped::is_name(word) || is_stdin(word) || names_file(word) {
             return Self::written(word);
         }
-        Self::file(word).unwrap_or_else(|| {
-            let mut scenario = Scenario::default();
-            scenario.target.url = Some(word.to_owned());
-            Ok(Self {
-                name: "command line".to_owned(),
-                text: String::new(),
-                scenario,
-            })
-        })
+        let mut scenario = Scenario::default();
+        scenario.target.url = Some(word.to_owned());
+        Ok(Self::new("command line", "", scenario))
+    }
+
+    /// Fills the scenario with what was given as flags, in what it says here and in what is kept of it.
+    ///
+    /// # Errors
+    ///
+    /// Fails as `apply` does.
+    pub fn apply(
+        &mut self,
+        apply: impl Fn(&mut Scenario) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        apply(&mut self.scenario)?;
+        apply(&mut self.written)
+    }
+
+    /// Finds what it means.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Scenario::check`] does.
+    pub fn check(self) -> anyhow::Result<Checked> {
+        let mut checked = self.scenario.check(&self.name, &self.text)?;
+        checked.written = self.written;
+        Ok(checked)
+    }
+}
+
+/// Whether a word is the path of a file: one that is there, or that is written as paths are and not as a
+/// URL, whose host and port come before any slash.
+fn names_file(word: &str) -> bool {
+    if word.contains("://") {
+        return false;
+    }
+    let path = Path::new(word);
+    let toml = path
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+    let slash = word
+        .split_once('/')
+        .is_some_and(|(first, _)| !first.contains(':'));
+    toml || slash || std::fs::metadata(path).is_ok_and(|found| !found.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_from_urls_by_how_they_are_written() {
+        for file in [
+            "a.toml",
+            "./my.conf",
+            "a/b",
+            "/etc/hosts",
+            "~/x",
+            "Cargo.lock",
+        ] {
+            assert!(names_file(file), "{file}");
+        }
+        for other in [
+            "h:443",
+            "h:443/p",
+            "https://h/a.toml",
+            "providers",
+            "[::1]:443/p",
+            "src",
+        ] {
+            assert!(!names_file(other), "{other}");
+        }
     }
 }

@@ -333,7 +333,7 @@ impl Prepared {
         let mut placements = engine.placements();
         placements.extend(self.embedded.iter().flat_map(|e| e.target.placements()));
         PlanRecord {
-            scenario: checked.scenario.without_secrets(),
+            scenario: checked.written.without_secrets(),
             load_model: load_model.to_owned(),
             asked_rate,
             asked_sessions,

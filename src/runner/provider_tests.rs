@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::{RunError, prepare};
 use crate::load::Interrupt;
 use crate::record::{Decoded, Dimension, RunRecord, contrasts};
-use crate::scenario::{ProviderName, Scenario, TlsVersion};
+use crate::scenario::{Document, ProviderName, Scenario, TlsVersion};
 use crate::units::Span;
 
 fn scenario(text: &str) -> Scenario {
@@ -169,7 +169,7 @@ fn a_provider_that_is_not_there_is_an_error_alone_and_a_skipped_cell_among_other
 fn shipped_comparisons_run() {
     for name in ["providers", "post-quantum"] {
         let path = format!("{}/scenarios/{name}.toml", env!("CARGO_MANIFEST_DIR"));
-        let (scenario, _) = Scenario::read(path.as_ref()).unwrap();
+        let scenario = Document::read(path.as_ref()).unwrap().scenario;
         assert_eq!(scenario.matrix.tls, [TlsVersion::Tls13]);
         let record = run(scenario).unwrap();
         is_as_asked(&record);

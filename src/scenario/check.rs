@@ -20,8 +20,10 @@ use super::{
 /// A scenario of which every part is known to fit the others.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The scenario as written, for the record.
+    /// The scenario, with paths and variables as they are here.
     pub scenario: Scenario,
+    /// The scenario as written, for the record.
+    pub written: Scenario,
     /// What is put under load.
     pub target: TargetPlan,
     /// What happens on a session.
@@ -208,6 +210,7 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
         stop,
         hold: scenario.load.hold.unwrap_or_default().0,
         cells,
+        written: scenario.clone(),
         scenario,
     })
 }

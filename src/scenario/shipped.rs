@@ -38,7 +38,7 @@ pub const SHIPPED: [Shipped; 5] = [
 /// A name under which no scenario is part of this build.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{name:?} is neither a URL, a file ending in .toml nor a scenario of this build{}\n  \
+    "{name:?} is neither a URL, a file nor a scenario of this build{}\n  \
      help: `shakedown scenario list` has their names",
     guess.map_or(String::new(), |guess| format!("; did you mean {guess}?"))
 )]

@@ -164,20 +164,28 @@ pub fn line_at(text: &str, offset: usize) -> usize {
 }
 
 /// The line of a TOML document on which the key with this path, or else its nearest written parent,
-/// stands.
+/// stands. A number in the path is a place in a list, from 0.
 pub fn line_of_key(text: &str, path: &[&str]) -> Option<usize> {
     let table = DeTable::parse(text).ok()?;
-    let mut current = table.get_ref();
+    let span = table.span();
+    let mut current = &Spanned::new(span, DeValue::Table(table.into_inner()));
     let mut found = None;
     for part in path {
-        let Some((key, value)) = current.iter().find(|(key, _)| key.get_ref() == part) else {
-            break;
-        };
-        found = Some(line_at(text, key.span().start));
-        match value.get_ref() {
-            DeValue::Table(inner) => current = inner,
+        let (at, value) = match current.get_ref() {
+            DeValue::Table(table) => {
+                let entry = table.iter().find(|(key, _)| key.get_ref() == part);
+                let Some((key, value)) = entry else { break };
+                (key.span().start, value)
+            }
+            DeValue::Array(array) => {
+                let element = part.parse().ok().and_then(|index: usize| array.get(index));
+                let Some(value) = element else { break };
+                (value.span().start, value)
+            }
             _ => break,
-        }
+        };
+        found = Some(line_at(text, at));
+        current = value;
     }
     found
 }
@@ -224,6 +232,10 @@ mod tests {
         assert_eq!(line_of_key(text, &["c", "x.y", "f"]), Some(6));
         assert_eq!(line_of_key(text, &["a", "x"]), Some(1));
         assert_eq!(line_of_key(text, &["z"]), None);
+        let lists = "[[a]]\nb = 1\n[[a]]\nb = [\n1,\n2]\n";
+        assert_eq!(line_of_key(lists, &["a", "1", "b"]), Some(4));
+        assert_eq!(line_of_key(lists, &["a", "1", "b", "1"]), Some(6));
+        assert_eq!(line_of_key(lists, &["a", "1", "c"]), Some(3));
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Board {
         let checked = &plan.checked;
         let cells = plan.cells.iter().map(|site| site.cell.name.clone());
         Self::new(
-            checked.scenario.name.clone(),
+            checked.written.name.clone(),
             cells.collect(),
             checked.scenario.trials.count,
             checked.load.clone(),

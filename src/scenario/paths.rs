@@ -1,0 +1,80 @@
+//! The files that a scenario names: relative to the folder of the scenario, and there or not.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::error::ScenarioError;
+use super::{IdentityFiles, Scenario};
+
+/// A path of a scenario with the key it stands under; places in lists are counted from 0.
+type Named<P> = (Vec<String>, P);
+
+impl Scenario {
+    /// Every path, with its key.
+    fn paths_mut(&mut self) -> Vec<Named<&mut PathBuf>> {
+        let key = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut all = Vec::new();
+        let tls = &mut self.tls;
+        all.extend(tls.cacert.iter_mut().map(|p| (key(&["tls", "cacert"]), p)));
+        all.extend(tls.crl.iter_mut().map(|p| (key(&["tls", "crl"]), p)));
+        if let Some(IdentityFiles { cert, key: private }) = &mut self.identity {
+            all.push((key(&["identity", "cert"]), cert));
+            all.extend(private.iter_mut().map(|p| (key(&["identity", "key"]), p)));
+        }
+        for (index, identity) in self.identities.iter_mut().enumerate() {
+            let at = index.to_string();
+            let (cert, private) = (&mut identity.cert, &mut identity.key);
+            all.extend(
+                cert.iter_mut()
+                    .map(|p| (key(&["identities", &at, "cert"]), p)),
+            );
+            all.extend(
+                private
+                    .iter_mut()
+                    .map(|p| (key(&["identities", &at, "key"]), p)),
+            );
+        }
+        all
+    }
+
+    /// Makes every relative path one of `folder`.
+    pub(super) fn locate_in(
+        &mut self,
+        folder: &Path,
+        (name, text): (&str, &str),
+    ) -> Result<(), ScenarioError> {
+        for (key, path) in self.paths_mut() {
+            if path.starts_with("~") || path.to_string_lossy().starts_with('~') {
+                return Err(ScenarioError::at_key(
+                    (name, text),
+                    &key,
+                    "`~` is not expanded in a file: shells do that, for arguments",
+                    "write ${HOME}/… or the whole path",
+                ));
+            }
+            *path = folder.join(&*path);
+        }
+        Ok(())
+    }
+
+    /// The files it names that cannot be read, each with its key and line in `text`.
+    pub fn unreadable(&self, name: &str, text: &str) -> Vec<ScenarioError> {
+        let mut copy = self.clone();
+        let all = copy.paths_mut().into_iter();
+        let wrong = all.filter_map(|(key, path)| {
+            let opened = File::open(&*path).and_then(|file| file.metadata());
+            let cause = match opened {
+                Ok(found) if found.is_dir() => "it is a folder".to_owned(),
+                Ok(_) => return None,
+                Err(error) => error.to_string(),
+            };
+            Some(ScenarioError::at_key(
+                (name, text),
+                &key,
+                format!("cannot read {}: {cause}", path.display()),
+                "paths in a scenario are relative to its folder",
+            ))
+        });
+        wrong.collect()
+    }
+}
