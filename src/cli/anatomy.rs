@@ -11,8 +11,8 @@ use shakedown::scenario::{Anatomy, EndKeys, Scenario};
 use shakedown::units::Span;
 
 use super::connect::{ConnectArgs, IdentityArgs};
-use super::exit::Exit;
-use super::load_args::ResumptionArgs;
+use super::exit::{Exit, UsageError};
+use super::load_args::{AuthArg, ResumptionArgs};
 use super::output::{check_output, conclude, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
@@ -34,6 +34,11 @@ pub struct AnatomyArgs {
 
     #[command(flatten)]
     resumption: ResumptionArgs,
+
+    /// Who is authenticated, one set of cells each [default: mutual with --cert, server without; all against
+    /// the embedded target]
+    #[arg(long, value_name = "MODE", value_delimiter = ',')]
+    auth: Vec<AuthArg>,
 
     /// Key algorithm of the embedded target's certificates
     #[arg(long, value_name = "ALG", conflicts_with = "url")]
@@ -74,6 +79,13 @@ pub struct AnatomyArgs {
 ///
 /// Fails with what is wrong with the arguments, the server or this host.
 pub fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
+    let without_tls = |auth: &AuthArg| matches!(auth, AuthArg::None);
+    if args.in_memory && !args.auth.is_empty() && args.auth.iter().all(without_tls) {
+        return Err(UsageError(
+            "--in-memory takes TLS sessions apart, and --auth none has none; add server or mutual",
+        )
+        .into());
+    }
     let checked = args.scenario()?.check("anatomy", "")?;
     if args.in_memory {
         signals::let_be();
@@ -112,6 +124,7 @@ impl AnatomyArgs {
         let mut scenario = Anatomy {
             url: self.url.clone(),
             identity: given.identity,
+            auth: self.auth.iter().map(|auth| (*auth).into()).collect(),
             key: self.target_key,
         }
         .scenario();

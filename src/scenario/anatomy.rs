@@ -21,6 +21,8 @@ pub struct Anatomy {
     pub url: Option<String>,
     /// The client's certificate, for a server elsewhere.
     pub identity: Option<IdentityFiles>,
+    /// Who is authenticated; what fits the server and the certificate if empty.
+    pub auth: Vec<AuthMode>,
     /// Key algorithms of the embedded target's certificates and of those minted for its clients.
     pub key: Option<EndKeys>,
 }
@@ -49,6 +51,16 @@ impl Anatomy {
         scenario.trials.count = 7;
         scenario.matrix.resumed = vec![Ratio::ZERO, Ratio::ONE];
         scenario.matrix.auth = self.auth();
+        if scenario
+            .matrix
+            .auth
+            .iter()
+            .all(|auth| *auth == AuthMode::None)
+        {
+            // Nothing is resumed without TLS.
+            scenario.matrix.resumed.clear();
+            scenario.resumption = ResumptionSection::default();
+        }
         if let Some(url) = &self.url {
             let scheme = if url.contains("://") { "" } else { "https://" };
             scenario.target.url = Some(format!("{scheme}{url}"));
@@ -61,8 +73,12 @@ impl Anatomy {
         scenario
     }
 
-    /// Plain TCP, TLS and mTLS, as far as the server is spoken to in them.
+    /// Plain TCP, TLS and mTLS, as far as the server is spoken to in them. A server elsewhere either asks for
+    /// certificates or does not, so with one every session presents it, and without one none does.
     fn auth(&self) -> Vec<AuthMode> {
+        if !self.auth.is_empty() {
+            return self.auth.clone();
+        }
         let tcp = match &self.url {
             // A server of HTTPS answers nothing useful without TLS.
             Some(url) => url.starts_with("tls://"),
@@ -71,7 +87,7 @@ impl Anatomy {
         let mutual = self.url.is_none() || self.identity.is_some();
         let modes = [
             (AuthMode::None, tcp),
-            (AuthMode::Server, true),
+            (AuthMode::Server, self.identity.is_none()),
             (AuthMode::Mutual, mutual),
         ];
         let wanted = modes.into_iter().filter(|(_, wanted)| *wanted);
@@ -102,8 +118,11 @@ mod tests {
             cert: "c.pem".into(),
             key: None,
         });
+        assert_eq!(cells(&remote), ["mtls", "mtls-resumed"]);
+        remote.auth = vec![AuthMode::Server, AuthMode::Mutual];
         assert_eq!(cells(&remote), all[1..]);
+        remote.auth = Vec::new();
         remote.url = Some("tls://localhost:8443".to_owned());
-        assert_eq!(cells(&remote), all);
+        assert_eq!(cells(&remote), ["tcp", "mtls", "mtls-resumed"]);
     }
 }
