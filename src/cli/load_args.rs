@@ -3,7 +3,7 @@
 use super::data::DataArgs;
 use clap::{Args, ValueEnum};
 use shakedown::scenario::{
-    Arrivals, AuthMode, Header, LoadSection, ProtocolKind, ProtocolSection, ResumptionMode,
+    Arrivals, AuthMode, Close, Header, LoadSection, ProtocolKind, ProtocolSection, ResumptionMode,
     ResumptionSection, Scenario, StageSection, StatusRange,
 };
 use shakedown::units::{ByteSize, Rate, Ratio, Span};
@@ -35,6 +35,11 @@ pub struct LoadArgs {
     /// Keep every confirmed session open for this long before closing it
     #[arg(long, value_name = "TIME")]
     pub hold: Option<Span>,
+
+    /// How to close confirmed sessions: reset frees the port at once, but the server sees no orderly end
+    /// [default: orderly]
+    #[arg(long, value_name = "HOW")]
+    pub close: Option<CloseArg>,
 
     /// Length of the measured part of a trial
     #[arg(long, short = 'd', value_name = "TIME")]
@@ -174,6 +179,15 @@ pub enum ArrivalsArg {
     Poisson,
 }
 
+/// How confirmed sessions are closed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum CloseArg {
+    /// `close_notify` and FIN, and a wait for the server's
+    Orderly,
+    /// RST
+    Reset,
+}
+
 /// Who is authenticated.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum AuthArg {
@@ -248,6 +262,7 @@ impl LoadArgs {
         load.arrivals = self.arrivals.map(Into::into).or(load.arrivals);
         load.max_in_flight = self.max_in_flight.or(load.max_in_flight);
         load.hold = self.hold.or(load.hold);
+        load.close = self.close.map(Into::into).or(load.close);
         load.duration = self.duration.or(load.duration);
         load.warmup = self.warmup.or(load.warmup);
         load.total = self.total.or(load.total);
@@ -303,6 +318,15 @@ impl From<ArrivalsArg> for Arrivals {
         match arg {
             ArrivalsArg::Fixed => Self::Fixed,
             ArrivalsArg::Poisson => Self::Poisson,
+        }
+    }
+}
+
+impl From<CloseArg> for Close {
+    fn from(arg: CloseArg) -> Self {
+        match arg {
+            CloseArg::Orderly => Self::Orderly,
+            CloseArg::Reset => Self::Reset,
         }
     }
 }

@@ -38,6 +38,9 @@ impl Progress {
         let plan = prepared.plan();
         if !quiet {
             announce(&plan.checked);
+            for shortage in &prepared.preflight().shortages {
+                eprintln!("warning: {}\n  help: {}", shortage.message, shortage.advice);
+            }
         }
         let shown = if quiet {
             Shown::Nothing

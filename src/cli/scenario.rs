@@ -79,16 +79,15 @@ fn check(word: &str) -> anyhow::Result<Checked> {
     Source::written(word)?.check()
 }
 
-/// How many trials a scenario has, or everything that is wrong with it: what it says, then its files.
+/// How many trials a scenario has, or what is wrong with it: its files, then what it says.
 fn trials(word: &str) -> Result<usize, Vec<anyhow::Error>> {
     let source = Source::written(word).map_err(|error| vec![error])?;
     let missing = source.scenario.unreadable(&source.name, &source.text);
-    let checked = source.check().map_err(|error| vec![error])?;
-    if missing.is_empty() {
-        Ok(checked.cells.len() * checked.scenario.trials.count)
-    } else {
-        Err(missing.into_iter().map(Into::into).collect())
+    if !missing.is_empty() {
+        return Err(missing.into_iter().map(Into::into).collect());
     }
+    let checked = source.check().map_err(|error| vec![error])?;
+    Ok(checked.cells.len() * checked.scenario.trials.count)
 }
 
 fn validate(scenarios: &[String]) -> anyhow::Result<Exit> {

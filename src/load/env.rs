@@ -13,7 +13,7 @@ use super::LoadPlan;
 use super::connect::{Addresses, Connector};
 use super::deal::Deal;
 use super::recorder::{Attempt, Recorder};
-use crate::scenario::{ProtocolPlan, Timeouts};
+use crate::scenario::{Close, ProtocolPlan, Timeouts};
 use crate::stats::OkKind;
 use crate::tls::ClientTls;
 
@@ -79,6 +79,11 @@ impl Env {
     /// How long a confirmed session is kept open.
     pub fn hold(&self) -> Duration {
         self.plan.checked.hold
+    }
+
+    /// Whether confirmed sessions are closed by RST.
+    pub fn resets(&self) -> bool {
+        self.plan.checked.close == Close::Reset
     }
 
     /// Whether the load has ended.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{LiveTotals, TargetView};
 use super::host::{HostCounters, HostWindow};
-use super::preflight::resident_memory;
+use super::limits::resident_memory;
 use crate::clock::ns_between;
 use crate::stats::CpuWindow;
 

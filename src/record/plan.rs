@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::MeteringRecord;
+use super::{MeteringRecord, Note};
 use crate::affinity::Placement;
 use crate::scenario::{Cell, Scenario, Verify};
 
@@ -89,6 +89,9 @@ pub struct PreflightRecord {
     pub memory_needed: u64,
     /// Memory available, in bytes.
     pub memory_available: Option<u64>,
+    /// Of what the plan might have needed more than there was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shortages: Vec<Note>,
 }
 
 /// A cell that was not run.

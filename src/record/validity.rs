@@ -10,7 +10,7 @@ use super::{
 };
 use crate::scenario::{IdentityFault, IdentitySection};
 use crate::stats::{Metric, OkKind, Proof, Spread, Timing};
-use crate::units::{format_ns, three_digits};
+use crate::units::{format_count, format_ns, three_digits};
 
 /// Least part of the asked load that must be achieved.
 const LEAST_ACHIEVED: f64 = 0.99;
@@ -68,6 +68,7 @@ pub fn judge(
         if expected.count() == 0 {
             warnings.extend(failures(cell));
         }
+        reasons.extend(exhausted(cell));
         reasons.extend(observed_otherwise(cell, &record.plan));
         reasons.extend(negotiated_otherwise(cell));
         reasons.extend(resumption_missed(cell, &record.plan));
@@ -89,6 +90,28 @@ pub fn judge(
         },
         warnings,
     )
+}
+
+/// Sessions that failed because the generator's host ran out of something, of which the server knows nothing.
+fn exhausted(cell: &CellRecord) -> Option<Note> {
+    let failed = cell.total().failed;
+    let ours = failed
+        .iter()
+        .filter(|(class, _)| class.starts_with("local."));
+    let each: Vec<String> = ours
+        .map(|(class, failure)| format!("{} {class}", format_count(failure.count)))
+        .collect();
+    (!each.is_empty()).then(|| {
+        Note::new(
+            "generator-exhausted",
+            format!(
+                "{}: this host ran out of what sessions need: {}",
+                cell.cell.name,
+                each.join(", ")
+            ),
+            "lower the load, or see what frees ports, files and memory: docs/failures.md",
+        )
+    })
 }
 
 fn nothing_confirmed(cell: &CellRecord) -> Option<Note> {
@@ -418,7 +441,7 @@ fn lost_sessions(cell: &CellRecord) -> Option<Note> {
 }
 
 fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
-    let mut notes = Vec::new();
+    let mut notes = plan.preflight.shortages.clone();
     if !plan.server_verified {
         notes.push(Note::new(
             "insecure",

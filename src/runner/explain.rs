@@ -47,6 +47,13 @@ impl Prepared {
                 mebibytes(limits.memory_needed)
             ),
         );
+        for shortage in &limits.shortages {
+            let _ = writeln!(
+                out,
+                "warning   {}\n  help: {}",
+                shortage.message, shortage.advice
+            );
+        }
         out.push_str("order of trials\n");
         let trials = &plan.checked.scenario.trials;
         let rounds = trial_order(plan.cells.len(), trials.count, trials.seed);

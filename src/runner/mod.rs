@@ -17,7 +17,7 @@ mod target;
 #[cfg(test)]
 mod provider_tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -35,7 +35,7 @@ use crate::record::{
     BuildInfo, CellRecord, Decoded, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
     RunRecord, SCHEMA_VERSION, Validity, expectations, judge,
 };
-use crate::scenario::{Checked, LoadModel, TargetPlan};
+use crate::scenario::{Checked, Close, LoadModel, TargetPlan};
 use crate::stats::{HistogramError, LedgersByKind, TargetCounts};
 use crate::target::TargetError;
 use crate::tls::TlsConfigError;
@@ -145,6 +145,14 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
             .map(|total| total.saturating_mul(trials as u64)),
         workers,
         embedded: sites.embedded.is_some(),
+        destinations: sites
+            .cells
+            .iter()
+            .map(|site| site.addrs.len())
+            .min()
+            .unwrap_or(1),
+        loopback: targets.iter().all(IpAddr::is_loopback),
+        resets: checked.close == Close::Reset,
         spreads: targets.iter().all(|ip| ip.is_ipv4() && ip.is_loopback()),
     }
     .check()?;
@@ -363,6 +371,9 @@ impl Prepared {
                 files_limit: self.preflight.files_limit,
                 memory_needed: self.preflight.memory_needed,
                 memory_available: self.preflight.memory_available,
+                shortages: (self.preflight.shortages.iter())
+                    .map(|s| Note::new(s.code, s.message.clone(), s.advice))
+                    .collect(),
             },
         }
     }

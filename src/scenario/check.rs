@@ -13,8 +13,8 @@ use super::resumption;
 use super::url::{Place, Scheme, Url};
 use super::verification;
 use super::{
-    Arrivals, AuthMode, Cell, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
-    StatusRange,
+    Arrivals, AuthMode, Cell, Close, EmbeddedTarget, Profile, ProtocolKind, Scenario,
+    ScenarioError, StatusRange,
 };
 
 /// A scenario of which every part is known to fit the others.
@@ -34,6 +34,8 @@ pub struct Checked {
     pub stop: Stop,
     /// How long a confirmed session is kept open.
     pub hold: Duration,
+    /// How it is closed then.
+    pub close: Close,
     /// The expanded matrix.
     pub cells: Vec<Cell>,
 }
@@ -186,6 +188,13 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     let cells = cells(&scenario, url.as_ref())?;
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
     resumption::check_protocol(&scenario, &protocol)?;
+    if scenario.load.close == Some(Close::Reset) && protocol == ProtocolPlan::Handshake {
+        return Err(Problem::new(
+            "load.close",
+            "a handshake alone is confirmed by its orderly close, so it cannot be reset",
+            "write protocol.kind = \"http1\" or \"echo\", or drop it",
+        ));
+    }
     let load = load(&scenario)?;
     let stop = stop(&scenario)?;
     timeouts(&scenario.timeouts)?;
@@ -209,6 +218,7 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
         load,
         stop,
         hold: scenario.load.hold.unwrap_or_default().0,
+        close: scenario.load.close.unwrap_or_default(),
         cells,
         written: scenario.clone(),
         scenario,

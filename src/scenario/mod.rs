@@ -44,8 +44,8 @@ pub use fault::IdentityFault;
 pub use identity::IdentitySection;
 pub use key::{EndKeys, KeyAlgorithm, UnknownKey};
 pub use model::{
-    Arrivals, AuthMode, IdentityFiles, LoadSection, Matrix, Scenario, StageSection, Timeouts,
-    TlsSection, TlsVersion, TrialSection, WorkerSection,
+    Arrivals, AuthMode, Close, IdentityFiles, LoadSection, Matrix, Scenario, StageSection,
+    Timeouts, TlsSection, TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
 pub use protocol::{Header, ProtocolKind, ProtocolSection};

@@ -167,6 +167,9 @@ pub struct LoadSection {
     /// How long a confirmed session is kept open before it is closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Span>,
+    /// How a confirmed session is closed; in order unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub close: Option<Close>,
     /// Length of the measured part of a trial.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<Span>,
@@ -182,6 +185,17 @@ pub struct LoadSection {
     /// How long sessions in flight may take to finish after the last arrival; 5 s unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grace: Option<Span>,
+}
+
+/// How a confirmed session is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Close {
+    /// With `close_notify` and FIN, and a wait for the server's. The port stays in `TIME_WAIT`.
+    #[default]
+    Orderly,
+    /// With RST, without `close_notify`. The port is free at once.
+    Reset,
 }
 
 /// One stage of a ramp: `rate` for an open loop, `sessions` for a closed one.

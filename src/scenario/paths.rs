@@ -21,6 +21,8 @@ impl Scenario {
             all.push((key(&["identity", "cert"]), cert));
             all.extend(private.iter_mut().map(|p| (key(&["identity", "key"]), p)));
         }
+        let data = self.protocol.data_file.iter_mut();
+        all.extend(data.map(|p| (key(&["protocol", "data-file"]), p)));
         for (index, identity) in self.identities.iter_mut().enumerate() {
             let at = index.to_string();
             let (cert, private) = (&mut identity.cert, &mut identity.key);

@@ -308,7 +308,7 @@ impl FailureClass {
                 "the generator ran out of file descriptors; raise `ulimit -n` or lower --sessions"
             }
             Self::Local(LocalResource::Ports) => {
-                "the generator ran out of ephemeral ports; lower the rate or widen net.ipv4.ip_local_port_range"
+                "the generator ran out of ephemeral ports; make more exchanges per session, close with --close reset, or widen net.ipv4.ip_local_port_range"
             }
             Self::Local(LocalResource::Memory) => {
                 "the generator ran out of memory or socket buffers; lower --sessions"

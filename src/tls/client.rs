@@ -172,6 +172,10 @@ impl SessionStream for TlsStream<ClientConnection> {
         self.fault.take()
     }
 
+    fn reset_on_close(&self) -> std::io::Result<()> {
+        self.io.set_zero_linger()
+    }
+
     fn into_ledger(self) -> Option<Box<Ledger>> {
         Self::into_ledger(self)
     }

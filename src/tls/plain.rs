@@ -83,6 +83,10 @@ impl SessionStream for PlainStream {
         None
     }
 
+    fn reset_on_close(&self) -> io::Result<()> {
+        self.io.set_zero_linger()
+    }
+
     fn into_ledger(self) -> Option<Box<Ledger>> {
         let Self { io, mut ledger, .. } = self;
         attributed(&mut ledger, Work::Socket, || drop(io));

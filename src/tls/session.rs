@@ -72,6 +72,14 @@ pub trait SessionStream: AsyncRead + AsyncWrite + Unpin {
     /// Takes what ended the stream, if it ended with more than an I/O error.
     fn take_fault(&mut self) -> Option<Fault>;
 
+    /// Has the socket send RST when it is closed, and not FIN, so that its port is not kept in `TIME_WAIT`.
+    /// What the server has not read yet may be lost to it (RFC 9293 section 3.10.7).
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses.
+    fn reset_on_close(&self) -> io::Result<()>;
+
     /// Ends the session, closing its socket, and gives its ledger, if it is metered.
     fn into_ledger(self) -> Option<Box<Ledger>>;
 }
