@@ -39,7 +39,10 @@ impl Progress {
         if !quiet {
             announce(&plan.checked);
             for shortage in &prepared.preflight().shortages {
-                eprintln!("warning: {}\n  help: {}", shortage.message, shortage.advice);
+                say(format_args!(
+                    "warning: {}\n  help: {}",
+                    shortage.message, shortage.advice
+                ));
             }
         }
         let shown = if quiet {

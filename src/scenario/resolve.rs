@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::error::Problem;
 use super::url::{Place, Url, UrlError, host_name, ipv6, port};
+use crate::text::secrets::public_part;
 
 /// One entry: `[+]host:port:address[,address]…`, where `*` stands for every host.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +33,12 @@ pub(super) fn pinned(entries: &[String], url: &Url) -> Result<Vec<String>, Probl
         if entry.port != url.port || !entry.host.as_ref().is_none_or(same) {
             return Err(Problem::new(
                 "target.resolve",
-                format!("{text:?} is not for {}:{}", url.place.host, url.port),
+                format!(
+                    "{:?} is not for {}:{}",
+                    public_part(text),
+                    url.place.host,
+                    url.port
+                ),
                 "name the URL's own host and port",
             ));
         }
@@ -48,7 +54,7 @@ pub(super) fn pinned(entries: &[String], url: &Url) -> Result<Vec<String>, Probl
 
 impl Entry {
     fn parse(text: &str) -> Result<Self, UrlError> {
-        let wrong = |what: &str| UrlError::new(format!("{text:?} {what}"));
+        let wrong = |what: &str| UrlError::new(format!("{:?} {what}", public_part(text)));
         if text.starts_with('-') {
             return Err(wrong("takes an entry back, and there is none; drop it"));
         }
@@ -82,7 +88,10 @@ fn address(text: &str) -> Result<String, UrlError> {
     match bare.parse::<IpAddr>() {
         Ok(address) => Ok(address.to_string()),
         Err(_) if bare.contains(':') => ipv6(bare),
-        Err(_) => Err(UrlError::new(format!("{text:?} is not an IP address"))),
+        Err(_) => Err(UrlError::new(format!(
+            "{:?} is not an IP address",
+            public_part(text)
+        ))),
     }
 }
 

@@ -134,7 +134,10 @@ fn value_of(
         };
         has_variables = true;
         let found = lookup(name).filter(|value| default.is_none() || !value.is_empty());
-        if found.as_ref().is_some_and(|value| value.chars().any(char::is_control)) {
+        if found
+            .as_ref()
+            .is_some_and(|value| value.chars().any(char::is_control))
+        {
             return Err((
                 format!("the variable {name} has a control character, such as a line end"),
                 "set it without".to_owned(),
