@@ -42,14 +42,12 @@ pub(super) fn raise_file_limit(needed: u64) -> Result<u64, u64> {
     }
     // Root may go beyond the hard limit; everyone else is refused.
     let raised = needed.max(hard);
-    match setrlimit(Resource::RLIMIT_NOFILE, needed.max(soft), raised) {
-        Ok(()) => Ok(needed),
-        Err(_) => {
-            // More than the hard limit cannot be had; what is had is counted against.
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-            Err(hard)
-        }
+    if setrlimit(Resource::RLIMIT_NOFILE, needed.max(soft), raised).is_ok() {
+        return Ok(needed);
     }
+    // A shortage is told with what there is.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    Err(hard)
 }
 
 fn ephemeral_ports() -> u64 {

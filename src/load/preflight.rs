@@ -22,6 +22,7 @@ const MOST_SOURCES: u8 = 200;
 
 /// What a plan asks of this host.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of the plan")]
 pub struct Resources {
     /// Most sessions in flight.
     pub sessions: u64,
@@ -222,12 +223,11 @@ impl Resources {
         let per_source = (ports as f64 * USABLE_PORTS).max(1.0) * self.destinations.max(1) as f64;
         let waited_s = self.waited_s();
         // The churn of a closed loop is a guess.
-        let guessed = match self.rate {
-            Some(_) => 0.0,
-            None => {
-                let total = self.total.map_or(f64::INFINITY, |total| total as f64);
-                (CHURN_PER_WORKER * self.workers as f64 * waited_s).min(total)
-            }
+        let guessed = if self.rate.is_some() {
+            0.0
+        } else {
+            let total = self.total.map_or(f64::INFINITY, |total| total as f64);
+            (CHURN_PER_WORKER * self.workers as f64 * waited_s).min(total)
         };
         let needed = self.ports_used(waited_s) + guessed;
         (needed / per_source).ceil().clamp(1.0, f64::from(most)) as u8

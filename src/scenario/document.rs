@@ -227,7 +227,7 @@ mod tests {
         );
         assert_eq!(document.written.tls.cacert, Some("ca.pem".into()));
         let wrong = document.scenario.unreadable("s.toml", &document.text);
-        let places = wrong.iter().map(|e| e.to_string());
+        let places = wrong.iter().map(ToString::to_string);
         let places: Vec<String> = places
             .map(|e| e.split(": cannot").next().unwrap().to_owned())
             .collect();

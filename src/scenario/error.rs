@@ -98,7 +98,7 @@ fn shown(path: &[String]) -> String {
     let mut out = String::new();
     for word in path {
         if word.bytes().all(|b| b.is_ascii_digit()) {
-            out.push_str(&format!("[{word}]"));
+            out.extend(["[", word, "]"]);
         } else {
             if !out.is_empty() {
                 out.push('.');
