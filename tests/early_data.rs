@@ -89,15 +89,17 @@ fn it_is_off_unless_asked_for_and_counted_apart_from_the_offer() {
 }
 
 #[test]
-fn a_request_larger_than_the_ticket_allows_is_withheld() {
-    let record = run(scenario(
-        "[load]\nsessions = 2\ntotal = 20\n[protocol]\nkind = \"http1\"\nmethod = \"PUT\"\nbody = \"20KiB\"\n\
-         [resumption]\nmode = \"ticket\"\nearly-data = true\n[matrix]\ntls = [\"1.3\"]\n",
-    ));
-    let trial = &only(&record).trials[0];
-    let early = counts(trial).early;
-    assert_eq!((early.withheld, early.sent), (20, 0), "{early:?}");
-    assert_eq!(trial.total.ok_of(OkKind::Resumed), 20);
+fn a_request_larger_than_the_embedded_target_takes_is_refused() {
+    let asked = |body: &str| {
+        let asked = scenario(&format!(
+            "[protocol]\nkind = \"http1\"\nmethod = \"PUT\"\nbody = \"{body}\"\n\
+             [resumption]\nmode = \"ticket\"\nearly-data = true\n[matrix]\ntls = [\"1.3\"]\n",
+        ));
+        asked.check("s.toml", "").map(|_| ())
+    };
+    let error = asked("20KiB").unwrap_err().to_string();
+    assert!(error.contains("takes 16384 bytes of early data"), "{error}");
+    asked("10KiB").unwrap();
 }
 
 /// Forty sessions of 64 bytes each against a server of its own.
@@ -112,6 +114,15 @@ fn against_server(tickets: Tickets, early: bool) -> RunRecord {
     let url = format!("tls://localhost:{}", server.port());
     let record = run(against(asked, &url, dir.path(), Some(dir.path())));
     assert!(!reasons(&record).contains(&"resumption-missed"));
+    let warned = record
+        .warnings
+        .iter()
+        .any(|w| w.code == "early-data-rejected");
+    let rejects = matches!(tickets, Tickets::EarlyRejected | Tickets::AllEarlyRejected);
+    assert_eq!(warned, early && rejects, "{:?}", record.warnings);
+    let withheld = early && tickets == Tickets::Kept;
+    let missed = reasons(&record).contains(&"early-data-not-sent");
+    assert_eq!(missed, withheld, "{:?}", record.validity);
     let trial = &only(&record).trials[0];
     assert_eq!(trial.total.ok_of(OkKind::Resumed), 40, "{:?}", trial.total);
     let sessions = 40 + trial.prime.as_ref().unwrap().ok_total();
@@ -169,6 +180,52 @@ fn tickets_that_allow_for_it_are_not_taken_as_a_wish() {
     let record = against_server(Tickets::EarlyRejected, false);
     assert!(early_of(&record).is_empty());
     assert_eq!(row(&record, "early data"), None);
+}
+
+/// Sessions that were to send early data to a server that speaks these versions and gives these tickets.
+fn asked_of(versions: &[TlsVersion], tickets: TicketMode) -> RunRecord {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = pki_in(dir.path());
+    let tls = ServerTls::new(&ServerTlsSpec {
+        provider: ProviderName::default(),
+        versions,
+        identity: pki.server(),
+        auth: ServerAuth::Off,
+        tickets,
+        alpn: &[],
+    });
+    let target = Target::start(&TargetSpec {
+        ip: Ipv4Addr::LOCALHOST.into(),
+        listeners: vec![ListenerSpec {
+            tls: Some(tls.unwrap()),
+            protocol: ProtocolKind::Echo,
+            port: 0,
+        }],
+        cores: vec![None],
+    });
+    let asked = scenario(
+        "[load]\nsessions = 4\ntotal = 40\n[protocol]\nkind = \"echo\"\n[resumption]\nmode = \"ticket\"\n\
+         early-data = true\n",
+    );
+    let target = target.unwrap();
+    let url = format!("tls://{}", target.addrs()[0]);
+    run(against(asked, &url, dir.path(), None))
+}
+
+#[test]
+fn a_run_that_sent_no_early_data_is_invalid_and_says_why() {
+    let both = [TlsVersion::Tls12, TlsVersion::Tls13];
+    for (versions, tickets, why) in [
+        (&both[..1], TicketMode::Stateless, "speaks TLS 1.2"),
+        (&both, TicketMode::Stateless, "tickets do not allow"),
+        (&both, TicketMode::Off, "no session offered"),
+    ] {
+        let record = asked_of(versions, tickets);
+        let mut found = record.validity.reasons.iter();
+        let note = found.find(|note| note.code == "early-data-not-sent");
+        let note = note.unwrap_or_else(|| panic!("{why}: {:?}", record.validity));
+        assert!(note.message.contains(why), "{note:?}");
+    }
 }
 
 /// An echo target that takes early data, and a client for it.

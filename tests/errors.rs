@@ -33,7 +33,7 @@ const FLAGS: [Failure; 12] = [
 ];
 
 /// Combinations that only the command can tell.
-const USAGE: [Failure; 9] = [
+const USAGE: [Failure; 14] = [
     ("a result into a folder", "run -o .", 2),
     ("a result to standard output", "run -o -", 2),
     ("a result into a device", "run -o /dev/null", 2),
@@ -54,6 +54,27 @@ const USAGE: [Failure; 9] = [
     ),
     ("an audit without faults", "audit localhost:1 --pki pki", 2),
     ("no such page", "man rum", 2),
+    (
+        "HTTP/2 with HTTP/1.1 on it",
+        "run https://localhost:1/ -k --alpn h2",
+        104,
+    ),
+    (
+        "HTTP/2 first with HTTP/1.1 on it",
+        "run https://localhost:1/ -k --alpn h2,http/1.1",
+        104,
+    ),
+    (
+        "HTTP/2 with a probe of HTTP/1.1",
+        "probe https://localhost:1/ -k --alpn h2",
+        104,
+    ),
+    (
+        "HTTP/2 at a server of HTTP/1.1",
+        "serve --cert pki/server.pem --key pki/server.key --client-auth off --alpn h2",
+        104,
+    ),
+    ("HTTP/3 with the built-in scenario", "run --alpn h3", 104),
     (
         "a provider that is not built",
         "run --provider boring --auth mutual",

@@ -21,7 +21,7 @@ pub fn story(found: &InMemory) -> String {
     let _ = writeln!(
         out,
         "in memory, {} sessions of each cell: a handshake, 64 bytes there and back; µs per session, \
-         median [least … most] of batches\n",
+         median (least … most) of batches\n",
         format_count(found.sessions as u64)
     );
     let _ = writeln!(
@@ -60,7 +60,7 @@ fn row(out: &mut String, label: &str, end: &InMemoryEnd) {
 fn spread(figure: Option<Spread>) -> String {
     figure.map_or("–".to_owned(), |s| {
         format!(
-            "{} [{} … {}]",
+            "{} ({} … {})",
             three_digits(s.median),
             three_digits(s.min),
             three_digits(s.max)

@@ -15,7 +15,7 @@ use shakedown::scenario::{ScenarioError, UnknownScenario};
 #[error("{0}")]
 pub struct UsageError(pub &'static str);
 
-/// A file that is well-formed and not fit for what it was given for.
+/// A file or value that is well-formed and not fit for what it was given for.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadInput(pub String);

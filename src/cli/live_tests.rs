@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use shakedown::load::{Event, LiveTotals, TrialResult};
 use shakedown::scenario::{Arrivals, LoadModel, Profile, Stop};
-use shakedown::stats::{FailureClass, Second, Stage, TrialStats};
+use shakedown::stats::{FailureClass, Pause, Second, Stage, TrialStats};
 
 use super::live::{Live, Planned};
 
@@ -58,6 +58,7 @@ pub(in crate::cli) fn ended() -> TrialResult {
         started_at: SystemTime::UNIX_EPOCH,
         length_ns: 0,
         stats: TrialStats::default(),
+        longest_pause: Pause::default(),
         latency: BTreeMap::new(),
         prime: None,
         target_cpu: None,

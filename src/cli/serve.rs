@@ -9,13 +9,13 @@ use clap::{Args, ValueEnum};
 use shakedown::affinity::{available_cores, parse_cores};
 use shakedown::load::Interrupt;
 use shakedown::pki::{Identity, load_crls, load_roots};
-use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion};
+use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion, alpn_conflict};
 use shakedown::target::{ListenerSpec, OnRefusal, Target, TargetSpec};
 use shakedown::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
 use shakedown::units::format_count;
 use tokio::sync::watch::Receiver;
 
-use super::exit::{Exit, UsageError};
+use super::exit::{BadInput, Exit, UsageError};
 use super::listen::listen_address;
 use super::output::{say, show, write_stdout};
 use super::refusals::{Refusals, WINDOW};
@@ -148,12 +148,16 @@ pub enum ServeProtocol {
 ///
 /// Fails with what is wrong with the arguments or files, or if it cannot listen.
 pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
-    let crlfile = args.crlfile();
-    let tls = tls(args, crlfile.as_deref())?;
     let protocol = match args.protocol {
         ServeProtocol::Echo => ProtocolKind::Echo,
         ServeProtocol::Http1 => ProtocolKind::Http1,
     };
+    if let Some(cause) = alpn_conflict(&args.alpn, protocol) {
+        let next = "drop it, or write --alpn http/1.1 with --protocol http1";
+        return Err(BadInput(format!("--alpn: {cause}; {next}")).into());
+    }
+    let crlfile = args.crlfile();
+    let tls = tls(args, crlfile.as_deref())?;
     let listener = ListenerSpec {
         tls: Some(tls),
         protocol,

@@ -4,7 +4,8 @@ use super::observe::identity;
 use super::policy::{Policy, Required, Rules};
 use super::threshold::Observed;
 use crate::record::{
-    CellComparison, CellRecord, CheckRecord, Comparison, FigureComparison, RunRecord, Verdict,
+    AchievedLoad, CellComparison, CellRecord, CheckRecord, Comparison, FigureComparison, RunRecord,
+    Verdict, achieved_load,
 };
 use crate::stats::{HistogramError, OkKind};
 
@@ -101,7 +102,7 @@ fn minimums(required: &Required, cell: &CellRecord, results: &[RunRecord]) -> Ve
         checks.push(minimum(SAMPLES, least as f64, Some(confirmed)));
     }
     if let Some(least) = required.achieved_load {
-        checks.push(minimum("achieved-load", least, achieved(cell, results)));
+        checks.push(achieved(least, cell, results));
     }
     if let Some(least) = required.resumed_share {
         let resumed = measured.ok_of(OkKind::Resumed) as f64;
@@ -123,19 +124,21 @@ fn units(required: &Required, cell: &CellComparison) -> Option<CheckRecord> {
     Some(minimum(UNITS, least as f64, Some(most as f64)))
 }
 
-/// The share of the asked load that was achieved: arrivals that became attempts in an open loop, mean
-/// sessions in flight in a closed one.
-fn achieved(cell: &CellRecord, results: &[RunRecord]) -> Option<f64> {
-    let plan = &results.first()?.plan;
-    if plan.asked_rate.is_some() {
-        let measured = cell.measured();
-        let due = measured.scheduled as f64;
-        return (due > 0.0).then(|| measured.started as f64 / due);
+/// Whether enough of the asked load was achieved, by the rule of a result's own validity.
+fn achieved(least: f64, cell: &CellRecord, results: &[RunRecord]) -> CheckRecord {
+    const KEY: &str = "achieved-load";
+    match results
+        .first()
+        .map(|first| achieved_load(cell, &first.plan))
+    {
+        Some(AchievedLoad::Share(share, _)) => minimum(KEY, least, Some(share)),
+        Some(AchievedLoad::ExemptByTotal) => CheckRecord {
+            verdict: Verdict::Pass,
+            reason: Some("not judged of a closed loop with a total".to_owned()),
+            ..minimum(KEY, least, None)
+        },
+        Some(AchievedLoad::NothingDue) | None => minimum(KEY, least, None),
     }
-    let asked = plan.asked_sessions.filter(|asked| *asked > 0.0)?;
-    let trials = cell.trials.len() as f64;
-    let in_flight: f64 = cell.trials.iter().map(|trial| trial.in_flight_mean).sum();
-    (trials > 0.0).then(|| in_flight / trials / asked)
 }
 
 fn minimum(key: &str, least: f64, observed: Option<f64>) -> CheckRecord {

@@ -48,8 +48,8 @@ pub fn learn(
             notes.push(Note::new(
                 "limit-learned",
                 format!(
-                    "{place}: {:.2} % from {} changes",
-                    limit * 100.0,
+                    "{place}: {} from {} changes",
+                    figure.scale().change(limit),
                     changes.len()
                 ),
                 "it takes the place of the policy's limit",

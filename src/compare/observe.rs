@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::figure::Figure;
 use crate::record::{CellRecord, RunRecord, Scale, TrialRecord, UnitKind};
 use crate::stats::{HistogramError, Timing};
@@ -105,7 +103,7 @@ pub struct CellSeries {
 /// filled in from their plan.
 pub fn identity(result: &RunRecord, cell: &CellRecord) -> String {
     let plan = &result.plan;
-    let mut full = cell.cell.clone();
+    let mut full = cell.cell.nameless();
     let is_tls = !full.versions.is_empty();
     if is_tls && full.provider.is_none() {
         full.provider = plan.provider.parse().ok();
@@ -117,11 +115,7 @@ pub fn identity(result: &RunRecord, cell: &CellRecord) -> String {
         full.keys = full.keys.or(Some(keys.unwrap_or_default()));
         full.chain = full.chain.or(Some(chain.unwrap_or(USUAL_CHAIN)));
     }
-    let mut value = serde_json::to_value(&full).unwrap_or_default();
-    if let Value::Object(fields) = &mut value {
-        fields.remove("name");
-    }
-    value.to_string()
+    serde_json::to_string(&full).unwrap_or_default()
 }
 
 /// The unit of two sides that were not interleaved.

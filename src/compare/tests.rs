@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::record::{BlocksRecord, FigureComparison, load};
+use crate::stats::FailureRecord;
 
 /// Trials of the made-up results, each with noise of up to one percent that is the same for all.
 pub(super) const WOBBLE: [f64; 10] = [
@@ -360,4 +361,75 @@ fn a_control_that_moves_or_a_host_that_throws_most_rounds_away_invalidates_every
     let noisy = ab(1.0, 1.0, 6, 7);
     assert_eq!(noisy.verdict, Verdict::Invalid);
     assert_eq!(noisy.reasons[0].code, "too-noisy");
+}
+
+#[test]
+fn a_total_is_exempt_from_the_achieved_load_here_as_in_the_result() {
+    let with = |total: Option<u64>, rate: Option<f64>| {
+        let mut record = result(1.0);
+        record.plan.asked_rate = rate;
+        record.plan.asked_sessions = rate.is_none().then_some(100.0);
+        record.plan.scenario.load.total = total;
+        for trial in record.cells.iter_mut().flat_map(|cell| &mut cell.trials) {
+            trial.in_flight_mean = 50.0;
+        }
+        let rules = policy("[required]\nachieved-load = 0.99\nsamples = 1\n");
+        let comparison = compare(None, &results(vec![record]), &rules, &[]).unwrap();
+        let mut checks = comparison.cells[0].checks.iter();
+        checks
+            .find(|check| check.rule == "achieved-load: 0.99")
+            .cloned()
+            .unwrap()
+    };
+    let missed = with(None, None);
+    assert_eq!(
+        (missed.verdict, missed.observed),
+        (Verdict::Invalid, Some(0.5))
+    );
+    let exempt = with(Some(1_000), None);
+    assert_eq!((exempt.verdict, exempt.observed), (Verdict::Pass, None));
+    assert!(exempt.reason.unwrap().contains("total"));
+    // Arrivals are judged with a total, too.
+    let open = with(Some(1_000), Some(100.0));
+    assert_eq!((open.verdict, open.observed), (Verdict::Pass, Some(1.0)));
+}
+
+#[test]
+fn a_share_changes_by_percentage_points_and_a_ratio_by_percent() {
+    let failing = |failed: u64| {
+        let mut record = result(1.0);
+        for trial in record.cells.iter_mut().flat_map(|cell| &mut cell.trials) {
+            let ok = trial.measured.ok.values_mut().next();
+            *ok.unwrap() -= failed;
+            let record = FailureRecord {
+                count: failed,
+                first_ns: 0,
+                last_ns: 0,
+                alert: None,
+                example: String::new(),
+                advice: String::new(),
+            };
+            trial
+                .measured
+                .failed
+                .insert("unconfirmed".to_owned(), record);
+        }
+        results(vec![record])
+    };
+    let rules = policy("[allowed]\nfailure-rate = \"0.1%\"\n");
+    let comparison = compare(Some(&failing(0)), &failing(2), &rules, &[]).unwrap();
+    let reason = &comparison.reasons[0];
+    assert_eq!(reason.code, "regressed", "{:?}", comparison.reasons);
+    assert!(reason.message.contains(" pp [+"), "{}", reason.message);
+    assert!(
+        reason.message.contains("allowed is +0.10 pp"),
+        "{}",
+        reason.message
+    );
+    let cpu = against(1.05, CPU);
+    assert!(
+        cpu.reasons[0].message.contains("+5.0 % ["),
+        "{:?}",
+        cpu.reasons
+    );
 }

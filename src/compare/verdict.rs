@@ -1,7 +1,7 @@
 //! The verdict over everything that gates, and why it is that.
 
 use crate::record::{
-    CellComparison, CheckRecord, Comparison, FigureComparison, Note, Scale, Verdict,
+    CellComparison, CheckRecord, Comparison, EffectRecord, FigureComparison, Note, Verdict,
 };
 
 /// Fills in `verdict` and `reasons`: the worst of what gates decides.
@@ -108,7 +108,7 @@ fn decides(code: &str, worst: Verdict) -> bool {
 
 fn figure_reason(cell: &str, figure: &FigureComparison, verdict: Verdict) -> Option<Note> {
     let place = format!("{cell} {}", figure.figure);
-    let allowed = allowed(figure);
+    let allowed = figure.allowed_change();
     let told = figure.reason.clone().unwrap_or_else(|| interval(figure));
     Some(match verdict {
         Verdict::Pass => return None,
@@ -130,11 +130,11 @@ fn figure_reason(cell: &str, figure: &FigureComparison, verdict: Verdict) -> Opt
         Verdict::Inconclusive => Note::new(
             "inconclusive",
             format!(
-                "{place}: {}, allowed is {allowed}; units like these tell {} from nothing",
+                "{place}: {}, allowed is {allowed}; smallest detectable change: {}",
                 interval(figure),
                 figure
                     .effect
-                    .map_or("nothing".to_owned(), |e| percent(e.detectable))
+                    .map_or("none".to_owned(), |e| e.scale.change(e.detectable))
             ),
             "take more or longer units, quiet the machine, or allow for more",
         ),
@@ -184,29 +184,6 @@ fn reason_of(figure: &FigureComparison) -> &str {
 
 /// An effect in words: `+4.1 % [+3.2 % … +5.0 %]`.
 fn interval(figure: &FigureComparison) -> String {
-    let Some(effect) = figure.effect else {
-        return "no effect".to_owned();
-    };
-    let show = |value: f64| match effect.scale {
-        Scale::Ratio => percent(value - 1.0),
-        Scale::Difference => percent(value),
-    };
-    format!(
-        "{} [{} … {}]",
-        show(effect.estimate),
-        show(effect.lower),
-        show(effect.upper)
-    )
-}
-
-fn allowed(figure: &FigureComparison) -> String {
-    percent(if figure.smaller_is_better {
-        figure.allowed
-    } else {
-        -figure.allowed
-    })
-}
-
-fn percent(share: f64) -> String {
-    format!("{:+.1} %", share * 100.0)
+    let effect = figure.effect.as_ref();
+    effect.map_or("no effect".to_owned(), EffectRecord::change)
 }

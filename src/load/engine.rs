@@ -22,7 +22,7 @@ use super::worker::work;
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ns_between;
 use crate::scenario::trial_order;
-use crate::stats::{Accounting, HistogramError, Second, TrialStats};
+use crate::stats::{HistogramError, Second, TrialStats};
 
 /// Time between giving out a trial and its start, so that all workers are ready.
 const LEAD: Duration = Duration::from_millis(20);
@@ -129,14 +129,14 @@ impl Engine {
         round: usize,
         control: &watch::Receiver<Interrupt>,
         observe: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Option<Accounting>, EngineError> {
+    ) -> Result<Option<TrialStats>, EngineError> {
         if self.plan.cells[cell].primed.is_empty() {
             return Ok(None);
         }
         let start = Instant::now();
         let seconds = mpsc::channel().0;
         self.give_out(Task::Prime, cell, round, start, control, &seconds)?;
-        let mut sum = Accounting::default();
+        let mut sum = TrialStats::default();
         for worker in self.active() {
             let result = loop {
                 let elapsed = start.elapsed();
@@ -151,7 +151,7 @@ impl Engine {
                     }
                 }
             };
-            sum.merge(&result.map_err(EngineError::Worker)?.total);
+            sum.merge(&result.map_err(EngineError::Worker)?);
         }
         Ok(Some(sum))
     }
@@ -160,18 +160,25 @@ impl Engine {
         &self,
         cell: usize,
         round: usize,
-        prime: Option<Accounting>,
+        prime: Option<TrialStats>,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<TrialResult, EngineError> {
         let stop = self.plan.checked.stop;
         let start = Instant::now() + LEAD;
-        let mut watched = Watched::new(start + stop.warmup, start + stop.warmup + stop.duration);
+        let measured = stop.warmup..stop.warmup + stop.duration;
+        let mut watched = Watched::new(start + measured.start, start + measured.end);
         let started_at = SystemTime::now() + LEAD;
-        let (seconds, mut collected) = Collected::of(self.active().len());
+        let since_start = |at: Duration| ns_between(start, start + at);
+        let measured = since_start(measured.start)..since_start(measured.end);
+        let (seconds, mut collected) = Collected::of(self.active().len(), measured);
         self.give_out(Task::Trial, cell, round, start, control, &seconds)?;
         let mut stats = TrialStats::default();
+        let prime = prime.map(|prime| {
+            stats.observed_before.merge(&prime.observed_before);
+            prime.total
+        });
         for (index, worker) in self.active().iter().enumerate() {
             loop {
                 match worker.results.recv_timeout(watched.until_next()) {
@@ -212,6 +219,7 @@ impl Engine {
             started_at,
             length_ns: ns_between(start, Instant::now()),
             stats,
+            longest_pause: collected.longest_pause(),
             latency: collected.latency,
             prime,
             target_cpu: watched.target_cpu,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use crate::stats::{Accounting, CpuWindow, EncodedHistogram, Second, Throttled, TrialStats};
+use crate::stats::{Accounting, CpuWindow, EncodedHistogram, Pause, Second, Throttled, TrialStats};
 
 /// A look at the target from outside the load, where the target is ours.
 pub trait TargetView {
@@ -73,6 +73,8 @@ pub struct TrialResult {
     pub length_ns: u64,
     /// What was counted.
     pub stats: TrialStats,
+    /// The longest time in the measure phase without an answer to those who waited.
+    pub longest_pause: Pause,
     /// Latencies of the sessions confirmed in each second since its start; none of seconds without any.
     pub latency: BTreeMap<u64, EncodedHistogram>,
     /// The sessions made ahead of it to fill the stores, where sessions are resumed.

@@ -2,10 +2,11 @@
 //! worker and second. Nothing is shared meanwhile.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::mpsc;
 
 use crate::clock::thread_cpu;
-use crate::stats::{EncodedHistogram, HistogramError, Second};
+use crate::stats::{EncodedHistogram, HistogramError, Pause, PauseWatch, Second};
 
 /// A worker's end: the second that it counts now, and where the ones that are past go.
 #[derive(Debug)]
@@ -17,6 +18,10 @@ pub struct HandOver {
     closed_ns: u64,
     /// ... and what this thread's CPU clock said.
     closed_cpu_ns: u64,
+    /// Attempts that wait for an answer, ...
+    waiting: u64,
+    /// ... and up to when that is marked in the second.
+    marked_ns: u64,
 }
 
 impl HandOver {
@@ -28,6 +33,8 @@ impl HandOver {
             current: Second::new(0),
             closed_ns: 0,
             closed_cpu_ns: cpu_ns(),
+            waiting: 0,
+            marked_ns: 0,
         }
     }
 
@@ -51,6 +58,36 @@ impl HandOver {
         &mut self.current
     }
 
+    /// Notes that an attempt begins to wait for an answer.
+    pub fn wait(&mut self, at_ns: u64) {
+        self.mark(at_ns);
+        self.waiting += 1;
+    }
+
+    /// Notes that an attempt waits no more.
+    pub fn waited(&mut self, at_ns: u64) {
+        self.mark(at_ns);
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Notes an answer: a session was confirmed, or an exchange made.
+    pub fn answered(&mut self, at_ns: u64) {
+        let second = self.at(at_ns);
+        second.answered.mark(second.number, at_ns, at_ns);
+    }
+
+    /// Marks the time up to now in which attempts waited.
+    fn mark(&mut self, at_ns: u64) {
+        self.at(at_ns);
+        if self.waiting > 0 {
+            let Second {
+                number, waiting, ..
+            } = &mut self.current;
+            waiting.mark(*number, self.marked_ns, at_ns);
+        }
+        self.marked_ns = at_ns;
+    }
+
     /// Hands over the last second.
     pub fn finish(&mut self, at_ns: u64) {
         let number = self.at(at_ns).number;
@@ -65,6 +102,12 @@ impl HandOver {
             at_ns.saturating_sub(self.closed_ns),
         );
         (self.closed_ns, self.closed_cpu_ns) = (at_ns, cpu_ns);
+        if self.waiting > 0 {
+            let Second {
+                number, waiting, ..
+            } = &mut self.current;
+            waiting.mark(*number, self.marked_ns, at_ns);
+        }
         let past = std::mem::replace(&mut self.current, Second::new(next));
         // Where nobody listens, nobody wants to know.
         let _ = self.to.send((self.worker, past));
@@ -84,19 +127,26 @@ pub(super) struct Collected {
     open: BTreeMap<u64, Second>,
     /// The latencies of seconds in which sessions were confirmed.
     pub latency: BTreeMap<u64, EncodedHistogram>,
+    pauses: PauseWatch,
 }
 
 impl Collected {
-    /// Both ends for so many workers.
-    pub fn of(workers: usize) -> (mpsc::Sender<(usize, Second)>, Self) {
+    /// Both ends for this many workers, and a measure phase in nanoseconds after the trial's start.
+    pub fn of(workers: usize, measure: Range<u64>) -> (mpsc::Sender<(usize, Second)>, Self) {
         let (to, inbox) = mpsc::channel();
         let collected = Self {
             inbox,
             past: vec![0; workers],
             open: BTreeMap::new(),
             latency: BTreeMap::new(),
+            pauses: PauseWatch::of(measure),
         };
         (to, collected)
+    }
+
+    /// The longest pause of the seconds that were shown.
+    pub fn longest_pause(&self) -> Pause {
+        self.pauses.longest()
     }
 
     /// Takes in what was handed over, and shows the seconds that are past for all workers, in order.
@@ -123,6 +173,7 @@ impl Collected {
                 let latency = second.latency.encoded()?;
                 self.latency.insert(second.number, latency);
             }
+            self.pauses.see(&second);
             show(&second);
         }
         Ok(())
@@ -160,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_second_is_shown_once_it_is_past_for_every_worker() {
-        let (to, mut collected) = Collected::of(2);
+        let (to, mut collected) = Collected::of(2, 0..9 * S);
         let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
         a.at(S / 2).started += 1;
         a.at(S + 1).started += 10;
@@ -182,13 +233,33 @@ mod tests {
 
     #[test]
     fn a_worker_that_ended_holds_nothing_up() {
-        let (to, mut collected) = Collected::of(2);
+        let (to, mut collected) = Collected::of(2, 0..9 * S);
         let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
         a.finish(S / 2);
         collected.ended(0, &mut |_| {}).unwrap();
         b.at(S).started += 1;
         assert_eq!(shown(&mut collected), [(0, 0)]);
         assert!(collected.latency.is_empty(), "nothing was confirmed");
+    }
+
+    #[test]
+    fn a_pause_is_one_of_all_workers_and_outlives_seconds() {
+        let (to, mut collected) = Collected::of(2, 0..9 * S);
+        let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
+        for worker in [&mut a, &mut b] {
+            worker.wait(0);
+            worker.answered(S / 2);
+            for second in 1..5 {
+                worker.at(second * S);
+            }
+        }
+        b.answered(4 * S + S / 2);
+        for (index, mut worker) in [a, b].into_iter().enumerate() {
+            worker.finish(5 * S);
+            collected.ended(index, &mut |_| {}).unwrap();
+        }
+        let Pause { from_ns, length_ns } = collected.longest_pause();
+        assert_eq!((from_ns, length_ns), (S / 2 + S / 100, 4 * S - S / 100));
     }
 
     #[test]

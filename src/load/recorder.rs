@@ -144,7 +144,8 @@ impl Recorder {
         let in_flight = state.in_flight;
         let at_ns = ns_between(self.start, started);
         state.stats.start(phase, at_ns, in_flight);
-        state.seconds.at(at_ns).started += 1;
+        state.seconds.wait(at_ns);
+        state.seconds.current().started += 1;
         add(&self.live.started, 1);
         add(&self.live.in_flight, 1);
         Attempt {
@@ -154,6 +155,7 @@ impl Recorder {
             asking: None,
             stage: Stage::Connect,
             held: false,
+            waits: true,
             recorded: false,
             settled: None,
             sample: Sample::begun(phase),
@@ -252,6 +254,8 @@ pub(super) struct Attempt {
     asking: Option<Instant>,
     stage: Stage,
     held: bool,
+    /// Whether it waits for an answer: until its outcome stands, but for the time that it is held before.
+    waits: bool,
     recorded: bool,
     /// How and by what it was confirmed, once nothing but its close is to come.
     settled: Option<(OkKind, Proof)>,
@@ -317,6 +321,17 @@ impl Attempt {
     /// Notes which stage begins.
     pub fn enter(&mut self, stage: Stage) {
         self.stage = stage;
+        let waits = stage != Stage::Hold && !self.recorded;
+        if self.waits != waits {
+            self.waits = waits;
+            let at_ns = ns_between(self.recorder.start, Instant::now());
+            let seconds = &mut self.recorder.state.borrow_mut().seconds;
+            if waits {
+                seconds.wait(at_ns);
+            } else {
+                seconds.waited(at_ns);
+            }
+        }
     }
 
     /// Notes the established connection, which begins the handshake.
@@ -347,12 +362,10 @@ impl Attempt {
     /// Notes one exchange.
     pub fn exchanged(&mut self, kind: OkKind, from: Instant, to: Instant) {
         self.asking = None;
+        let state = &mut *self.recorder.state.borrow_mut();
+        state.seconds.answered(ns_between(self.recorder.start, to));
         if self.sample.phase == Phase::Measure {
-            self.recorder
-                .state
-                .borrow_mut()
-                .stats
-                .exchange(kind, ns_between(from, to));
+            state.stats.exchange(kind, ns_between(from, to));
         }
     }
 
@@ -468,10 +481,17 @@ impl Attempt {
             Outcome::Failed { .. } => add(&live.failed, 1),
             Outcome::Cancelled(_) => {}
         }
+        let at_ns = ns_between(self.recorder.start, now);
+        if matches!(outcome, Outcome::Ok { .. }) {
+            state.seconds.answered(at_ns);
+        }
+        if std::mem::take(&mut self.waits) {
+            state.seconds.waited(at_ns);
+        }
         self.sample.outcome = outcome;
-        self.sample.ended_ns = ns_between(self.recorder.start, now);
+        self.sample.ended_ns = at_ns;
         state.stats.finish(&self.sample);
-        state.seconds.at(self.sample.ended_ns).finish(&self.sample);
+        state.seconds.at(at_ns).finish(&self.sample);
         self.recorded = true;
     }
 }

@@ -289,8 +289,8 @@ fn answer_text(plan: &ProbePlan, facts: &Facts) -> (Status, String, Option<Strin
         ),
         End::Proved(Proof::ApplicationData) => said(Status::Passed, "application data"),
         End::Proved(Proof::ServerFinished) => said(
-            Status::Passed,
-            "its Finished (TLS 1.2); nothing was asked after it",
+            weak,
+            "its Finished (TLS 1.2), a weak proof: nothing was asked after it",
         ),
         End::Proved(Proof::NewSessionTicket) => said(
             weak,

@@ -118,7 +118,7 @@ fn accepted(facts: &Facts, proof: Proof, note: &str) -> Judged {
             Some((line, _)) => format!("application data, {line}"),
             None => "application data".to_owned(),
         },
-        Proof::ServerFinished => "the server's TLS 1.2 Finished".to_owned(),
+        Proof::ServerFinished => "the server's TLS 1.2 Finished, which is weak".to_owned(),
         Proof::NewSessionTicket => "a NewSessionTicket, which is weak".to_owned(),
         Proof::OrderlyClose => "an orderly close, which is weak".to_owned(),
     };

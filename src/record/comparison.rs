@@ -198,6 +198,60 @@ pub enum Scale {
     Difference,
 }
 
+impl Scale {
+    /// The size of a change in words: of a ratio in per cent, of a share in percentage points.
+    pub fn change(self, size: f64) -> String {
+        match self {
+            Self::Ratio => format!("{:.1} %", size * 100.0),
+            Self::Difference => format!("{:.2} pp", size * 100.0),
+        }
+    }
+
+    /// The same with its sign.
+    pub fn signed_change(self, change: f64) -> String {
+        let sign = if change < 0.0 { "−" } else { "+" };
+        format!("{sign}{}", self.change(change.abs()))
+    }
+}
+
+impl EffectRecord {
+    /// A value on its scale as a change: 0.03 of a ratio of 1.03, and of a difference of 0.03.
+    fn as_change(&self, value: f64) -> f64 {
+        match self.scale {
+            Scale::Ratio => value - 1.0,
+            Scale::Difference => value,
+        }
+    }
+
+    /// The change with its interval: `+4.1 % [+3.2 % … +5.0 %]`.
+    pub fn change(&self) -> String {
+        let show = |value: f64| self.scale.signed_change(self.as_change(value));
+        format!(
+            "{} [{} … {}]",
+            show(self.estimate),
+            show(self.lower),
+            show(self.upper)
+        )
+    }
+}
+
+impl FigureComparison {
+    /// By how much it may get worse, with the sign of what is worse.
+    pub fn allowed_change(&self) -> String {
+        let worse = if self.smaller_is_better { 1.0 } else { -1.0 };
+        self.scale().signed_change(worse * self.allowed)
+    }
+
+    /// Shares, which have no unit, are told by difference.
+    fn scale(&self) -> Scale {
+        match self.effect {
+            Some(effect) => effect.scale,
+            None if self.unit.is_empty() => Scale::Difference,
+            None => Scale::Ratio,
+        }
+    }
+}
+
 /// A threshold or a required minimum, and what was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -43,13 +43,9 @@ impl<'a> Decoded<'a> {
                 metrics.insert(metric, merged(&mut trials, metric)?);
             }
             decoded.summaries.push(summarise(cell, metrics, floor));
-            let nameless = Cell {
-                name: String::new(),
-                ..cell.cell.clone()
-            };
             decoded.cells.push(DecodedCell {
                 record: cell,
-                nameless,
+                nameless: cell.cell.nameless(),
                 trials,
             });
         }
@@ -106,7 +102,7 @@ fn merged(trials: &mut [DecodedTrial], metric: Metric) -> Result<Quantiles, Hist
 #[derive(Debug)]
 pub(super) struct DecodedCell<'a> {
     pub record: &'a CellRecord,
-    /// What it was, without its name: two of these are equal where cells differ in name only.
+    /// What it was, see [`Cell::nameless`].
     pub nameless: Cell,
     pub trials: Vec<DecodedTrial<'a>>,
 }

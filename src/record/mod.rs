@@ -2,6 +2,7 @@
 //!
 //! The file is versioned JSON. Reports and comparisons are made from it alone.
 
+mod achieved;
 mod anatomy;
 mod baselines;
 mod build;
@@ -15,6 +16,7 @@ mod expectation;
 mod harmless;
 mod histogram;
 mod model;
+mod pause;
 mod pins;
 mod plan;
 mod resumption;
@@ -27,6 +29,7 @@ mod watch;
 #[cfg(test)]
 mod validity_tests;
 
+pub use achieved::{AchievedLoad, achieved_load};
 pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
 pub use baselines::{
     BASELINES, Baseline, baselines, find_baseline, holds_baselines, record_baseline,
@@ -44,7 +47,7 @@ pub use expectation::{ExpectationRecord, ExpectationVerdict, expectations};
 pub use histogram::{AgesRecord, HistogramRecord};
 pub use model::{
     CellRecord, KindRecord, Note, OLDEST_SCHEMA, ObservedRecord, RunRecord, SCHEMA_VERSION,
-    TimelineRecord, TrialRecord, Validity, WindowRecord,
+    TimelineRecord, TrialRecord, Validity,
 };
 pub use pins::Pins;
 pub use plan::{AddressRecord, PlanRecord, PreflightRecord, SkippedRecord};
@@ -55,7 +58,7 @@ pub use store::{
 pub use summary::{CellSummary, Quantiles};
 pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};
 pub use validity::judge;
-pub use watch::{CutOffRecord, StallRecord, ThrottledRecord};
+pub use watch::{CutOffRecord, StallRecord, ThrottledRecord, WindowRecord};
 
 /// The JSON Schema of a result file, as kept in `docs/result.schema.json`.
 pub fn json_schema() -> String {

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AnatomyRecord, BuildInfo, CutOffRecord, Environment, ExpectationRecord, HistogramRecord, Pins,
-    PlanRecord, StallRecord, ThrottledRecord,
+    PlanRecord, StallRecord, ThrottledRecord, WindowRecord,
 };
 use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell};
 use crate::stats::{
-    Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Proof,
-    ResumptionCounts, SecondHistogram, TargetCounts,
+    Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Pause,
+    Proof, ResumptionCounts, SecondHistogram, TargetCounts,
 };
 
 /// Version of the result file's shape.
@@ -157,6 +157,9 @@ pub struct TrialRecord {
     pub proofs: BTreeMap<Proof, u64>,
     /// What was negotiated, over the handshakes of the measure phase.
     pub observed: Vec<ObservedRecord>,
+    /// What was negotiated before the measure phase, priming included.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub observed_before: Vec<ObservedRecord>,
     /// What became of the plan to resume sessions; `null` where resumption is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumption: Option<ResumptionCounts>,
@@ -177,6 +180,9 @@ pub struct TrialRecord {
     /// Times in the measure phase in which a worker stood still.
     #[serde(default)]
     pub stalls: StallRecord,
+    /// The longest wait for any answer in the measure phase; absent in results of earlier versions.
+    #[serde(default)]
+    pub longest_pause: Option<Pause>,
     /// The embedded target's own counts over the whole trial, priming left out.
     pub target_counts: Option<TargetCounts>,
     /// Attempts in flight on average over the measure phase.
@@ -279,37 +285,6 @@ pub struct ObservedRecord {
     /// Whether an earlier session was resumed. Then nobody signs and no certificate is asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub resumed: bool,
-}
-
-/// CPU of a set of threads over a stretch of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WindowRecord {
-    /// CPU time, user and system, of all threads.
-    pub cpu_ns: u64,
-    /// CPU time of the busiest worker.
-    #[serde(default)]
-    pub busiest_cpu_ns: u64,
-    /// Wall time.
-    pub wall_ns: u64,
-    /// Attempts that ended in it.
-    pub ended: u64,
-    /// Sessions that were confirmed in it.
-    pub confirmed: u64,
-}
-
-impl WindowRecord {
-    /// The share of the time that the busiest thread was on the CPU.
-    pub fn busiest(&self) -> f64 {
-        self.busiest_cpu_ns as f64 / self.wall_ns.max(1) as f64
-    }
-
-    /// CPU microseconds per session that ended in the window. `None` if more than one in a hundred
-    /// failed: what failures cost says nothing about a session.
-    pub fn us_per_session(&self) -> Option<f64> {
-        let counts = self.ended > 0 && self.confirmed as f64 >= 0.99 * self.ended as f64;
-        counts.then(|| self.cpu_ns as f64 / 1e3 / self.ended as f64)
-    }
 }
 
 /// One second of a trial.

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CellRecord, Note, ObservedRecord};
+use super::{CellRecord, Note, ObservedRecord, TrialRecord};
 
 /// What was pinned. What is empty was left to the two ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -78,10 +78,21 @@ impl Pins {
     }
 }
 
+impl TrialRecord {
+    /// What the handshakes negotiated that are held to what was asked: those of the measure phase and, where all of
+    /// them were resumed, the full ones before it, since a resumed session signs nothing and asks for no certificate.
+    pub(super) fn judged_handshakes(&self) -> impl Iterator<Item = &ObservedRecord> {
+        let all_resumed = self.observed.iter().all(|observed| observed.resumed);
+        let before = self.observed_before.iter();
+        let full = before.filter(move |observed| all_resumed && !observed.resumed);
+        self.observed.iter().chain(full)
+    }
+}
+
 /// Every handshake that negotiated something else than was pinned, told by what it was.
 pub(super) fn negotiated_otherwise(cell: &CellRecord) -> Vec<Note> {
     let mut missed: Vec<((&str, String, &str), u64)> = Vec::new();
-    let observed = || cell.trials.iter().flat_map(|t| &t.observed);
+    let observed = || cell.trials.iter().flat_map(TrialRecord::judged_handshakes);
     for record in observed() {
         let Some(miss) = cell.pins.missed(record) else {
             continue;

@@ -1,7 +1,7 @@
 //! Was the asked share of sessions resumed? If not, why: what is known of every planned session is
 //! held against what happened (invariant 4).
 
-use super::{CellRecord, Note, PlanRecord};
+use super::{CellRecord, Note, ObservedRecord, PlanRecord};
 use crate::stats::{OkKind, ResumptionCounts};
 use crate::units::Ratio;
 
@@ -44,6 +44,67 @@ pub(super) fn resumption_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<
                 measured.failed_total()
             ),
             "look at the failures below; those of resumed and of full sessions do not balance",
+        )
+    })
+}
+
+/// More than this part of the requests must go ahead as early data where that is asked for.
+const LEAST_EARLY: f64 = 0.99;
+
+/// Judges a cell whose resumed sessions were to send their first request as early data: those that resumed must
+/// have sent it.
+pub(super) fn early_data_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
+    let resumes = cell.cell.resumed.is_some_and(|share| share > Ratio::ZERO);
+    if !resumes || !plan.scenario.resumption.early_data {
+        return None;
+    }
+    let counts = cell.resumption()?;
+    let name = &cell.cell.name;
+    let early = counts.early;
+    let missed = early.sent == 0 || (early.sent as f64) < LEAST_EARLY * counts.offered as f64;
+    missed.then(|| {
+        let tls12 = |o: &ObservedRecord| o.version == "TLSv1.2";
+        let (why, advice) = if counts.offered == 0 {
+            (
+                "no session offered to resume another",
+                "let the server issue tickets for TLS 1.3, and see that it resumes without early data first",
+            )
+        } else if cell.trials.iter().flat_map(|t| &t.observed).any(tls12) {
+            (
+                "the server speaks TLS 1.2, which has none",
+                "let it speak TLS 1.3 (--tlsv1.3 makes sure), or drop --early-data",
+            )
+        } else {
+            (
+                "the tickets do not allow for it, or not for the whole request",
+                "switch it on at the server (nginx: ssl_early_data on), make the request smaller, or drop --early-data",
+            )
+        };
+        Note::new(
+            "early-data-not-sent",
+            format!(
+                "{name}: {} of {} sessions that offered to resume sent early data: {why}",
+                early.sent, counts.offered
+            ),
+            advice,
+        )
+    })
+}
+
+/// A larger part of rejected early data than this is pointed out.
+const MOST_REJECTED: f64 = 0.01;
+
+/// Early data that the server dropped: those sessions waited a round trip longer.
+pub(super) fn early_data_rejected(cell: &CellRecord) -> Option<Note> {
+    let early = cell.resumption()?.early;
+    (early.rejected as f64 > MOST_REJECTED * early.sent as f64).then(|| {
+        Note::new(
+            "early-data-rejected",
+            format!(
+                "{}: the server dropped the early data of {} of {} sessions, which sent it again",
+                cell.cell.name, early.rejected, early.sent
+            ),
+            "their latencies are not those of 0-RTT; see the server's protection against replays",
         )
     })
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::{CellRecord, KindRecord, OLDEST_SCHEMA, RunRecord, TrialRecord};
 use crate::scenario::AuthMode;
 use crate::stats::{
-    Accounting, LatencyHistogram, Metric, ResumptionCounts, Spread, Timing, covers,
+    Accounting, LatencyHistogram, Metric, Pause, ResumptionCounts, Spread, Timing, covers,
 };
 
 /// Percentiles of one metric; `None` where there are too few samples for one.
@@ -65,6 +65,8 @@ pub struct CellSummary {
     pub metrics: BTreeMap<Metric, Quantiles>,
     /// Sessions confirmed per second of the measure phase, over trials.
     pub confirmed_rate: Option<Spread>,
+    /// The longest time without an answer in any trial.
+    pub longest_pause: Option<Pause>,
     /// Client CPU microseconds per session, over trials.
     pub client_cpu_us: Option<Spread>,
     /// Target CPU microseconds per session, over trials.
@@ -101,6 +103,9 @@ pub(super) fn summarise(
         name: cell.cell.name.clone(),
         metrics,
         confirmed_rate: per_trial(&TrialRecord::confirmed_per_second),
+        longest_pause: (cell.trials.iter())
+            .filter_map(|t| t.longest_pause)
+            .max_by_key(|pause| pause.length_ns),
         client_cpu_us: per_trial(&TrialRecord::client_cpu_us),
         target_cpu_us: per_trial(&TrialRecord::target_cpu_us),
         resumption: cell.resumption(),

@@ -4,7 +4,7 @@
 use super::decoded::{Decoded, DecodedCell, DecodedTrial};
 use super::{KindRecord, TrialRecord};
 use crate::scenario::{AuthMode, Cell};
-use crate::stats::{Metric, Spread, Timing};
+use crate::stats::{Metric, RoundEffect, Spread, Timing};
 use crate::units::Ratio;
 
 /// One metric of one cell against another's.
@@ -19,9 +19,9 @@ pub struct TaxRow {
     /// The base cell's value per trial.
     pub base: Spread,
     /// Cell minus base, round by round.
-    pub difference: Spread,
-    /// Cell over base, round by round; `None` where the base is zero.
-    pub ratio: Option<Spread>,
+    pub difference: RoundEffect,
+    /// Cell over base, round by round; `None` where one of them is zero.
+    pub ratio: Option<RoundEffect>,
 }
 
 /// What two cells are held against each other for.
@@ -271,13 +271,12 @@ fn row(
             pairs.push((a, b));
         }
     }
-    let spread = |of: &dyn Fn(&(f64, f64)) -> f64| Spread::of(pairs.iter().map(of));
     Some(TaxRow {
         metric: metric.to_owned(),
         unit,
-        cell: spread(&|p| p.0)?,
-        base: spread(&|p| p.1)?,
-        difference: spread(&|p| p.0 - p.1)?,
-        ratio: spread(&|p| p.0 / p.1),
+        cell: Spread::of(pairs.iter().map(|p| p.0))?,
+        base: Spread::of(pairs.iter().map(|p| p.1))?,
+        difference: RoundEffect::difference(&pairs)?,
+        ratio: RoundEffect::ratio(&pairs),
     })
 }

@@ -1,12 +1,13 @@
 //! Did the run do what was asked? What was asked is checked against what happened (invariant 4),
 //! and the generator against itself (invariant 5).
 
+use super::pause::long_pause;
 use super::pins::negotiated_otherwise;
-use super::resumption::resumption_missed;
+use super::resumption::{early_data_missed, early_data_rejected, resumption_missed};
 use super::summary::CellSummary;
 use super::{
-    CellRecord, ExpectationRecord, ExpectationVerdict, Note, PlanRecord, RunRecord, TrialRecord,
-    Validity,
+    AchievedLoad, CellRecord, ExpectationRecord, ExpectationVerdict, Note, PlanRecord, RunRecord,
+    TrialRecord, Validity, achieved_load,
 };
 use crate::scenario::{IdentityFault, IdentitySection};
 use crate::stats::{Metric, OkKind, Proof, Spread, Timing};
@@ -72,7 +73,10 @@ pub fn judge(
         reasons.extend(observed_otherwise(cell, &record.plan));
         reasons.extend(negotiated_otherwise(cell));
         reasons.extend(resumption_missed(cell, &record.plan));
+        reasons.extend(early_data_missed(cell, &record.plan));
         reasons.extend(alpn_ignored(cell, &record.plan));
+        warnings.extend(long_pause(cell, summary, &record.plan));
+        warnings.extend(early_data_rejected(cell));
         warnings.extend(crowded(cell));
         warnings.extend(stalled(cell));
         warnings.extend(weak_proof(cell));
@@ -218,35 +222,13 @@ fn alpn_ignored(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
 }
 
 fn load_not_achieved(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
-    let measured = cell.measured();
-    let (achieved, what) = if let Some(asked) = plan.asked_sessions {
-        // With a total the last sessions run out one by one, so the mean says nothing.
-        if plan.scenario.load.total.is_some() {
-            return None;
-        }
-        let mean =
-            cell.trials.iter().map(|t| t.in_flight_mean).sum::<f64>() / cell.trials.len() as f64;
-        (
-            mean / asked,
-            format!("{mean:.1} of {asked:.1} sessions were in flight on average"),
-        )
-    } else {
-        if measured.scheduled == 0 {
-            return None;
-        }
-        let share = measured.started as f64 / measured.scheduled as f64;
-        (
-            share,
-            format!(
-                "{} of {} arrivals were started",
-                measured.started, measured.scheduled
-            ),
-        )
+    let AchievedLoad::Share(share, figures) = achieved_load(cell, plan) else {
+        return None;
     };
-    (achieved < LEAST_ACHIEVED).then(|| {
+    (share < LEAST_ACHIEVED).then(|| {
         Note::new(
             "load-not-achieved",
-            format!("{}: {what}", cell.cell.name),
+            format!("{}: {figures}", cell.cell.name),
             "raise max-in-flight if the server is only slow; else ask for less, or add workers",
         )
     })
@@ -372,7 +354,7 @@ fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
     let mut notes = Vec::new();
     let name = &cell.cell.name;
     let all = |test: &dyn Fn(&super::ObservedRecord) -> bool| -> (u64, u64) {
-        let observed = || cell.trials.iter().flat_map(|t| &t.observed);
+        let observed = || cell.trials.iter().flat_map(TrialRecord::judged_handshakes);
         let matching = observed().filter(|o| test(o)).map(|o| o.count).sum();
         (matching, observed().map(|o| o.count).sum())
     };
@@ -407,21 +389,26 @@ fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
     notes
 }
 
+/// Sessions that TLS alone confirmed, where a certificate matters: the cell presents one, or the server asked for one.
 fn weak_proof(cell: &CellRecord) -> Option<Note> {
-    let weak = |trial: &TrialRecord| -> u64 {
-        trial
-            .proofs
-            .iter()
-            .filter(|(p, _)| **p != Proof::ApplicationData)
-            .map(|(_, n)| n)
-            .sum()
-    };
-    let count: u64 = cell.trials.iter().map(weak).sum();
-    (count > 0 && cell.is_mutual()).then(|| {
+    let proofs = cell.trials.iter().flat_map(|trial| &trial.proofs);
+    let weak = proofs.filter(|(proof, _)| **proof != Proof::ApplicationData);
+    let count: u64 = weak.map(|(_, count)| count).sum();
+    let mut observed = cell.trials.iter().flat_map(TrialRecord::judged_handshakes);
+    let asked = observed.any(|kind| kind.certificate_requested);
+    (count > 0 && (asked || cell.is_mutual())).then(|| {
+        let whose = if cell.is_mutual() {
+            ""
+        } else {
+            ", although the server asked for a certificate and got none"
+        };
         Note::new(
             "weak-proof",
-            format!("{}: {count} sessions were confirmed by TLS alone, without application data", cell.cell.name),
-            "some servers (nginx) accept any certificate in TLS and reject it in HTTP; use --protocol http1, or an https:// URL, to be sure",
+            format!(
+                "{}: {count} sessions were confirmed by TLS alone, without application data{whose}",
+                cell.cell.name
+            ),
+            "some servers (nginx) accept any certificate, or none, in TLS and reject it in HTTP; use --protocol http1, or an https:// URL, to be sure",
         )
     })
 }
@@ -466,6 +453,7 @@ fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
             "read it as an anatomy; take figures to compare from a run without `metered` (and without SHAKEDOWN_METERED)",
         ));
     }
+    notes.extend(less_than_asked(plan));
     let loose: Vec<&str> = plan
         .placements
         .iter()
@@ -477,6 +465,43 @@ fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
             "not-pinned",
             format!("not pinned to a core: {}", loose.join(", ")),
             "the system does not allow it (cgroup, container, macOS); expect more spread",
+        ));
+    }
+    notes
+}
+
+/// What the plan itself does not let happen as it was asked.
+fn less_than_asked(plan: &PlanRecord) -> Vec<Note> {
+    let load = &plan.scenario.load;
+    let mut notes = Vec::new();
+    let hold = load.hold.unwrap_or_default().0.as_secs_f64();
+    if hold > 0.0 && hold >= plan.warmup_s + plan.duration_s {
+        notes.push(Note::new(
+            "hold-cut-short",
+            "no session was held for as long as asked: the load ends before, and held sessions with it",
+            "write a longer duration, or a shorter hold",
+        ));
+    }
+    if let (Some(sessions), Some(total)) = (load.sessions, load.total)
+        && total < sessions
+    {
+        notes.push(Note::new(
+            "total-below-sessions",
+            format!("with a total of {total} sessions, {sessions} were never in flight at once"),
+            "raise the total, or ask for fewer concurrent sessions",
+        ));
+    }
+    let workers = plan.placements.iter();
+    let workers = workers.filter(|p| p.thread.starts_with("worker")).count() as u64;
+    let asked = plan.scenario.workers.count.is_some();
+    if let Some(most) = plan
+        .asked_sessions_max
+        .filter(|most| asked && *most < workers)
+    {
+        notes.push(Note::new(
+            "idle-workers",
+            format!("{} of {workers} workers had no session, since no more than {most} were asked for at once", workers - most),
+            "use fewer workers, or more sessions",
         ));
     }
     notes

@@ -1,8 +1,8 @@
 //! Tests of the validity rules, on a record as it was written.
 
 use super::{Decoded, Note, RunRecord, ThrottledRecord, TrialRecord, Validity, judge, load};
-use crate::stats::{Proof, ResumptionCounts};
-use crate::units::Ratio;
+use crate::stats::{EarlyCounts, Pause, Proof, ResumptionCounts};
+use crate::units::{Ratio, Span};
 
 /// A valid record of three cells and two trials each, changed by `change`, and judged.
 fn judged(change: impl FnOnce(&mut RunRecord)) -> (Validity, Vec<Note>) {
@@ -82,6 +82,36 @@ fn what_did_not_happen_as_asked_is_named() {
         }
     });
     assert_eq!(codes(&validity.reasons), ["nothing-confirmed"]);
+}
+
+#[test]
+fn a_long_time_without_an_answer_is_named_where_percentiles_hide_it() {
+    // The fixture's p99 of the mutual cell is some milliseconds, and it measures for one second.
+    let warned = |length_ms: u64, model: &str, stall_ms: u64| {
+        let (validity, warnings) = judged(|record| {
+            record.plan.load_model = model.to_owned();
+            let trial = &mut record.cells[2].trials[1];
+            trial.stalls.longest_ns = stall_ms * 1_000_000;
+            trial.longest_pause = Some(Pause {
+                from_ns: 0,
+                length_ns: length_ms * 1_000_000,
+            });
+        });
+        assert!(validity.valid);
+        warnings
+    };
+    assert!(warned(190, "closed", 0).is_empty());
+    let closed = warned(400, "closed", 0);
+    assert_eq!(codes(&closed), ["long-pause"]);
+    assert!(closed[0].message.contains("for 400 ms"), "{closed:?}");
+    assert!(closed[0].advice.contains("understate"), "{closed:?}");
+    let open = warned(400, "open", 300);
+    assert_eq!(codes(&open), ["long-pause"]);
+    assert!(
+        open[0].message.contains("the generator itself stood still"),
+        "{open:?}"
+    );
+    assert!(!open[0].advice.contains("closed loop"), "{open:?}");
 }
 
 /// The reason why a share was missed, after a change to the counts of a cell in which nine of ten
@@ -278,4 +308,125 @@ fn what_a_reader_should_know_is_a_warning() {
             "not-pinned"
         ]
     );
+}
+
+#[test]
+fn a_weak_proof_is_named_wherever_the_server_asked_for_a_certificate() {
+    // The second cell is server-authenticated TLS.
+    let warned = |proof: Proof, asked: bool| {
+        let (_, warnings) = judged(|record| {
+            assert!(!record.cells[1].is_mutual());
+            let trial = &mut record.cells[1].trials[0];
+            trial.proofs = [(proof, 20)].into();
+            trial.observed[0].certificate_requested = asked;
+        });
+        warnings
+    };
+    for proof in Proof::ALL {
+        let (asked, unasked) = (warned(proof, true), warned(proof, false));
+        if proof == Proof::ApplicationData {
+            assert!(asked.is_empty(), "{asked:?}");
+        } else {
+            assert_eq!(codes(&asked), ["weak-proof"], "{proof:?}");
+            assert!(
+                asked[0].message.contains("asked for a certificate"),
+                "{asked:?}"
+            );
+        }
+        assert!(unasked.is_empty(), "{unasked:?}");
+    }
+}
+
+/// The reasons and warnings after a change to the plan and to a mutual cell in which every session resumed and sent
+/// early data that was taken.
+fn resumed(
+    change: impl FnOnce(&mut RunRecord, &mut ResumptionCounts),
+) -> (Vec<String>, Vec<String>) {
+    let (validity, warnings) = judged(|record| {
+        record.plan.scenario.resumption.early_data = true;
+        let ok = record.cells[2].trials[0].measured.ok_total();
+        let mut counts = ResumptionCounts {
+            planned: ok,
+            offered: ok,
+            accepted: ok,
+            ok_planned: ok,
+            early: EarlyCounts {
+                sent: ok,
+                accepted: ok,
+                ..EarlyCounts::default()
+            },
+            ..ResumptionCounts::default()
+        };
+        let cell = &mut record.cells[2];
+        cell.cell.resumed = Ratio::new(1.0);
+        for trial in &mut cell.trials {
+            trial.measured.ok = [("resumed".to_owned(), ok)].into();
+            trial.observed_before = trial.observed.clone();
+            trial.observed[0].resumed = true;
+            trial.observed[0].certificate_requested = false;
+        }
+        change(record, &mut counts);
+        for trial in &mut record.cells[2].trials {
+            trial.resumption = Some(counts);
+        }
+    });
+    let names = |notes: Vec<Note>| notes.into_iter().map(|note| note.code).collect();
+    (names(validity.reasons), names(warnings))
+}
+
+#[test]
+fn early_data_that_was_not_sent_or_not_taken_is_named() {
+    let early = |sent: u64, withheld: u64, rejected: u64| {
+        resumed(|_, counts| {
+            counts.early = EarlyCounts {
+                sent,
+                withheld,
+                rejected,
+                accepted: sent - rejected,
+                ..EarlyCounts::default()
+            };
+        })
+    };
+    assert_eq!(early(1_200, 0, 0), (vec![], vec![]));
+    assert_eq!(early(1_195, 5, 0), (vec![], vec![]));
+    assert_eq!(early(0, 1_200, 0).0, ["early-data-not-sent"]);
+    assert_eq!(early(1_100, 100, 0).0, ["early-data-not-sent"]);
+    assert_eq!(early(1_200, 0, 600).1, ["early-data-rejected"]);
+}
+
+#[test]
+fn where_all_sessions_resumed_the_full_ones_before_say_whether_it_was_mutual() {
+    let (reasons, _) = resumed(|record, _| {
+        record.cells[2].pins.client_signature = Some("ed448".to_owned());
+        for trial in &mut record.cells[2].trials {
+            trial.observed_before[0].certificate_requested = false;
+        }
+    });
+    assert_eq!(
+        reasons,
+        ["certificate-not-requested", "negotiated-otherwise"]
+    );
+}
+
+#[test]
+fn what_the_plan_cannot_let_happen_is_named() {
+    let warned = |change: fn(&mut RunRecord)| {
+        let (validity, warnings) = judged(change);
+        assert!(validity.valid, "{validity:?}");
+        warnings.into_iter().map(|w| w.code).collect::<Vec<_>>()
+    };
+    let hold = |record: &mut RunRecord| {
+        record.plan.scenario.load.hold = Some(Span::secs(60));
+    };
+    assert_eq!(warned(hold), ["hold-cut-short"]);
+    let total = |record: &mut RunRecord| {
+        record.plan.scenario.load.sessions = Some(10);
+        record.plan.scenario.load.total = Some(3);
+    };
+    assert_eq!(warned(total), ["total-below-sessions"]);
+    let idle = |record: &mut RunRecord| {
+        record.plan.scenario.workers.count = Some(1);
+        record.plan.asked_sessions_max = Some(0);
+    };
+    assert_eq!(warned(idle), ["idle-workers"]);
 }

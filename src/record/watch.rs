@@ -1,4 +1,4 @@
-//! What the generator noticed about itself in a trial, and what the trial's end cut off: parts of the
+//! What the generator noticed about itself in a trial, its CPU time, and what the trial's end cut off: parts of the
 //! result file's shape, see `model`.
 
 use std::collections::BTreeMap;
@@ -29,6 +29,37 @@ pub struct StallRecord {
     pub longest_ns: u64,
     /// The sum of the worker that lost most.
     pub worst_ns: u64,
+}
+
+/// CPU of a set of threads over a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowRecord {
+    /// CPU time, user and system, of all threads.
+    pub cpu_ns: u64,
+    /// CPU time of the busiest worker.
+    #[serde(default)]
+    pub busiest_cpu_ns: u64,
+    /// Wall time.
+    pub wall_ns: u64,
+    /// Attempts that ended in it.
+    pub ended: u64,
+    /// Sessions that were confirmed in it.
+    pub confirmed: u64,
+}
+
+impl WindowRecord {
+    /// The share of the time that the busiest thread was on the CPU.
+    pub fn busiest(&self) -> f64 {
+        self.busiest_cpu_ns as f64 / self.wall_ns.max(1) as f64
+    }
+
+    /// CPU microseconds per session that ended in the window. `None` if more than one in a hundred
+    /// failed: what failures cost says nothing about a session.
+    pub fn us_per_session(&self) -> Option<f64> {
+        let counts = self.ended > 0 && self.confirmed as f64 >= 0.99 * self.ended as f64;
+        counts.then(|| self.cpu_ns as f64 / 1e3 / self.ended as f64)
+    }
 }
 
 /// Cancelled attempts and confirmed sessions that were in flight when a trial was cut off; files of schema 1

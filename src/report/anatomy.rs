@@ -63,7 +63,7 @@ pub(super) fn title(cell: &CellRecord, found: &Dissection) -> String {
     };
     let trials = found.client.crypto_us.map_or(0, |s| s.trials);
     format!(
-        "{}: {what}, {} sessions (µs per session, median [min … max] of {trials} trials)",
+        "{}: {what}, {} sessions (µs per session, median (min … max) of {trials} trials)",
         cell.cell.name,
         format_count(found.client.sessions)
     )
@@ -241,7 +241,7 @@ pub(super) fn notes(found: &Dissection, metering: MeteringRecord) -> impl Iterat
         let explained = end.explained.map_or(NOTHING.to_owned(), |share| {
             let percent = |v: f64| format!("{:.1} %", v * 100.0);
             format!(
-                "{} [{} … {}]",
+                "{} ({} … {})",
                 percent(share.median),
                 percent(share.min),
                 percent(share.max)

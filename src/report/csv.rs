@@ -6,7 +6,7 @@ use super::{ReportError, Titled};
 /// What makes a spreadsheet take text for a formula when it comes first.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\t', '\r', '＝', '＠'];
 
-const HEADER: [&str; 14] = [
+const HEADER: [&str; 16] = [
     "result",
     "scenario",
     "started_at",
@@ -21,6 +21,8 @@ const HEADER: [&str; 14] = [
     "max",
     "n",
     "against",
+    "lower",
+    "upper",
 ];
 
 /// The figures of all results in one table.
@@ -52,6 +54,8 @@ pub(super) fn render(results: &[Titled<'_>]) -> Result<String, ReportError> {
                     number(figure.max),
                     figure.n.to_string(),
                     text(figure.against.as_deref().unwrap_or_default()),
+                    number(figure.lower),
+                    number(figure.upper),
                 ])
                 .map_err(|e| broken(&e))?;
             }

@@ -8,13 +8,17 @@ use crate::record::{
     BuildInfo, CellRecord, CellSummary, Contrast, Decoded, Dimension, ExpectationVerdict, Note,
     ObservedRecord, PlanRecord, Question, RunRecord, Tax,
 };
-use crate::stats::{CancelPhase, FailureRecord, HistogramError, Metric};
+use crate::stats::{
+    CONFIDENCE, CancelPhase, FailureRecord, HistogramError, LEAST_UNITS, Metric, RoundEffect,
+};
 use crate::units::{Span, format_count, format_ns, three_digits};
 
 /// What a figure of a run without verification of the server lacks.
 const INSECURE: &str = "INSECURE: the server's chain and name were not verified (-k), nor is their cost in these figures";
 /// What a figure of a run with fewer verifications than a client makes lacks.
 const VERIFIED_ONCE: &str = "VERIFIED ONCE: each chain of the server was verified once (--verify once-per-chain), not in every handshake, and that cost is not in these figures";
+/// What percentiles of a closed loop cannot show.
+const CLOSED_LOOP: &str = "A closed loop begins no sessions while the server stalls, so its percentiles understate stalls (coordinated omission): see \"longest without answer\", or use --rate.";
 /// What an interrupted run is.
 pub(super) const INCOMPLETE: &str =
     "INCOMPLETE: the run ended before its plan; every attempt until then is accounted for";
@@ -56,6 +60,11 @@ pub(super) fn load(record: &RunRecord) -> String {
         (None, None) => plan.load_model.clone(),
     };
     format!("{model}, {repeats} of {length} per cell")
+}
+
+/// What percentiles of a closed loop cannot show.
+pub(super) fn closed_loop(plan: &PlanRecord) -> Option<&'static str> {
+    (plan.load_model == "closed").then_some(CLOSED_LOOP)
 }
 
 /// Against what, from which threads, with whose cryptography.
@@ -138,14 +147,14 @@ pub(super) fn shown(decoded: &Decoded<'_>) -> Vec<CellSummary> {
 
 /// Title of a tax, and how its figures come about.
 pub(super) fn tax_title(tax: &Tax) -> (String, String) {
-    let rounds = tax.rows.first().map_or(0, |row| row.difference.trials);
+    let rounds = tax.rows.iter().map(|row| row.difference.rounds).max();
     let what = match tax.question {
         Question::MutualTax => "mTLS tax",
         Question::Resumption => "what resumption saves",
     };
     (
         format!("{what}: {} against {}", tax.cell, tax.base),
-        format!("round by round, median [min … max] of {rounds}"),
+        by_rounds(rounds.unwrap_or(0)),
     )
 }
 
@@ -161,11 +170,39 @@ pub(super) fn contrast_title(contrast: &Contrast) -> (String, String) {
     let rounds = rows.flat_map(|(_, rows)| rows).map(|r| r.base.trials).max();
     (
         format!("{what} against {}", contrast.base),
-        format!(
-            "ratios round by round, median [min … max] of {}",
-            rounds.unwrap_or(0)
-        ),
+        format!("ratios {}", by_rounds(rounds.unwrap_or(0))),
     )
+}
+
+/// How effects over this many rounds come about.
+fn by_rounds(rounds: usize) -> String {
+    let percent = CONFIDENCE * 100.0;
+    match rounds {
+        0 => "round by round".to_owned(),
+        1 => format!("1 round, no interval: {LEAST_UNITS} are needed"),
+        rounds if rounds < LEAST_UNITS => {
+            format!("{rounds} rounds, no interval: {LEAST_UNITS} are needed")
+        }
+        rounds => format!("over {rounds} rounds, trimmed mean [{percent:.0} % interval]"),
+    }
+}
+
+/// An effect over rounds with its interval, or with its number of rounds where these are too few for one.
+pub(super) fn effect(effect: &RoundEffect, show: impl Fn(f64) -> String) -> String {
+    let estimate = show(effect.estimate);
+    match effect.interval {
+        Some((low, high)) => format!("{estimate} [{} … {}]", show(low), show(high)),
+        None => format!("{estimate} {}", few_rounds(effect)),
+    }
+}
+
+/// How many rounds there are, where these are too few for an interval; else nothing.
+pub(super) fn few_rounds(effect: &RoundEffect) -> String {
+    match (effect.interval, effect.rounds) {
+        (Some(_), _) => String::new(),
+        (None, 1) => "(1 round)".to_owned(),
+        (None, rounds) => format!("({rounds} rounds)"),
+    }
 }
 
 /// What was negotiated in the cells that are shown: a line each, none where no cell used TLS.

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use crate::record::{CellSummary, Decoded, Quantiles, RunRecord, TaxRow, contrasts, taxes};
-use crate::stats::{HistogramError, OkKind, Spread};
+use crate::stats::{HistogramError, OkKind, RoundEffect, Spread};
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -20,7 +20,7 @@ pub(super) struct Figure {
     pub value: Option<f64>,
     /// What it is beyond, where it falls among those.
     pub beyond: Option<f64>,
-    /// The smallest trial or round, of figures over several.
+    /// The smallest trial, of medians over several.
     pub min: Option<f64>,
     /// The largest one.
     pub max: Option<f64>,
@@ -28,6 +28,10 @@ pub(super) struct Figure {
     pub n: u64,
     /// The cell that it is held against, of differences and ratios.
     pub against: Option<String>,
+    /// Lower end of the 95 % interval, of differences and ratios over five rounds or more.
+    pub lower: Option<f64>,
+    /// Its upper end.
+    pub upper: Option<f64>,
 }
 
 /// The figures of one cell.
@@ -55,6 +59,8 @@ impl Figure {
             max: None,
             n,
             against: None,
+            lower: None,
+            upper: None,
         }
     }
 
@@ -123,6 +129,8 @@ fn of_cell(summary: &CellSummary) -> Vec<Figure> {
     for (figure, unit, spread) in spreads {
         all.extend(spread.map(|spread| Figure::spread(figure, "median", unit, spread)));
     }
+    let pause = summary.longest_pause.map(|pause| pause.length_ns as f64);
+    all.extend(pause.map(|ns| Figure::plain("without-answer", "max", "ns", ns, 1)));
     for (metric, quantiles) in &summary.metrics {
         all.extend(percentiles(metric.label(), *quantiles));
     }
@@ -171,14 +179,19 @@ fn percentiles(metric: &str, quantiles: Quantiles) -> Vec<Figure> {
 }
 
 fn compared(base: &str, row: &TaxRow) -> Vec<Figure> {
-    let difference = Figure::spread(&row.metric, "difference", row.unit, row.difference);
-    let ratio = row
-        .ratio
-        .map(|ratio| Figure::spread(&row.metric, "ratio", "", ratio));
-    let both = std::iter::once(difference).chain(ratio);
-    both.map(|figure| Figure {
+    let figure = |statistic: &str, unit: &'static str, effect: RoundEffect| Figure {
         against: Some(base.to_owned()),
-        ..figure
-    })
-    .collect()
+        lower: effect.interval.map(|(low, _)| low),
+        upper: effect.interval.map(|(_, high)| high),
+        ..Figure::plain(
+            &row.metric,
+            statistic,
+            unit,
+            effect.estimate,
+            effect.rounds as u64,
+        )
+    };
+    let difference = figure("difference", row.unit, row.difference);
+    let ratio = row.ratio.map(|ratio| figure("ratio", "", ratio));
+    std::iter::once(difference).chain(ratio).collect()
 }

@@ -101,6 +101,9 @@ fn cost(out: &mut String, decoded: &Decoded<'_>, shown: &[CellSummary]) {
     for table in tables::cells(shown, &decoded.record().plan) {
         rows(out, &table);
     }
+    if let Some(caveat) = facts::closed_loop(&decoded.record().plan).filter(|_| !shown.is_empty()) {
+        let _ = writeln!(out, "{}\n", escape(caveat));
+    }
     for (title, how, table) in tables::against(decoded) {
         let _ = writeln!(out, "## {}\n\n{}\n", escape(&title), escape(&how));
         rows(out, &table);

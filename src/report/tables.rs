@@ -67,6 +67,11 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {
         (None, None) => {}
     }
     row("confirmed /s", &|s| plain(s.confirmed_rate));
+    if summaries.iter().any(|s| s.longest_pause.is_some()) {
+        row("longest without answer", &|s| {
+            time(s.longest_pause.map(|pause| Timing::At(pause.length_ns)))
+        });
+    }
     // One exchange a session is what `confirm` already shows.
     let several = |s: &CellSummary| {
         let timed = quantiles(s, Metric::Confirm).samples();
@@ -93,8 +98,18 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {
             format!("{} / {}", time(lag.p50), time(lag.p99))
         });
     }
-    row("client CPU µs/session", &|s| spread(s.client_cpu_us));
-    row("target CPU µs/session", &|s| spread(s.target_cpu_us));
+    let mut cpu = summaries.iter().filter_map(|s| s.client_cpu_us);
+    let range = if cpu.any(|cpu| cpu.trials > 1) {
+        " (min … max)"
+    } else {
+        ""
+    };
+    row(&format!("client CPU µs/session{range}"), &|s| {
+        spread(s.client_cpu_us)
+    });
+    row(&format!("target CPU µs/session{range}"), &|s| {
+        spread(s.target_cpu_us)
+    });
     row(
         "handshake bytes out / in",
         &|s| match (s.bytes_out, s.bytes_in) {
@@ -219,17 +234,11 @@ fn tax_row(row: &TaxRow) -> Vec<String> {
             three_digits(v.abs())
         )
     };
-    let difference = &row.difference;
     vec![
         format!("{} ({})", row.metric, row.unit),
         three_digits(row.base.median),
         three_digits(row.cell.median),
-        format!(
-            "{} [{} … {}]",
-            signed(difference.median),
-            signed(difference.min),
-            signed(difference.max)
-        ),
+        facts::effect(&row.difference, signed),
         ratio(row),
     ]
 }
@@ -272,8 +281,8 @@ pub(super) fn contrast(sets: &[ContrastSet]) -> Table {
 }
 
 fn ratio(row: &TaxRow) -> String {
-    row.ratio.map_or(NOTHING.to_owned(), |r| {
-        format!("{:.2} [{:.2} … {:.2}]", r.median, r.min, r.max)
+    row.ratio.map_or(NOTHING.to_owned(), |ratio| {
+        facts::effect(&ratio, |value| format!("{value:.2}"))
     })
 }
 
@@ -305,12 +314,13 @@ fn plain(spread: Option<Spread>) -> String {
     spread.map_or(NOTHING.to_owned(), |s| three_digits(s.median))
 }
 
+/// A median with the smallest and the largest trial, in round brackets: square ones are intervals.
 pub(super) fn spread(spread: Option<Spread>) -> String {
     match spread {
         None => NOTHING.to_owned(),
         Some(s) if s.trials < 2 => three_digits(s.median),
         Some(s) => format!(
-            "{} [{} … {}]",
+            "{} ({} … {})",
             three_digits(s.median),
             three_digits(s.min),
             three_digits(s.max)

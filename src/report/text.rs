@@ -46,6 +46,9 @@ fn cost(out: &mut String, decoded: &Decoded<'_>, shown: &[CellSummary], style: S
         .collect();
     if !of_cells.is_empty() {
         line(out, &of_cells.join("\n\n"));
+        if let Some(caveat) = facts::closed_loop(&decoded.record().plan) {
+            line(out, &format!("\n{caveat}"));
+        }
     }
     for (title, how, table) in tables::against(decoded) {
         line(out, &format!("\n{} ({how})", style.bold(&title)));

@@ -12,7 +12,7 @@ use crate::record::{
 use crate::scenario::Cell;
 use crate::stats::{
     CpuWindow, EncodedHistogram, HistogramError, KindStats, LedgersByKind, Metric, Observed,
-    TargetCounts, TimelineRow,
+    ObservedTally, TargetCounts, TimelineRow,
 };
 use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
@@ -48,12 +48,8 @@ pub(super) fn trial(
             .map(|target| AnatomyRecord::of(&stats.ledgers, target))
             .transpose()?,
         proofs: stats.proofs.clone(),
-        observed: stats
-            .observed
-            .sorted()
-            .iter()
-            .map(|(o, n)| observed(o, *n))
-            .collect(),
+        observed: all_observed(&stats.observed),
+        observed_before: all_observed(&stats.observed_before),
         resumption: cell.resumed.map(|_| stats.resumption),
         prime: result.prime.clone(),
         worker_cpu: window(&stats.worker_cpu),
@@ -68,6 +64,7 @@ pub(super) fn trial(
             longest_ns: stats.stalls.longest_ns,
             worst_ns: stats.stalls.worst_ns,
         },
+        longest_pause: Some(result.longest_pause),
         target_counts,
         in_flight_mean: if wall_ns > 0 {
             stats.in_flight_area_ns as f64 / wall_ns as f64
@@ -119,6 +116,11 @@ fn kind_record(stats: &KindStats) -> Result<KindRecord, HistogramError> {
         handshake_bytes_out: stats.handshake_bytes_out,
         handshake_bytes_in: stats.handshake_bytes_in,
     })
+}
+
+fn all_observed(tally: &ObservedTally) -> Vec<ObservedRecord> {
+    let sorted = tally.sorted();
+    sorted.iter().map(|(o, n)| observed(o, *n)).collect()
 }
 
 fn observed(observed: &Observed, count: u64) -> ObservedRecord {

@@ -9,8 +9,7 @@ use super::minted::Minted;
 use crate::crypto::Metering;
 use crate::load::{Stock, TargetView};
 use crate::scenario::{
-    AuthMode, Cell, Checked, EmbeddedTarget, IdentitySection, ProtocolKind, ProtocolPlan,
-    TlsVersion,
+    AuthMode, Cell, Checked, EmbeddedTarget, IdentitySection, TARGET_EARLY_DATA, TlsVersion,
 };
 use crate::target::{ListenerSpec, Target, TargetSpec};
 use crate::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
@@ -42,7 +41,7 @@ impl Embedded {
                 })?;
                 Ok(ListenerSpec {
                     tls,
-                    protocol: protocol(&checked.protocol),
+                    protocol: checked.protocol.kind(),
                     port: 0,
                 })
             })
@@ -67,17 +66,6 @@ impl TargetView for Embedded {
     }
 }
 
-fn protocol(plan: &ProtocolPlan) -> ProtocolKind {
-    match plan {
-        ProtocolPlan::Handshake => ProtocolKind::Handshake,
-        ProtocolPlan::Echo { .. } => ProtocolKind::Echo,
-        ProtocolPlan::Http1 { .. } => ProtocolKind::Http1,
-    }
-}
-
-/// Most bytes of early data that the target takes of a session, as OpenSSL's default is.
-const EARLY_DATA: u32 = 16 * 1024;
-
 /// How much a cell's listener offers for resumption: its cache is sized to what the stores of all
 /// workers keep.
 fn supply(
@@ -94,7 +82,7 @@ fn supply(
         count: settings.tickets_sent(),
         cached: Stock::cached(&checked.load, workers, shares),
         early_data: if checked.scenario.resumption.early_data {
-            EARLY_DATA
+            TARGET_EARLY_DATA
         } else {
             0
         },

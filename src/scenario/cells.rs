@@ -47,6 +47,17 @@ pub struct Cell {
     pub server_fault: Option<IdentityFault>,
 }
 
+impl Cell {
+    /// The same point of the matrix without its name: equal for cells that differ in name alone.
+    #[must_use]
+    pub fn nameless(&self) -> Self {
+        Self {
+            name: String::new(),
+            ..self.clone()
+        }
+    }
+}
+
 /// What every cell has where the matrix does not vary it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Common<'a> {

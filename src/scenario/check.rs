@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::alpn;
 use super::cells::Common;
-use super::check_load::{load, stop, timeouts};
+use super::check_load::{load, ramp, stop, timeouts};
 use super::dimensions;
 use super::error::Problem;
 use super::identity;
@@ -99,6 +100,24 @@ impl ProtocolPlan {
             Self::Handshake | Self::Echo { .. } => true,
         }
     }
+
+    /// Which protocol it is.
+    pub fn kind(&self) -> ProtocolKind {
+        match self {
+            Self::Handshake => ProtocolKind::Handshake,
+            Self::Echo { .. } => ProtocolKind::Echo,
+            Self::Http1 { .. } => ProtocolKind::Http1,
+        }
+    }
+
+    /// Bytes of the first request.
+    pub(super) fn opening_size(&self) -> usize {
+        match self {
+            Self::Handshake => 0,
+            Self::Echo { payload, .. } => *payload,
+            Self::Http1 { request, .. } => request.len(),
+        }
+    }
 }
 
 /// How sessions begin.
@@ -187,7 +206,8 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     let target = target(&scenario, url.as_ref())?;
     let cells = cells(&scenario, url.as_ref())?;
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
-    resumption::check_protocol(&scenario, &protocol)?;
+    alpn::check(&scenario.tls.alpn, protocol.kind())?;
+    resumption::check_protocol(&scenario, &target, &protocol)?;
     if scenario.load.close == Some(Close::Reset) && protocol == ProtocolPlan::Handshake {
         return Err(Problem::new(
             "load.close",
@@ -197,6 +217,7 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     }
     let load = load(&scenario)?;
     let stop = stop(&scenario)?;
+    ramp(&scenario, stop)?;
     timeouts(&scenario.timeouts)?;
     if scenario.workers.count == Some(0) {
         return Err(Problem::new(

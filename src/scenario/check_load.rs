@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::error::Problem;
 use super::{LoadModel, Profile, Scenario, StageSection, Stop, Timeouts};
-use crate::units::Rate;
+use crate::units::{Rate, Span};
 
 /// What bounds a trial that was given a total but no duration.
 const LONGEST_BY_TOTAL: Duration = Duration::from_secs(600);
@@ -193,6 +193,25 @@ pub(super) fn stop(scenario: &Scenario) -> Result<Stop, Problem> {
     })
 }
 
+/// Refuses a ramp that the load does not live to see the end of: the sessions that were asked for would never be there.
+pub(super) fn ramp(scenario: &Scenario, stop: Stop) -> Result<(), Problem> {
+    let Some(ramp) = scenario.load.ramp_up else {
+        return Ok(());
+    };
+    let length = stop.warmup + stop.duration;
+    if ramp.0 <= length {
+        return Ok(());
+    }
+    Err(Problem::new(
+        "load.ramp-up",
+        format!(
+            "the load ends after {}, before all sessions are open",
+            Span(length)
+        ),
+        "shorten it, or write a longer duration",
+    ))
+}
+
 pub(super) fn timeouts(timeouts: &Timeouts) -> Result<(), Problem> {
     let all = [
         ("timeouts.resolve", timeouts.resolve),
@@ -215,6 +234,23 @@ pub(super) fn timeouts(timeouts: &Timeouts) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use crate::scenario::Scenario;
+
+    #[test]
+    fn a_ramp_longer_than_the_load_is_refused() {
+        let checked = |ramp: &str| {
+            let text = format!(
+                "version = 1\nname = \"x\"\n[load]\nsessions = 100\nduration = \"9s\"\nramp-up = \"{ramp}\"\n"
+            );
+            let scenario = Scenario::parse("s.toml", &text).unwrap();
+            scenario.check("s.toml", &text).err().map(|e| e.to_string())
+        };
+        assert_eq!(checked("10s"), None, "the warm-up counts");
+        let error = checked("11s").unwrap();
+        assert!(
+            error.contains("s.toml:6: load.ramp-up: the load ends after 10s"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn stages_without_a_session_are_refused_at_their_line() {

@@ -3,6 +3,7 @@
 //! [`Scenario`] is the file as written (or as flags built it), [`Checked`] what it means once every
 //! combination was found possible. Nothing here touches the network or reads certificates.
 
+mod alpn;
 mod anatomy;
 mod audit;
 mod cells;
@@ -32,6 +33,7 @@ mod url;
 mod variables;
 mod verification;
 
+pub use alpn::alpn_conflict;
 pub use anatomy::Anatomy;
 pub use audit::Audit;
 pub use cells::{Cell, canonical_group, trial_order};
@@ -50,7 +52,7 @@ pub use model::{
 pub use profile::Profile;
 pub use protocol::{Header, ProtocolKind, ProtocolSection};
 pub use provider::{ProviderName, UnknownProvider};
-pub use resumption::{ResumptionMode, ResumptionSection};
+pub use resumption::{ResumptionMode, ResumptionSection, TARGET_EARLY_DATA};
 pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};
 pub use status::{NotAStatus, StatusRange};
 pub use target::{EmbeddedTarget, TargetSection, TicketMode};

@@ -4,11 +4,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
-use super::{AuthMode, Cell, EmbeddedTarget, ProtocolPlan, Scenario, TicketMode, TlsVersion};
+use super::{
+    AuthMode, Cell, EmbeddedTarget, ProtocolPlan, Scenario, TargetPlan, TicketMode, TlsVersion,
+};
 use crate::units::Ratio;
 
 /// Most TLS 1.3 tickets that the embedded target sends after a handshake.
 const MOST_TICKETS: u8 = 8;
+/// Most bytes of early data that the embedded target takes of a session, as OpenSSL's default is.
+pub const TARGET_EARLY_DATA: u32 = 16 * 1024;
 /// TLS 1.3 tickets that it sends unless told otherwise, as OpenSSL does.
 const DEFAULT_TICKETS: u8 = 2;
 
@@ -170,13 +174,30 @@ fn check_early_data(
     Err(Problem::new("resumption.early-data", cause, next))
 }
 
-/// Checks that the protocol has something to send as early data.
-pub(super) fn check_protocol(scenario: &Scenario, protocol: &ProtocolPlan) -> Result<(), Problem> {
-    if scenario.resumption.early_data && *protocol == ProtocolPlan::Handshake {
+/// Checks that the protocol has something to send as early data, and not more than the embedded target takes.
+pub(super) fn check_protocol(
+    scenario: &Scenario,
+    target: &TargetPlan,
+    protocol: &ProtocolPlan,
+) -> Result<(), Problem> {
+    if !scenario.resumption.early_data {
+        return Ok(());
+    }
+    if *protocol == ProtocolPlan::Handshake {
         return Err(Problem::new(
             "resumption.early-data",
             "the protocol is \"handshake\", which sends no request",
             "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
+        ));
+    }
+    let (size, most) = (protocol.opening_size(), TARGET_EARLY_DATA as usize);
+    if size > most && matches!(target, TargetPlan::Embedded(_)) {
+        return Err(Problem::new(
+            "resumption.early-data",
+            format!(
+                "the first request has {size} bytes, and the embedded target takes {most} bytes of early data"
+            ),
+            "make the payload or body smaller, or drop it",
         ));
     }
     Ok(())

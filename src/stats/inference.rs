@@ -13,6 +13,10 @@ const TRIM: f64 = 0.2;
 /// The chance with which an effect as large as [`Estimate::detectable`] is found.
 pub const POWER: f64 = 0.8;
 
+/// Effects between cells of one run are told with an interval from this many units on: of fewer, Student's t is so
+/// wide, and the spread of the units so uncertain, that neither a claim nor its absence means much.
+pub const LEAST_UNITS: usize = 5;
+
 /// An estimated effect.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {

@@ -14,7 +14,9 @@ mod labels;
 mod ledger;
 mod observed;
 mod outcome;
+mod pause;
 mod resumption;
+mod rounds;
 mod sample;
 mod second;
 mod spread;
@@ -39,7 +41,7 @@ pub use histogram::{
     DurationHistogram, EncodedHistogram, HistogramError, HistogramSetup, LatencyHistogram,
     SecondHistogram,
 };
-pub use inference::{Estimate, LEAST_CHANGES, POWER, holm, learned_limit};
+pub use inference::{Estimate, LEAST_CHANGES, LEAST_UNITS, POWER, holm, learned_limit};
 pub use labels::{covers, covers_any, renamed};
 pub use ledger::{
     CryptoOp, Entry, EntryStats, Flight, FlightStats, LedgerStats, LedgersByKind, Passage,
@@ -50,7 +52,9 @@ pub use outcome::{
     CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,
     Stage,
 };
+pub use pause::{Hundredths, Pause, PauseWatch};
 pub use resumption::{Offer, ResumptionCounts};
+pub use rounds::{CONFIDENCE, RoundEffect};
 pub use sample::{Metric, Phase, Sample};
 pub use second::Second;
 pub use spread::Spread;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{FailureClass, Outcome, Sample, SecondHistogram, Stalls};
+use super::{FailureClass, Hundredths, Outcome, Sample, SecondHistogram, Stalls};
 
 /// Nanoseconds in a second.
 const NS_PER_S: u64 = 1_000_000_000;
@@ -30,6 +30,10 @@ pub struct Second {
     pub latency: SecondHistogram,
     /// The longest lag of the attempts that ended in it, see [`super::Metric::Lag`].
     pub lag_max_ns: u64,
+    /// When sessions were confirmed or exchanges answered.
+    pub answered: Hundredths,
+    /// When attempts were waiting for that.
+    pub waiting: Hundredths,
     /// Times in it in which a worker stood still; only the measure phase is watched.
     pub stalls: Stalls,
     /// CPU time of the workers in it, in nanoseconds.
@@ -86,6 +90,8 @@ impl Second {
         }
         self.latency.merge(&other.latency);
         self.lag_max_ns = self.lag_max_ns.max(other.lag_max_ns);
+        self.answered.merge(other.answered);
+        self.waiting.merge(other.waiting);
         self.stalls.merge(&other.stalls);
         self.cpu_ns += other.cpu_ns;
         self.busiest = self.busiest.max(other.busiest);

@@ -111,6 +111,8 @@ pub struct TrialStats {
     pub proofs: BTreeMap<Proof, u64>,
     /// What was negotiated, over handshakes of the measure phase that the client finished.
     pub observed: ObservedTally,
+    /// The same over handshakes before the measure phase, those that fill the stores among them.
+    pub observed_before: ObservedTally,
     /// What became of the plan to resume sessions; zeros where resumption is off.
     pub resumption: ResumptionCounts,
     /// The workers' CPU time in the measure phase.
@@ -179,6 +181,8 @@ impl TrialStats {
         if sample.phase == Phase::Measure {
             self.measured.finish(&sample.outcome, sample.ended_ns);
             self.measure(sample);
+        } else if let Some(observed) = sample.observed {
+            self.observed_before.add(observed, 1);
         }
     }
 
@@ -244,6 +248,7 @@ impl TrialStats {
             *self.proofs.entry(*proof).or_default() += count;
         }
         self.observed.merge(&other.observed);
+        self.observed_before.merge(&other.observed_before);
         self.resumption.merge(&other.resumption);
         self.worker_cpu.merge(&other.worker_cpu);
         self.in_flight_area_ns += other.in_flight_area_ns;

@@ -94,6 +94,21 @@ fn the_handshake_protocol_names_its_weaker_proof() {
 }
 
 #[test]
+fn nginx_lets_a_client_without_a_certificate_through_tls_and_the_result_warns() {
+    let Some(server) = Server::start("nginx", &[]) else {
+        return;
+    };
+    for version in ["1.2", "1.3"] {
+        let record = server.load(&sixty(version), "tls", None);
+        assert_eq!(only(&record).measured().ok_total(), 60, "{version}");
+        let mut warnings = record.warnings.iter();
+        let weak = warnings.find(|warning| warning.code == "weak-proof");
+        let message = &weak.unwrap().message;
+        assert!(message.contains("asked for a certificate"), "{message}");
+    }
+}
+
+#[test]
 fn a_ticket_is_the_proof_when_it_comes_not_when_the_session_closes() {
     let Some(server) = Server::start("nginx", &[]) else {
         return;

@@ -3,7 +3,7 @@
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::words::{allowed, conclusion, effect, safe, safe_note};
+use super::words::{conclusion, effect, safe, safe_note};
 use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, Verdict};
 
 /// What every class name begins with.
@@ -64,7 +64,7 @@ fn of_figure(figure: &FigureComparison) -> TestCaseStatus {
     if let Some(reason) = &figure.reason {
         message = safe(reason);
     }
-    let text = format!("{message}; allowed is {}", allowed(figure));
+    let text = format!("{message}; allowed is {}", figure.allowed_change());
     status(figure.verdict, &text)
 }
 

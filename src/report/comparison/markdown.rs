@@ -2,9 +2,7 @@
 
 use std::fmt::Write;
 
-use super::words::{
-    NOTHING, allowed, conclusion, detectable, effect, medians, safe, safe_note, side,
-};
+use super::words::{NOTHING, conclusion, detectable, effect, medians, safe, safe_note, side};
 use crate::record::{CellComparison, Comparison, FigureComparison, Note};
 
 /// A job's summary on GitHub takes this many bytes.
@@ -89,7 +87,7 @@ fn row(figure: &FigureComparison) -> String {
         entities(&candidate),
         entities(&effects.map_or(NOTHING.to_owned(), effect)),
         entities(&effects.map_or(NOTHING.to_owned(), detectable)),
-        entities(&allowed(figure)),
+        entities(&figure.allowed_change()),
         verdict,
     ];
     format!(" {} |", columns.join(" | "))

@@ -3,8 +3,8 @@
 use comfy_table::Row;
 
 use super::words::{
-    NOTHING, allowed, conclusion, detectable, effect, how_blocks_went, medians, safe, safe_note,
-    side, value_if_any,
+    NOTHING, conclusion, detectable, effect, how_blocks_went, medians, safe, safe_note, side,
+    value_if_any,
 };
 use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, Note, Verdict};
 use crate::report::Style;
@@ -91,7 +91,7 @@ fn figures(figures: &[FigureComparison], style: Style) -> String {
             candidate,
             figure.effect.as_ref().map_or_else(nothing, effect),
             figure.effect.as_ref().map_or_else(nothing, detectable),
-            aside(figure, allowed(figure)),
+            aside(figure, figure.allowed_change()),
             verdict_of(figure, style),
         ]));
     }

@@ -3,8 +3,10 @@
 use std::fmt::Write;
 
 use crate::record::{
-    BlocksRecord, Comparison, EffectRecord, FigureComparison, Note, Scale, SideRecord, Verdict,
+    BlocksRecord, Comparison, EffectRecord, FigureComparison, Note, Scale, SideRecord, UnitKind,
+    Verdict,
 };
+use crate::stats::LEAST_UNITS;
 use crate::text::escape_untrusted;
 use crate::units::{format_count, format_ns, three_digits};
 
@@ -57,16 +59,34 @@ pub(in crate::report) fn medians(figure: &FigureComparison) -> [String; 2] {
 
 /// An effect with its interval: a ratio, or a signed difference of shares in percentage points.
 pub(in crate::report) fn effect(effect: &EffectRecord) -> String {
-    let show = |value: f64| match effect.scale {
-        Scale::Ratio => format!("{value:.3}"),
-        Scale::Difference => format!("{:+.2} pp", value * 100.0),
-    };
+    let show = |value| estimate(effect, value);
     format!(
         "{} [{} … {}]",
         show(effect.estimate),
         show(effect.lower),
         show(effect.upper)
     )
+}
+
+fn estimate(effect: &EffectRecord, value: f64) -> String {
+    match effect.scale {
+        Scale::Ratio => format!("{value:.3}"),
+        Scale::Difference => effect.scale.signed_change(value),
+    }
+}
+
+/// How many units there are, where these are too few for an interval without a verdict.
+pub(in crate::report) fn few_units(effect: &EffectRecord, unit: UnitKind) -> Option<String> {
+    let few = effect.units < LEAST_UNITS;
+    few.then(|| format!("({} {}s)", effect.units, unit.label()))
+}
+
+/// An effect of which nothing is judged: with its interval, or with its units where these are too few for one.
+pub(in crate::report) fn unjudged(effect: &EffectRecord, unit: UnitKind) -> String {
+    match few_units(effect, unit) {
+        Some(few) => format!("{} {few}", estimate(effect, effect.estimate)),
+        None => self::effect(effect),
+    }
 }
 
 /// Whether an effect can be drawn beside others: shares are told by difference.
@@ -76,21 +96,7 @@ pub(in crate::report) fn is_ratio(effect: &EffectRecord) -> bool {
 
 /// The minimum detectable effect.
 pub(in crate::report) fn detectable(effect: &EffectRecord) -> String {
-    change(effect.detectable, effect.scale)
-}
-
-/// By how much a figure may get worse, with the sign of what is worse.
-pub(in crate::report) fn allowed(figure: &FigureComparison) -> String {
-    let scale = figure.effect.map_or(Scale::Ratio, |effect| effect.scale);
-    let sign = if figure.smaller_is_better { "+" } else { "−" };
-    format!("{sign}{}", change(figure.allowed, scale))
-}
-
-fn change(share: f64, scale: Scale) -> String {
-    match scale {
-        Scale::Ratio => format!("{:.1} %", share * 100.0),
-        Scale::Difference => format!("{:.2} pp", share * 100.0),
-    }
+    effect.scale.change(effect.detectable)
 }
 
 /// What the whole comparison says, in a sentence.

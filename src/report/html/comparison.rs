@@ -137,7 +137,7 @@ fn finding(cell: &CellComparison, figure: &FigureComparison) -> String {
         (Some(effect), None) => format!(
             "{place}: {}, allowed {}: {verdict}",
             words::effect(effect),
-            words::allowed(figure)
+            figure.allowed_change()
         ),
         (None, None) => format!("{place}: {verdict}"),
     }

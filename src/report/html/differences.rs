@@ -126,9 +126,9 @@ fn effect(name: &str, row: &TaxRow) -> Option<Effect> {
     let ratio = row.ratio?;
     Some(Effect {
         name: name.to_owned(),
-        ratio: ratio.median,
-        low: ratio.min,
-        high: ratio.max,
+        ratio: ratio.estimate,
+        interval: ratio.interval,
+        verdict: facts::few_rounds(&ratio),
         ..Effect::default()
     })
 }

@@ -8,7 +8,7 @@ const WIDTH: f64 = 720.0;
 const LEFT: f64 = 200.0;
 const ROW: f64 = 26.0;
 const TOP: f64 = 14.0;
-/// The interval of an effect that is only to look at lengthens the axis up to this factor beyond its estimate.
+/// Ungated intervals may stretch the axis by at most this factor.
 const ASIDE: f64 = 1.2;
 /// More rounds than this would be a smear.
 const MOST_ROUNDS: usize = 40;
@@ -18,8 +18,8 @@ const MOST_ROUNDS: usize = 40;
 pub(super) struct Effect {
     pub name: String,
     pub ratio: f64,
-    pub low: f64,
-    pub high: f64,
+    /// None where there are too few units for one: then it is a hollow dot.
+    pub interval: Option<(f64, f64)>,
     /// The ratio from which on it is too much.
     pub limit: Option<f64>,
     /// The ratio of each round; they are drawn below the interval.
@@ -30,6 +30,13 @@ pub(super) struct Effect {
     pub mood: Mood,
     /// Whether it is only to look at: hollow, and its name is grey.
     pub aside: bool,
+}
+
+impl Effect {
+    /// What its drawing reaches from and to.
+    fn reach(&self) -> (f64, f64) {
+        self.interval.unwrap_or((self.ratio, self.ratio))
+    }
 }
 
 /// Whether an effect is welcome.
@@ -69,14 +76,14 @@ impl Span {
     }
 
     fn said(self, effect: &Effect) -> String {
-        let Effect {
-            ratio, low, high, ..
-        } = effect;
-        let figures = match self {
-            Self::Wide => format!("{ratio:.2}× [{low:.2} … {high:.2}]"),
-            Self::Narrow => format!("{ratio:.3}× [{low:.3} … {high:.3}]"),
+        let digits = match self {
+            Self::Wide => 2,
+            Self::Narrow => 3,
         };
-        format!("{figures} {}", effect.verdict)
+        let interval = effect.interval.map_or(String::new(), |(low, high)| {
+            format!("[{low:.digits$} … {high:.digits$}] ")
+        });
+        format!("{:.digits$}× {interval}{}", effect.ratio, effect.verdict)
             .trim_end()
             .to_owned()
     }
@@ -90,7 +97,9 @@ pub(super) fn plot(
     span: Span,
     effects: &[Effect],
 ) -> Option<String> {
-    let drawn: Vec<&Effect> = effects.iter().filter(|effect| effect.low > 0.0).collect();
+    let drawn: Vec<&Effect> = (effects.iter())
+        .filter(|effect| effect.reach().0 > 0.0)
+        .collect();
     if drawn.is_empty() {
         return None;
     }
@@ -135,20 +144,16 @@ pub(super) fn plot(
 fn axis(span: Span, drawn: &[&Effect], places: (f64, f64)) -> Scale {
     let least = span.least();
     let limits = || drawn.iter().filter_map(|effect| effect.limit);
-    let low = drawn.iter().map(|e| {
+    let ends = drawn.iter().map(|e| {
+        let (low, high) = e.reach();
         if e.aside {
-            e.low.max(e.ratio / ASIDE)
+            (low.max(e.ratio / ASIDE), high.min(e.ratio * ASIDE))
         } else {
-            e.low
+            (low, high)
         }
     });
-    let high = drawn.iter().map(|e| {
-        if e.aside {
-            e.high.min(e.ratio * ASIDE)
-        } else {
-            e.high
-        }
-    });
+    let (low, high): (Vec<f64>, Vec<f64>) = ends.unzip();
+    let (low, high) = (low.into_iter(), high.into_iter());
     let (low, high) = (low.chain(limits()), high.chain(limits()));
     let (low, high) = (low.fold(1.0 / least, f64::min), high.fold(least, f64::max));
     let margin = (high / low).powf(0.03);
@@ -166,14 +171,20 @@ fn one(svg: &mut Svg, x: &Scale, y: f64, effect: &Effect) {
         let place = x.place(limit);
         svg.line("x", (place, y - 9.0), (place, y + 9.0));
     }
-    let (from, to) = ((x.place(effect.low), y), (x.place(effect.high), y));
-    svg.line(&format!("i{mood}"), from, to);
-    for (value, (place, _), arrow) in [(effect.low, from, "◂"), (effect.high, to, "▸")] {
-        if !x.holds(value) {
-            svg.text("t m", (place, y + 4.0), Anchor::Middle, arrow);
+    if let Some((low, high)) = effect.interval {
+        let (from, to) = ((x.place(low), y), (x.place(high), y));
+        svg.line(&format!("i{mood}"), from, to);
+        for (value, (place, _), arrow) in [(low, from, "◂"), (high, to, "▸")] {
+            if !x.holds(value) {
+                svg.text("t m", (place, y + 4.0), Anchor::Middle, arrow);
+            }
         }
     }
-    let hollow = if effect.aside { " o" } else { "" };
+    let hollow = if effect.aside || effect.interval.is_none() {
+        " o"
+    } else {
+        ""
+    };
     svg.dot(&format!("d{mood}{hollow}"), (x.place(effect.ratio), y), 4.0);
 }
 
@@ -186,8 +197,7 @@ mod tests {
         let effect = Effect {
             name: "client CPU".to_owned(),
             ratio: 1.5,
-            low: 1.2,
-            high: 1.8,
+            interval: Some((1.2, 1.8)),
             rounds: vec![1.3, 1.6],
             limit: Some(1.02),
             verdict: "regress".to_owned(),
@@ -210,8 +220,7 @@ mod tests {
     fn what_is_only_to_look_at_is_cut_off() {
         let wide = Effect {
             ratio: 1.0,
-            low: 0.1,
-            high: 9.0,
+            interval: Some((0.1, 9.0)),
             rounds: vec![0.2, 1.0, 8.0],
             aside: true,
             ..Effect::default()
@@ -230,11 +239,27 @@ mod tests {
     }
 
     #[test]
+    fn without_an_interval_there_is_a_hollow_dot_and_no_line() {
+        let few = Effect {
+            name: "client CPU".to_owned(),
+            ratio: 1.5,
+            verdict: "(2 rounds)".to_owned(),
+            ..Effect::default()
+        };
+        let text = plot("x", "t", "h", Span::Wide, &[few]).unwrap();
+        assert!(
+            text.contains("client CPU: 1.50× (2 rounds)</desc>"),
+            "{text}"
+        );
+        let found = ["class=\"d o\"", "class=\"i\""].map(|part| text.matches(part).count());
+        assert_eq!(found, [1, 0], "{text}");
+    }
+
+    #[test]
     fn a_narrow_axis_has_ticks_beside_one() {
         let effect = Effect {
             ratio: 1.01,
-            low: 1.0,
-            high: 1.02,
+            interval: Some((1.0, 1.02)),
             ..Effect::default()
         };
         let text = plot("x", "t", "h", Span::Narrow, &[effect]).unwrap();

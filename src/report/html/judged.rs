@@ -2,7 +2,7 @@
 
 use super::effects::{self, Effect, Mood, Span};
 use super::page::{Ids, Section};
-use crate::record::{CellComparison, Comparison, FigureComparison, Verdict};
+use crate::record::{CellComparison, Comparison, FigureComparison, UnitKind, Verdict};
 use crate::report::comparison::words::{self, NOTHING};
 use crate::units::format_count;
 
@@ -95,8 +95,7 @@ pub(super) fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
     Some(Effect {
         name: name.to_owned(),
         ratio: found.estimate,
-        low: found.lower,
-        high: found.upper,
+        interval: Some((found.lower, found.upper)),
         limit: Some(limit),
         rounds: figure.rounds.clone(),
         verdict: verdict(figure),
@@ -105,9 +104,18 @@ pub(super) fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
     })
 }
 
-/// An effect with whether it is for the better; none of shares, which are told by difference.
-pub(super) fn unjudged(name: &str, figure: &FigureComparison) -> Option<Effect> {
+/// An effect with whether it is for the better, if there are units enough to say so; none of shares, which are told
+/// by difference.
+pub(super) fn unjudged(name: &str, figure: &FigureComparison, unit: UnitKind) -> Option<Effect> {
     let found = figure.effect.filter(words::is_ratio)?;
+    if let Some(few) = words::few_units(&found, unit) {
+        return Some(Effect {
+            name: name.to_owned(),
+            ratio: found.estimate,
+            verdict: few,
+            ..Effect::default()
+        });
+    }
     let (more, less) = (found.lower > 1.0, found.upper < 1.0);
     let (mood, verdict) = match (more, less) {
         (false, false) => (Mood::Plain, "either"),
@@ -117,8 +125,7 @@ pub(super) fn unjudged(name: &str, figure: &FigureComparison) -> Option<Effect> 
     Some(Effect {
         name: name.to_owned(),
         ratio: found.estimate,
-        low: found.lower,
-        high: found.upper,
+        interval: Some((found.lower, found.upper)),
         verdict: verdict.to_owned(),
         mood,
         ..Effect::default()
@@ -157,7 +164,7 @@ pub(super) fn row(cell: &str, figure: &FigureComparison) -> Vec<String> {
         candidate,
         effect.map_or(NOTHING.to_owned(), words::effect),
         effect.map_or(NOTHING.to_owned(), words::detectable),
-        words::allowed(figure),
+        figure.allowed_change(),
         verdict(figure),
     ]
 }

@@ -34,8 +34,9 @@ pub(in crate::report) fn render(result: &Titled<'_>) -> Result<String, ReportErr
     page(head, sections(record)?)
 }
 
-/// How intervals of one result come about.
-pub(super) const RANGES: &str = "Intervals reach from the smallest trial or round to the largest.";
+/// How the two kinds of ranges of one result come about.
+pub(super) const RANGES: &str =
+    "Square brackets hold 95 % intervals, round ones the smallest and the largest trial.";
 
 /// Whether a run is valid, with its reasons and notes.
 pub(super) fn banner(record: &RunRecord, words: &str) -> Banner {

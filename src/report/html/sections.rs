@@ -4,7 +4,7 @@ use super::differences::MOST_APART;
 use super::page::{Grid, Section};
 use crate::record::{CellSummary, Question, RunRecord, Tax};
 use crate::report::{facts, tables};
-use crate::stats::{HistogramError, Metric, OkKind};
+use crate::stats::{HistogramError, LEAST_UNITS, Metric, OkKind};
 use crate::units::{format_count, format_ns, three_digits};
 
 /// With more cells than this each is a row of a table, not a column.
@@ -32,18 +32,35 @@ pub(super) fn answer(record: &RunRecord, taxes: &[Tax]) -> Section {
     section
 }
 
-/// What a tax says of CPU and latency. Where some rounds were above and some below, it says so.
+/// What a tax says of CPU and latency, with 95 % intervals; where one holds 1 it says so. Without intervals it
+/// claims nothing.
 fn sentence(tax: &Tax) -> Option<String> {
+    let what = match tax.question {
+        Question::MutualTax => "Mutual authentication",
+        Question::Resumption => "Resumption",
+    };
+    let place = format!("{what} ({} against {})", tax.cell, tax.base);
+    if tax.rows.iter().all(|row| row.difference.interval.is_none()) {
+        let rounds = tax.rows.iter().map(|row| row.difference.rounds).max();
+        return rounds.map(|rounds| {
+            let rounds = match rounds {
+                1 => "1 round is too few".to_owned(),
+                rounds => format!("{rounds} rounds are too few"),
+            };
+            format!("{place}: {rounds} to tell a difference from noise, {LEAST_UNITS} are needed.")
+        });
+    }
     let part = |metric: &str, what: &str| {
         let row = tax.rows.iter().find(|row| row.metric == metric)?;
-        let ratio = row.ratio?;
-        let unclear = if ratio.min < 1.0 && ratio.max > 1.0 {
-            ", so it may be none"
-        } else {
+        let ratio = row.ratio.filter(|ratio| ratio.interval.is_some())?;
+        let told = facts::effect(&ratio, |value| format!("{value:.2}"));
+        // Where all rounds are equal there is nothing between them.
+        let unclear = if ratio.excludes(1.0) || ratio.interval == Some((1.0, 1.0)) {
             ""
+        } else {
+            ", which may be none"
         };
-        let range = format!("[{:.2} … {:.2}{unclear}]", ratio.min, ratio.max);
-        Some(format!("{what} by {:.2} {range}", ratio.median))
+        Some(format!("{what} by {told}{unclear}"))
     };
     let parts: Vec<String> = [
         part(
@@ -57,18 +74,7 @@ fn sentence(tax: &Tax) -> Option<String> {
     .into_iter()
     .flatten()
     .collect();
-    let what = match tax.question {
-        Question::MutualTax => "Mutual authentication",
-        Question::Resumption => "Resumption",
-    };
-    (!parts.is_empty()).then(|| {
-        format!(
-            "{what} ({} against {}) multiplies {}.",
-            tax.cell,
-            tax.base,
-            parts.join(", ")
-        )
-    })
+    (!parts.is_empty()).then(|| format!("{place} multiplies {}.", parts.join(", ")))
 }
 
 /// The cells: side by side, or one below the other where there are many.
@@ -83,6 +89,9 @@ pub(super) fn cells(record: &RunRecord, shown: &[CellSummary]) -> Section {
                 &table,
             ));
         }
+    }
+    if let Some(caveat) = facts::closed_loop(&record.plan).filter(|_| !shown.is_empty()) {
+        section.prose(caveat);
     }
     if shown.len() > COLUMNS {
         section.list(&facts::negotiated_by_all(record, shown));
@@ -104,6 +113,7 @@ pub(super) fn many(shown: &[CellSummary]) -> Grid {
         "confirm p50",
         "confirm p99",
         "latency p99",
+        "longest without answer",
         "client CPU µs",
         "target CPU µs",
     ];
@@ -126,6 +136,8 @@ pub(super) fn many(shown: &[CellSummary]) -> Grid {
             quantile(Metric::Confirm, true),
             quantile(Metric::Confirm, false),
             quantile(Metric::Latency, false),
+            s.longest_pause
+                .map_or(NOTHING.to_owned(), |pause| format_ns(pause.length_ns)),
             median(s.client_cpu_us),
             median(s.target_cpu_us),
         ]

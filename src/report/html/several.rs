@@ -11,11 +11,11 @@ use super::result::banner;
 use super::svg::{SERIES, fit};
 use super::{Head, page, sections};
 use crate::record::{
-    CellComparison, CellRecord, CellSummary, Comparison, Decoded, FigureComparison,
+    CellComparison, CellRecord, CellSummary, Comparison, Decoded, FigureComparison, UnitKind,
 };
 use crate::report::comparison::words::{self, NOTHING};
 use crate::report::{ReportError, Titled, facts};
-use crate::stats::Metric;
+use crate::stats::{LEAST_UNITS, Metric};
 use crate::text::{grouped, shell_quote};
 use crate::units::format_count;
 
@@ -112,12 +112,13 @@ fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Sec
     if !names.is_empty() {
         section.prose(format!(
             "Ratios are over the first result, {}, so 1.03 is 3 % more. The dot is the estimate, the line through it \
-             the interval; where that reaches across 1, there may be no difference. Nothing is judged here: \
-             `shakedown compare` does that.",
+             the interval; where that reaches across 1, there may be no difference. A hollow dot has no interval, for \
+             which {LEAST_UNITS} units are needed. Nothing is judged here: `shakedown compare` does that.",
             first.label
         ));
     }
     section.list(&remarks(&pairs));
+    let unit = against.first().map_or(UnitKind::Trial, |first| first.unit);
     for (place, name) in names.iter().take(MOST_TABLES).enumerate() {
         let of_cell: Vec<(&Entry<'_>, &CellComparison)> = (pairs.iter())
             .filter_map(|(entry, comparison)| {
@@ -127,10 +128,10 @@ fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Sec
             .collect();
         section.heading(name);
         if place < MOST_DRAWN {
-            let drawing = drawn(name, first, &of_cell, &ids.next());
+            let drawing = drawn(name, first, &of_cell, unit, &ids.next());
             section.drawing(drawing, &who(&of_cell));
         }
-        section.table(table(first, &of_cell));
+        section.table(table(first, &of_cell, unit));
     }
     if names.len() > MOST_TABLES {
         let all = format_count(names.len() as u64);
@@ -165,6 +166,7 @@ fn drawn(
     name: &str,
     first: &Entry<'_>,
     of_cell: &[(&Entry<'_>, &CellComparison)],
+    unit: UnitKind,
     id: &str,
 ) -> Option<String> {
     let mut all = Vec::new();
@@ -172,7 +174,9 @@ fn drawn(
         for (entry, cell) in of_cell {
             let figure = cell.figures.iter().find(|f| f.figure == label);
             let short = entry.label.split(' ').next().unwrap_or_default();
-            all.extend(figure.and_then(|figure| unjudged(&format!("{label}, {short}"), figure)));
+            all.extend(
+                figure.and_then(|figure| unjudged(&format!("{label}, {short}"), figure, unit)),
+            );
         }
     }
     let how = format!("over {}", first.label);
@@ -192,7 +196,7 @@ fn who(of_cell: &[(&Entry<'_>, &CellComparison)]) -> String {
 }
 
 /// Every figure of a cell: the first result's, and of each other its own and the effect.
-fn table(first: &Entry<'_>, of_cell: &[(&Entry<'_>, &CellComparison)]) -> Grid {
+fn table(first: &Entry<'_>, of_cell: &[(&Entry<'_>, &CellComparison)], unit: UnitKind) -> Grid {
     let mut header = vec![String::new(), first.label.clone()];
     for (entry, _) in of_cell {
         header.extend([entry.label.clone(), "over the first".to_owned()]);
@@ -211,13 +215,13 @@ fn table(first: &Entry<'_>, of_cell: &[(&Entry<'_>, &CellComparison)]) -> Grid {
             let effect = figure.and_then(|figure| figure.effect.as_ref());
             let own = figure.map(|figure| words::medians(figure)[1].clone());
             row.push(own.unwrap_or(NOTHING.to_owned()));
-            row.push(effect.map_or(NOTHING.to_owned(), words::effect));
+            row.push(effect.map_or(NOTHING.to_owned(), |effect| words::unjudged(effect, unit)));
         }
         row
     });
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     Grid::new(
-        "Medians over trials, and effects with their intervals",
+        "Medians over trials, and effects with their intervals, of which fewer than five trials have none",
         &header,
         rows,
     )

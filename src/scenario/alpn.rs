@@ -1,0 +1,130 @@
+//! Whether what is spoken on a session can be spoken under the ALPN protocols that are offered or accepted.
+
+use super::ProtocolKind;
+use super::error::Problem;
+
+/// Names by which HTTP/1 is known (IANA's registry of ALPN protocol ids).
+const HTTP1: [&str; 3] = ["http/1.1", "http/1.0", "http/0.9"];
+
+/// Registered names, or their beginnings where they end in `*`, of protocols that are not spoken here.
+const OTHERS: [&str; 35] = [
+    "h2",
+    "h2c",
+    "h3",
+    "h3-*",
+    "hq-*",
+    "spdy/*",
+    "webrtc",
+    "c-webrtc",
+    "stun.*",
+    "ftp",
+    "imap",
+    "pop3",
+    "managesieve",
+    "coap",
+    "co",
+    "xmpp-client",
+    "xmpp-server",
+    "acme-tls/1",
+    "mqtt",
+    "dot",
+    "doq",
+    "ntske/1",
+    "sunrpc",
+    "smb",
+    "irc",
+    "nntp",
+    "nnsp",
+    "sip/2",
+    "tds/8.0",
+    "dicom",
+    "postgresql",
+    "radius/1.0",
+    "radius/1.1",
+    "netperfmeter/control",
+    "netperfmeter/data",
+];
+
+/// Longest name of a protocol (RFC 7301 section 3.1).
+const LONGEST: usize = 255;
+
+/// Why these ALPN protocols cannot be offered or accepted with this one on the session. Names that nobody registered
+/// are taken on trust, and with the handshake alone nothing is spoken.
+pub fn alpn_conflict(alpn: &[String], kind: ProtocolKind) -> Option<String> {
+    if let Some(name) = (alpn.iter()).find(|name| !(1..=LONGEST).contains(&name.len())) {
+        return Some(format!(
+            "{name:?} is no ALPN protocol: a name has 1 to {LONGEST} bytes"
+        ));
+    }
+    let spoken = match kind {
+        ProtocolKind::Handshake => return None,
+        ProtocolKind::Echo => "echo",
+        ProtocolKind::Http1 => "HTTP/1.1",
+    };
+    let name = alpn.iter().find(|name| cannot_carry(name, kind))?;
+    let http2 = if name.starts_with("h2") {
+        " (HTTP/2 is not there yet)"
+    } else {
+        ""
+    };
+    Some(format!(
+        "{name:?} promises another protocol than the {spoken} that is spoken{http2}"
+    ))
+}
+
+fn cannot_carry(name: &str, kind: ProtocolKind) -> bool {
+    let other = OTHERS.iter().any(|other| match other.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == *other,
+    });
+    other || (kind == ProtocolKind::Echo && HTTP1.contains(&name))
+}
+
+pub(super) fn check(alpn: &[String], kind: ProtocolKind) -> Result<(), Problem> {
+    match alpn_conflict(alpn, kind) {
+        Some(cause) => Err(Problem::new(
+            "tls.alpn",
+            cause,
+            "offer http/1.1 for HTTP, or measure the handshake alone: tls://host:port, or kind = \"handshake\"",
+        )),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_spoken_under_an_offered_name_is_refused() {
+        let refused = |names: &[&str], kind| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            alpn_conflict(&names, kind)
+        };
+        for names in [
+            &["h2"][..],
+            &["h2", "http/1.1"],
+            &["http/1.1", "h2"],
+            &["h3-29"],
+            &["mqtt"],
+        ] {
+            for kind in [ProtocolKind::Http1, ProtocolKind::Echo] {
+                assert!(refused(names, kind).is_some(), "{names:?} {kind:?}");
+            }
+            assert_eq!(refused(names, ProtocolKind::Handshake), None, "{names:?}");
+        }
+        assert_eq!(
+            refused(&["http/1.1", "http/1.0"], ProtocolKind::Http1),
+            None
+        );
+        assert!(refused(&["http/1.1"], ProtocolKind::Echo).is_some());
+        // Meshes and one's own servers have names of their own.
+        for kind in [ProtocolKind::Http1, ProtocolKind::Echo] {
+            assert_eq!(refused(&["istio-http/1.1", "mine"], kind), None);
+        }
+        let long = "x".repeat(256);
+        for name in ["", long.as_str()] {
+            assert!(refused(&[name], ProtocolKind::Handshake).is_some());
+        }
+    }
+}
