@@ -48,7 +48,7 @@ const NARROW: [(&str, &[&str]); 3] = [
 ];
 
 /// Crates that stay where they are: name, the modules that may use it, and why.
-const CRATES: [(&str, &[&str], &str); 5] = [
+const CRATES: [(&str, &[&str], &str); 6] = [
     (
         "rustls",
         &["tls", "target", "crypto", "pki"],
@@ -58,6 +58,11 @@ const CRATES: [(&str, &[&str], &str); 5] = [
         "rustls_pki_types",
         &["tls", "target", "crypto", "pki"],
         "the next rustls release must change few modules",
+    ),
+    (
+        "webpki",
+        &["tls", "pki"],
+        "it is what rustls verifies with, and its errors are rustls's",
     ),
     (
         "rsa",

@@ -87,6 +87,10 @@ impl Expect {
             IdentityFault::BrokenSignature | IdentityFault::Rsa1024 => &[Cause::Signature],
             // webpki does not look at the key usage of leaves, so a client on rustls accepts it.
             IdentityFault::NoDigitalSignature => return Self::acceptance(),
+            IdentityFault::NameConstraint => &[Cause::NameConstraints],
+            IdentityFault::PathLength => &[Cause::PathLength],
+            IdentityFault::NotACa => &[Cause::NotACa],
+            IdentityFault::UnknownCritical => &[Cause::CriticalExtension],
             _ => &[Cause::Other],
         };
         let outcomes = causes

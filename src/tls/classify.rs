@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::errno::Errno;
-use rustls::{AlertDescription, CertificateError, PeerMisbehaved};
+use rustls::{AlertDescription, CertRevocationListError, CertificateError, PeerMisbehaved};
 
 use super::Fault;
 use crate::stats::{FailureClass, LocalResource, ServerCertFault, Stage};
@@ -98,8 +98,8 @@ fn classify_tls(error: &rustls::Error, stage: Stage) -> FailureClass {
         rustls::Error::AlertReceived(alert) => FailureClass::Alert((*alert).into()),
         rustls::Error::InvalidCertificate(error) => FailureClass::ServerCert(cert_fault(error)),
         // One of our own lists, with which the certificate cannot be verified.
-        rustls::Error::InvalidCertRevocationList(_) => {
-            FailureClass::ServerCert(ServerCertFault::Other)
+        rustls::Error::InvalidCertRevocationList(error) => {
+            FailureClass::ServerCert(list_fault(error))
         }
         _ => FailureClass::TlsProtocol,
     }
@@ -121,12 +121,40 @@ pub(super) fn cert_fault(error: &CertificateError) -> ServerCertFault {
             ServerCertFault::Purpose
         }
         CertificateError::Revoked => ServerCertFault::Revoked,
-        CertificateError::BadSignature
-        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        CertificateError::BadSignature => ServerCertFault::Signature,
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            ServerCertFault::Signature
+            ServerCertFault::UnsupportedAlgorithm
         }
+        CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. } => ServerCertFault::CrlExpired,
+        other => webpki_error(other).map_or(ServerCertFault::Other, path_fault),
+    }
+}
+
+/// What rustls hands on of webpki's errors, as it has no words of its own for them.
+pub(super) fn webpki_error(error: &CertificateError) -> Option<&webpki::Error> {
+    match error {
+        CertificateError::Other(rustls::OtherError(inner)) => inner.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn path_fault(error: &webpki::Error) -> ServerCertFault {
+    match error {
+        webpki::Error::CaUsedAsEndEntity => ServerCertFault::CaAsLeaf,
+        webpki::Error::EndEntityUsedAsCa => ServerCertFault::NotACa,
+        webpki::Error::PathLenConstraintViolated => ServerCertFault::PathLength,
+        webpki::Error::NameConstraintViolation => ServerCertFault::NameConstraints,
+        webpki::Error::UnsupportedCriticalExtension => ServerCertFault::CriticalExtension,
         _ => ServerCertFault::Other,
+    }
+}
+
+pub(super) fn list_fault(error: &CertRevocationListError) -> ServerCertFault {
+    match error {
+        CertRevocationListError::BadSignature => ServerCertFault::CrlSignature,
+        _ => ServerCertFault::CrlUnusable,
     }
 }
 
