@@ -259,6 +259,7 @@ fn target_and_client(pki: &shakedown::pki::Pki) -> (Target, ClientTls) {
         suites: &[],
         alpn: &[],
         server_name: "localhost",
+        expected_names: &[],
         roots: Some(pki.roots()),
         crls: &[],
         verify: Verify::default(),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use common::{against, run, scenario, total};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, SerialNumber,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use shakedown::pki::{CertificateDer, CertificateRevocationListDer, Identity, Pki, PkiSpec};
 use shakedown::probe::{ProbePlan, ProbeReport, Status, Verdict, probe};
@@ -143,6 +143,8 @@ struct Small {
     root: CertificateDer<'static>,
     server: Identity,
     crl: CertificateRevocationListDer<'static>,
+    /// The next list of the same signer, in which the server is.
+    newer: CertificateRevocationListDer<'static>,
 }
 
 impl Small {
@@ -158,20 +160,29 @@ impl Small {
         let server_key = KeyPair::generate().unwrap();
         let mut leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         leaf.is_ca = IsCa::ExplicitNoCa;
+        leaf.serial_number = Some(SerialNumber::from(7));
         let leaf = leaf.signed_by(&server_key, &issuer).unwrap();
         let other = KeyPair::generate().unwrap();
         let signer = if own_key { &key } else { &other };
-        let crl = CertificateRevocationListParams {
-            this_update: now - Days::days(9),
-            next_update: now + next_update,
-            crl_number: SerialNumber::from(1),
-            issuing_distribution_point: None,
-            revoked_certs: vec![],
-            key_identifier_method: KeyIdMethod::Sha256,
+        let signer = Issuer::from_params(&params, signer);
+        let list = |number: u64, age: i64, revoked: &[u64]| {
+            let revoked = revoked.iter().map(|serial| RevokedCertParams {
+                serial_number: SerialNumber::from(*serial),
+                revocation_time: now - Days::days(age),
+                reason_code: None,
+                invalidity_date: None,
+            });
+            let crl = CertificateRevocationListParams {
+                this_update: now - Days::days(age),
+                next_update: now + next_update,
+                crl_number: SerialNumber::from(number),
+                issuing_distribution_point: None,
+                revoked_certs: revoked.collect(),
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            crl.signed_by(&signer).unwrap().into()
         };
-        let crl = crl
-            .signed_by(&Issuer::from_params(&params, signer))
-            .unwrap();
+        let (crl, newer) = (list(1, 9, &[]), list(2, 5, &[7]));
         Self {
             root,
             server: Identity {
@@ -179,19 +190,24 @@ impl Small {
                 chain: vec![leaf.der().clone()],
                 key: server_key.into(),
             },
-            crl: crl.into(),
+            crl,
+            newer,
         }
     }
 
-    /// What a run with these lists counts its sessions as; `None` if all are ok.
-    fn refusal(&self, crls: &[CertificateRevocationListDer<'static>]) -> Option<String> {
+    /// A run against the server with these lists.
+    fn run(&self, crls: &[CertificateRevocationListDer<'static>]) -> RunRecord {
         let target = serve(&self.server, ProtocolKind::Http1);
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("ca.pem"), &self.root).unwrap();
         let lists: String = crls.iter().map(pem).collect();
         std::fs::write(dir.path().join("crl.pem"), lists).unwrap();
-        let counts = total(&ten(&target, dir.path(), !crls.is_empty()));
-        counts.failed.keys().next().cloned()
+        ten(&target, dir.path(), !crls.is_empty())
+    }
+
+    /// What a run with these lists counts its sessions as; `None` if all are ok.
+    fn refusal(&self, crls: &[CertificateRevocationListDer<'static>]) -> Option<String> {
+        total(&self.run(crls)).failed.keys().next().cloned()
     }
 }
 
@@ -218,6 +234,25 @@ fn only_lists_of_the_own_issuers_count_and_they_have_to_be_good() {
 }
 
 #[test]
+fn the_newer_list_decides_and_the_older_is_named() {
+    let small = Small::new(true, Days::DAY);
+    let (old, new) = (small.crl.clone(), small.newer.clone());
+    let orders = [(vec![old.clone(), new.clone()], 1), (vec![new, old], 2)];
+    for (lists, number) in orders {
+        let record = small.run(&lists);
+        let counts = total(&record);
+        let revoked = &counts.failed["server_cert.revoked"];
+        assert_eq!(revoked.count, 10, "{counts:?}");
+        let example = &revoked.example;
+        assert!(example.starts_with("certificate 1 ("), "{example}");
+        let mut warnings = record.warnings.iter();
+        let named = warnings.find(|note| note.code == "crl-superseded").unwrap();
+        let start = format!("revocation list {number} in ");
+        assert!(named.message.starts_with(&start), "{}", named.message);
+    }
+}
+
+#[test]
 fn a_list_that_is_none_is_refused_before_any_session() {
     let pki = Pki::mint(&PkiSpec::default()).unwrap();
     let junk = vec![CertificateRevocationListDer::from(vec![1, 2, 3])];
@@ -228,6 +263,7 @@ fn a_list_that_is_none_is_refused_before_any_session() {
         suites: &[],
         alpn: &[],
         server_name: "localhost",
+        expected_names: &[],
         roots: Some(pki.roots()),
         crls: &junk,
         verify: Verify::default(),

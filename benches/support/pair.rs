@@ -151,6 +151,7 @@ impl Pair {
             suites,
             alpn: &[],
             server_name: "localhost",
+            expected_names: &[],
             roots: Some(pki.roots),
             crls: &[],
             verify: Verify::default(),

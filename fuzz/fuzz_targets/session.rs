@@ -81,6 +81,7 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
             suites: &[],
             alpn: &[],
             server_name: "localhost",
+            expected_names: &[],
             roots: Some(pki.roots()),
             crls: &[],
             verify: Verify::default(),

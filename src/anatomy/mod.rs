@@ -198,6 +198,7 @@ impl Pair {
             suites: &tls.suites,
             alpn: &tls.alpn,
             server_name: "localhost",
+            expected_names: &[],
             roots: Some(pki.roots()),
             crls: &[],
             verify: Verify::default(),
@@ -256,7 +257,7 @@ impl Pair {
             if session.kind == wanted {
                 Ok(session)
             } else {
-                Err(self.failed(format!("a session was {:?}", session.kind)))
+                Err(self.failed(format!("a session was {}", session.kind.label())))
             }
         };
         let both = || Ok([one(&self.metered)?, one(&self.plain)?]);

@@ -360,6 +360,7 @@ fn client(
         suites: &home.suites,
         alpn: &home.alpn,
         server_name: &home.server_name,
+        expected_names: &home.expected_names,
         roots: home.roots.as_deref(),
         crls: &home.crls,
         verify: Verify::default(),

@@ -32,6 +32,10 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "NAME")]
     pub sni: Option<String>,
 
+    /// Name, address or URI to accept the server by; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub expected_name: Vec<String>,
+
     /// Offer TLS 1.2 and later
     #[arg(long = "tlsv1.2", conflicts_with = "tlsv1_3")]
     pub tlsv1_2: bool,
@@ -123,6 +127,7 @@ impl ConnectArgs {
         tls.crl = self.crlfile.clone().or(tls.crl.take());
         tls.insecure |= self.insecure;
         tls.sni = self.sni.clone().or(tls.sni.take());
+        replace(&mut tls.expected_name, &self.expected_name);
         replace(&mut tls.alpn, &self.alpn);
         if !self.curves.is_empty() {
             scenario.matrix.group.clear();

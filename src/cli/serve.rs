@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use shakedown::affinity::{available_cores, parse_cores};
 use shakedown::load::Interrupt;
-use shakedown::pki::{Identity, load_crls, load_roots};
+use shakedown::pki::{Identity, load_crls, load_roots, superseded};
 use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion, alpn_conflict};
 use shakedown::target::{ListenerSpec, OnRefusal, Target, TargetSpec};
 use shakedown::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
@@ -275,10 +275,13 @@ fn tls(args: &ServeArgs, crlfile: Option<&Path>) -> anyhow::Result<ServerTls> {
         let path = client_ca.as_ref().context(
             "client authentication needs the CA of the clients; give --client-ca FILE, or --client-auth off",
         )?;
-        let crls = crlfile.map(load_crls).transpose()?;
+        let crls = crlfile.map(load_crls).transpose()?.unwrap_or_default();
+        for note in crlfile.iter().flat_map(|path| superseded(path, &crls)) {
+            say(format!("warning: {note}"));
+        }
         Ok(ClientTrust {
             roots: load_roots(path)?,
-            crls: crls.unwrap_or_default(),
+            crls,
         })
     };
     let auth = match args.client_auth {

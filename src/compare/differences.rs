@@ -134,7 +134,9 @@ pub fn find(baseline: &[RunRecord], candidate: &[RunRecord]) -> Result<Vec<Found
         }
     }
     if setups.len() > 1 {
-        let list: Vec<String> = setups.iter().map(|s| format!("{s:?}")).collect();
+        let list: Vec<String> = (setups.iter())
+            .map(|s| format!("{} digits from {} to {} ns", s.digits, s.low_ns, s.high_ns))
+            .collect();
         found.push(Difference::Histogram.note(list.join(" against ")));
     }
     if knows_silence(baseline, candidate) {

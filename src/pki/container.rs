@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::PkiError;
 use super::error::{quoted, with_suffix};
+use super::pem::Section;
 use crate::files::read_capped;
 
 /// The most that is read of one file. A system's whole trust store is about a quarter of a megabyte.
@@ -62,8 +63,8 @@ pub(super) fn shape(path: &Path, bytes: &[u8]) -> Result<Result<Shape, String>, 
     if bytes.is_empty() {
         return Ok(Err("an empty file".into()));
     }
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        let command = format!("iconv -f UTF-16 -t UTF-8 {} > {pem}", quoted(path));
+    if let Some(encoding) = utf16(bytes) {
+        let command = format!("iconv -f {encoding} -t UTF-8 {} > {pem}", quoted(path));
         return Err(container("UTF-16 text", command));
     }
     if bytes.starts_with(&[0xfe, 0xed, 0xfe, 0xed]) {
@@ -111,19 +112,65 @@ pub(super) fn shape(path: &Path, bytes: &[u8]) -> Result<Result<Shape, String>, 
     }
 }
 
+/// The encoding of a text in 16-bit units, as iconv calls it: it says so at its start, or has the dashes of a
+/// PEM file in it.
+fn utf16(bytes: &[u8]) -> Option<&'static str> {
+    let dashes = |units: &[u8]| bytes.windows(units.len()).any(|window| window == units);
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        Some("UTF-16")
+    } else if dashes(b"-\0-\0-\0-\0-\0B\0") {
+        Some("UTF-16LE")
+    } else if dashes(b"\0-\0-\0-\0-\0-\0B") {
+        Some("UTF-16BE")
+    } else {
+        None
+    }
+}
+
+/// A PEM file whose sections are no certificates and keys, but what these can be made from.
+///
+/// Fails if it is such a file and nothing else, with the command that converts it.
+pub(super) fn refuse_wrapped(path: &Path, sections: &[Section<'_>]) -> Result<(), PkiError> {
+    let holds = |label: &str| sections.iter().any(|section| section.label == label);
+    let pem = quoted(&with_suffix(path, ".pem"));
+    let (what, command) = if holds("PKCS7") || holds("CMS") || holds("PKCS #7 SIGNED DATA") {
+        let command = format!("openssl pkcs7 -in {} -print_certs -out {pem}", quoted(path));
+        ("a PKCS#7 bundle", command)
+    } else if let Some(key) = sections.iter().find(|s| s.label == "OPENSSH PRIVATE KEY") {
+        if key.has_openssh_ed25519() {
+            let path = path.to_owned();
+            return Err(PkiError::OpensshEd25519 { path });
+        }
+        // It rewrites the file that it is given.
+        let command = format!(
+            "cp {} {pem} && ssh-keygen -p -N '' -m PKCS8 -f {pem}",
+            quoted(path)
+        );
+        ("an OpenSSH key", command)
+    } else {
+        return Ok(());
+    };
+    let path = path.to_owned();
+    Err(PkiError::Container {
+        path,
+        what,
+        command,
+    })
+}
+
 /// One DER element at the start of some bytes.
-struct Element<'a> {
-    tag: u8,
+pub(super) struct Element<'a> {
+    pub(super) tag: u8,
     /// The declared length of the contents, in bytes.
     len: usize,
     /// As much of the contents as is there.
-    body: &'a [u8],
+    pub(super) body: &'a [u8],
     /// What follows the element.
-    rest: &'a [u8],
+    pub(super) rest: &'a [u8],
 }
 
 impl<'a> Element<'a> {
-    fn first(bytes: &'a [u8]) -> Option<Self> {
+    pub(super) fn first(bytes: &'a [u8]) -> Option<Self> {
         let (tag, rest) = bytes.split_first()?;
         let (first, rest) = rest.split_first()?;
         let (len, rest) = if *first < 0x80 {
@@ -149,7 +196,7 @@ impl<'a> Element<'a> {
         })
     }
 
-    fn is_short(&self) -> bool {
+    pub(super) fn is_short(&self) -> bool {
         self.body.len() < self.len
     }
 }

@@ -72,6 +72,18 @@ pub enum PkiError {
         /// What the parser said.
         cause: String,
     },
+    /// A certificate revocation list in the file is of a kind that is not used here.
+    #[error("revocation list {number} in {} cannot be used: {cause}; {next}", path.display())]
+    UnsupportedCrl {
+        /// The file.
+        path: PathBuf,
+        /// Which list of the file, counted from 1.
+        number: usize,
+        /// Why, as a clause.
+        cause: String,
+        /// What to do about it.
+        next: &'static str,
+    },
     /// The file has no private key in it.
     #[error("no private key in {}: found {found}; {next}", path.display())]
     NoKey {
@@ -131,6 +143,20 @@ pub enum PkiError {
         path: PathBuf,
         /// What the crypto provider said.
         cause: String,
+    },
+    /// A certificate of an EC key spells out its curve.
+    #[error("the certificate in {} spells out its curve (explicit parameters), which peers do not take (RFC 5480 section 2.1.1); convert the key with `openssl ec -in {} -param_enc named_curve -out {}` and have its certificate issued again", cert.display(), quoted(key), quoted(&with_suffix(key, ".named.key")))]
+    ExplicitCurve {
+        /// The file with the certificate.
+        cert: PathBuf,
+        /// The file with its key.
+        key: PathBuf,
+    },
+    /// An Ed25519 key in OpenSSH's own form.
+    #[error("{} is an Ed25519 key in OpenSSH's own form, which ssh-keygen does not convert; make a key with `openssl genpkey -algorithm ed25519` and have a certificate issued for that", path.display())]
+    OpensshEd25519 {
+        /// The file.
+        path: PathBuf,
     },
     /// The private key belongs to another certificate.
     #[error("the private key in {} does not match the certificate in {}; {next}", key.display(), cert.display())]

@@ -114,7 +114,7 @@ fn rfc3339(at: ASN1Time) -> Result<String, String> {
 }
 
 /// Names a public key by its family and size.
-fn key_name(spki: &SubjectPublicKeyInfo<'_>) -> String {
+pub(super) fn key_name(spki: &SubjectPublicKeyInfo<'_>) -> String {
     let oid = spki.algorithm.algorithm.to_id_string();
     match oid.as_str() {
         "1.2.840.113549.1.1.1" => match spki.parsed() {
@@ -127,27 +127,55 @@ fn key_name(spki: &SubjectPublicKeyInfo<'_>) -> String {
                 .parameters
                 .as_ref()
                 .and_then(|any| any.as_oid().ok());
-            match curve.map(|curve| curve.to_id_string()).as_deref() {
-                Some("1.2.840.10045.3.1.7") => "EC P-256".into(),
-                Some("1.3.132.0.34") => "EC P-384".into(),
-                Some("1.3.132.0.35") => "EC P-521".into(),
-                Some("1.3.132.0.10") => "EC secp256k1".into(),
-                Some(other) => shown(&format!("EC {other}")),
+            match curve {
+                Some(curve) => format!("EC {}", curve_name(&curve.to_id_string())),
                 None => "EC with explicit parameters".into(),
             }
         }
-        "1.3.101.112" => "Ed25519".into(),
-        "1.3.101.113" => "Ed448".into(),
-        "1.2.840.113549.1.1.10" => "RSA-PSS".into(),
-        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44".into(),
-        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65".into(),
-        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87".into(),
-        _ => shown(&oid),
+        "1.2.840.113549.1.1.10" => match spki.parsed() {
+            Ok(PublicKey::RSA(rsa)) => format!("RSA-PSS {}", bit_len(rsa.modulus)),
+            _ => "RSA-PSS".into(),
+        },
+        other => family_name(other),
     }
 }
 
+/// Names a curve by its object identifier in dots.
+pub(super) fn curve_name(oid: &str) -> String {
+    let name = match oid {
+        "1.2.840.10045.3.1.7" => "P-256",
+        "1.3.132.0.34" => "P-384",
+        "1.3.132.0.35" => "P-521",
+        "1.3.132.0.10" => "secp256k1",
+        "1.2.840.10045.3.1.1" => "P-192",
+        "1.3.132.0.33" => "P-224",
+        "1.3.36.3.3.2.8.1.1.7" => "brainpoolP256r1",
+        "1.3.36.3.3.2.8.1.1.11" => "brainpoolP384r1",
+        "1.3.36.3.3.2.8.1.1.13" => "brainpoolP512r1",
+        other => return shown(other),
+    };
+    name.to_owned()
+}
+
+/// Names the algorithm of a key that has no sizes or curves by its object identifier in dots.
+pub(super) fn family_name(oid: &str) -> String {
+    let name = match oid {
+        "1.3.101.110" => "X25519",
+        "1.3.101.111" => "X448",
+        "1.3.101.112" => "Ed25519",
+        "1.3.101.113" => "Ed448",
+        "1.2.840.10040.4.1" => "DSA",
+        "1.2.840.113549.1.3.1" => "Diffie-Hellman",
+        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
+        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
+        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
+        other => return shown(other),
+    };
+    name.to_owned()
+}
+
 /// The length of a big-endian number in bits, leading zeros not counted.
-fn bit_len(number: &[u8]) -> usize {
+pub(super) fn bit_len(number: &[u8]) -> usize {
     let first = number
         .iter()
         .position(|byte| *byte != 0)
@@ -160,8 +188,12 @@ fn bit_len(number: &[u8]) -> usize {
 
 /// Names a signature algorithm as OpenSSL does.
 fn signature_name(oid: &Oid<'_>) -> String {
-    let oid = oid.to_id_string();
-    let name = match oid.as_str() {
+    algorithm_name(&oid.to_id_string())
+}
+
+/// Names the algorithm of a signature by its object identifier in dots.
+fn algorithm_name(oid: &str) -> String {
+    let name = match oid {
         "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
         "1.2.840.10045.4.3.2" => "ecdsa-with-SHA256",
         "1.2.840.10045.4.3.3" => "ecdsa-with-SHA384",
@@ -176,6 +208,12 @@ fn signature_name(oid: &Oid<'_>) -> String {
         "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
         "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
         "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
+        "1.2.840.113549.1.1.2" => "md2WithRSAEncryption",
+        "1.2.840.113549.1.1.4" => "md5WithRSAEncryption",
+        "1.2.840.113549.1.1.14" => "sha224WithRSAEncryption",
+        "1.2.840.10045.4.3.1" => "ecdsa-with-SHA224",
+        "1.2.840.10040.4.3" => "dsa-with-SHA1",
+        "2.16.840.1.101.3.4.3.2" => "dsa-with-SHA256",
         other => return shown(other),
     };
     name.into()
@@ -185,20 +223,23 @@ fn alt_names(cert: &X509Certificate<'_>) -> Result<Vec<String>, x509_parser::err
     let Some(san) = cert.subject_alternative_name()? else {
         return Ok(Vec::new());
     };
-    Ok(capped(san.value.general_names.iter().map(
-        |name| match name {
-            GeneralName::DNSName(name) => format!("DNS:{name}"),
-            GeneralName::IPAddress(bytes) => format!("IP:{}", address(bytes)),
-            GeneralName::RFC822Name(name) => format!("email:{name}"),
-            GeneralName::URI(uri) => format!("URI:{uri}"),
-            GeneralName::DirectoryName(name) => format!("dirname:{name}"),
-            GeneralName::RegisteredID(oid) => format!("RID:{}", oid.to_id_string()),
-            GeneralName::OtherName(oid, _) => format!("othername:{}", oid.to_id_string()),
-            GeneralName::X400Address(_) => "x400".into(),
-            GeneralName::EDIPartyName(_) => "ediparty".into(),
-            GeneralName::Invalid(tag, bytes) => format!("invalid[{}]:{}", tag.0, hex(bytes)),
-        },
-    )))
+    Ok(capped(san.value.general_names.iter().map(alt_name)))
+}
+
+/// One name with its kind, as the certificate has it.
+pub(super) fn alt_name(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => format!("DNS:{name}"),
+        GeneralName::IPAddress(bytes) => format!("IP:{}", address(bytes)),
+        GeneralName::RFC822Name(name) => format!("email:{name}"),
+        GeneralName::URI(uri) => format!("URI:{uri}"),
+        GeneralName::DirectoryName(name) => format!("dirname:{name}"),
+        GeneralName::RegisteredID(oid) => format!("RID:{}", oid.to_id_string()),
+        GeneralName::OtherName(oid, _) => format!("othername:{}", oid.to_id_string()),
+        GeneralName::X400Address(_) => "x400".into(),
+        GeneralName::EDIPartyName(_) => "ediparty".into(),
+        GeneralName::Invalid(tag, bytes) => format!("invalid[{}]:{}", tag.0, hex(bytes)),
+    }
 }
 
 /// An address of 4 or 16 bytes in its usual form, and anything else in hexadecimal.

@@ -7,10 +7,12 @@ use std::path::Path;
 use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::SectionKind;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::PkiError;
 use super::container::{self, Shape};
+use super::key::{KeyHeld, is_explicit, same_key};
 use super::pem::{self, PemFault, Section};
 use super::short_rsa::ShortRsa;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -117,16 +119,20 @@ fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>
         Shape::Der if PrivateKeyDer::try_from(bytes).is_ok() => {
             return Err(none("a private key".into()));
         }
+        Shape::Der if parse(bytes).is_err() && is_request(bytes) => {
+            return Err(none(REQUEST.into()));
+        }
         Shape::Der => vec![CertificateDer::from(bytes.to_vec())],
         Shape::Pem => {
             let sections = pem::split(bytes).map_err(|fault| bad_pem(path, fault))?;
             let decoded: Result<Vec<_>, _> = sections
                 .iter()
-                .filter(|section| section.label == pem::CERTIFICATE)
+                .filter(|section| section.is_certificate())
                 .map(|section| section.decode().map(|(_, der)| CertificateDer::from(der)))
                 .collect();
             let certs = decoded.map_err(|fault| bad_pem(path, fault))?;
             if certs.is_empty() {
+                container::refuse_wrapped(path, &sections)?;
                 return Err(none(labels(&sections)));
             }
             certs
@@ -168,9 +174,16 @@ fn private_key(
         },
         Shape::Pem => {
             let sections = pem::split(bytes).map_err(|fault| bad_pem(path, fault))?;
+            container::refuse_wrapped(path, &sections)?;
             let Some(section) = sections.iter().find(|section| section.is_private_key()) else {
                 return Err(none(labels(&sections)));
             };
+            if section.label == "DSA PRIVATE KEY" {
+                return Err(PkiError::BadKey {
+                    path: path.to_owned(),
+                    cause: "it is a DSA key, which TLS no longer uses".into(),
+                });
+            }
             if section.is_encrypted() {
                 return Err(PkiError::EncryptedKey {
                     path: path.to_owned(),
@@ -186,21 +199,39 @@ fn private_key(
     }
 }
 
-/// Checks that the key is usable and belongs to the first certificate, by their public keys.
+/// Checks that the key can be read and belongs to the first certificate, whatever the encodings. A key of a kind
+/// that is not computed with here passes: the provider that is to use it says more.
 fn check_pair(
     cert: &Path,
     chain: &[CertificateDer<'static>],
     key: &Path,
     key_der: &PrivateKeyDer<'static>,
 ) -> Result<(), PkiError> {
-    let public = public_key(key_der).map_err(|cause| PkiError::BadKey {
-        path: key.to_owned(),
-        cause,
-    })?;
-    let owner = chain
-        .iter()
-        .position(|cert| parse(cert).is_ok_and(|parsed| parsed.public_key().raw == public));
+    let loaded = public_key(key_der);
+    let held = KeyHeld::parse(key_der);
+    let is_of = |cert: &CertificateDer<'_>| {
+        let cert = parse(cert).ok()?;
+        let spki = cert.public_key().raw;
+        match (&loaded, &held) {
+            (Ok(public), _) => Some(same_key(public, spki)),
+            (Err(_), Some(held)) => held.is_of(spki),
+            (Err(_), None) => None,
+        }
+    };
+    if let (Err(cause), None) = (&loaded, &held) {
+        return Err(PkiError::BadKey {
+            path: key.to_owned(),
+            cause: cause.clone(),
+        });
+    }
+    let owner = chain.iter().position(|cert| is_of(cert) != Some(false));
     let next = match owner {
+        Some(0) if spells_out_curve(chain) => {
+            return Err(PkiError::ExplicitCurve {
+                cert: cert.to_owned(),
+                key: key.to_owned(),
+            });
+        }
         Some(0) => return Ok(()),
         Some(index) => format!(
             "it belongs to certificate {} of {}: put that one first in the file",
@@ -216,7 +247,12 @@ fn check_pair(
     })
 }
 
-/// The public key of a usable private key, as a DER `SubjectPublicKeyInfo`; the error is a clause.
+fn spells_out_curve(chain: &[CertificateDer<'static>]) -> bool {
+    let leaf = chain.first().map(|leaf| parse(leaf));
+    matches!(leaf, Some(Ok(leaf)) if is_explicit(leaf.public_key().raw))
+}
+
+/// The public key of a private key, as a DER `SubjectPublicKeyInfo`; the error is a clause.
 fn public_key(key: &PrivateKeyDer<'static>) -> Result<Vec<u8>, String> {
     let provider = aws_lc_rs::default_provider().key_provider;
     match provider.load_private_key(key.clone_key()) {
@@ -227,9 +263,20 @@ fn public_key(key: &PrivateKeyDer<'static>) -> Result<Vec<u8>, String> {
         // Too short for the provider, and kept apart because peers must reject it.
         Err(error) => match ShortRsa::load(key) {
             Some(key) => Ok(key.spki_der().to_vec()),
-            None => Err(error.to_string()),
+            None => Err(match error {
+                rustls::Error::General(cause) => cause,
+                other => other.to_string(),
+            }),
         },
     }
+}
+
+/// What a file holds that was to be sent to a CA.
+const REQUEST: &str = "a certificate signing request, not the certificate that a CA makes from it";
+
+/// Whether DER is a certificate signing request (RFC 2986).
+fn is_request(der: &[u8]) -> bool {
+    X509CertificationRequest::from_der(der).is_ok()
 }
 
 /// Parses one certificate that must fill its bytes; the error is a clause, without text from the certificate.
@@ -256,6 +303,9 @@ pub(super) fn labels(sections: &[Section<'_>]) -> String {
         if !labels.contains(&section.label) {
             labels.push(section.label);
         }
+    }
+    if let ["CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST"] = labels[..] {
+        return REQUEST.to_owned();
     }
     let more = labels.len().saturating_sub(8);
     labels.truncate(8);

@@ -243,6 +243,64 @@ fn containers_come_with_the_command_that_converts_them() {
 }
 
 #[test]
+fn files_as_editors_and_other_tools_write_them_load() {
+    let files = Fixture::new();
+    let (cert, key) = (files.text("server.pem"), files.text("server.key"));
+    let around = format!("\u{feff}Bag Attributes\r\n{cert}\r\nsubject=x\r\n");
+    let marked = files.put("marked.pem", &around);
+    let marked_key = files.put("marked.key", format!("\u{feff}{key}"));
+    let carriage = files.put("mac.pem", cert.replace('\n', "\r"));
+    let old = files.put("old.pem", cert.replace("CERTIFICATE", "X509 CERTIFICATE"));
+    let settings = pem::encode(
+        "TRUSTED CERTIFICATE",
+        &[files.leaf(), &[0x30, 2, 0x0c, 0]].concat(),
+    );
+    let trusted = files.put("trusted.pem", settings);
+    for cert in [marked, carriage, old, trusted] {
+        for key in [&files.at("server.key"), &marked_key] {
+            let loaded = Identity::load(&cert, Some(key)).unwrap();
+            assert_eq!(loaded.chain[0].as_ref(), files.leaf(), "{}", cert.display());
+        }
+        assert_eq!(load_roots(&cert).unwrap()[0].as_ref(), files.leaf());
+    }
+}
+
+#[test]
+fn wrong_kinds_of_pem_come_with_what_to_do() {
+    let files = Fixture::new();
+    for label in ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"] {
+        let error = files.cert_refusal("r.csr", pem::encode(label, b"x"));
+        assert!(
+            error.starts_with("no certificate in r.csr: found a certificate signing request, "),
+            "{error}"
+        );
+    }
+    assert_eq!(
+        files.cert_refusal("c.p7c", pem::encode("PKCS7", b"x")),
+        "c.p7c is a PKCS#7 bundle; convert it with `openssl pkcs7 -in c.p7c -print_certs -out c.pem`"
+    );
+    let ssh = |kind: &str| pem::encode("OPENSSH PRIVATE KEY", kind.as_bytes());
+    assert_eq!(
+        files.key_refusal("id", ssh("ecdsa-sha2-nistp256")),
+        "id is an OpenSSH key; convert it with `cp id id.pem && ssh-keygen -p -N '' -m PKCS8 -f id.pem`"
+    );
+    assert!(
+        files
+            .key_refusal("id", ssh("ssh-ed25519"))
+            .contains("which ssh-keygen does not convert")
+    );
+    let utf16: Vec<u8> = files
+        .text("server.pem")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    assert_eq!(
+        files.cert_refusal("wide.pem", utf16),
+        "wide.pem is UTF-16 text; convert it with `iconv -f UTF-16LE -t UTF-8 wide.pem > wide.pem.pem`"
+    );
+}
+
+#[test]
 fn a_key_of_another_certificate_names_both_files() {
     let files = Fixture::new();
     assert_eq!(

@@ -12,11 +12,14 @@ mod facts;
 mod fault_authorities;
 mod faults;
 mod identity;
+mod inspect;
+mod key;
 mod mint;
 mod pem;
 mod relate;
 mod revocation;
 mod short_rsa;
+mod signed;
 mod write;
 
 #[cfg(test)]
@@ -37,8 +40,11 @@ pub use error::PkiError;
 pub use facts::CertFacts;
 pub use faults::Faults;
 pub use identity::{Identity, load_roots, parse_roots};
+pub use inspect::CertInspect;
+pub use key::{KeyHeld, same_key};
 pub use mint::{Pki, PkiSpec};
 pub use relate::{CertLinks, name_text};
-pub use revocation::{load_crls, parse_crls};
+pub use revocation::{ListScope, lists_naming, load_crls, newest_list_of, parse_crls, superseded};
 pub use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
-pub use short_rsa::ShortRsa;
+pub use short_rsa::{ShortRsa, rsa_verifies_pss_sha256};
+pub use signed::{Signed, Spki};

@@ -7,8 +7,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
+use super::container::Element;
+
 /// The label of a certificate's section.
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
+
+/// What OpenSSL calls certificates beside that: the name of old versions, and one with its own trust settings.
+const OTHER_CERTIFICATES: [&str; 2] = ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+
+/// The UTF-8 byte order mark that editors on Windows begin files with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One section, from its `-----BEGIN` to its `-----END` line, still encoded.
 pub(super) struct Section<'a> {
@@ -16,7 +24,8 @@ pub(super) struct Section<'a> {
     pub(super) label: &'a str,
     /// The line of its `BEGIN`, counted from 1.
     pub(super) line: usize,
-    text: &'a [u8],
+    /// Its lines in between, without the space around them.
+    body: Vec<&'a [u8]>,
 }
 
 /// What is wrong with a PEM text, and where.
@@ -34,12 +43,23 @@ impl Section<'_> {
         self.label.ends_with("PRIVATE KEY")
     }
 
+    /// Says whether the section is a certificate, by any of the names it has.
+    pub(super) fn is_certificate(&self) -> bool {
+        self.label == CERTIFICATE || OTHER_CERTIFICATES.contains(&self.label)
+    }
+
     /// Says whether a password is needed: PKCS#8 by its label, the old OpenSSL form by its header.
     pub(super) fn is_encrypted(&self) -> bool {
         self.label == "ENCRYPTED PRIVATE KEY"
-            || self.text.split(|b| *b == b'\n').any(|line| {
+            || self.body.iter().any(|line| {
                 line.starts_with(b"Proc-Type:") && line.windows(9).any(|w| w == b"ENCRYPTED")
             })
+    }
+
+    /// Whether this OpenSSH key is of the kind Ed25519, by the name in its public part.
+    pub(super) fn has_openssh_ed25519(&self) -> bool {
+        let der = STANDARD.decode(self.body.concat()).unwrap_or_default();
+        der.windows(11).any(|name| name == b"ssh-ed25519")
     }
 
     /// Decodes the section.
@@ -50,10 +70,22 @@ impl Section<'_> {
             line: self.line,
             cause,
         };
-        match <(SectionKind, Vec<u8>)>::from_pem_slice(self.text) {
+        let label = if self.is_certificate() {
+            CERTIFICATE
+        } else {
+            self.label
+        };
+        let mut text = format!("-----BEGIN {label}-----\n").into_bytes();
+        for line in &self.body {
+            text.extend_from_slice(line);
+            text.push(b'\n');
+        }
+        text.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
+        match <(SectionKind, Vec<u8>)>::from_pem_slice(&text) {
             Ok((_, der)) if der.is_empty() => {
                 Err(fault(format!("section {} is empty", self.label)))
             }
+            Ok((kind, der)) if self.label == OTHER_CERTIFICATES[1] => Ok((kind, first(der))),
             Ok(decoded) => Ok(decoded),
             Err(rustls_pki_types::pem::Error::NoItemsFound) => Err(fault(format!(
                 "section {} is of a kind that is not read here",
@@ -64,25 +96,53 @@ impl Section<'_> {
     }
 }
 
+/// The certificate, without the trust settings that OpenSSL puts after it.
+fn first(mut der: Vec<u8>) -> Vec<u8> {
+    if let Some(element) = Element::first(&der) {
+        let len = der.len() - element.rest.len();
+        der.truncate(len);
+    }
+    der
+}
+
+/// The lines of a text, which end in LF, CRLF or a lone CR, without the space and byte order marks around them.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    // With a CR of its own ahead of it, an LF ends no second line.
+    let ends = move |at: usize| match text.get(at) {
+        Some(b'\n') => true,
+        Some(b'\r') => text.get(at + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        if from >= text.len() {
+            return None;
+        }
+        let to = (from..text.len())
+            .find(|at| ends(*at))
+            .unwrap_or(text.len());
+        let line = text.get(from..to).unwrap_or_default();
+        from = to + 1;
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        Some(line.trim_ascii())
+    })
+}
+
 /// Splits a text into its sections; anything between them is ignored, as OpenSSL does.
 ///
 /// Fails if a section has no end, an end has no section, or the line breaks are lost.
 pub(super) fn split(text: &[u8]) -> Result<Vec<Section<'_>>, PemFault> {
     let mut sections = Vec::new();
-    let mut open: Option<(&str, usize, usize)> = None;
-    let mut offset = 0;
-    for (number, raw) in (1..).zip(text.split_inclusive(|b| *b == b'\n')) {
-        let start = offset + raw.len() - raw.trim_ascii_start().len();
-        offset += raw.len();
-        let line = raw.trim_ascii();
+    let mut open: Option<Section<'_>> = None;
+    for (number, line) in (1..).zip(lines(text)) {
         let fault = |cause: String| PemFault {
             line: number,
             cause,
         };
         if let Some(rest) = line.strip_prefix(b"-----BEGIN ") {
-            if let Some((label, at, _)) = open {
+            if let Some(Section { label, line, .. }) = open {
                 return Err(fault(format!(
-                    "section {label} that begins at line {at} has no END line before the next BEGIN"
+                    "section {label} that begins at line {line} has no END line before the next BEGIN"
                 )));
             }
             let (label, complete) = read_label(rest);
@@ -92,27 +152,29 @@ pub(super) fn split(text: &[u8]) -> Result<Vec<Section<'_>>, PemFault> {
                         .into(),
                 ));
             }
-            open = Some((label, number, start));
+            open = Some(Section {
+                label,
+                line: number,
+                body: Vec::new(),
+            });
         } else if let Some(rest) = line.strip_prefix(b"-----END ") {
             let (label, _) = read_label(rest);
-            let Some((opened, at, from)) = open.take() else {
+            let Some(section) = open.take() else {
                 return Err(fault(format!("END {label} without a BEGIN before it")));
             };
-            if label != opened {
+            if label != section.label {
                 return Err(fault(format!(
-                    "section {opened} that begins at line {at} ends as {label}"
+                    "section {} that begins at line {} ends as {label}",
+                    section.label, section.line
                 )));
             }
-            let text = text.get(from..offset).unwrap_or_default();
-            sections.push(Section {
-                label,
-                line: at,
-                text,
-            });
+            sections.push(section);
+        } else if let Some(section) = &mut open {
+            section.body.push(line);
         }
     }
     match open {
-        Some((label, line, _)) => Err(PemFault {
+        Some(Section { label, line, .. }) => Err(PemFault {
             line,
             cause: format!("section {label} has no END line; the file may be truncated"),
         }),
@@ -192,6 +254,46 @@ mod tests {
                 .cause
                 .contains("not read here")
         );
+    }
+
+    #[test]
+    fn line_ends_and_byte_order_marks_of_other_systems_are_read() {
+        let der: Vec<u8> = (0..99).collect();
+        let plain = format!("comment\n{}", encode(CERTIFICATE, &der));
+        let marked = format!("\u{feff}{}\u{feff}{plain}", encode(CERTIFICATE, &der));
+        for (text, count) in [
+            (plain.replace('\n', "\r\n"), 1),
+            (plain.replace('\n', "\r"), 1),
+            (plain.replace('\n', "  \t\n\n"), 1),
+            (marked.clone(), 2),
+            (marked.replace('\n', "\r"), 2),
+        ] {
+            let sections = split(text.as_bytes()).unwrap();
+            assert_eq!(sections.len(), count, "{text:?}");
+            for section in sections {
+                assert_eq!(section.decode().unwrap().1, der, "{text:?}");
+            }
+        }
+        assert_eq!(
+            split(plain.replace('\n', "\r\n").as_bytes()).unwrap()[0].line,
+            2
+        );
+    }
+
+    #[test]
+    fn certificates_have_two_other_names_and_may_carry_trust_settings() {
+        let der = [0x30, 2, 5, 0];
+        let old = encode("X509 CERTIFICATE", &der);
+        let trusted = encode(
+            "TRUSTED CERTIFICATE",
+            &[&der[..], &[0x30, 3, 0x30, 1, 6]].concat(),
+        );
+        for text in [old, trusted] {
+            let sections = split(text.as_bytes()).unwrap();
+            assert!(sections[0].is_certificate());
+            let decoded = sections[0].decode().unwrap();
+            assert_eq!(decoded, (SectionKind::Certificate, der.to_vec()));
+        }
     }
 
     #[test]

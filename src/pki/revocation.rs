@@ -1,19 +1,26 @@
-//! Certificate revocation lists as users bring them. A loaded list is known to parse; whether its signature
-//! holds and what it says about a certificate is the verifier's business.
+//! Certificate revocation lists as users bring them. A loaded list is known to parse, and which of them a newer
+//! one supersedes; whether its signature holds and what it says about a certificate is the verifier's business.
 
 use std::path::Path;
 
 use rustls_pki_types::{CertificateRevocationListDer, PrivateKeyDer};
-use x509_parser::prelude::{CertificateRevocationList, FromDer};
+use x509_parser::prelude::{CertificateRevocationList, FromDer, ParsedExtension};
+use x509_parser::x509::X509Version;
 
 use super::PkiError;
 use super::container::{self, Shape};
 use super::identity::{bad_pem, labels, parse};
+use super::inspect::extension_name;
 use super::pem;
-use crate::text::{UNTRUSTED_CAP, escape_untrusted};
+use super::relate::name_text;
+use crate::text::{UNTRUSTED_CAP, escape_untrusted, words};
 
 /// The label of a revocation list's section.
 pub(super) const CRL: &str = "X509 CRL";
+
+/// The extensions of lists that the verifier knows: number, delta indicator, issuing distribution
+/// point, authority key identifier.
+const LIST_EXTENSIONS: [&str; 4] = ["2.5.29.20", "2.5.29.27", "2.5.29.28", "2.5.29.35"];
 
 /// Loads revocation lists: all sections of a PEM file, or one DER list.
 ///
@@ -37,6 +44,11 @@ pub fn parse_crls(
         path: path.to_owned(),
         found,
     };
+    let unusable = |number, cause: String| PkiError::BadCrl {
+        path: path.to_owned(),
+        number,
+        cause,
+    };
     let crls = match container::shape(path, bytes)?.map_err(none)? {
         Shape::EncryptedDer => return Err(none("an encrypted private key".into())),
         Shape::Der if PrivateKeyDer::try_from(bytes).is_ok() => {
@@ -46,12 +58,18 @@ pub fn parse_crls(
         Shape::Der => vec![CertificateRevocationListDer::from(bytes.to_vec())],
         Shape::Pem => {
             let sections = pem::split(bytes).map_err(|fault| bad_pem(path, fault))?;
-            let decoded: Result<Vec<_>, _> = sections
-                .iter()
-                .filter(|section| section.label == CRL)
-                .map(|section| section.decode().map(|(_, der)| der.into()))
+            let lists = sections.iter().filter(|section| section.label == CRL);
+            let decoded: Result<Vec<_>, _> = (1..)
+                .zip(lists)
+                .map(|(number, section)| match section.decode() {
+                    Ok((_, der)) => Ok(der.into()),
+                    Err(fault) => Err(unusable(
+                        number,
+                        format!("line {}: {}", fault.line, fault.cause),
+                    )),
+                })
                 .collect();
-            let crls = decoded.map_err(|fault| bad_pem(path, fault))?;
+            let crls = decoded?;
             if crls.is_empty() {
                 return Err(none(labels(&sections)));
             }
@@ -59,25 +77,205 @@ pub fn parse_crls(
         }
     };
     for (number, crl) in (1..).zip(&crls) {
-        check(crl).map_err(|cause| PkiError::BadCrl {
-            path: path.to_owned(),
-            number,
-            cause,
-        })?;
+        let list = read(crl).map_err(|cause| unusable(number, cause))?;
+        if let Some((cause, next)) = unsupported(&list) {
+            return Err(PkiError::UnsupportedCrl {
+                path: path.to_owned(),
+                number,
+                cause,
+                next,
+            });
+        }
     }
     Ok(crls)
 }
 
-/// Checks that bytes are one revocation list; the error is a clause, without text from the list.
-fn check(der: &[u8]) -> Result<(), String> {
+/// Parses bytes that are one revocation list; the error is a clause, without text from the list.
+fn read(der: &[u8]) -> Result<CertificateRevocationList<'_>, String> {
     match CertificateRevocationList::from_der(der) {
-        Ok(([], _)) => Ok(()),
+        Ok(([], list)) => Ok(list),
         Ok((rest, _)) => Err(format!("{} bytes follow its end", rest.len())),
         Err(x509_parser::nom::Err::Incomplete(_)) => Err("it is truncated".into()),
         Err(x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error)) => {
             Err(escape_untrusted(&error.to_string(), UNTRUSTED_CAP))
         }
     }
+}
+
+/// Why the verifier does not take a list that parses, as a clause, and what to do.
+fn unsupported(list: &CertificateRevocationList<'_>) -> Option<(String, &'static str)> {
+    use webpki::Error;
+
+    const AGAIN: &str = "have the authority make it again as RFC 5280 section 5 asks";
+    if list.version() != Some(X509Version::V2) {
+        let next = "have it made with extensions (`openssl ca -gencrl -crlexts SECTION`, with authorityKeyIdentifier in the section and a crlnumber file)";
+        return Some(("it is of version 1".into(), next));
+    }
+    if list.next_update().is_none() {
+        return Some(("it has no next update".into(), AGAIN));
+    }
+    if list.extensions().is_empty() {
+        return Some(("it has no extensions".into(), AGAIN));
+    }
+    match webpki::BorrowedCertRevocationList::from_der(list.as_raw())
+        .and_then(|list| list.to_owned())
+    {
+        Ok(_) => None,
+        Err(Error::UnsupportedDeltaCrl) => Some((
+            "it is a delta list, which only amends a complete one".into(),
+            "give the authority's complete list",
+        )),
+        Err(Error::UnsupportedIndirectCrl) => Some((
+            "it is an indirect list, which covers certificates of other issuers".into(),
+            "give the list that each issuer signs itself",
+        )),
+        Err(Error::UnsupportedRevocationReasonsPartitioning) => Some((
+            "it covers some reasons for revocation only".into(),
+            "give the authority's list of all reasons",
+        )),
+        Err(Error::UnsupportedCrlIssuingDistributionPoint) => Some((
+            "its issuing distribution point has no full name".into(),
+            AGAIN,
+        )),
+        Err(Error::UnsupportedCriticalExtension) => {
+            let critical = list.extensions().iter().find(|ext| {
+                ext.critical && !LIST_EXTENSIONS.contains(&ext.oid.to_id_string().as_str())
+            });
+            let which = critical.map_or_else(
+                || "of an entry".to_owned(),
+                |ext| extension_name(&ext.oid.to_id_string()),
+            );
+            Some((
+                format!("its critical extension {which} is not processed here"),
+                AGAIN,
+            ))
+        }
+        Err(error) => Some((words(&format!("{error:?}")), AGAIN)),
+    }
+}
+
+/// What identifies a list among those of one file, and how recent it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListScope {
+    /// The issuer's distinguished name in DER.
+    pub issuer_der: Vec<u8>,
+    /// The key that the list says it is signed with (RFC 5280 section 5.2.1).
+    key_id: Option<Vec<u8>>,
+    /// The issuing distribution point (RFC 5280 section 5.2.5); a list without one covers everything
+    /// that its issuer has issued.
+    point: Option<Vec<u8>>,
+    /// Seconds since 1970, then the list number (RFC 5280 section 5.2.3), big-endian with its length
+    /// first, so that it compares as a number.
+    age: (i64, usize, Vec<u8>),
+}
+
+impl ListScope {
+    /// Reads the scope of a list; `None` if it does not parse.
+    pub fn parse(der: &[u8]) -> Option<Self> {
+        let list = read(der).ok()?;
+        let number = list.crl_number().map(|n| n.to_bytes_be());
+        let number = number.unwrap_or_default();
+        let mut key_id = None;
+        let mut point = None;
+        for extension in list.extensions() {
+            match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(key) => {
+                    key_id = key.key_identifier.as_ref().map(|id| id.0.to_vec());
+                }
+                ParsedExtension::IssuingDistributionPoint(_) => {
+                    point = Some(extension.value.to_vec());
+                }
+                _ => {}
+            }
+        }
+        Some(Self {
+            issuer_der: list.issuer().as_raw().to_vec(),
+            key_id,
+            point,
+            age: (list.last_update().timestamp(), number.len(), number),
+        })
+    }
+
+    /// Whether the other list says nothing that this one does not say more recently: this one is
+    /// newer, by date and then by number, and covers as much.
+    pub fn supersedes(&self, other: &Self) -> bool {
+        self.key_id == other.key_id && self.outdates(other)
+    }
+
+    /// As [`Self::supersedes`], for lists that are known to be signed with the same key.
+    pub fn outdates(&self, other: &Self) -> bool {
+        self.issuer_der == other.issuer_der
+            && (self.point.is_none() || self.point == other.point)
+            && self.age > other.age
+    }
+
+    /// Whether the list of the later date has the lower number, which RFC 5280 section 5.2.3 forbids.
+    fn contradicts(&self, other: &Self) -> bool {
+        let number = |scope: &Self| (scope.age.1, scope.age.2.clone());
+        self.age.0 > other.age.0 && number(self) < number(other)
+    }
+}
+
+/// Whether a list of this issuer that no newer one supersedes names a serial number, whoever signed it.
+pub fn lists_naming(
+    crls: &[CertificateRevocationListDer<'static>],
+    issuer_der: &[u8],
+    serial: &[u8],
+) -> bool {
+    let scopes: Vec<_> = crls
+        .iter()
+        .filter_map(|crl| ListScope::parse(crl))
+        .collect();
+    crls.iter().any(|crl| {
+        let (Ok(list), Some(scope)) = (read(crl), ListScope::parse(crl)) else {
+            return false;
+        };
+        scope.issuer_der == issuer_der
+            && !scopes.iter().any(|other| other.supersedes(&scope))
+            && list
+                .iter_revoked_certificates()
+                .any(|revoked| revoked.raw_serial() == serial)
+    })
+}
+
+/// The newest list of an issuer: its scope, and when a new one is due, in seconds since 1970.
+pub fn newest_list_of(
+    crls: &[CertificateRevocationListDer<'static>],
+    issuer_der: &[u8],
+) -> Option<(ListScope, i64)> {
+    let lists = crls.iter().filter_map(|crl| {
+        let next_update = read(crl).ok()?.next_update()?.timestamp();
+        Some((ListScope::parse(crl)?, next_update))
+    });
+    lists
+        .filter(|(scope, _)| scope.issuer_der == issuer_der)
+        .max_by(|(a, _), (b, _)| a.age.cmp(&b.age))
+}
+
+/// A sentence for each list of a file that a newer one of it supersedes; `path` is only named.
+pub fn superseded(path: &Path, crls: &[CertificateRevocationListDer<'static>]) -> Vec<String> {
+    let scopes: Vec<_> = crls.iter().map(|crl| ListScope::parse(crl)).collect();
+    let newest = |old: &ListScope| {
+        let newer = (1..).zip(scopes.iter().flatten());
+        newer
+            .filter(|(_, new)| new.supersedes(old))
+            .max_by(|(_, a), (_, b)| a.age.cmp(&b.age))
+    };
+    let old = (1..).zip(scopes.iter().flatten());
+    old.filter_map(|(number, old)| {
+        let (by, new) = newest(old)?;
+        let odd = if new.contradicts(old) {
+            ", although its list number is lower: the date decides"
+        } else {
+            ""
+        };
+        Some(format!(
+            "revocation list {number} in {} is not used: list {by} of {} is newer{odd}",
+            path.display(),
+            name_text(&new.issuer_der),
+        ))
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -133,5 +331,74 @@ mod tests {
         assert!(refused.starts_with(start), "{refused}");
         assert!(refused.contains("openssl crl -in x"), "{refused}");
         assert!(refusal(b"-----BEGIN X509 CRL-----\n").contains("truncated"));
+    }
+
+    #[test]
+    fn lists_that_are_not_used_are_named_by_number() {
+        let fixture = |name: &str| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+            fs::read_to_string(path.join(name)).unwrap()
+        };
+        let pki = Pki::mint(&PkiSpec::default()).unwrap();
+        let good = pem::encode(CRL, &pki.mint_faults().unwrap().crls()[0]);
+        let refusal = |second: &str| {
+            let both = format!("{good}{second}");
+            let refused = parse_crls(Path::new("x.pem"), both.as_bytes());
+            refused.unwrap_err().to_string()
+        };
+        for (second, expected) in [
+            (
+                fixture("crl-v1.pem"),
+                "cannot be used: it is of version 1; have it made with extensions",
+            ),
+            (
+                fixture("crl-delta.pem"),
+                "cannot be used: it is a delta list, which only amends a complete one; give the authority's complete list",
+            ),
+            (
+                "-----BEGIN X509 CRL-----\n?\n-----END X509 CRL-----\n".into(),
+                "does not parse: line ",
+            ),
+        ] {
+            let refused = refusal(&second);
+            let start = format!("revocation list 2 in x.pem {expected}");
+            assert!(refused.starts_with(&start), "{refused}");
+        }
+    }
+
+    #[test]
+    fn superseded_lists_are_named() {
+        use rcgen::{
+            CertificateParams, CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair,
+        };
+        use time::{Duration, OffsetDateTime};
+
+        let key = KeyPair::generate().unwrap();
+        let mut authority = CertificateParams::new(vec![]).unwrap();
+        authority.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+        let issuer = Issuer::from_params(&authority, &key);
+        let list = |number: u64, age: i64| -> CertificateRevocationListDer<'static> {
+            let now = OffsetDateTime::now_utc();
+            let params = CertificateRevocationListParams {
+                this_update: now - Duration::days(age),
+                next_update: now + Duration::days(9),
+                crl_number: number.into(),
+                issuing_distribution_point: None,
+                revoked_certs: vec![],
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            params.signed_by(&issuer).unwrap().into()
+        };
+        let lists = [list(5, 5), list(6, 1), list(7, 3)];
+        let name = name_text(&ListScope::parse(&lists[0]).unwrap().issuer_der);
+        let said = superseded(Path::new("x.pem"), &lists);
+        let expected = [
+            format!("revocation list 1 in x.pem is not used: list 2 of {name} is newer"),
+            format!(
+                "revocation list 3 in x.pem is not used: list 2 of {name} is newer, although its list number is lower: the date decides"
+            ),
+        ];
+        assert_eq!(said, expected);
+        assert!(superseded(Path::new("x.pem"), &lists[..1]).is_empty());
     }
 }

@@ -17,7 +17,8 @@ pub(super) struct ChainView<'a> {
     pub links: Vec<Option<CertLinks>>,
     /// What we trust; `None` without verification.
     pub roots: Option<&'a [CertificateDer<'static>]>,
-    pub server_name: &'a str,
+    /// The names that the server's certificate may have, in words.
+    pub wanted: String,
     pub now: OffsetDateTime,
 }
 
@@ -52,14 +53,14 @@ impl<'a> ChainView<'a> {
     pub fn new(
         chain: &'a [CertificateDer<'static>],
         roots: Option<&'a [CertificateDer<'static>]>,
-        server_name: &'a str,
+        wanted: String,
         now: OffsetDateTime,
     ) -> Self {
         Self {
             links: chain.iter().map(CertLinks::parse).collect(),
             chain,
             roots,
-            server_name,
+            wanted,
             now,
         }
     }
@@ -85,6 +86,12 @@ impl<'a> ChainView<'a> {
             Some(Some(links)) => name_text(&links.issuer_der),
             _ => "an unreadable certificate".to_owned(),
         }
+    }
+
+    /// Whether the server's own certificate is among those that are trusted.
+    pub fn trusts_leaf(&self) -> bool {
+        let roots = self.roots.unwrap_or_default();
+        self.chain.first().is_some_and(|leaf| roots.contains(leaf))
     }
 
     pub fn trusts_top_by_name(&self) -> bool {

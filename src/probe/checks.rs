@@ -1,11 +1,11 @@
 //! Why each check of the server's certificate passed or failed, and what to do: dates, issuer, name.
 
-use super::chain::{ChainView, certificates, count_days, listing};
+use super::chain::{ChainView, certificates, count_days};
 use super::report::{Check, Verification};
 use super::status::Status;
 use crate::pki::CertFacts;
-use crate::stats::{FailureClass, ServerCertFault};
-use crate::text::{UNTRUSTED_CAP, escape_untrusted, shell_quote};
+use crate::stats::ServerCertFault;
+use crate::text::{defuse, shell_quote};
 use crate::tls::{Finding, Judgement};
 
 /// With fewer days left than this a certificate deserves a warning.
@@ -23,7 +23,7 @@ impl ChainView<'_> {
             Finding::Failed { fault, message } if !explained => Some(Check {
                 status: Status::Failed,
                 detail: shown(message),
-                remedy: Some(advice(*fault)),
+                remedy: Some(fault.advice().to_owned()),
             }),
             _ => None,
         };
@@ -107,6 +107,9 @@ impl ChainView<'_> {
     fn issuer(&self, judgement: &Judgement) -> Check {
         let top = self.top_issuer();
         match &judgement.issuer {
+            Finding::Passed if self.trusts_leaf() => {
+                passed("the certificate itself is in --cacert".to_owned())
+            }
             Finding::Passed => passed(format!("the chain leads to a trusted root: {top}")),
             Finding::NotChecked => Check {
                 status: Status::NotChecked,
@@ -120,7 +123,7 @@ impl ChainView<'_> {
             Finding::Failed { fault, message } => Check {
                 status: Status::Failed,
                 detail: shown(message),
-                remedy: Some(advice(*fault)),
+                remedy: Some(fault.advice().to_owned()),
             },
         }
     }
@@ -183,12 +186,7 @@ impl ChainView<'_> {
     }
 
     fn name(&self, finding: &Finding) -> Check {
-        let wanted = self.server_name;
-        let names = match self.chain.first().map(CertFacts::parse) {
-            Some(Ok(facts)) => facts.san,
-            _ => Vec::new(),
-        };
-        let listed = listing(names.iter().map(String::as_str));
+        let wanted = &self.wanted;
         match finding {
             Finding::Passed if self.roots.is_none() => passed(format!(
                 "the certificate names {wanted} (not required: --insecure)"
@@ -199,30 +197,37 @@ impl ChainView<'_> {
                 detail: "not checked".to_owned(),
                 remedy: None,
             },
-            Finding::Failed { .. } if names.is_empty() => Check {
-                status: self.unless_insecure(Status::Failed),
-                detail: format!(
-                    "the certificate has no subjectAltName, so it names nobody, not {wanted} either \
-                     (the common name does not count, RFC 9525)"
-                ),
-                remedy: Some("have it issued again with a subjectAltName".to_owned()),
-            },
-            Finding::Failed { fault, message } if *fault != ServerCertFault::Name => Check {
+            Finding::Failed { fault, message } => Check {
                 status: self.unless_insecure(Status::Failed),
                 detail: shown(message),
-                remedy: Some(advice(*fault)),
-            },
-            Finding::Failed { .. } => Check {
-                status: self.unless_insecure(Status::Failed),
-                detail: format!("the certificate is for {listed}, not for {wanted}"),
-                remedy: Some(match suggested_name(&names) {
-                    Some(name) => format!(
-                        "if this is the server you want, connect by its name or pass --sni {}",
-                        shell_quote(name)
-                    ),
-                    None => "connect by a name it holds, or pass one with --sni".to_owned(),
+                remedy: Some(if *fault == ServerCertFault::Name {
+                    self.name_remedy()
+                } else {
+                    fault.advice().to_owned()
                 }),
             },
+        }
+    }
+
+    fn name_remedy(&self) -> String {
+        let names = match self.chain.first().map(CertFacts::parse) {
+            Some(Ok(facts)) => facts.san,
+            _ => Vec::new(),
+        };
+        let uri = names.iter().find_map(|name| name.strip_prefix("URI:"));
+        match (suggested_name(&names), uri) {
+            _ if names.is_empty() => "have it issued again with a subjectAltName".to_owned(),
+            (Some(name), _) => format!(
+                "if this is the server you want, connect by its name or pass --sni {}",
+                shell_quote(name)
+            ),
+            (None, Some(uri)) => format!(
+                "if this is the server you want, pass --expected-name {}",
+                shell_quote(uri)
+            ),
+            (None, None) => {
+                "connect by a name it holds, or pass one with --expected-name".to_owned()
+            }
         }
     }
 
@@ -244,19 +249,9 @@ fn passed(detail: String) -> Check {
     }
 }
 
+/// What strangers chose is escaped in it; what the user gave need not be.
 fn shown(message: &str) -> String {
-    escape_untrusted(message, UNTRUSTED_CAP)
-}
-
-/// The advice for a fault, without pointing back at the probe.
-pub(super) fn advice(fault: ServerCertFault) -> String {
-    match fault {
-        ServerCertFault::Other => {
-            "have the server's certificate issued again; `openssl x509 -text` shows its extensions"
-                .to_owned()
-        }
-        known => FailureClass::ServerCert(known).advice().to_owned(),
-    }
+    defuse(message)
 }
 
 /// The first DNS name or address that can be connected by.

@@ -7,8 +7,8 @@ use super::capture::status_line;
 use super::chain::{self, ChainView};
 use super::cost::Cost;
 use super::report::{
-    Answer, CertificateRequest, ClientCertificate, ClientHello, FORMAT, Finished, KeyExchange,
-    MAX_CA_NAMES, Network, ProbeReport, ServerHello, ServerVerifies,
+    Answer, CertificateRequest, Check, ClientCertificate, ClientHello, FORMAT, Finished,
+    KeyExchange, MAX_CA_NAMES, Network, ProbeReport, ServerHello, ServerVerifies,
 };
 use super::session::{End, Facts};
 use super::status::Status;
@@ -29,11 +29,25 @@ pub(super) fn report(plan: &ProbePlan, facts: &Facts, now: OffsetDateTime) -> Pr
     let view = ChainView::new(
         &facts.seen.chain,
         plan.roots.as_deref(),
-        &plan.server_name,
+        if plan.expected_names.is_empty() {
+            plan.server_name.clone()
+        } else {
+            plan.expected_names.join(" or ")
+        },
         now,
     );
     let judgement = facts.seen.judgement.as_ref();
-    let verification = judgement.map(|j| view.verification(j, facts.our_alert.map(alert_text)));
+    let verification = judgement.map(|j| {
+        let mut verification = view.verification(j, facts.our_alert.map(alert_text));
+        if !plan.superseded.is_empty() {
+            verification.other.get_or_insert_with(|| Check {
+                status: Status::Warning,
+                detail: plan.superseded.join("; "),
+                remedy: Some("drop the old lists from the file".to_owned()),
+            });
+        }
+        verification
+    });
     let verdict = verdict::verdict(plan, facts, verification.as_ref());
     ProbeReport {
         format: FORMAT,

@@ -36,6 +36,7 @@ pub use verdict::is_about_request;
 
 use crate::pki::{
     CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,
+    superseded,
 };
 use crate::scenario::{
     AuthMode, Checked, ProtocolPlan, ProviderName, TargetPlan, TlsVersion, Verify,
@@ -82,11 +83,15 @@ pub struct ProbePlan {
     pub alpn: Vec<String>,
     /// The name to send and verify.
     pub server_name: String,
+    /// Names of which the certificate has to have one, in place of that one.
+    pub expected_names: Vec<String>,
     /// Roots to verify against. If empty, every server is rejected once it has shown its chain; with
     /// `None` none is.
     pub roots: Option<Vec<CertificateDer<'static>>>,
     /// Revocation lists that the server's chain is looked up in.
     pub crls: Vec<CertificateRevocationListDer<'static>>,
+    /// A sentence for each of them that is not used because of a newer one.
+    pub superseded: Vec<String>,
     /// What to answer a `CertificateRequest` with.
     pub identity: Option<Identity>,
     /// How long each of connecting, the handshake and the answer may take.
@@ -123,6 +128,9 @@ impl ProbePlan {
             Some(path) => load_crls(path)?,
             None => Vec::new(),
         };
+        let superseded = (tls.crl.iter())
+            .flat_map(|path| superseded(path, &crls))
+            .collect();
         Ok(Self {
             host: host.clone(),
             port: *port,
@@ -136,8 +144,10 @@ impl ProbePlan {
             server_name: (tls.sni.as_deref())
                 .unwrap_or_else(|| checked.target.server_name())
                 .to_owned(),
+            expected_names: tls.expected_name.clone(),
             roots,
             crls,
+            superseded,
             identity,
             timeout,
         })
@@ -158,6 +168,7 @@ pub async fn probe(plan: &ProbePlan) -> Result<ProbeReport, ProbeError> {
         suites: &plan.suites,
         alpn: &plan.alpn,
         server_name: &plan.server_name,
+        expected_names: &plan.expected_names,
         roots: plan.roots.as_deref(),
         crls: &plan.crls,
         verify: Verify::default(),

@@ -5,7 +5,7 @@ use super::capture::status_line;
 use super::report::{Check, Verdict, Verification};
 use super::session::{End, Facts};
 use super::status::Status;
-use crate::pki::{CertLinks, name_text};
+use crate::pki::{CertInspect, CertLinks, name_text};
 use crate::protocol::refusal;
 use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, Proof, ServerCertFault, Stage, alert_text};
@@ -326,7 +326,7 @@ fn server_refused(
         .collect();
     let why = match failed.first() {
         Some(check) => check.detail.clone(),
-        None => format!("its handshake signature: {message}"),
+        None => message.to_owned(),
     };
     let alert = facts.our_alert.map_or(String::new(), |code| {
         format!("; we sent the alert {}", alert_text(code))
@@ -341,7 +341,14 @@ fn server_refused(
         judged = judged.advise(remedy);
     }
     if failed.is_empty() {
-        return judged.advise(super::checks::advice(fault));
+        return judged.advise(fault.advice());
+    }
+    let leaf = facts.seen.chain.first().and_then(CertInspect::parse);
+    if leaf.is_none_or(|leaf| leaf.unprocessed_critical().is_some() || leaf.version() != 3) {
+        return judged.advise(
+            "this client cannot read that certificate at all, so that --insecure (-k) does not help; \
+             the server needs another one",
+        );
     }
     judged.advise("to go on all the same and see the other steps, pass --insecure (-k)")
 }

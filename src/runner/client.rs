@@ -14,6 +14,8 @@ use crate::units::Ratio;
 /// Who is connected to, and what with.
 pub(super) struct Peer<'a> {
     pub server_name: &'a str,
+    /// Names of which its certificate has to have one, in place of that one.
+    pub expected_names: &'a [String],
     pub roots: Option<&'a [CertificateDer<'static>]>,
     pub crls: &'a [CertificateRevocationListDer<'static>],
     pub identities: Option<&'a Identities>,
@@ -91,6 +93,7 @@ impl Client<'_> {
             suites: self.suites,
             alpn: &tls.alpn,
             server_name: peer.server_name,
+            expected_names: peer.expected_names,
             roots: peer.roots,
             crls: peer.crls,
             verify: tls.verify,

@@ -101,6 +101,8 @@ pub struct Prepared {
     embedded: Option<Embedded>,
     preflight: Preflight,
     identity: Option<String>,
+    /// Revocation lists that are not used because of newer ones.
+    superseded: Vec<String>,
     selection: Selection,
     /// How the server was found, where it is elsewhere.
     choice: Option<Choice>,
@@ -168,6 +170,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
         embedded: sites.embedded,
         preflight,
         identity: sites.identity,
+        superseded: sites.superseded,
         selection,
         choice: sites.choice,
     })
@@ -241,6 +244,11 @@ impl Prepared {
         record.expectations = expectations(&record);
         (record.validity, record.warnings) =
             judge(&record, Decoded::of(&record)?.summaries(), planned);
+        record.warnings.extend(self.superseded.iter().map(|list| {
+            let remedy =
+                "drop the old list from the file; the newest of each authority and scope decides";
+            Note::new("crl-superseded", list.clone(), remedy)
+        }));
         if let Some(error) = failed {
             record.validity.valid = false;
             record.validity.reasons.push(Note::new(

@@ -9,7 +9,7 @@ use super::reach;
 use super::target::Embedded;
 use crate::address::Choice;
 use crate::load::CellPlan;
-use crate::pki::{Identity, load_crls, load_roots};
+use crate::pki::{Identity, load_crls, load_roots, superseded};
 use crate::scenario::{Cell, Checked, EmbeddedTarget};
 
 /// The sites of a plan, with what came with them.
@@ -20,6 +20,8 @@ pub(super) struct Sites {
     pub identity: Option<String>,
     /// How the server was found, where it is elsewhere.
     pub choice: Option<Choice>,
+    /// A sentence for each revocation list that is not used because of a newer one.
+    pub superseded: Vec<String>,
 }
 
 impl Sites {
@@ -44,6 +46,7 @@ impl Sites {
             let issued = minted.of(cell);
             let peer = Peer {
                 server_name: "localhost",
+                expected_names: &[],
                 roots: issued.map(|issued| issued.server_roots()),
                 crls: issued.map_or(&[], |issued| issued.server_crls()),
                 identities: identities.as_ref(),
@@ -60,6 +63,7 @@ impl Sites {
             identity: subject(&checked.cells, of)?,
             embedded: Some(embedded),
             choice: None,
+            superseded: Vec::new(),
         })
     }
 
@@ -85,9 +89,13 @@ impl Sites {
             Some(path) => load_crls(path)?,
             None => Vec::new(),
         };
+        let superseded = (scenario.tls.crl.iter())
+            .flat_map(|path| superseded(path, &crls))
+            .collect();
         let peer = Peer {
             server_name: (scenario.tls.sni.as_deref())
                 .unwrap_or_else(|| checked.target.server_name()),
+            expected_names: &scenario.tls.expected_name,
             roots: roots.as_deref(),
             crls: &crls,
             identities: Some(&identities),
@@ -98,6 +106,7 @@ impl Sites {
                 .map(|cell| client.plan(checked, cell, choice.used(), &peer))
                 .collect::<Result<_, _>>()?,
             embedded: None,
+            superseded,
             identity: subject(&checked.cells, |_| Some(&identities))?,
             choice: Some(choice),
         })

@@ -330,6 +330,7 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
         ("tls.cacert", tls.cacert.is_some()),
         ("tls.crl", tls.crl.is_some()),
         ("tls.sni", tls.sni.is_some()),
+        ("tls.expected-name", !tls.expected_name.is_empty()),
         ("tls.insecure", tls.insecure),
     ];
     if url.is_none()

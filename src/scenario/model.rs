@@ -125,6 +125,11 @@ pub struct TlsSection {
     /// The name to send and to verify, if not the URL's host.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sni: Option<String>,
+    /// Names of which the server's certificate has to have one, in place of the name that is sent: DNS
+    /// names, addresses, or URIs such as `spiffe://example.org/web`. `spiffe://example.org` stands for any
+    /// path in that trust domain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expected_name: Vec<String>,
     /// ALPN protocols to offer, in order.
     pub alpn: Vec<String>,
     /// Key exchange groups to offer, in order; `x25519`, `secp256r1`, `secp384r1` if left out, so

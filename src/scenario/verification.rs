@@ -44,6 +44,11 @@ pub(super) fn check(tls: &TlsSection) -> Result<(), Problem> {
             "with it the server's chain is not verified and crl has no effect",
         ),
         (
+            "tls.insecure",
+            tls.insecure && !tls.expected_name.is_empty(),
+            "with it the server's name is not verified and expected-name has no effect",
+        ),
+        (
             "tls.verify",
             once && tls.insecure,
             "with insecure no chain is verified, so how often has no effect",

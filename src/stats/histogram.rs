@@ -275,7 +275,7 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
         }
         decoded
             .add(stored)
-            .map_err(|e| HistogramError(format!("{e:?}")))?;
+            .map_err(|e| HistogramError(e.to_string()))?;
         Ok(decoded)
     }
 }
@@ -284,7 +284,7 @@ fn text_of(counts: &Histogram<u64>) -> Result<String, HistogramError> {
     let mut bytes = Vec::new();
     V2DeflateSerializer::new()
         .serialize(counts, &mut bytes)
-        .map_err(|e| HistogramError(format!("{e:?}")))?;
+        .map_err(|e| HistogramError(e.to_string()))?;
     Ok(STANDARD.encode(bytes))
 }
 
@@ -336,7 +336,7 @@ fn stored(text: &str) -> Result<Histogram<u64>, HistogramError> {
         .map_err(|e| HistogramError(e.to_string()))?;
     Deserializer::new()
         .deserialize(&mut bytes.as_slice())
-        .map_err(|e| HistogramError(format!("{e:?}")))
+        .map_err(|e| HistogramError(e.to_string()))
 }
 
 impl<const DIGITS: u8> Default for DurationHistogram<DIGITS> {

@@ -19,6 +19,7 @@ mod resumption;
 mod rounds;
 mod sample;
 mod second;
+mod server_cert;
 mod spread;
 mod stalls;
 mod step;
@@ -49,14 +50,14 @@ pub use ledger::{
 };
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
-    CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, ServerCertFault,
-    Stage,
+    CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, Stage,
 };
 pub use pause::{Hundredths, Pause, PauseWatch};
 pub use resumption::{Offer, ResumptionCounts};
 pub use rounds::{CONFIDENCE, RoundEffect};
 pub use sample::{Metric, Phase, Sample};
 pub use second::Second;
+pub use server_cert::ServerCertFault;
 pub use spread::Spread;
 pub use stalls::{Stalls, Throttled};
 pub use step::{End, Step};

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{alert_advice, alert_text};
+use super::server_cert::ServerCertFault;
 
 /// How a session that the server accepted was established.
 #[derive(
@@ -179,138 +180,6 @@ pub enum LocalResource {
     Ports,
     /// Memory or socket buffers.
     Memory,
-}
-
-/// Why we rejected the server's certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ServerCertFault {
-    /// It does not name the server that was asked for (RFC 9525).
-    Name,
-    /// Its validity has ended.
-    Expired,
-    /// Its validity has not begun.
-    NotYetValid,
-    /// No trusted root signed its chain.
-    UnknownIssuer,
-    /// Its extended key usage does not allow server authentication.
-    Purpose,
-    /// A revocation list names it.
-    Revoked,
-    /// A signature in the chain or the handshake does not verify.
-    Signature,
-    /// The provider does not know an algorithm of the chain.
-    UnsupportedAlgorithm,
-    /// The server presents a CA certificate as its own.
-    CaAsLeaf,
-    /// A certificate of the chain was issued by one that is no CA (RFC 5280 section 4.2.1.9).
-    NotACa,
-    /// More CAs stand below one than its path length allows (RFC 5280 section 4.2.1.9).
-    PathLength,
-    /// A CA may not issue for such names (RFC 5280 section 4.2.1.10).
-    NameConstraints,
-    /// A critical extension that is not processed here (RFC 5280 section 4.2).
-    CriticalExtension,
-    /// The revocation list that applies is past its next update.
-    CrlExpired,
-    /// The revocation list that applies is not signed by the issuer of the certificate.
-    CrlSignature,
-    /// The revocation list that applies cannot be used for another reason.
-    CrlUnusable,
-    /// Anything else that makes it unusable.
-    Other,
-}
-
-impl ServerCertFault {
-    /// Every fault, in the order of display.
-    pub const ALL: [Self; 17] = [
-        Self::Name,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::UnknownIssuer,
-        Self::Purpose,
-        Self::Revoked,
-        Self::Signature,
-        Self::UnsupportedAlgorithm,
-        Self::CaAsLeaf,
-        Self::NotACa,
-        Self::PathLength,
-        Self::NameConstraints,
-        Self::CriticalExtension,
-        Self::CrlExpired,
-        Self::CrlSignature,
-        Self::CrlUnusable,
-        Self::Other,
-    ];
-
-    /// The stable label, without the `server_cert.` before it.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::UnknownIssuer => "unknown_issuer",
-            Self::Purpose => "purpose",
-            Self::Revoked => "revoked",
-            Self::Signature => "signature",
-            Self::UnsupportedAlgorithm => "unsupported_algorithm",
-            Self::CaAsLeaf => "ca_as_leaf",
-            Self::NotACa => "not_a_ca",
-            Self::PathLength => "path_length",
-            Self::NameConstraints => "name_constraints",
-            Self::CriticalExtension => "critical_extension",
-            Self::CrlExpired => "crl_expired",
-            Self::CrlSignature => "crl_signature",
-            Self::CrlUnusable => "crl_unusable",
-            Self::Other => "other",
-        }
-    }
-
-    /// One sentence on what to do, for reports.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Self::Name => "connect by a name the certificate holds, or give one with --sni",
-            Self::Expired => "the server's certificate has expired; renew it",
-            Self::NotYetValid => "the server's certificate is not valid yet; check both clocks",
-            Self::UnknownIssuer => {
-                "no root in --cacert signed the server's chain; pass its CA, or have the server send its intermediate"
-            }
-            Self::Purpose => {
-                "the server's certificate is not meant for servers (extended key usage)"
-            }
-            Self::Revoked => {
-                "a revocation list names a certificate of the server's chain: have it issued again"
-            }
-            Self::Signature => {
-                "a signature does not verify: the chain is damaged, or the provider cannot use a key in it"
-            }
-            Self::UnsupportedAlgorithm => {
-                "the provider does not verify such signatures; use another --provider, or have the certificate issued with a common algorithm"
-            }
-            Self::CaAsLeaf => {
-                "pass this very certificate with --cacert to trust it as it is, or have the server use one with CA:FALSE"
-            }
-            Self::NotACa => {
-                "have the chain issued by a CA (basicConstraints CA:TRUE); the server may send the wrong intermediate"
-            }
-            Self::PathLength => {
-                "have the certificate issued by a CA higher up, or the CA issued again with a longer pathLen"
-            }
-            Self::NameConstraints => {
-                "have the certificate issued for names that its CA may certify, or by another CA"
-            }
-            Self::CriticalExtension => {
-                "have that certificate issued again with the extension not critical; a CA's may be passed with --cacert to trust it directly"
-            }
-            Self::CrlExpired => "fetch the authority's current revocation list, or drop --crlfile",
-            Self::CrlSignature => {
-                "fetch the list again from the authority that issued the chain, or drop --crlfile"
-            }
-            Self::CrlUnusable => {
-                "have the authority sign its lists as the example message says, or drop --crlfile"
-            }
-            Self::Other => "have the server's certificate issued again; `openssl x509 -text` shows it",
-        }
-    }
 }
 
 /// Why an attempt failed, by stage and cause.

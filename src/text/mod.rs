@@ -117,6 +117,30 @@ pub fn for_json(text: &str) -> String {
     out
 }
 
+/// The words of an error that a library names in CamelCase only: `NoCipherSuitesInCommon` becomes
+/// `no cipher suites in common`. What a variant holds, in brackets, is left out.
+pub fn words(name: &str) -> String {
+    let end = name.find(|c: char| !c.is_ascii_alphanumeric());
+    let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
+    let letters = name.as_bytes();
+    let upper = |at: usize| letters.get(at).is_some_and(u8::is_ascii_uppercase);
+    let lower = |at: usize| letters.get(at).is_some_and(u8::is_ascii_lowercase);
+    let begins = |at: &usize| *at > 0 && upper(*at) && (!upper(*at - 1) || lower(*at + 1));
+    let mut cuts = vec![0];
+    cuts.extend((0..letters.len()).filter(begins));
+    cuts.push(letters.len());
+    let words = cuts.windows(2).map(|pair| {
+        let word = name.get(pair[0]..pair[1]).unwrap_or_default();
+        let abbreviation = word.len() > 1 && !word.contains(|c: char| c.is_ascii_lowercase());
+        if abbreviation {
+            word.to_owned()
+        } else {
+            word.to_ascii_lowercase()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// Quotes a word for a POSIX shell, so that a command we print can be pasted whatever the path is.
 pub fn shell_quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
@@ -223,6 +247,19 @@ fn control_in(text: &str, at: usize) -> Option<(usize, char)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_variants_become_words() {
+        for (name, expected) in [
+            ("NoCipherSuitesInCommon", "no cipher suites in common"),
+            ("UnsupportedCRLVersion", "unsupported CRL version"),
+            ("BadDer", "bad der"),
+            ("Unknown(17)", "unknown"),
+            ("", ""),
+        ] {
+            assert_eq!(words(name), expected);
+        }
+    }
 
     #[test]
     fn keys_are_found_where_they_stand() {

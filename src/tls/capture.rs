@@ -7,22 +7,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{
-    ResolvesClientCert, verify_server_cert_signed_by_trust_anchor, verify_server_name,
-};
+use rustls::client::{ResolvesClientCert, verify_server_cert_signed_by_trust_anchor};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use rustls::{
-    AlertDescription, CertificateError, DigitallySignedStruct, ProtocolVersion, RootCertStore,
-    SignatureScheme,
+    CertificateError, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme,
 };
 
-use super::classify::cert_fault;
-use super::config::{certified, provider};
+use super::config::provider;
+use super::credential::certified;
+use super::explaining::handshake;
 use super::observe::{ObservingResolver, ObservingVerifier};
-use super::verify::{root_store, verifier};
+use super::reject::{self, Grounds, Rejection};
+use super::trust::{ExpectedName, Trusting};
+use super::verify::{expected_names, grounds, root_store, verifier};
 use super::{ClientTls, ClientTlsSpec, Fault, TlsConfigError};
 use crate::crypto::{Metering, enter};
 use crate::pki::CertLinks;
@@ -142,16 +142,18 @@ impl ClientTls {
         };
         // Signatures are checked as without verification of the chain if there are no roots.
         let trusted = spec.roots.filter(|roots| !roots.is_empty());
-        let inner = verifier(trusted, spec.crls, &metered, metering)?;
+        let inner = verifier(spec, trusted, &metered, metering)?;
         let key = spec
             .identity
-            .map(|identity| certified(identity, &metered))
+            .map(|identity| certified(identity, &metered, spec.provider))
             .transpose()?;
         let seen = Shared::default();
         let verifier = CapturingVerifier {
             inner: ObservingVerifier(inner),
             trusts_none: spec.roots.is_some() && roots.is_none(),
             roots,
+            names: expected_names(spec)?,
+            grounds: grounds(spec, spec.roots.unwrap_or_default())?,
             // What is verified once more for the reader is no work of the handshake.
             algorithms,
             seen: seen.clone(),
@@ -210,9 +212,7 @@ fn offer(
 /// certificate.
 pub fn alert_sent_for(fault: &Fault) -> Option<u8> {
     match fault {
-        Fault::Tls(rustls::Error::InvalidCertificate(error)) => {
-            Some(AlertDescription::from(error.clone()).into())
-        }
+        Fault::Tls(fault) => fault.rejection()?.alert,
         _ => None,
     }
 }
@@ -240,6 +240,8 @@ struct CapturingVerifier {
     /// Chain verification is wanted, and there is no root to do it with.
     trusts_none: bool,
     roots: Option<RootCertStore>,
+    names: Vec<ExpectedName>,
+    grounds: Grounds,
     algorithms: WebPkiSupportedAlgorithms,
     seen: Shared,
 }
@@ -251,8 +253,12 @@ impl CapturingVerifier {
         rest: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Finding {
+        let chain: Vec<_> = [leaf].into_iter().chain(rest).collect();
+        let found = |result: &Result<(), rustls::Error>, at| {
+            found(result, |error| self.grounds.explain(error, &chain, at, ""))
+        };
         if self.trusts_none {
-            return found::<()>(&Err(CertificateError::UnknownIssuer.into()));
+            return found(&Err(CertificateError::UnknownIssuer.into()), now);
         }
         let Some(roots) = &self.roots else {
             return Finding::NotChecked;
@@ -262,12 +268,15 @@ impl CapturingVerifier {
             let all = self.algorithms.all;
             verify_server_cert_signed_by_trust_anchor(&leaf, roots, rest, at, all)
         };
-        match found(&verify(now)) {
+        match found(&verify(now), now) {
             // The dates have their own check: judge the issuer at a time when all were valid.
             Finding::Failed {
                 fault: ServerCertFault::Expired | ServerCertFault::NotYetValid,
                 ..
-            } => found(&verify(common_validity(leaf, rest).unwrap_or(now))),
+            } => {
+                let then = common_validity(leaf, rest).unwrap_or(now);
+                found(&verify(then), then)
+            }
             finding => finding,
         }
     }
@@ -283,17 +292,22 @@ fn common_validity(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Op
     Some(UnixTime::since_unix_epoch(Duration::from_secs(since_1970)))
 }
 
-fn found<T>(result: &Result<T, rustls::Error>) -> Finding {
+/// A check that failed as the verifier explains it.
+fn found<T>(
+    result: &Result<T, rustls::Error>,
+    explain: impl FnOnce(&rustls::Error) -> Rejection,
+) -> Finding {
     match result {
         Ok(_) => Finding::Passed,
-        Err(rustls::Error::InvalidCertificate(error)) => Finding::Failed {
-            fault: cert_fault(error),
-            message: error.to_string(),
-        },
-        Err(error) => Finding::Failed {
-            fault: ServerCertFault::Other,
-            message: error.to_string(),
-        },
+        Err(error) => {
+            let Rejection {
+                fault, sentence, ..
+            } = explain(error);
+            Finding::Failed {
+                fault,
+                message: sentence,
+            }
+        }
     }
 }
 
@@ -306,23 +320,36 @@ impl ServerCertVerifier for CapturingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).collect();
+        let sent = server_name.to_str();
+        let explain = |error: &rustls::Error| self.grounds.explain(error, &chain, now, &sent);
         let result = if self.trusts_none {
-            Err(CertificateError::UnknownIssuer.into())
+            let error = CertificateError::UnknownIssuer.into();
+            reject::keep(explain(&error));
+            Err(error)
         } else {
             let inner = &self.inner;
             inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         };
         let _for_the_reader = enter(Work::Probe, None);
-        let name = ParsedCertificate::try_from(end_entity)
-            .and_then(|leaf| verify_server_name(&leaf, server_name));
+        let name = Trusting::name(&self.names, end_entity, server_name);
+        let verdict = found(&result, explain);
+        let trusted = result.is_ok() && self.roots.is_some();
         let judgement = Judgement {
-            issuer: self.issuer(end_entity, intermediates, now),
-            name: found(&name),
-            verdict: found(&result),
+            // Whatever the way to it was, the chain is trusted.
+            issuer: if trusted {
+                Finding::Passed
+            } else {
+                self.issuer(end_entity, intermediates, now)
+            },
+            name: found(&name, explain),
+            verdict,
         };
         let mut seen = self.seen.lock();
-        let all = std::iter::once(end_entity).chain(intermediates);
-        seen.chain = all.map(|cert| cert.clone().into_owned()).collect();
+        seen.chain = chain
+            .iter()
+            .map(|cert| (*cert).clone().into_owned())
+            .collect();
         seen.judgement = Some(judgement);
         result
     }
@@ -334,7 +361,8 @@ impl ServerCertVerifier for CapturingVerifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let result = self.inner.verify_tls12_signature(message, cert, dss);
-        self.seen.lock().signature = Some(found(&result));
+        let explain = |error: &rustls::Error| handshake(&self.grounds, error, message, cert, dss);
+        self.seen.lock().signature = Some(found(&result, explain));
         result
     }
 
@@ -345,7 +373,8 @@ impl ServerCertVerifier for CapturingVerifier {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let result = self.inner.verify_tls13_signature(message, cert, dss);
-        self.seen.lock().signature = Some(found(&result));
+        let explain = |error: &rustls::Error| handshake(&self.grounds, error, message, cert, dss);
+        self.seen.lock().signature = Some(found(&result, explain));
         result
     }
 

@@ -39,7 +39,10 @@ fn exhausted(error: &io::Error) -> Option<LocalResource> {
 /// Classifies what ended an established connection in `stage`.
 pub fn classify_fault(fault: &Fault, stage: Stage) -> FailureClass {
     match fault {
-        Fault::Tls(error) => classify_tls(error, stage),
+        Fault::Tls(fault) => match fault.rejection() {
+            Some(rejection) => FailureClass::ServerCert(rejection.fault),
+            None => classify_tls(&fault.error, stage),
+        },
         Fault::Flood(_) => FailureClass::Flood(stage),
         Fault::Eof => end_in(stage, FailureClass::Eof),
         Fault::Io(error) => classify_io(error, stage),
@@ -132,6 +135,16 @@ pub(super) fn cert_fault(error: &CertificateError) -> ServerCertFault {
     }
 }
 
+/// Whether all that is wrong with a server's certificate is its name: rustls verifies that last.
+pub(super) fn is_about_the_name(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+        )
+    )
+}
+
 /// What rustls hands on of webpki's errors, as it has no words of its own for them.
 pub(super) fn webpki_error(error: &CertificateError) -> Option<&webpki::Error> {
     match error {
@@ -180,12 +193,12 @@ mod tests {
         ] {
             assert_eq!(classify_connect(&os(errno)), class);
         }
-        let alert = Fault::Tls(rustls::Error::AlertReceived(AlertDescription::UnknownCA));
+        let alert = Fault::from(rustls::Error::AlertReceived(AlertDescription::UnknownCA));
         assert_eq!(
             classify_fault(&alert, Stage::Confirm),
             FailureClass::Alert(48)
         );
-        let name = Fault::Tls(CertificateError::NotValidForName.into());
+        let name = Fault::from(rustls::Error::from(CertificateError::NotValidForName));
         assert_eq!(
             classify_fault(&name, Stage::Handshake),
             FailureClass::ServerCert(ServerCertFault::Name)

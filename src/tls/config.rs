@@ -8,15 +8,13 @@ use rustls::client::{
 };
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
-use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, Error, InconsistentKeys, SupportedProtocolVersion};
+use rustls::{ClientConfig, Error, SupportedProtocolVersion};
 
-use super::Fault;
+use super::credential::certified;
 use super::observe::{ObservingResolver, ObservingVerifier};
 use super::resume::{SessionStore, TicketUse};
-use super::scheme::one_scheme;
-use super::short_rsa;
 use super::verify::{as_often, verifier};
+use super::{Fault, TlsFault};
 use crate::crypto::{self, Ledger, Metering, ProviderError, cipher_suite_name, group_name};
 use crate::pki::Identity;
 use crate::scenario::{ProviderName, TlsVersion, Verify, canonical_group};
@@ -55,27 +53,39 @@ pub enum TlsConfigError {
     #[error(
         "these TLS versions, suites and groups leave nothing to offer: {0}; widen one of them (post-quantum groups need TLS 1.3)"
     )]
-    NothingLeft(Error),
+    NothingLeft(TlsFault),
     /// No trusted root.
     #[error(
         "no root certificate to verify the server against; pass --cacert (or -k to skip verification)"
     )]
     NoRoots,
     /// A root that cannot be used.
-    #[error("a certificate in the CA bundle cannot be used as a root: {0}")]
-    BadRoot(Error),
+    #[error(
+        "certificate {number} in the CA bundle cannot be used as a root: {cause}; look at it with `openssl x509 -noout -text`, and leave it out if it is not needed"
+    )]
+    BadRoot {
+        /// Which certificate of the bundle, counted from 1.
+        number: usize,
+        /// Why.
+        cause: String,
+    },
+    /// A name to expect that is none.
+    #[error(
+        "{0:?} is no name to expect; give a DNS name, an address, or a URI such as spiffe://example.org/web"
+    )]
+    ExpectedName(String),
     /// The verifier could not be built.
     #[error(
         "certificates cannot be verified with this CA bundle and these revocation lists: {0}; look at the files with openssl, and leave out what is not needed"
     )]
     Verifier(String),
     /// The identity's key cannot be used.
-    #[error("the key of identity {name:?} cannot be used: {source}")]
+    #[error("the key of identity {name:?} cannot be used: {reason}")]
     BadKey {
         /// The identity.
         name: String,
-        /// Why.
-        source: Error,
+        /// What it is, why the provider cannot use it, and what can be done.
+        reason: String,
     },
 }
 
@@ -92,13 +102,16 @@ pub struct ClientTlsSpec<'a> {
     pub suites: &'a [String],
     /// ALPN protocols to offer.
     pub alpn: &'a [String],
-    /// The name to send and verify.
+    /// The name to send, and to verify unless others are expected.
     pub server_name: &'a str,
+    /// Names of which the server's certificate has to have one, in place of the one that is sent: DNS
+    /// names, addresses or URIs; unused without `roots`.
+    pub expected_names: &'a [String],
     /// Roots to verify against; `None` skips the verification of chain and name.
     pub roots: Option<&'a [CertificateDer<'static>]>,
     /// Revocation lists of the server's authorities; unused without `roots`. Every certificate of the
-    /// chain is looked up in the list of its issuer. One whose issuer has no list here counts as not
-    /// revoked, and a list past its next update makes the chain fail.
+    /// chain is looked up in the newest list of its issuer, and of each of its scopes. One whose issuer
+    /// has no list here counts as not revoked, and a list past its next update makes the chain fail.
     pub crls: &'a [CertificateRevocationListDer<'static>],
     /// How often a chain is verified; a probe and an audit do it in every handshake.
     pub verify: Verify,
@@ -174,10 +187,10 @@ impl ClientTls {
     fn build(spec: &ClientTlsSpec<'_>, metering: Metering) -> Result<Self, TlsConfigError> {
         let provider = provider(spec.provider, spec.groups, spec.suites)?;
         let provider = Arc::new(metering.provider(provider));
-        let verifier = verifier(spec.roots, spec.crls, &provider, metering)?;
+        let verifier = verifier(spec, spec.roots, &provider, metering)?;
         let key = spec
             .identity
-            .map(|identity| certified(identity, &provider))
+            .map(|identity| certified(identity, &provider, spec.provider))
             .transpose()?;
         let verifier = Arc::new(ObservingVerifier(as_often(spec, verifier)));
         let resolver = Arc::new(ObservingResolver::new(key));
@@ -218,7 +231,7 @@ impl ClientTls {
             None => (begin(), false, 0),
         };
         Ok(Begun {
-            conn: conn.map_err(Fault::Tls)?,
+            conn: conn?,
             given,
             full_hello,
         })
@@ -250,7 +263,7 @@ impl ClientTls {
             server_name: server_name(name)?,
             ..self.clone()
         };
-        let full_hello = tls.full_hello().map_err(TlsConfigError::NothingLeft)?;
+        let full_hello = tls.full_hello().map_err(nothing_left)?;
         if let Some(resuming) = &mut tls.resuming {
             resuming.full_hello = full_hello;
         }
@@ -268,7 +281,7 @@ impl ClientTls {
         let server_name = server_name(spec.server_name)?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&protocol_versions(spec.versions))
-            .map_err(TlsConfigError::NothingLeft)?
+            .map_err(nothing_left)?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_client_cert_resolver(resolver);
@@ -283,7 +296,7 @@ impl ClientTls {
             metered: metering == Metering::On,
         };
         if let Some(store) = store {
-            let full_hello = tls.full_hello().map_err(TlsConfigError::NothingLeft)?;
+            let full_hello = tls.full_hello().map_err(nothing_left)?;
             tls.resuming = Some(Resuming { store, full_hello });
         }
         Ok(tls)
@@ -300,6 +313,11 @@ impl ClientTls {
         }
         Ok(hello.len() as u64)
     }
+}
+
+/// What leaves nothing to offer.
+pub(super) fn nothing_left(error: Error) -> TlsConfigError {
+    TlsConfigError::NothingLeft(error.into())
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>, TlsConfigError> {
@@ -407,32 +425,4 @@ pub(super) fn protocol_versions(versions: &[TlsVersion]) -> Vec<&'static Support
             TlsVersion::Tls13 => &rustls::version::TLS13,
         })
         .collect()
-}
-
-/// An identity's chain with its key loaded into the provider.
-pub(super) fn certified(
-    identity: &Identity,
-    provider: &CryptoProvider,
-) -> Result<Arc<CertifiedKey>, TlsConfigError> {
-    let bad = |source| TlsConfigError::BadKey {
-        name: identity.name.clone(),
-        source,
-    };
-    let loaded = provider
-        .key_provider
-        .load_private_key(identity.key.clone_key());
-    let key = match loaded {
-        Ok(key) => key,
-        Err(error) => short_rsa::signing_key(&identity.key).ok_or_else(|| bad(error))?,
-    };
-    let certified = CertifiedKey::new(identity.chain.clone(), one_scheme(key));
-    match certified.keys_match() {
-        // A critical extension that rustls does not know keeps it from reading the certificate, but
-        // not from sending it; that the pair matches is known since it was loaded or minted.
-        Ok(())
-        | Err(Error::InconsistentKeys(InconsistentKeys::Unknown) | Error::InvalidCertificate(_)) => {
-            Ok(Arc::new(certified))
-        }
-        Err(error) => Err(bad(error)),
-    }
 }

@@ -135,7 +135,7 @@ where
             let mut left = &input[..];
             while !left.is_empty() {
                 conn.read_tls(&mut left).map_err(Fault::Io)?;
-                conn.process_new_packets().map_err(Fault::Tls)?;
+                conn.process_new_packets().map_err(Fault::from)?;
             }
             input.clear();
             put_out(conn, output)?;

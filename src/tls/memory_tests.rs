@@ -31,6 +31,7 @@ fn ends_verifying(
         suites: &[],
         alpn: &[],
         server_name: "localhost",
+        expected_names: &[],
         roots: Some(pki.roots()),
         crls: &[],
         verify,

@@ -9,13 +9,18 @@ mod classify;
 mod client;
 mod config;
 mod confirm;
+mod credential;
 mod early;
+mod explaining;
 mod fault;
+mod lists;
 mod memory;
 mod observe;
 mod plain;
 mod quota;
+mod reason;
 mod refusal;
+mod reject;
 mod resume;
 mod scheme;
 mod server;
@@ -23,14 +28,18 @@ mod server_sessions;
 mod session;
 mod short_rsa;
 mod sight;
+mod signature;
 mod stream;
 mod switching;
+mod trust;
 mod verify;
 
 #[cfg(test)]
 mod memory_tests;
 #[cfg(test)]
 mod provider_tests;
+#[cfg(test)]
+mod verify_tests;
 
 pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
 pub use classify::classify_fault;
@@ -42,11 +51,12 @@ pub use confirm::{
     Failure, close_in_order, confirm_by_close, connect_failure, explain, failure, remarked,
     timed_out,
 };
-pub use fault::Fault;
+pub use fault::{Fault, TlsFault};
 pub use memory::{MemoryEnd, MemorySession, session_in_memory};
 pub use plain::PlainStream;
 pub use quota::Flood;
 pub use refusal::Refusal;
+pub use reject::Rejection;
 pub use resume::{SessionStore, StoreCounts, TicketUse};
 pub use server::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
 pub use session::{Bytes, Marks, SessionStream};

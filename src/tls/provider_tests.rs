@@ -72,6 +72,7 @@ impl Ends<'_> {
             suites: &[],
             alpn: &[],
             server_name: "localhost",
+            expected_names: &[],
             roots: Some(server_pki.roots()),
             crls: &[],
             verify: Verify::default(),
@@ -219,7 +220,7 @@ fn every_rsa_key_signs_with_the_scheme_that_is_pinned() {
             }
             let provider = provider(name).unwrap();
             let identity: &Identity = of(key).server();
-            let certified = super::config::certified(identity, &provider).unwrap();
+            let certified = super::credential::certified(identity, &provider, name).unwrap();
             let all: Vec<_> = (provider.signature_verification_algorithms.mapping.iter())
                 .map(|(scheme, _)| *scheme)
                 .collect();

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
 
-use super::Fault;
 use super::classify::cert_fault;
+use super::{Fault, TlsFault};
 use crate::stats::{ServerCertFault, alert_text};
 
 /// Why a server did not accept a session.
@@ -30,18 +30,9 @@ impl Refusal {
     /// What ended a server's handshake of which `received` bytes had come.
     pub fn of(fault: &Fault, received: u64) -> Self {
         let kind = match fault {
-            Fault::Tls(rustls::Error::NoCertificatesPresented) => "no client certificate",
-            Fault::Tls(rustls::Error::InvalidCertificate(error)) => client_cert(cert_fault(error)),
-            Fault::Tls(rustls::Error::InvalidCertRevocationList(_)) => {
-                "a revocation list of this server cannot be used"
-            }
-            Fault::Tls(rustls::Error::AlertReceived(alert)) => by_client(*alert),
-            Fault::Tls(rustls::Error::PeerIncompatible(_)) => "no common TLS parameters",
-            Fault::Tls(rustls::Error::NoApplicationProtocol) => "no common ALPN protocol",
+            Fault::Tls(tls) => by_tls(tls),
             Fault::NotTls(_) => Self::NOT_TLS,
-            Fault::Tls(_) | Fault::Flood(_) | Fault::LateRequest(_) | Fault::SpokeFirst(_) => {
-                "the TLS protocol was violated"
-            }
+            Fault::Flood(_) | Fault::LateRequest(_) | Fault::SpokeFirst(_) => VIOLATED,
             Fault::Eof if received == 0 => "closed before it sent anything",
             Fault::Eof => "closed during the handshake",
             Fault::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
@@ -50,25 +41,52 @@ impl Refusal {
             Fault::Io(_) => "the transport failed",
         };
         let detail = match fault {
-            Fault::Tls(rustls::Error::AlertReceived(alert)) => {
-                format!("alert {}", alert_text((*alert).into()))
-            }
-            Fault::Tls(rustls::Error::InvalidCertificate(error)) => match cert_fault(error) {
-                ServerCertFault::Other => error.to_string(),
-                _ => String::new(),
-            },
-            Fault::Tls(rustls::Error::PeerIncompatible(why)) => format!("{why:?}"),
-            Fault::Tls(
-                rustls::Error::NoCertificatesPresented | rustls::Error::NoApplicationProtocol,
-            )
-            | Fault::Eof
+            Fault::Tls(tls) => detail(tls),
             // It may be a request with secrets in it.
-            | Fault::NotTls(_) => String::new(),
+            Fault::Eof | Fault::NotTls(_) => String::new(),
             other => other.to_string(),
         };
         Self { kind, detail }
     }
 }
+
+/// What a client gets that does not keep to the protocol.
+const VIOLATED: &str = "the TLS protocol was violated";
+
+fn by_tls(tls: &TlsFault) -> &'static str {
+    match &tls.error {
+        rustls::Error::NoCertificatesPresented => "no client certificate",
+        rustls::Error::InvalidCertificate(error) => client_cert(fault_of(tls, error)),
+        rustls::Error::InvalidCertRevocationList(_) => BAD_LIST,
+        rustls::Error::AlertReceived(alert) => by_client(*alert),
+        rustls::Error::PeerIncompatible(_) => "no common TLS parameters",
+        rustls::Error::NoApplicationProtocol => "no common ALPN protocol",
+        _ => VIOLATED,
+    }
+}
+
+/// What a kind does not say.
+fn detail(tls: &TlsFault) -> String {
+    match &tls.error {
+        rustls::Error::AlertReceived(alert) => format!("alert {}", alert_text((*alert).into())),
+        rustls::Error::InvalidCertificate(error) => match client_cert(fault_of(tls, error)) {
+            INVALID | BAD_LIST => tls.to_string(),
+            _ => String::new(),
+        },
+        rustls::Error::NoCertificatesPresented | rustls::Error::NoApplicationProtocol => {
+            String::new()
+        }
+        _ => tls.to_string(),
+    }
+}
+
+fn fault_of(tls: &TlsFault, error: &CertificateError) -> ServerCertFault {
+    tls.rejection()
+        .map_or_else(|| cert_fault(error), |rejection| rejection.fault)
+}
+
+const INVALID: &str = "the client certificate is not valid";
+const BAD_LIST: &str = "a revocation list of this server cannot be used";
 
 fn client_cert(fault: ServerCertFault) -> &'static str {
     match fault {
@@ -78,7 +96,10 @@ fn client_cert(fault: ServerCertFault) -> &'static str {
         ServerCertFault::Purpose => "the client certificate is not meant for clients",
         ServerCertFault::Revoked => "the client certificate is revoked",
         ServerCertFault::Signature => "a signature of the client does not verify",
-        ServerCertFault::Name | ServerCertFault::Other => "the client certificate is not valid",
+        ServerCertFault::CrlExpired
+        | ServerCertFault::CrlSignature
+        | ServerCertFault::CrlUnusable => BAD_LIST,
+        _ => INVALID,
     }
 }
 
@@ -97,13 +118,13 @@ fn by_client(alert: AlertDescription) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use rustls::{CertificateError, PeerIncompatible};
+    use rustls::PeerIncompatible;
 
     use super::*;
 
     #[test]
     fn reasons_are_words() {
-        let tls = |error: rustls::Error| Fault::Tls(error);
+        let tls = |error: rustls::Error| Fault::from(error);
         for (fault, received, words) in [
             (
                 tls(CertificateError::Revoked.into()),

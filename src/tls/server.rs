@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
 use tokio::net::TcpStream;
 
-use super::config::{TlsConfigError, certified, protocol_versions, seed};
+use super::config::{TlsConfigError, nothing_left, protocol_versions, seed};
+use super::credential::certified;
+use super::explaining::Explaining;
+use super::lists::ByChain;
+use super::reject::{Grounds, Subject};
 use super::server_sessions::ServerSessions;
-use super::verify::root_store;
+use super::verify::{root_store, unbuilt};
 use super::{Fault, TlsStream};
 use crate::crypto::{self, Ledger, Metering};
 use crate::pki::Identity;
@@ -129,31 +135,26 @@ impl ServerTls {
         metering: Metering,
     ) -> Result<Self, TlsConfigError> {
         let provider = Arc::new(metering.provider(crypto::provider(spec.provider)?));
-        let key = certified(spec.identity, &provider)?;
+        let key = certified(spec.identity, &provider, spec.provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&protocol_versions(spec.versions))
-            .map_err(TlsConfigError::NothingLeft)?;
-        let verifier = |trust: &ClientTrust| {
-            let roots = Arc::new(root_store(&trust.roots)?);
-            let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
-                .with_crls(trust.crls.iter().cloned())
-                .allow_unknown_revocation_status()
-                .enforce_revocation_expiration();
-            Ok::<_, TlsConfigError>(builder)
-        };
-        let failed =
-            |e: rustls::server::VerifierBuilderError| TlsConfigError::Verifier(e.to_string());
+            .map_err(nothing_left)?;
         let builder = match &spec.auth {
             ServerAuth::Off => builder.with_no_client_auth(),
-            ServerAuth::Optional(trust) => {
-                let verifier = verifier(trust)?.allow_unauthenticated().build();
-                builder
-                    .with_client_cert_verifier(metering.client_verifier(verifier.map_err(failed)?))
-            }
-            ServerAuth::Required(trust) => {
-                let verifier = verifier(trust)?.build().map_err(failed)?;
-                builder.with_client_cert_verifier(metering.client_verifier(verifier))
-            }
+            ServerAuth::Optional(trust) => builder.with_client_cert_verifier(client_verifier(
+                trust,
+                spec.provider,
+                &provider,
+                metering,
+                false,
+            )?),
+            ServerAuth::Required(trust) => builder.with_client_cert_verifier(client_verifier(
+                trust,
+                spec.provider,
+                &provider,
+                metering,
+                true,
+            )?),
         };
         let mut config =
             builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));
@@ -193,7 +194,7 @@ impl ServerTls {
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
     pub fn connection(&self) -> Result<ServerConnection, Fault> {
-        ServerConnection::new(Arc::clone(&self.config)).map_err(Fault::Tls)
+        ServerConnection::new(Arc::clone(&self.config)).map_err(Fault::from)
     }
 
     /// An empty ledger for a session, if the configuration is metered.
@@ -209,4 +210,52 @@ impl ServerTls {
     pub fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
         TlsStream::server(io, || self.connection(), self.ledger())
     }
+}
+
+/// Verifies clients, with the revocation lists that count; without `required` one may present nothing.
+pub(super) fn client_verifier(
+    trust: &ClientTrust,
+    name: ProviderName,
+    provider: &Arc<CryptoProvider>,
+    metering: Metering,
+    required: bool,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsConfigError> {
+    let roots = Arc::new(root_store(&trust.roots)?);
+    let algorithms = provider.signature_verification_algorithms.all;
+    let provider = Arc::clone(provider);
+    let build = move |lists: Vec<CertificateRevocationListDer<'static>>| -> Result<Arc<dyn ClientCertVerifier>, TlsConfigError> {
+        let roots = Arc::clone(&roots);
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .with_crls(lists)
+            .allow_unknown_revocation_status()
+            .enforce_revocation_expiration();
+        let builder = if required {
+            builder
+        } else {
+            builder.allow_unauthenticated()
+        };
+        builder.build().map_err(unbuilt)
+    };
+    let inner = if trust.crls.is_empty() {
+        build(Vec::new())?
+    } else {
+        Arc::new(ByChain::new(
+            &trust.crls,
+            &trust.roots,
+            algorithms,
+            Box::new(build),
+        )?)
+    };
+    Ok(Arc::new(Explaining {
+        grounds: Grounds {
+            subject: Subject::Client,
+            roots: trust.roots.clone().into(),
+            crls: trust.crls.clone().into(),
+            provider: name,
+            algorithms: crypto::provider(name)?
+                .signature_verification_algorithms
+                .all,
+        },
+        inner: metering.client_verifier(inner),
+    }))
 }

@@ -3,7 +3,7 @@
 
 use rustls::{HandshakeType, ProtocolVersion};
 
-use super::fault::Fault;
+use super::fault::{Fault, TlsFault};
 use crate::text::first_line;
 
 /// Most bytes kept of what is no TLS, and shown of what came unasked.
@@ -111,11 +111,20 @@ impl Sight {
                 let strange = std::mem::take(&mut self.strange);
                 Fault::NotTls(first_line(&strange))
             }
-            Fault::Tls(rustls::Error::InappropriateHandshakeMessage {
-                got_type: HandshakeType::CertificateRequest,
+            Fault::Tls(TlsFault {
+                error:
+                    rustls::Error::InappropriateHandshakeMessage {
+                        got_type: HandshakeType::CertificateRequest,
+                        ..
+                    },
                 ..
             }) if self.asked => Fault::LateRequest("we end the session".to_owned()),
-            Fault::Tls(rustls::Error::AlertReceived(_)) | Fault::Eof | Fault::Io(_)
+            Fault::Tls(TlsFault {
+                error: rustls::Error::AlertReceived(_),
+                ..
+            })
+            | Fault::Eof
+            | Fault::Io(_)
                 if self.renegotiates =>
             {
                 Fault::LateRequest(fault.to_string())
@@ -130,7 +139,7 @@ mod tests {
     use super::*;
 
     fn protocol_error() -> Fault {
-        Fault::Tls(rustls::Error::General("x".to_owned()))
+        Fault::from(rustls::Error::General("x".to_owned()))
     }
 
     #[test]

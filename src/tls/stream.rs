@@ -274,7 +274,7 @@ where
                 if self.bytes.sent > 0 || !self.sight.is_strange() {
                     let _ = self.poll_flush_tls(cx);
                 }
-                Poll::Ready(Err(Fault::Tls(error)))
+                Poll::Ready(Err(error.into()))
             }
         }
     }

@@ -8,7 +8,8 @@ use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 
-use super::config::{certified, provider};
+use super::config::provider;
+use super::credential::certified;
 use super::observe::{ObservingResolver, ObservingVerifier};
 use super::verify::verifier;
 use super::{ClientTls, ClientTlsSpec, TlsConfigError};
@@ -68,14 +69,14 @@ impl ClientTls {
         let metering = Metering::default();
         let provider = provider(spec.provider, spec.groups, spec.suites)?;
         let provider = Arc::new(metering.provider(provider));
-        let verifier = verifier(spec.roots, spec.crls, &provider, metering)?;
+        let verifier = verifier(spec, spec.roots, &provider, metering)?;
         let first = spec
             .identity
-            .map(|identity| certified(identity, &provider))
+            .map(|identity| certified(identity, &provider, spec.provider))
             .transpose()?;
         let resolver = Arc::new(Switching {
             first: ObservingResolver::new(first),
-            other: ObservingResolver::new(Some(certified(other, &provider)?)),
+            other: ObservingResolver::new(Some(certified(other, &provider, spec.provider)?)),
             switched: AtomicBool::new(false),
         });
         let verifier = Arc::new(ObservingVerifier(verifier));

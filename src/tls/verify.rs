@@ -6,15 +6,19 @@
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 
+use super::explaining::Explaining;
+use super::lists::ByChain;
 use super::observe::ChainBlindVerifier;
+use super::reject::{Grounds, Subject, plain};
+use super::trust::{ExpectedName, Trusting, listed};
 use super::{ClientTlsSpec, TlsConfigError};
-use crate::crypto::Metering;
+use crate::crypto::{self, Metering};
 use crate::pki::CertLinks;
 use crate::scenario::Verify;
 
@@ -26,8 +30,13 @@ pub(super) fn root_store(
     roots: &[CertificateDer<'static>],
 ) -> Result<RootCertStore, TlsConfigError> {
     let mut store = RootCertStore::empty();
-    for root in roots {
-        store.add(root.clone()).map_err(TlsConfigError::BadRoot)?;
+    for (number, root) in (1..).zip(roots) {
+        store
+            .add(root.clone())
+            .map_err(|error| TlsConfigError::BadRoot {
+                number,
+                cause: plain(&error),
+            })?;
     }
     if store.is_empty() {
         Err(TlsConfigError::NoRoots)
@@ -38,24 +47,83 @@ pub(super) fn root_store(
 
 /// Verifies the server in every handshake; only its signature without `roots`.
 pub(super) fn verifier(
+    spec: &ClientTlsSpec<'_>,
     roots: Option<&[CertificateDer<'static>]>,
-    crls: &[CertificateRevocationListDer<'static>],
     provider: &Arc<CryptoProvider>,
     metering: Metering,
 ) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
-    let Some(roots) = roots else {
-        return Ok(Arc::new(ChainBlindVerifier(
+    let grounds = grounds(spec, roots.unwrap_or_default())?;
+    let inner: Arc<dyn ServerCertVerifier> = match roots {
+        None => Arc::new(ChainBlindVerifier(
             provider.signature_verification_algorithms,
-        )));
+        )),
+        Some(roots) => metering.server_verifier(Arc::new(Trusting {
+            inner: by_chain(roots, spec.crls, provider)?,
+            roots: Arc::clone(&grounds.roots),
+            crls: Arc::clone(&grounds.crls),
+            names: expected_names(spec)?,
+        })),
     };
-    let roots = Arc::new(root_store(roots)?);
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
-        .with_crls(crls.iter().cloned())
-        .allow_unknown_revocation_status()
-        .enforce_revocation_expiration()
-        .build()
-        .map_err(|e| TlsConfigError::Verifier(e.to_string()))?;
-    Ok(metering.server_verifier(verifier))
+    Ok(Arc::new(Explaining { grounds, inner }))
+}
+
+/// What a client verifies its server with, for messages.
+pub(super) fn grounds(
+    spec: &ClientTlsSpec<'_>,
+    roots: &[CertificateDer<'static>],
+) -> Result<Grounds, TlsConfigError> {
+    Ok(Grounds {
+        subject: Subject::Server(listed(&expected_names(spec)?)),
+        roots: roots.into(),
+        crls: spec.crls.into(),
+        provider: spec.provider,
+        // Without meters: what a message takes is no work of the handshake.
+        algorithms: crypto::provider(spec.provider)?
+            .signature_verification_algorithms
+            .all,
+    })
+}
+
+/// The names that the server's certificate may have, if they are not those that are sent.
+pub(super) fn expected_names(
+    spec: &ClientTlsSpec<'_>,
+) -> Result<Vec<ExpectedName>, TlsConfigError> {
+    let names = spec.expected_names.iter();
+    names.map(|name| ExpectedName::parse(name)).collect()
+}
+
+/// The verifier of rustls, with the revocation lists that count.
+fn by_chain(
+    roots: &[CertificateDer<'static>],
+    crls: &[CertificateRevocationListDer<'static>],
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
+    let store = Arc::new(root_store(roots)?);
+    let provider = Arc::clone(provider);
+    let algorithms = provider.signature_verification_algorithms.all;
+    let build = move |lists: Vec<CertificateRevocationListDer<'static>>| -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
+        let roots = Arc::clone(&store);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .with_crls(lists)
+            .allow_unknown_revocation_status()
+            .enforce_revocation_expiration()
+            .build()
+            .map_err(unbuilt)?;
+        Ok(verifier)
+    };
+    if crls.is_empty() {
+        return build(Vec::new());
+    }
+    let by_chain = ByChain::new(crls, roots, algorithms, Box::new(build))?;
+    Ok(Arc::new(by_chain))
+}
+
+/// Why rustls made no verifier.
+pub(super) fn unbuilt(error: VerifierBuilderError) -> TlsConfigError {
+    TlsConfigError::Verifier(match error {
+        VerifierBuilderError::InvalidCrl(error) => plain(&error.into()),
+        other => other.to_string(),
+    })
 }
 
 /// Verifies as often as a client asks for.
@@ -253,7 +321,7 @@ mod tests {
 
     impl Client {
         fn trusting(pki: &Pki) -> Self {
-            let provider = Arc::new(crate::crypto::provider(ProviderName::AwsLcRs).unwrap());
+            let provider = Arc::new(crypto::provider(ProviderName::AwsLcRs).unwrap());
             let roots = Arc::new(root_store(pki.roots()).unwrap());
             let builder = WebPkiServerVerifier::builder_with_provider(roots, provider);
             Self::asking(builder.build().unwrap())
@@ -345,7 +413,7 @@ mod tests {
         let pki = Pki::mint(&PkiSpec::default()).unwrap();
         let chain = &pki.server().chain;
         let (now, _) = bounds(chain);
-        let provider = crate::crypto::provider(ProviderName::AwsLcRs).unwrap();
+        let provider = crypto::provider(ProviderName::AwsLcRs).unwrap();
         let any = ChainBlindVerifier(provider.signature_verification_algorithms);
         let client = Client::asking(Arc::new(any));
         for _ in 0..2 {

@@ -68,6 +68,7 @@ impl Ends {
             suites: &[],
             alpn: &[],
             server_name: "localhost",
+            expected_names: &[],
             // The padding is no certificate, so the chain is left alone.
             roots: None,
             crls: &[],

@@ -1,0 +1,253 @@
+//! What in a certificate keeps a verifier from accepting it, read for a message: nothing is verified here.
+
+use rustls_pki_types::CertificateDer;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, NameConstraints, ParsedExtension};
+
+use super::facts::{alt_name, key_name};
+use super::identity;
+use crate::text::{UNTRUSTED_CAP, escape_untrusted};
+
+/// The extensions of certificates that are processed: key usage, subject alternative name, basic and name
+/// constraints, distribution points, extended key usage, and the list of certificate transparency.
+const PROCESSED: [&str; 7] = [
+    "2.5.29.15",
+    "2.5.29.17",
+    "2.5.29.19",
+    "2.5.29.30",
+    "2.5.29.31",
+    "2.5.29.37",
+    "1.3.6.1.4.1.11129.2.4.2",
+];
+
+/// What a message says of one certificate of a chain.
+#[derive(Debug)]
+pub struct CertInspect<'a> {
+    parsed: X509Certificate<'a>,
+}
+
+impl<'a> CertInspect<'a> {
+    /// `None` if the certificate does not parse.
+    pub fn parse(cert: &'a CertificateDer<'_>) -> Option<Self> {
+        let parsed = identity::parse(cert).ok()?;
+        Some(Self { parsed })
+    }
+
+    /// The subject, escaped.
+    pub fn subject(&self) -> String {
+        shown(&self.parsed.subject().to_string())
+    }
+
+    /// The issuer, escaped.
+    pub fn issuer(&self) -> String {
+        shown(&self.parsed.issuer().to_string())
+    }
+
+    /// The public key as a DER `SubjectPublicKeyInfo`.
+    pub fn spki_der(&self) -> &[u8] {
+        self.parsed.public_key().raw
+    }
+
+    /// The subject's distinguished name in DER.
+    pub fn subject_der(&self) -> &[u8] {
+        self.parsed.subject().as_raw()
+    }
+
+    /// The issuer's distinguished name in DER.
+    pub fn issuer_der(&self) -> &[u8] {
+        self.parsed.issuer().as_raw()
+    }
+
+    /// The public key's kind: `EC P-256`, `RSA 2048`, or its object identifier.
+    pub fn key(&self) -> String {
+        key_name(self.parsed.public_key())
+    }
+
+    /// The serial number's bytes as they stand in the certificate.
+    pub fn serial(&self) -> &[u8] {
+        self.parsed.raw_serial()
+    }
+
+    /// The first and the last second of validity, in seconds since 1970.
+    pub fn validity_unix_s(&self) -> (i64, i64) {
+        let validity = self.parsed.validity();
+        (
+            validity.not_before.timestamp(),
+            validity.not_after.timestamp(),
+        )
+    }
+
+    /// The version as people count: 3 with extensions.
+    pub fn version(&self) -> u32 {
+        self.parsed.version().0.saturating_add(1)
+    }
+
+    /// Whether it may sign certificates, and the most CAs that may stand between it and a leaf.
+    pub fn authority(&self) -> (bool, Option<u32>) {
+        match self.parsed.basic_constraints() {
+            Ok(Some(found)) => (found.value.ca, found.value.path_len_constraint),
+            _ => (false, None),
+        }
+    }
+
+    /// The extended key usages that are not server authentication, if that is not among them.
+    pub fn lacks_server_auth(&self) -> bool {
+        match self.parsed.extended_key_usage() {
+            Ok(Some(found)) => !found.value.server_auth,
+            _ => false,
+        }
+    }
+
+    /// The URIs among its subject alternative names, as they are.
+    pub fn uris(&self) -> Vec<String> {
+        let Ok(Some(san)) = self.parsed.subject_alternative_name() else {
+            return Vec::new();
+        };
+        let names = san.value.general_names.iter();
+        names
+            .filter_map(|name| match name {
+                GeneralName::URI(uri) => Some((*uri).to_owned()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The first critical extension that is not processed, by name and number.
+    pub fn unprocessed_critical(&self) -> Option<String> {
+        let mut extensions = self.parsed.extensions().iter();
+        extensions.find_map(|extension| {
+            let oid = extension.oid.to_id_string();
+            (extension.critical && !PROCESSED.contains(&oid.as_str())).then(|| extension_name(&oid))
+        })
+    }
+
+    /// An extension that is there twice or does not parse.
+    pub fn broken_extension(&self) -> Option<String> {
+        let extensions = self.parsed.extensions();
+        let broken = extensions.iter().enumerate().find(|(at, extension)| {
+            let parsed = extension.parsed_extension();
+            let twice = extensions.iter().take(*at).any(|e| e.oid == extension.oid);
+            twice || matches!(parsed, ParsedExtension::ParseError { .. })
+        });
+        broken.map(|(_, extension)| extension_name(&extension.oid.to_id_string()))
+    }
+
+    /// The names that it may certify and those that it may not, in words; empty without constraints.
+    pub fn name_constraints(&self) -> String {
+        let Ok(Some(found)) = self.parsed.name_constraints() else {
+            return String::new();
+        };
+        let NameConstraints {
+            permitted_subtrees,
+            excluded_subtrees,
+        } = found.value;
+        let list = |what: &str, trees: &Option<Vec<_>>| {
+            let names: Vec<String> = trees
+                .iter()
+                .flatten()
+                .map(|tree: &x509_parser::extensions::GeneralSubtree<'_>| subtree(&tree.base))
+                .collect();
+            (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
+        };
+        let parts = [
+            list("permits", permitted_subtrees),
+            list("excludes", excluded_subtrees),
+        ];
+        shown(
+            &parts
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" and "),
+        )
+    }
+}
+
+/// A subtree of names; an address comes with its mask.
+fn subtree(base: &GeneralName<'_>) -> String {
+    match base {
+        GeneralName::IPAddress(bytes) if matches!(bytes.len(), 8 | 32) => {
+            let (address, mask) = bytes.split_at(bytes.len() / 2);
+            let address = alt_name(&GeneralName::IPAddress(address));
+            let bits: u32 = mask.iter().map(|byte| byte.count_ones()).sum();
+            format!("{address}/{bits}")
+        }
+        other => alt_name(other),
+    }
+}
+
+/// An extension by the name that OpenSSL's configuration and RFC 5280 give it, with its number.
+pub(super) fn extension_name(oid: &str) -> String {
+    let name = match oid {
+        "2.5.29.9" => "subjectDirectoryAttributes",
+        "2.5.29.14" => "subjectKeyIdentifier",
+        "2.5.29.15" => "keyUsage",
+        "2.5.29.16" => "privateKeyUsagePeriod",
+        "2.5.29.17" => "subjectAltName",
+        "2.5.29.18" => "issuerAltName",
+        "2.5.29.19" => "basicConstraints",
+        "2.5.29.20" => "cRLNumber",
+        "2.5.29.27" => "deltaCRLIndicator",
+        "2.5.29.28" => "issuingDistributionPoint",
+        "2.5.29.30" => "nameConstraints",
+        "2.5.29.31" => "cRLDistributionPoints",
+        "2.5.29.32" => "certificatePolicies",
+        "2.5.29.33" => "policyMappings",
+        "2.5.29.35" => "authorityKeyIdentifier",
+        "2.5.29.36" => "policyConstraints",
+        "2.5.29.37" => "extKeyUsage",
+        "2.5.29.46" => "freshestCRL",
+        "2.5.29.54" => "inhibitAnyPolicy",
+        "1.3.6.1.5.5.7.1.1" => "authorityInfoAccess",
+        "1.3.6.1.5.5.7.1.3" => "qcStatements",
+        "1.3.6.1.5.5.7.1.7" => "ipAddrBlocks",
+        "1.3.6.1.5.5.7.1.8" => "autonomousSysIds",
+        "1.3.6.1.5.5.7.1.11" => "subjectInfoAccess",
+        "1.3.6.1.5.5.7.1.14" => "proxyCertInfo",
+        "1.3.6.1.5.5.7.1.24" => "tlsfeature",
+        "1.3.6.1.4.1.11129.2.4.3" => "ctPoison",
+        "2.16.840.1.113730.1.1" => "nsCertType",
+        _ => return shown(oid),
+    };
+    format!("{name} ({oid})")
+}
+
+fn shown(text: &str) -> String {
+    escape_untrusted(text, UNTRUSTED_CAP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{Pki, PkiSpec};
+    use crate::scenario::IdentityFault;
+
+    #[test]
+    fn what_keeps_a_certificate_from_being_accepted_is_named() {
+        let pki = Pki::mint(&PkiSpec::default()).unwrap();
+        let good = CertInspect::parse(&pki.server().chain[0]).unwrap();
+        assert_eq!(good.unprocessed_critical(), None);
+        assert_eq!(good.broken_extension(), None);
+        assert!(!good.lacks_server_auth() && good.version() == 3);
+        assert_eq!(good.authority(), (false, None));
+        let faults = pki.mint_faults().unwrap();
+        let of = |fault| &faults.server(fault).unwrap().chain;
+        let odd = of(IdentityFault::UnknownCritical);
+        let odd = CertInspect::parse(&odd[0]).unwrap();
+        assert!(odd.unprocessed_critical().is_some());
+        let constrained = of(IdentityFault::NameConstraint);
+        let said: Vec<String> = constrained
+            .iter()
+            .filter_map(|cert| Some(CertInspect::parse(cert)?.name_constraints()))
+            .filter(|said| !said.is_empty())
+            .collect();
+        assert!(said[0].starts_with("permits DNS:"), "{said:?}");
+        let purpose = of(IdentityFault::WrongEku);
+        assert!(CertInspect::parse(&purpose[0]).unwrap().lacks_server_auth());
+        assert_eq!(
+            extension_name("2.5.29.32"),
+            "certificatePolicies (2.5.29.32)"
+        );
+        assert_eq!(extension_name("1.2.3"), "1.2.3");
+    }
+}

@@ -1,0 +1,96 @@
+//! Certificates and revocation lists taken apart as what they have in common: signed bytes, an algorithm and
+//! a signature. Nothing is verified here; everything borrows from the DER that was given.
+
+use super::container::{Element, SEQUENCE};
+
+/// The tag of a BIT STRING.
+const BIT_STRING: u8 = 0x03;
+
+/// A signed object: a certificate or a revocation list (RFC 5280 sections 4.1.1 and 5.1.1).
+#[derive(Debug, Clone, Copy)]
+pub struct Signed<'a> {
+    /// What is signed, with its header.
+    pub tbs: &'a [u8],
+    /// The contents of the `AlgorithmIdentifier`, as verifiers compare it.
+    pub algorithm: &'a [u8],
+    /// The signature's bytes.
+    pub signature: &'a [u8],
+}
+
+impl<'a> Signed<'a> {
+    /// Takes a certificate or revocation list apart; `None` if it is neither.
+    pub fn parse(der: &'a [u8]) -> Option<Self> {
+        let (_, outer) = sequence(der)?;
+        let (tbs, _) = sequence(outer)?;
+        let rest = outer.get(tbs.len()..)?;
+        let (raw, algorithm) = sequence(rest)?;
+        Some(Self {
+            tbs,
+            algorithm,
+            signature: bit_string(rest.get(raw.len()..)?)?,
+        })
+    }
+}
+
+/// A public key as certificates hold it (RFC 5280 section 4.1.2.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spki<'a> {
+    /// The contents of the `AlgorithmIdentifier`.
+    pub algorithm: &'a [u8],
+    /// The key itself, in the form its algorithm gives it.
+    pub key: &'a [u8],
+}
+
+impl<'a> Spki<'a> {
+    /// Takes a DER `SubjectPublicKeyInfo` apart; `None` if it is none.
+    pub fn parse(der: &'a [u8]) -> Option<Self> {
+        let (_, outer) = sequence(der)?;
+        let (raw, algorithm) = sequence(outer)?;
+        Some(Self {
+            algorithm,
+            key: bit_string(outer.get(raw.len()..)?)?,
+        })
+    }
+}
+
+/// The SEQUENCE at the start of some bytes: with its header, and its contents alone.
+fn sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let element = whole(bytes, SEQUENCE)?;
+    let raw = bytes.get(..bytes.len() - element.rest.len())?;
+    Some((raw, element.body))
+}
+
+/// The bytes of a BIT STRING that has no unused bits.
+fn bit_string(bytes: &[u8]) -> Option<&[u8]> {
+    match whole(bytes, BIT_STRING)?.body.split_first()? {
+        (0, bits) => Some(bits),
+        _ => None,
+    }
+}
+
+fn whole(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
+    Element::first(bytes).filter(|element| element.tag == tag && !element.is_short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{Pki, PkiSpec};
+
+    #[test]
+    fn a_certificate_is_taken_apart_as_its_parser_does() {
+        let pki = Pki::mint(&PkiSpec::default()).unwrap();
+        let der = &pki.server().chain[0];
+        let parsed = crate::pki::identity::parse(der).unwrap();
+        let signed = Signed::parse(der).unwrap();
+        assert_eq!(signed.tbs, parsed.tbs_certificate.as_ref());
+        assert_eq!(signed.signature, parsed.signature_value.data.as_ref());
+        let spki = Spki::parse(parsed.public_key().raw).unwrap();
+        assert_eq!(
+            spki.key,
+            parsed.public_key().subject_public_key.data.as_ref()
+        );
+        assert!(Signed::parse(&der[..der.len() - 1]).is_none());
+        assert!(Spki::parse(&[]).is_none());
+    }
+}

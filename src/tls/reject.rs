@@ -1,0 +1,223 @@
+//! Rejected chains: their class and their words, and how these get from the verifier, which knows the chain, to
+//! the fault that ends the session. Here and in `reason` only, errors of rustls and webpki become words.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
+use rustls::{AlertDescription, CertRevocationListError, CertificateError, Error};
+
+use super::classify::{cert_fault, list_fault, webpki_error};
+use super::reason::Case;
+use super::signature::Algorithms;
+use crate::crypto;
+use crate::pki::{CertFacts, CertInspect};
+use crate::scenario::ProviderName;
+use crate::stats::ServerCertFault;
+use crate::text::words;
+
+/// Most names that one sentence lists.
+const MAX_NAMED: usize = 5;
+
+/// A chain that was rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// The class that is counted.
+    pub fault: ServerCertFault,
+    /// The cause. What strangers chose is escaped in it.
+    pub sentence: String,
+    /// The alert that we sent for it, by its code.
+    pub alert: Option<u8>,
+}
+
+thread_local! {
+    /// The rejection of the session that is being driven, until its error is picked up.
+    static LAST: Cell<Option<Box<Rejection>>> = const { Cell::new(None) };
+}
+
+/// Keeps a rejection for the fault that its error is about to become.
+pub(super) fn keep(rejection: Rejection) {
+    LAST.set(Some(Box::new(rejection)));
+}
+
+/// The rejection that belongs to an error of the session that is being driven.
+pub(super) fn take(error: &Error) -> Option<Box<Rejection>> {
+    let last = LAST.take();
+    match error {
+        Error::InvalidCertificate(_) | Error::InvalidCertRevocationList(_) => last,
+        _ => None,
+    }
+}
+
+/// Whose chain it is, which decides what trust is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A server's, with the names to expect in words; empty where it is the one that is sent.
+    Server(String),
+    /// A client's.
+    Client,
+}
+
+/// What the chains of one configuration are verified with.
+#[derive(Debug, Clone)]
+pub(super) struct Grounds {
+    pub subject: Subject,
+    pub roots: Arc<[CertificateDer<'static>]>,
+    pub crls: Arc<[CertificateRevocationListDer<'static>]>,
+    pub provider: ProviderName,
+    pub algorithms: &'static Algorithms,
+}
+
+impl Grounds {
+    /// Why this chain was rejected with this error at this time; `sent` is the name that was sent.
+    pub fn explain(
+        &self,
+        error: &Error,
+        chain: &[&CertificateDer<'_>],
+        now: UnixTime,
+        sent: &str,
+    ) -> Rejection {
+        let case = Case {
+            grounds: self,
+            sent,
+            certs: chain.iter().map(|cert| CertInspect::parse(cert)).collect(),
+            chain,
+            now_s: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        };
+        match error {
+            // Of several roots with one name webpki reports what is wrong with the last.
+            Error::InvalidCertificate(CertificateError::BadSignature)
+                if case.has_foreign_list() =>
+            {
+                Rejection {
+                    fault: ServerCertFault::CrlSignature,
+                    sentence: case.list(&CertRevocationListError::BadSignature),
+                    alert: Some(AlertDescription::DecryptError.into()),
+                }
+            }
+            Error::InvalidCertificate(error) => Rejection {
+                fault: cert_fault(error),
+                sentence: case.certificate(error),
+                alert: Some(AlertDescription::from(error.clone()).into()),
+            },
+            Error::InvalidCertRevocationList(error) => Rejection {
+                fault: list_fault(error),
+                sentence: case.list(error),
+                alert: None,
+            },
+            other => Rejection {
+                fault: ServerCertFault::Other,
+                sentence: plain(other),
+                alert: None,
+            },
+        }
+    }
+
+    /// Why the signature that a peer made over the handshake was rejected; `verifies` asks another provider.
+    pub fn explain_handshake(
+        &self,
+        error: &Error,
+        leaf: &CertificateDer<'_>,
+        verifies: impl Fn(&CryptoProvider) -> bool,
+    ) -> Rejection {
+        let key = CertInspect::parse(leaf).map_or_else(|| "unreadable".to_owned(), |c| c.key());
+        let mut rejection = self.explain(error, &[leaf], UnixTime::now(), "");
+        let able = || {
+            let others = ProviderName::ALL.into_iter().filter(|name| {
+                *name != self.provider
+                    && crypto::provider(*name).is_ok_and(|provider| verifies(&provider))
+            });
+            let names: Vec<&str> = others.map(ProviderName::as_str).collect();
+            match names[..] {
+                [] if is_short_rsa(&key) => SHORT_RSA.to_owned(),
+                [] => "the peer holds another key, or one that no provider of this build can use"
+                    .to_owned(),
+                _ => format!(
+                    "{} cannot use that key, but {} can (--provider)",
+                    self.provider,
+                    names.join(", ")
+                ),
+            }
+        };
+        if let Error::InvalidCertificate(
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) = error
+        {
+            rejection.sentence = format!(
+                "the signature over the handshake does not verify with the key of certificate 1 ({key}): {}",
+                able()
+            );
+        }
+        rejection
+    }
+}
+
+/// Why a signature with an RSA key of fewer bits never verifies.
+pub(super) const SHORT_RSA: &str = "the providers of this build take no RSA key below 2048 bits";
+
+/// Whether a key, as [`CertInspect::key`] names it, is an RSA key that no provider takes.
+pub(super) fn is_short_rsa(key: &str) -> bool {
+    let bits = key.strip_prefix("RSA ").and_then(|bits| bits.parse().ok());
+    bits.is_some_and(|bits: u32| bits < 2048)
+}
+
+/// The words of an error that is about no certificate, without names of its types.
+pub(super) fn plain(error: &Error) -> String {
+    match error {
+        Error::PeerIncompatible(why) => {
+            format!("the peer is incompatible: {}", words(&format!("{why:?}")))
+        }
+        Error::PeerMisbehaved(why) => {
+            format!(
+                "the peer broke the protocol: {}",
+                words(&format!("{why:?}"))
+            )
+        }
+        Error::InvalidMessage(why) => {
+            format!("a message is malformed: {}", words(&format!("{why:?}")))
+        }
+        Error::AlertReceived(alert) => format!(
+            "received the alert {}",
+            crate::stats::alert_text((*alert).into())
+        ),
+        Error::InvalidCertificate(why) => {
+            let inner = webpki_error(why).map(|why| format!("{why:?}"));
+            let name = inner.unwrap_or_else(|| format!("{why:?}"));
+            format!("the certificate is not accepted: {}", words(&name))
+        }
+        Error::InvalidCertRevocationList(why) => format!(
+            "a revocation list cannot be used: {}",
+            words(&format!("{why:?}"))
+        ),
+        Error::InconsistentKeys(why) => {
+            format!("key and certificate differ: {}", words(&format!("{why:?}")))
+        }
+        Error::InvalidEncryptedClientHello(why) => {
+            format!("encrypted client hello: {}", words(&format!("{why:?}")))
+        }
+        Error::General(why) => why.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Whom a certificate is for, and whom not.
+pub(super) fn name_sentence(leaf: Option<&CertificateDer<'_>>, wanted: &str) -> String {
+    let names = leaf
+        .and_then(|leaf| CertFacts::parse(leaf).ok())
+        .map(|facts| facts.san)
+        .unwrap_or_default();
+    if names.is_empty() {
+        return format!(
+            "the certificate has no subjectAltName, so it names nobody, not {wanted} either (the common name does not count, RFC 9525)"
+        );
+    }
+    let more = names.len().saturating_sub(MAX_NAMED);
+    let listed = names[..names.len() - more].join(", ");
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("the certificate is for {listed}{more}, not for {wanted}")
+}

@@ -1,0 +1,258 @@
+//! What lies between full verification and none: a leaf that is itself trusted, and names to expect in place of
+//! the one that is sent. The chain is always the business of the verifier inside.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+
+use super::TlsConfigError;
+use super::classify::is_about_the_name;
+use crate::pki::{CertInspect, lists_naming};
+
+/// A name that one of the server's subject alternative names has to match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ExpectedName {
+    /// A DNS name or an address, matched as RFC 9525 has it.
+    Host(ServerName<'static>),
+    /// A URI, equal to the certificate's.
+    Uri(String),
+    /// Any path in a SPIFFE trust domain, which ends in a slash here.
+    TrustDomain(String),
+}
+
+impl ExpectedName {
+    /// Reads a name: a URI has a scheme and a colon before it; `spiffe://` with no path stands for the trust domain.
+    ///
+    /// Fails if it is neither a URI nor a DNS name nor an address.
+    pub fn parse(text: &str) -> Result<Self, TlsConfigError> {
+        if let Some(id) = text.strip_prefix("spiffe://") {
+            return match id.trim_end_matches('/').split_once('/') {
+                None if !id.is_empty() => Ok(Self::TrustDomain(format!(
+                    "spiffe://{}/",
+                    id.trim_end_matches('/')
+                ))),
+                Some((domain, _)) if !domain.is_empty() => Ok(Self::Uri(text.to_owned())),
+                _ => Err(TlsConfigError::ExpectedName(text.to_owned())),
+            };
+        }
+        if let Ok(name) = ServerName::try_from(text.to_owned()) {
+            return Ok(Self::Host(name));
+        }
+        let scheme = text.split_once(':').map(|(scheme, rest)| {
+            let letters = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+            letters && !rest.is_empty()
+        });
+        match scheme {
+            Some(true) => Ok(Self::Uri(text.to_owned())),
+            _ => Err(TlsConfigError::ExpectedName(text.to_owned())),
+        }
+    }
+
+    fn matches(&self, leaf: &CertificateDer<'_>, uris: &[String]) -> bool {
+        match self {
+            Self::Host(name) => ParsedCertificate::try_from(leaf)
+                .and_then(|leaf| verify_server_name(&leaf, name))
+                .is_ok(),
+            Self::Uri(expected) if expected.starts_with("spiffe://") => {
+                matches!(uris, [only] if only == expected)
+            }
+            Self::Uri(expected) => uris.contains(expected),
+            // A SPIFFE certificate has one URI (X509-SVID section 2).
+            Self::TrustDomain(domain) => {
+                matches!(uris, [only] if only.len() > domain.len() && only.starts_with(domain))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ExpectedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(name) => f.write_str(&name.to_str()),
+            Self::Uri(uri) => f.write_str(uri),
+            Self::TrustDomain(domain) => write!(f, "any path in {domain}"),
+        }
+    }
+}
+
+/// The names to expect, in words.
+pub(super) fn listed(names: &[ExpectedName]) -> String {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    names.join(" or ")
+}
+
+/// Trusts leaves that are in the CA bundle, byte for byte, and looks for the names to expect.
+#[derive(Debug)]
+pub(super) struct Trusting {
+    pub inner: Arc<dyn ServerCertVerifier>,
+    /// The CA bundle.
+    pub roots: Arc<[CertificateDer<'static>]>,
+    pub crls: Arc<[CertificateRevocationListDer<'static>]>,
+    /// If there are none, the name that is sent has to match.
+    pub names: Vec<ExpectedName>,
+}
+
+impl Trusting {
+    /// Whether the leaf has one of the names, or the one that is sent where none is expected.
+    pub fn name(
+        names: &[ExpectedName],
+        leaf: &CertificateDer<'_>,
+        server_name: &ServerName<'_>,
+    ) -> Result<(), Error> {
+        if names.is_empty() {
+            let leaf = ParsedCertificate::try_from(leaf)?;
+            return verify_server_name(&leaf, server_name);
+        }
+        let uris = CertInspect::parse(leaf).map_or_else(Vec::new, |leaf| leaf.uris());
+        if names.iter().any(|name| name.matches(leaf, &uris)) {
+            Ok(())
+        } else {
+            Err(CertificateError::NotValidForName.into())
+        }
+    }
+
+    /// Verifies a leaf that is trusted as it is: its dates, purpose and name, and that no list names it.
+    fn trusted_leaf(
+        &self,
+        leaf: &CertificateDer<'_>,
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let cert = CertInspect::parse(leaf).ok_or(CertificateError::BadEncoding)?;
+        let (from, to) = cert.validity_unix_s();
+        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        if now < from {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        if now > to {
+            return Err(CertificateError::Expired.into());
+        }
+        if cert.lacks_server_auth() {
+            return Err(CertificateError::InvalidPurpose.into());
+        }
+        if lists_naming(&self.crls, cert.issuer_der(), cert.serial()) {
+            return Err(CertificateError::Revoked.into());
+        }
+        Self::name(&self.names, leaf, server_name)
+    }
+}
+
+/// Whether an error is about the way from a leaf to a root, which one that is trusted itself does not need.
+fn is_about_the_path(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::InvalidCertRevocationList(_)
+            | Error::InvalidCertificate(
+                CertificateError::Revoked
+                    | CertificateError::ExpiredRevocationList
+                    | CertificateError::ExpiredRevocationListContext { .. }
+            )
+    ) && !is_about_the_name(error)
+}
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let result = self.inner.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        match result {
+            Err(error) if is_about_the_path(&error) && self.roots.contains(end_entity) => {
+                // A leaf that cannot be read keeps the error that says so.
+                ParsedCertificate::try_from(end_entity)?;
+                self.trusted_leaf(end_entity, server_name, now)?;
+            }
+            Err(error) if !self.names.is_empty() && is_about_the_name(&error) => {
+                Self::name(&self.names, end_entity, server_name)?;
+            }
+            Ok(_) if !self.names.is_empty() => {
+                Self::name(&self.names, end_entity, server_name)?;
+            }
+            result => return result,
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        let parse = |text: &str| ExpectedName::parse(text).ok();
+        assert!(matches!(parse("localhost"), Some(ExpectedName::Host(_))));
+        assert!(matches!(parse("127.0.0.1"), Some(ExpectedName::Host(_))));
+        assert!(matches!(parse("::1"), Some(ExpectedName::Host(_))));
+        let id = "spiffe://example.org/ns/web";
+        assert_eq!(parse(id), Some(ExpectedName::Uri(id.to_owned())));
+        for domain in ["spiffe://example.org", "spiffe://example.org/"] {
+            let expected = ExpectedName::TrustDomain("spiffe://example.org/".to_owned());
+            assert_eq!(parse(domain), Some(expected));
+        }
+        assert_eq!(
+            parse("urn:uuid:1"),
+            Some(ExpectedName::Uri("urn:uuid:1".to_owned()))
+        );
+        for wrong in ["", "spiffe://", "spiffe:///x", "a b", ":x", "x:"] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_trust_domain_is_no_prefix_of_another() {
+        let domain = ExpectedName::parse("spiffe://example.org").unwrap();
+        let leaf = CertificateDer::from(Vec::new());
+        let matches = |uris: &[&str]| {
+            let uris: Vec<String> = uris.iter().map(|uri| (*uri).to_owned()).collect();
+            domain.matches(&leaf, &uris)
+        };
+        assert!(matches(&["spiffe://example.org/web"]));
+        assert!(!matches(&["spiffe://example.org.evil/web"]));
+        assert!(!matches(&["spiffe://example.org/"]));
+        assert!(!matches(&[
+            "spiffe://example.org/a",
+            "spiffe://example.org/b"
+        ]));
+    }
+}
