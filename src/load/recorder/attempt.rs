@@ -1,0 +1,311 @@
+//! One attempt of a trial: a guard that cannot be lost. It is counted when it begins, and dropped without an outcome
+//! it counts as what its trial's end made of it.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::{Cut, Recorder};
+use crate::clock::ns_between;
+use crate::crypto::Ledger;
+use crate::load::counters::{add, sub};
+use crate::stats::{
+    CancelPhase, FailureClass, Observed, Offer, OkKind, Outcome, Phase, Proof, Sample, Stage,
+    Timing,
+};
+use crate::tls::Bytes;
+use crate::units::format_ns;
+
+/// One attempt in flight.
+#[derive(Debug)]
+pub(in crate::load) struct Attempt {
+    recorder: Rc<Recorder>,
+    scheduled: Instant,
+    started: Instant,
+    /// Since when an exchange waits for its answer.
+    asking: Option<Instant>,
+    stage: Stage,
+    held: bool,
+    /// Whether it waits for an answer: until its outcome stands, but for the time that it is held before.
+    waits: bool,
+    recorded: bool,
+    /// How and by what it was confirmed, once nothing but its close is to come.
+    settled: Option<(OkKind, Proof)>,
+    sample: Sample,
+}
+
+impl Attempt {
+    /// One that has just begun and is counted as begun.
+    pub(super) fn begun(
+        recorder: &Rc<Recorder>,
+        scheduled: Instant,
+        started: Instant,
+        phase: Phase,
+    ) -> Self {
+        Self {
+            recorder: Rc::clone(recorder),
+            scheduled,
+            started,
+            asking: None,
+            stage: Stage::Connect,
+            held: false,
+            waits: true,
+            recorded: false,
+            settled: None,
+            sample: Sample::begun(phase),
+        }
+    }
+
+    /// Notes that work on it begins now; until then it was waiting for its turn on this thread,
+    /// which is the generator's own delay.
+    pub fn launch(&mut self) {
+        self.started = Instant::now();
+        self.sample.lag_ns = ns_between(self.scheduled, self.started);
+    }
+
+    /// Says which of the cell's identities it presents.
+    pub fn present(&mut self, identity: usize) {
+        self.sample.identity = Some(identity);
+    }
+
+    /// Says which of the cell's addresses it connects to.
+    pub fn head_for(&mut self, address: usize) {
+        self.sample.address = Some(address);
+    }
+
+    /// Which of the cell's addresses it connects to.
+    pub fn address(&self) -> usize {
+        self.sample.address.unwrap_or(0)
+    }
+
+    /// Plans whether it resumes an earlier session.
+    pub fn plan(&mut self, resumed: bool) {
+        self.sample.resumed = Some(resumed);
+        if resumed {
+            self.sample.kind = OkKind::Resumed;
+        }
+    }
+
+    /// Says how it is established, or is to be.
+    pub fn is_of(&mut self, kind: OkKind) {
+        self.sample.kind = kind;
+    }
+
+    /// Whether it is planned to resume an earlier session.
+    pub fn resumes(&self) -> bool {
+        self.sample.resumed == Some(true)
+    }
+
+    /// Notes what became of that plan.
+    pub fn offered(&mut self, offer: Offer) {
+        self.sample.offer = offer;
+    }
+
+    /// Which of the cell's identities it presents.
+    pub fn identity(&self) -> usize {
+        self.sample.identity.unwrap_or(0)
+    }
+
+    /// When it began.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Notes which stage begins.
+    pub fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        let waits = stage != Stage::Hold && !self.recorded;
+        if self.waits != waits {
+            self.waits = waits;
+            let at_ns = ns_between(self.recorder.start, Instant::now());
+            let seconds = &mut self.recorder.state.borrow_mut().seconds;
+            if waits {
+                seconds.wait(at_ns);
+            } else {
+                seconds.waited(at_ns);
+            }
+        }
+    }
+
+    /// Notes the established connection, which begins the handshake.
+    pub fn connected(&mut self, at: Instant) {
+        self.stage = Stage::Handshake;
+        self.sample.connect = Some(Timing::At(ns_between(self.started, at)));
+    }
+
+    /// Notes the client's finished TLS handshake.
+    pub fn handshaken(
+        &mut self,
+        connected: Instant,
+        at: Instant,
+        bytes: Bytes,
+        observed: Observed,
+    ) {
+        self.sample.handshake = Some(Timing::At(ns_between(connected, at)));
+        self.sample.handshake_bytes_out = bytes.sent;
+        self.sample.handshake_bytes_in = bytes.received;
+        self.sample.observed = Some(observed);
+    }
+
+    /// Notes that an exchange begins.
+    pub fn asks(&mut self, from: Instant) {
+        self.asking = Some(from);
+    }
+
+    /// Notes one exchange.
+    pub fn exchanged(&mut self, kind: OkKind, from: Instant, to: Instant) {
+        self.asking = None;
+        let state = &mut *self.recorder.state.borrow_mut();
+        state.seconds.answered(ns_between(self.recorder.start, to));
+        if self.sample.phase == Phase::Measure {
+            state.stats.exchange(kind, ns_between(from, to));
+        }
+    }
+
+    /// Notes the proof that the server accepted us.
+    pub fn confirmed(&mut self, connected: Instant, at: Instant) {
+        self.sample.confirm = Some(Timing::At(ns_between(connected, at)));
+        self.sample.service = Some(Timing::At(ns_between(self.started, at)));
+    }
+
+    /// Counts the session as open and idle until it is dropped.
+    pub fn hold(&mut self) {
+        self.held = true;
+        self.stage = Stage::Hold;
+        add(&self.recorder.live.held, 1);
+    }
+
+    /// Counts a held session as no longer open.
+    pub fn release(&mut self) {
+        if std::mem::take(&mut self.held) {
+            sub(&self.recorder.live.held, 1);
+        }
+    }
+
+    /// Counts a held session that the server closed before its time.
+    pub fn lost(&mut self) {
+        self.release();
+        self.recorder.state.borrow_mut().stats.lost_while_held += 1;
+    }
+
+    /// Keeps where the time of a confirmed session went, once it is closed.
+    pub fn dissected(&self, kind: OkKind, ledger: Option<Box<Ledger>>) {
+        if let Some(ledger) = ledger.filter(|_| self.sample.phase == Phase::Measure) {
+            let stats = &mut self.recorder.state.borrow_mut().stats;
+            stats.ledgers.entry(kind).or_default().add(&ledger.read());
+        }
+    }
+
+    /// Notes that it is ok unless its close says otherwise; cut off in the close, it is.
+    pub fn settle(&mut self, kind: OkKind, proof: Proof) {
+        self.settled = Some((kind, proof));
+    }
+
+    /// Whether what is to come makes no difference any more, or only its close may.
+    fn is_confirmed(&self) -> bool {
+        self.recorded || self.settled.is_some()
+    }
+
+    /// Says what becomes of it when it is cut off.
+    fn end(&mut self, by: Cut, at: Instant) {
+        let age_ns = ns_between(self.scheduled, at);
+        // Held before it is confirmed, it was not asked anything yet.
+        let confirmed = self.is_confirmed();
+        let asked = !confirmed && self.stage != Stage::Hold;
+        if asked && by == Cut::Deadline {
+            let age = format_ns(age_ns);
+            let outcome = Outcome::Failed {
+                class: FailureClass::Unanswered(self.stage),
+                message: format!("no answer when the trial ended, at the age of {age}"),
+            };
+            return self.conclude(outcome, at);
+        }
+        let mut state = self.recorder.state.borrow_mut();
+        let phase = by.phase();
+        state.stats.cut(phase, self.stage, age_ns, confirmed);
+        drop(state);
+        if !confirmed {
+            self.conclude(Outcome::Cancelled(phase), at);
+        }
+    }
+
+    /// What is known of the durations that an attempt without an answer had begun: they are beyond its age.
+    fn age(&mut self, at: Instant) {
+        let beyond = |since| Timing::Beyond(ns_between(since, at));
+        let sample = &mut self.sample;
+        let connected = sample.connect.and_then(Timing::exact);
+        let connected = connected.map(|ns| self.started + Duration::from_nanos(ns));
+        if self.stage == Stage::Connect {
+            sample.connect = Some(beyond(self.started));
+        }
+        if self.stage == Stage::Handshake && sample.kind != OkKind::Tcp {
+            sample.handshake = connected.map(beyond);
+        }
+        // A session that is held before it is confirmed was not asked anything yet.
+        if self.stage == Stage::Hold {
+            return;
+        }
+        sample.exchange = self.asking.map(beyond);
+        if let Some(connected) = connected {
+            sample.confirm.get_or_insert(beyond(connected));
+        }
+        sample.service.get_or_insert(beyond(self.started));
+    }
+
+    /// Records the outcome; the attempt stays in flight until it is dropped.
+    pub fn record(&mut self, outcome: Outcome) {
+        self.conclude(outcome, Instant::now());
+    }
+
+    /// Records an outcome that was certain at a time, which may be past.
+    fn conclude(&mut self, outcome: Outcome, at: Instant) {
+        if outcome.is_timed() && !matches!(outcome, Outcome::Ok { .. }) {
+            self.age(at);
+        }
+        let now = Instant::now();
+        let live = &self.recorder.live;
+        let mut state = self.recorder.state.borrow_mut();
+        if let Some(window) = state.in_window() {
+            window.ended += 1;
+            window.confirmed += u64::from(matches!(outcome, Outcome::Ok { .. }));
+        }
+        match &outcome {
+            Outcome::Ok { .. } => add(&live.ok, 1),
+            Outcome::Failed { .. } => add(&live.failed, 1),
+            Outcome::Cancelled(_) => {}
+        }
+        let at_ns = ns_between(self.recorder.start, now);
+        if matches!(outcome, Outcome::Ok { .. }) {
+            state.seconds.answered(at_ns);
+        }
+        if std::mem::take(&mut self.waits) {
+            state.seconds.waited(at_ns);
+        }
+        self.sample.outcome = outcome;
+        self.sample.ended_ns = at_ns;
+        state.stats.finish(&self.sample);
+        state.seconds.at(at_ns).finish(&self.sample);
+        self.recorded = true;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let cut = self.recorder.cut.get();
+        if !self.is_confirmed() || cut.is_some() {
+            let now = || (Cut::Us(CancelPhase::Drain), Instant::now());
+            let (by, at) = cut.unwrap_or_else(now);
+            self.end(by, at);
+        }
+        if let Some((kind, proof)) = self.settled.filter(|_| !self.recorded) {
+            self.record(Outcome::Ok { kind, proof });
+        }
+        self.release();
+        sub(&self.recorder.live.in_flight, 1);
+        let mut state = self.recorder.state.borrow_mut();
+        state.integrate(Instant::now());
+        state.in_flight -= 1;
+        if state.in_flight == 0 {
+            self.recorder.idle.notify_one();
+        }
+    }
+}
