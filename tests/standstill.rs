@@ -34,9 +34,9 @@ fn with_a_stall(load: &str, seconds: u64, rest: &str) -> RunRecord {
     );
     scenario.protocol.kind = Some(ProtocolKind::Echo);
     let stall = thread::spawn(move || {
-        thread::sleep(Duration::from_millis(1_000));
+        thread::sleep(Duration::from_secs(1));
         server.signal("STOP");
-        thread::sleep(Duration::from_millis(2_000));
+        thread::sleep(Duration::from_secs(2));
         server.signal("CONT");
         // It serves until the run is over.
         thread::sleep(Duration::from_secs(seconds));

@@ -351,7 +351,10 @@ fn every_outcome_is_documented() {
 
 #[test]
 fn every_validity_code_is_documented() {
-    let source = read("src/record/validity.rs") + &read("src/record/pins.rs");
+    let files = ["validity", "pins", "pause", "plan_notes", "resumption"];
+    let source: String = files
+        .map(|file| read(&format!("src/record/{file}.rs")))
+        .concat();
     let codes: Vec<String> = source
         .split("Note::new(")
         .skip(1)

@@ -19,6 +19,7 @@ mod model;
 mod pause;
 mod pins;
 mod plan;
+mod plan_notes;
 mod resumption;
 mod store;
 mod summary;
