@@ -254,11 +254,8 @@ impl FailureClass {
     /// One sentence on what is wrong and what to do, for reports.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::ResolveFailed => {
-                "check the name, or pin its address with --resolve HOST:PORT:ADDRESS"
-            }
-            Self::ResolveTimeout => {
-                "check the resolver, or pin the name's address with --resolve HOST:PORT:ADDRESS"
+            Self::ResolveFailed | Self::ResolveTimeout => {
+                "check the name and the resolver, or pin the address with --resolve HOST:PORT:ADDRESS"
             }
             Self::ConnectRefused => {
                 "nothing listens on that address and port; check that the server is up"
