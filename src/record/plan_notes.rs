@@ -16,7 +16,7 @@ pub(super) fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
     if plan.verifies_once() {
         notes.push(Note::new(
             "verified-once",
-            "each distinct chain of the server was verified once per worker, cell and identity, so most of that cost is missing from every figure",
+            "each distinct chain of the server was verified once per worker, cell and client identity, so most of that cost is missing from every figure",
             "for what a client pays, leave out --verify once-per-chain",
         ));
     }

@@ -63,7 +63,12 @@ pub fn judge(
         };
         if expected.clone().count() == 0 || expected.clone().any(speaks_of_load) {
             reasons.extend(nothing_confirmed(cell));
-            reasons.extend(load_not_achieved(cell, &record.plan));
+            let missed = load_not_achieved(cell, &record.plan);
+            if record.plan.scenario.load.stages.is_empty() {
+                reasons.extend(missed);
+            } else {
+                warnings.extend(missed.map(found_by_ramp));
+            }
             reasons.extend(generator_limited(cell, summary));
         }
         warnings.extend(unanswered(cell, summary));
@@ -233,6 +238,15 @@ fn load_not_achieved(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
             "raise max-in-flight if the server is only slow; else ask for less, or add workers",
         )
     })
+}
+
+/// The load that is not achieved is what a ramp looks for, and no fault of the run.
+fn found_by_ramp(missed: Note) -> Note {
+    let advice = "the ramp went beyond what was taken: `timeline` in the result has the second from which on";
+    Note {
+        advice: advice.to_owned(),
+        ..missed
+    }
 }
 
 fn generator_limited(cell: &CellRecord, summary: &CellSummary) -> Option<Note> {

@@ -1,6 +1,7 @@
 //! Tests of the validity rules, on a record as it was written.
 
 use super::{Decoded, Note, RunRecord, ThrottledRecord, TrialRecord, Validity, judge, load};
+use crate::scenario::StageSection;
 use crate::stats::{EarlyCounts, Pause, Proof, ResumptionCounts};
 use crate::units::{Ratio, Span};
 
@@ -275,6 +276,21 @@ fn too_few_concurrent_sessions_are_not_the_asked_load() {
     };
     assert!(achieved(99.0).is_empty());
     assert_eq!(codes(&achieved(98.9)), ["load-not-achieved"]);
+}
+
+#[test]
+fn a_ramp_that_is_not_followed_is_a_finding_and_no_fault() {
+    let (validity, warnings) = judged(|record| {
+        record.plan.scenario.load.stages = vec![StageSection {
+            over: Span::secs(2),
+            rate: Some("1000/s".parse().unwrap()),
+            sessions: None,
+        }];
+        record.cells[2].trials[0].measured.scheduled *= 10;
+    });
+    assert!(validity.valid, "{validity:?}");
+    assert_eq!(codes(&warnings), ["load-not-achieved"]);
+    assert!(warnings[0].advice.contains("timeline"), "{warnings:?}");
 }
 
 #[test]
