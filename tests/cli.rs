@@ -68,7 +68,7 @@ fn the_built_in_scenario_prints_a_table_and_saves_a_result_that_prints_the_same(
     assert_eq!(text(&again.stdout), stdout);
     let record = record::load(&saved[0]).unwrap();
     assert_eq!(record.cells.len(), 5);
-    assert_eq!(record.plan.scenario.name, "embedded");
+    assert_eq!(record.plan.scenario.name, "mtls-tax");
     assert!(record.environment.kernel.is_some());
 }
 
@@ -86,6 +86,9 @@ fn flags_change_the_built_in_scenario_and_what_is_said_of_it() {
         !stdout.contains("how to read this") && !stdout.contains("mtls "),
         "{stdout}"
     );
+    let head =
+        "mtls-tax: changed by flags, so what its own question asks is not what was measured\n";
+    assert!(stdout.starts_with(head), "{stdout}");
 }
 
 #[test]

@@ -20,6 +20,9 @@ use super::signals;
 use super::source::{Source, shown};
 use super::telemetry::{Telemetry, TelemetryArgs};
 
+/// Stands for the question of a scenario that flags change, which is no longer the one that is answered.
+const CHANGED: &str = "changed by flags, so what its own question asks is not what was measured";
+
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -190,11 +193,10 @@ impl RunArgs {
         let changed = parts(scenario) != parts(&as_written);
         if changed {
             // The text that came with the scenario explains another load than this one.
-            scenario.question.clear();
-            scenario.reading.clear();
-            if self.target.is_none() {
-                "embedded".clone_into(&mut scenario.name);
+            if !scenario.question.is_empty() {
+                CHANGED.clone_into(&mut scenario.question);
             }
+            scenario.reading.clear();
         }
         self.timeouts.apply(scenario);
         self.threads.apply(scenario);
