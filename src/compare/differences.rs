@@ -90,6 +90,20 @@ pub struct Found {
 }
 
 impl Found {
+    /// The same of sides that take turns, which need no advice to do so.
+    #[must_use]
+    pub fn in_turns(mut self) -> Self {
+        let advice = match self.kind {
+            Difference::Host => "run both sides on this host",
+            Difference::Plan => {
+                "ask the same of both builds; what is to differ is named as two scenarios, URLs or providers"
+            }
+            Difference::Histogram | Difference::Profile | Difference::Validity => return self,
+        };
+        advice.clone_into(&mut self.note.advice);
+        self
+    }
+
     /// The note of one that is not let pass, which says how to.
     pub fn refusal(&self) -> Note {
         let Note {

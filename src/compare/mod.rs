@@ -212,6 +212,7 @@ pub fn judge_rounds(
     }
     let metered = metered(&run.baseline.records, &run.candidate.records)?;
     let found = differences(&run.baseline.records, &run.candidate.records)?;
+    let found = found.into_iter().map(Found::in_turns).collect();
     let mut comparison = empty(
         Some(run.baseline),
         run.candidate,
