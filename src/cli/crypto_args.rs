@@ -37,7 +37,7 @@ pub struct CryptoArgs {
 enum VerifyArg {
     /// In every full handshake
     EveryHandshake,
-    /// Once per run, worker, cell and client identity
+    /// Once per worker, cell and client identity
     OncePerChain,
 }
 

@@ -25,7 +25,7 @@ impl Checked {
         }
         if self.scenario.tls.verify == Verify::OncePerChain {
             out.push_str(
-                "verify    each distinct chain of the server once per worker, cell and identity\n",
+                "verify    each distinct chain of the server once per worker, cell and client identity\n",
             );
         }
         out.push_str("cells\n");

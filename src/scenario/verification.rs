@@ -14,8 +14,8 @@ pub enum Verify {
     /// In every full handshake, as clients do.
     #[default]
     EveryHandshake,
-    /// Each distinct chain once per run, worker, cell and client identity, and again once one of its
-    /// certificates has expired. The result is marked.
+    /// Each distinct chain once per worker, cell and client identity, and again while one of its
+    /// certificates is not valid. The result is marked.
     OncePerChain,
 }
 

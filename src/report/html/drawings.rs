@@ -21,15 +21,15 @@ pub(super) fn latency(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, H
     for (metric, what) in [
         (
             Metric::Handshake,
-            "From the first byte until the client has finished; under TLS 1.3 the server has not verified it yet.",
+            "From the established connection until the client has finished; under TLS 1.3 the server has not verified it yet.",
         ),
         (
             Metric::Confirm,
-            "Until the first byte that proves acceptance: the whole of what authentication costs is in here.",
+            "From the established connection until the server has proved acceptance: the whole of what authentication costs is in here.",
         ),
         (
             Metric::Latency,
-            "From the scheduled start until the session was done, so queueing is part of it.",
+            "From the scheduled start until the server has proved acceptance, so queueing is part of it.",
         ),
     ] {
         let mut lines = Vec::new();
