@@ -52,32 +52,51 @@ pub fn alert_code(name: &str) -> Option<u8> {
     (0..=u8::MAX).find(|code| alert_name(*code) == Some(name))
 }
 
-/// What a client that gets this alert should do.
+/// What a client that gets this alert should know and do.
 pub(super) fn alert_advice(code: u8) -> &'static str {
     match code {
-        40 => {
-            "the server found no acceptable parameters, or wants a client certificate (TLS 1.2 says so this way)"
+        0 => {
+            "the server ended the session in order where more was due; its error log should say why"
         }
+        10 => "the server got a message it did not expect: a middlebox, or the wrong port",
+        20 | 21 => "data was damaged on the way, or both sides have different keys",
+        22 => "the server got a record that is too long",
+        40 => {
+            "the server found no acceptable parameters, or wants a client certificate (TLS 1.2 says so this way); look at versions, groups, suites and --cert"
+        }
+        41 => "the server wants a client certificate; pass --cert and --key",
         42 => {
             "the server could not use our certificate, for whatever reason (Go has no other alert); its log says which"
         }
         43 => {
             "the server does not take this kind of certificate; check its extended key usage (clientAuth) and its key type"
         }
-        44 => "the server says our certificate is revoked",
-        45 => "the server says our certificate has expired; renew it",
-        46 => "the server could not accept our certificate; its log says why",
+        44 => "the server says our certificate is revoked; issue a new one",
+        45 => "the server says our certificate has expired; renew it, and check the server's clock",
+        46 => "the server could not accept our certificate for another reason; its log says which",
+        47 => "the server found a field out of range, or one that does not fit another",
         48 => {
             "the server does not know the CA that signed our certificate; pass the right --cert, with its intermediates"
         }
         49 => "our certificate is valid but not allowed in; check the server's access rules",
+        50 => "the server could not read a message",
         51 => {
             "the server could not verify a signature. Our key is the certificate's own, as was checked at the start, so look at the chain (damaged, or an issuer of the same name with another key) and at the key's kind and size"
         }
         70 => "the server does not speak the TLS versions we offered",
+        71 => "the server wants stronger parameters than we offered",
+        80 => "something failed inside the server; see its error log",
+        86 => "the server suspects a downgrade",
+        90 => "the server's side was cancelled",
+        100 => "the server refused to renegotiate",
+        109 => "the server needs an extension that was not sent",
+        110 => "the server got an extension that it did not offer",
         112 => "the server does not know the name in --sni",
-        116 => "the server requires a client certificate; pass --cert and --key",
+        113 => "the server did not accept the OCSP response",
+        115 => "the server does not know the pre-shared key",
+        116 => "the server requires a client certificate and got none; pass --cert and --key",
         120 => "no common ALPN protocol; check --alpn",
+        121 => "the server requires Encrypted Client Hello, which is not supported",
         _ => "the server rejected the handshake; its error log should say why",
     }
 }
