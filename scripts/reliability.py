@@ -50,6 +50,7 @@ What shakedown promises when things go wrong, the tests that hold each promise, 
 This page is made by `scripts/reliability.py` from the output of `scripts/test`; nobody types its figures.
 Make it again with:
 
+<!-- not run: takes an hour -->
 ```sh
 scripts/test; scripts/reliability.py target/evidence
 ```

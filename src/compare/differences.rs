@@ -98,7 +98,10 @@ impl Found {
             Difference::Plan => {
                 "ask the same of both builds; what is to differ is named as two scenarios, URLs or providers"
             }
-            Difference::Histogram | Difference::Profile | Difference::Validity => return self,
+            Difference::Histogram
+            | Difference::Percentiles
+            | Difference::Profile
+            | Difference::Validity => return self,
         };
         advice.clone_into(&mut self.note.advice);
         self
