@@ -16,6 +16,7 @@ mod markdown;
 mod stage;
 
 use std::fs;
+use std::path::Path;
 use std::sync::Mutex;
 
 use markdown::{Block, Span};
@@ -48,7 +49,8 @@ struct Script {
 fn documents() -> Vec<String> {
     let docs = fs::read_dir(root().join("docs")).unwrap();
     let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let docs = names.filter(|name| name.ends_with(".md"));
+    let markdown = |name: &String| Path::new(name).extension().is_some_and(|end| end == "md");
+    let docs = names.filter(markdown);
     let mut paths: Vec<String> = docs.map(|name| format!("docs/{name}")).collect();
     paths.extend(["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].map(str::to_owned));
     paths.sort();

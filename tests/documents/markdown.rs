@@ -35,7 +35,7 @@ pub fn read(path: &str, document: &str) -> (Vec<Block>, Vec<Span>) {
             Event::Html(html) => {
                 let inside = html.trim().strip_prefix("<!--");
                 let comment = inside.and_then(|text| text.strip_suffix("-->"));
-                note = comment.unwrap_or_default().trim().to_owned();
+                comment.unwrap_or_default().trim().clone_into(&mut note);
             }
             Event::Start(Tag::CodeBlock(kind)) => {
                 let language = match kind {
