@@ -173,7 +173,9 @@ impl ListScope {
     /// Reads the scope of a list; `None` if it does not parse.
     pub fn parse(der: &[u8]) -> Option<Self> {
         let list = read(der).ok()?;
-        let number = list.crl_number().map(|n| n.to_bytes_be());
+        let number = list
+            .crl_number()
+            .map(x509_parser::num_bigint::BigUint::to_bytes_be);
         let number = number.unwrap_or_default();
         let mut key_id = None;
         let mut point = None;

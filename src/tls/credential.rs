@@ -169,9 +169,10 @@ fn reason(identity: &Identity, name: ProviderName, why: Unusable) -> String {
         }
         (false, None) => String::new(),
     };
-    let others = match able.is_empty() {
-        true => String::new(),
-        false => format!("{} can (--provider)", able.join(", ")),
+    let others = if able.is_empty() {
+        String::new()
+    } else {
+        format!("{} can (--provider)", able.join(", "))
     };
     let ways: Vec<String> = [others, next]
         .into_iter()

@@ -114,7 +114,7 @@ impl Case<'_> {
     pub fn list(&self, error: &CertRevocationListError) -> String {
         let issuers = self.certs.iter().flatten();
         let listed = issuers
-            .map(|cert| cert.issuer_der())
+            .map(CertInspect::issuer_der)
             .find(|issuer| newest_list_of(&self.grounds.crls, issuer).is_some());
         let list = match listed {
             Some(issuer) => format!("the revocation list of {}", name_text(issuer)),
@@ -396,9 +396,9 @@ impl Case<'_> {
             let good = |signed: &Signed<'_>, key: &NamedKey| {
                 signed_with(signed, &key.spki_der, algorithms) == Answer::Good
             };
-            let signer = keys.iter().find(|(_, key)| good(&signed, key));
+            let issuer_key = keys.iter().find(|(_, key)| good(&signed, key));
             lists.peek().is_some()
-                && signer.is_some_and(|(_, key)| {
+                && issuer_key.is_some_and(|(_, key)| {
                     lists.all(|crl| !Signed::parse(crl).is_some_and(|list| good(&list, key)))
                 })
         })

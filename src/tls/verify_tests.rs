@@ -1,5 +1,6 @@
 //! What verifiers make of chains and revocation lists, asked of them without any session.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use rcgen::{
@@ -239,9 +240,9 @@ fn lists_of_two_authorities_with_one_name_are_told_apart_by_their_signature() {
         for mut crls in [lists, others] {
             for _ in 0..2 {
                 crls.reverse();
-                let said = client(&roots, &crls, &[], &[leaf.clone()]);
+                let said = client(&roots, &crls, &[], from_ref(&leaf));
                 assert!(said.starts_with(expected), "{said}");
-                let said = server(&roots, &crls, &[leaf.clone()]);
+                let said = server(&roots, &crls, from_ref(&leaf));
                 assert!(said.starts_with(expected), "{said}");
             }
         }
@@ -286,7 +287,7 @@ fn lists_of_strangers_change_nothing() {
     let (root, stranger) = (Authority::root("root"), Authority::root("stranger"));
     let leaf = root.leaf(7, None);
     let crls = [stranger.list(1, 9, -3, &[7]), stranger.list(2, 1, 30, &[7])];
-    assert_eq!(client(&[root.cert.clone()], &crls, &[], &[leaf]), "ok");
+    assert_eq!(client(from_ref(&root.cert), &crls, &[], &[leaf]), "ok");
 }
 
 #[test]
@@ -300,7 +301,7 @@ fn a_leaf_in_the_bundle_is_trusted_as_it_is() {
         params.self_signed(&key).unwrap().der().clone()
     };
     let cert = tutorial(vec!["localhost".into()], 9);
-    let alone = |cert: &CertificateDer<'static>| client(&[cert.clone()], &[], &[], &[cert.clone()]);
+    let alone = |cert: &CertificateDer<'static>| client(from_ref(cert), &[], &[], from_ref(cert));
     assert_eq!(alone(&cert), "ok");
     let other = tutorial(vec!["localhost".into()], 9);
     let said = client(&[other], &[], &[], &[cert]);
@@ -317,7 +318,7 @@ fn a_leaf_in_the_bundle_is_trusted_as_it_is() {
     let leaf = root.leaf(7, None);
     assert_eq!(alone(&leaf), "ok");
     let crls = [root.list(1, 1, 30, &[7])];
-    let said = client(&[leaf.clone()], &crls, &[], &[leaf]);
+    let said = client(from_ref(&leaf), &crls, &[], from_ref(&leaf));
     assert!(said.starts_with("revoked"), "{said}");
 }
 
@@ -327,7 +328,7 @@ fn expected_names_take_the_place_of_the_one_that_is_sent() {
     let id = "spiffe://example.org/ns/web";
     let leaf = root.leaf(7, Some(vec![SanType::URI(id.try_into().unwrap())]));
     let roots = [root.cert.clone()];
-    let with = |names: &[&str]| client(&roots, &[], names, &[leaf.clone()]);
+    let with = |names: &[&str]| client(&roots, &[], names, from_ref(&leaf));
     assert_eq!(
         with(&[]),
         format!("name: the certificate is for URI:{id}, not for localhost")
@@ -349,22 +350,22 @@ fn expected_names_take_the_place_of_the_one_that_is_sent() {
     }
     // Nothing else is let through with the name.
     let stranger = Authority::root("stranger");
-    let said = client(&[stranger.cert], &[], &[id], &[leaf.clone()]);
+    let said = client(&[stranger.cert], &[], &[id], from_ref(&leaf));
     assert!(
         said.starts_with("unknown_issuer: certificate 1 (CN=leaf) was issued by CN=root"),
         "{said}"
     );
-    let said = client(&roots, &[root.list(1, 1, 30, &[7])], &[id], &[leaf.clone()]);
+    let said = client(&roots, &[root.list(1, 1, 30, &[7])], &[id], from_ref(&leaf));
     assert!(said.starts_with("revoked"), "{said}");
     let parts = ["http://localhost/a", "http://localhost/b"];
     let lists = parts.map(|part| root.scoped_list(1, 1, 30, &[7], Some(part)));
     let empty = root.scoped_list(2, 1, 30, &[], Some("http://localhost/c"));
     for crls in [[empty.clone(), lists[0].clone()], [lists[1].clone(), empty]] {
-        let said = client(&roots, &crls, &[id], &[leaf.clone()]);
+        let said = client(&roots, &crls, &[id], from_ref(&leaf));
         assert!(said.starts_with("revoked"), "{said}");
     }
     let localhost = root.leaf(8, None);
-    let said = client(&roots, &[], &["example.org"], &[localhost.clone()]);
+    let said = client(&roots, &[], &["example.org"], from_ref(&localhost));
     assert_eq!(
         said,
         "name: the certificate is for DNS:localhost, not for example.org"
@@ -386,7 +387,7 @@ fn a_critical_extension_is_named_with_its_certificate() {
     let leaf = inter.leaf(7, None);
     let chain = [leaf, inter.cert.clone()];
     assert_eq!(
-        client(&[root.cert.clone()], &[], &[], &chain),
+        client(from_ref(&root.cert), &[], &[], &chain),
         "critical_extension: certificate 2 (CN=inter) has a critical extension that is not processed here: certificatePolicies (2.5.29.32)"
     );
     // As the advice says: the CA's certificate among the trusted ones.
@@ -428,7 +429,7 @@ fn a_name_that_is_none_is_refused_at_once() {
         alpn: &[],
         server_name: "localhost",
         expected_names: &expected,
-        roots: Some(std::slice::from_ref(&root.cert)),
+        roots: Some(from_ref(&root.cert)),
         crls: &[],
         verify: Verify::default(),
         identity: None,
