@@ -220,7 +220,7 @@ fn echo_server(connections: usize) -> (u16, thread::JoinHandle<Vec<bool>>) {
     (port, handle)
 }
 
-/// Connections to a port that this host keeps in TIME_WAIT.
+/// Connections to a port that this host keeps in `TIME_WAIT`.
 fn in_time_wait(port: u16) -> usize {
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     let to = format!(":{port:04X}");
@@ -387,7 +387,13 @@ fn an_anatomy_presents_the_certificate_it_is_given_in_every_session() {
         "{told}"
     );
     let record = record(here, "a.json");
-    assert!(record.cells.iter().all(|cell| cell.is_mutual()), "{told}");
+    assert!(
+        record
+            .cells
+            .iter()
+            .all(shakedown::record::CellRecord::is_mutual),
+        "{told}"
+    );
     let failed: u64 = record
         .cells
         .iter()
