@@ -146,7 +146,7 @@ fn a_page_holds_what_the_table_says() {
     }
     let dir = tempfile::tempdir().unwrap();
     let six = dir.path().join("six.json");
-    std::fs::write(&six, serde_json::to_string(&record).unwrap()).unwrap();
+    fs::write(&six, serde_json::to_string(&record).unwrap()).unwrap();
     let tax = page(&six);
     for part in [
         "valid: the run did what was asked",
