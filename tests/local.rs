@@ -40,9 +40,13 @@ fn running_out_of_files_is_our_failure() {
     assert_accounted(&record);
     let total = record.cells[0].total();
     let files = total.failed["local.files"].count;
-    assert_eq!(total.failed.len(), 1, "{total:?}");
-    assert!(files > 0 && total.cancelled_total() > 0, "{total:?}");
-    let lost = total.started - files - total.cancelled_total();
+    let silent = total.unanswered_total();
+    assert_eq!(total.failed.len(), 2, "{total:?}");
+    assert!(files > 0 && silent > 0, "{total:?}");
+    assert_eq!(total.cancelled_total(), 0, "{total:?}");
+    let exhausted = |note: &shakedown::record::Note| note.code == "generator-exhausted";
+    assert!(record.validity.reasons.iter().any(exhausted));
+    let lost = total.started - files - silent;
     evidence(
         "outcomes",
         "out_of_files",

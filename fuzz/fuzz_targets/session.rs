@@ -115,7 +115,7 @@ fuzz_target!(|input: &[u8]| {
             let server = &ENDS.servers[version][tickets];
             let (result, served) =
                 tokio::join!(drive(near, client, echo), serve(far, server, version, rest));
-            judge(&result, &served, has_certificate == 1);
+            must_hold(&result, &served, has_certificate == 1);
         });
     });
 });
@@ -129,7 +129,7 @@ struct Served {
     proof_at: usize,
 }
 
-fn judge(result: &Result<Proof, Failure>, served: &Served, has_certificate: bool) {
+fn must_hold(result: &Result<Proof, Failure>, served: &Served, has_certificate: bool) {
     match result {
         Ok(proof) => {
             assert!(served.accepted, "{proof:?} of a server that did not accept");

@@ -1,5 +1,5 @@
 //! Files of strangers and of ours. What is read is capped, whatever the file system says of its size; what is
-//! written is whole or not there ([`write`]).
+//! written is whole or not there ([`mod@write`]).
 
 pub mod write;
 

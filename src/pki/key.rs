@@ -101,6 +101,13 @@ impl<'a> KeyHeld<'a> {
         })
     }
 
+    /// Whether it is an RSA key whose modulus does not fill its last byte (RFC 8017 section 9.1.1 pads such keys
+    /// in another way).
+    pub fn has_modulus_of_odd_length(&self) -> bool {
+        self.rsa
+            .is_some_and(|(modulus, _)| bit_len(modulus) % 8 != 0)
+    }
+
     /// The key in words: `RSA 2047`, `EC secp256k1 without its public part`.
     pub fn words(&self) -> String {
         if let Some((modulus, exponent)) = self.rsa {

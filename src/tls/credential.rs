@@ -34,6 +34,10 @@ const SCHEMES: [SignatureScheme; 14] = [
 /// What is signed to try a key.
 const MESSAGE: &[u8] = b"shakedown tries a key before it is used";
 
+/// How often a key with an RSA modulus of odd length is tried: PSS is salted, and a provider that pads such keys
+/// wrongly fails only with some salts.
+const ODD_TRIES: usize = 32;
+
 /// Why a provider cannot use a key.
 #[derive(Debug, Clone, Copy)]
 enum Unusable {
@@ -43,7 +47,7 @@ enum Unusable {
     Mismatch,
 }
 
-/// An identity's chain with its key loaded into the provider, which has signed with it once.
+/// An identity's chain with its key loaded into the provider, which has signed with it.
 pub(super) fn certified(
     identity: &Identity,
     provider: &CryptoProvider,
@@ -85,12 +89,15 @@ fn signing_key(
     let signer = one_scheme(Arc::clone(&key))
         .choose_scheme(&SCHEMES)
         .ok_or(Unusable::Sign)?;
-    let signature = signer.sign(MESSAGE).map_err(|_| Unusable::Sign)?;
-    if verifies(provider, signer.scheme(), spki, &signature) {
-        Ok(key)
-    } else {
-        Err(Unusable::Verify)
+    let held = KeyHeld::parse(&identity.key);
+    let odd = held.is_some_and(|held| held.has_modulus_of_odd_length());
+    for _ in 0..if odd { ODD_TRIES } else { 1 } {
+        let signature = signer.sign(MESSAGE).map_err(|_| Unusable::Sign)?;
+        if !verifies(provider, signer.scheme(), spki, &signature) {
+            return Err(Unusable::Verify);
+        }
     }
+    Ok(key)
 }
 
 /// Whether a signature over [`MESSAGE`] is right: by AWS-LC, which every build has; for RSA keys that it does not
