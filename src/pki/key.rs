@@ -105,7 +105,7 @@ impl<'a> KeyHeld<'a> {
     /// in another way).
     pub fn has_modulus_of_odd_length(&self) -> bool {
         self.rsa
-            .is_some_and(|(modulus, _)| bit_len(modulus) % 8 != 0)
+            .is_some_and(|(modulus, _)| !bit_len(modulus).is_multiple_of(8))
     }
 
     /// The key in words: `RSA 2047`, `EC secp256k1 without its public part`.
