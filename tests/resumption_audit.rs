@@ -228,8 +228,10 @@ fn what_is_left_of_the_old_server_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path();
     certificates(here);
+    // The list of the folder would be used from the start.
+    fs::rename(here.join("pki/crl.pem"), here.join("crl.pem")).unwrap();
     let (_old, before) = serve(here, "--tickets stateless");
-    let (_new, after) = serve(here, "--tickets stateless --crlfile pki/crl.pem");
+    let (_new, after) = serve(here, "--tickets stateless --crlfile crl.pem");
     let (reloaded, met_old) = (here.join("reloaded"), Arc::new(AtomicUsize::new(0)));
     let (side_by_side, met) = (AtomicUsize::new(0), Arc::clone(&met_old));
     let port = switchboard(move || {

@@ -153,7 +153,11 @@ fn an_endpoint_for_everyone_or_in_use_is_refused() {
     let taken = taken.local_addr().unwrap();
     for (address, status, part) in [
         ("0.0.0.0:9464".to_owned(), 2, "not a loopback address"),
-        ("9464".to_owned(), 2, "e.g. 127.0.0.1:9464"),
+        (
+            "9464".to_owned(),
+            2,
+            "no port; give an address and a port, e.g. 127.0.0.1:",
+        ),
         (taken.to_string(), 1, "does something else listen there?"),
     ] {
         let output = run(

@@ -213,7 +213,15 @@ impl Place {
 pub(super) fn port(digits: &str) -> Result<u16, UrlError> {
     let parsed = digits.parse().ok();
     let parsed = parsed.filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
-    parsed.ok_or_else(|| UrlError(format!("{digits:?} is not a port; ports are 1 to 65535")))
+    parsed.ok_or_else(|| {
+        // Behind user information that was put where none belongs there may be a password.
+        let quoted = if digits.contains('@') {
+            "what stands there".to_owned()
+        } else {
+            format!("{digits:?}")
+        };
+        UrlError(format!("{quoted} is not a port; ports are 1 to 65535"))
+    })
 }
 
 /// An IPv6 address as it stands in brackets, with its zone if it has one: `%25` in URLs, `%` where people
