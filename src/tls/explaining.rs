@@ -63,6 +63,31 @@ pub(super) fn handshake(
     })
 }
 
+/// The methods of both traits for signatures.
+macro_rules! explained_signatures {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            let result = self.inner.verify_tls12_signature(message, cert, dss);
+            self.handshake(result, message, cert, dss)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            let result = self.inner.verify_tls13_signature(message, cert, dss);
+            self.handshake(result, message, cert, dss)
+        }
+    };
+}
+
 impl ServerCertVerifier for Explaining<dyn ServerCertVerifier> {
     fn verify_server_cert(
         &self,
@@ -88,25 +113,7 @@ impl ServerCertVerifier for Explaining<dyn ServerCertVerifier> {
         )
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let result = self.inner.verify_tls12_signature(message, cert, dss);
-        self.handshake(result, message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let result = self.inner.verify_tls13_signature(message, cert, dss);
-        self.handshake(result, message, cert, dss)
-    }
+    explained_signatures!();
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()
@@ -146,25 +153,7 @@ impl ClientCertVerifier for Explaining<dyn ClientCertVerifier> {
         self.chain(result, end_entity, intermediates, now, "")
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let result = self.inner.verify_tls12_signature(message, cert, dss);
-        self.handshake(result, message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let result = self.inner.verify_tls13_signature(message, cert, dss);
-        self.handshake(result, message, cert, dss)
-    }
+    explained_signatures!();
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.inner.supported_verify_schemes()

@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod confirm;
 mod credential;
+mod delegate;
 mod early;
 mod explaining;
 mod fault;
