@@ -100,6 +100,13 @@ fn chose_h2(observed: &Observed) -> bool {
         .is_some_and(|alpn| alpn == AlpnId::from(b"h2".as_slice()))
 }
 
+/// Our `close_notify` and FIN, and all that the server still has to say.
+async fn close<S: SessionStream>(stream: &mut S) -> Result<(), Fault> {
+    // A failed write is followed by reading all the same: the reason is in what the server sent.
+    let _ = stream.shutdown().await;
+    stream.read_to_end().await
+}
+
 /// Closes in order: our `close_notify` and FIN, then the server's.
 ///
 /// # Errors
@@ -110,12 +117,7 @@ pub async fn close_in_order<S: SessionStream>(
     stream: &mut S,
     limit: Duration,
 ) -> Result<(), Failure> {
-    let closing = async {
-        // A failed write is followed by reading all the same: the reason is in what the server sent.
-        let _ = stream.shutdown().await;
-        stream.read_to_end().await
-    };
-    match timeout(limit, closing).await {
+    match timeout(limit, close(stream)).await {
         Ok(Err(fault)) if fault.is_alert() => Err(failure(&fault, Stage::Confirm)),
         _ => Ok(()),
     }
@@ -134,12 +136,7 @@ pub async fn confirm_by_close<S: SessionStream>(
 ) -> Result<(Proof, Instant), Failure> {
     // A close of its own accord answers nothing.
     let closed_before = stream.marks().closed.is_some();
-    let closing = async {
-        // A failed write is followed by reading all the same: the reason is in what the server sent.
-        let _ = stream.shutdown().await;
-        stream.read_to_end().await
-    };
-    let ended = timeout(limit, closing).await;
+    let ended = timeout(limit, close(stream)).await;
     let marks = stream.marks();
     let closed = marks.closed.filter(|_| !closed_before);
     match (marks.ticket, closed, ended) {
