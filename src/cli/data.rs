@@ -1,17 +1,14 @@
 //! `--data` and `--data-binary`, as curl has them.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use shakedown::scenario::ProtocolSection;
+use shakedown::files::read_text;
+use shakedown::scenario::{LARGEST_PAYLOAD, ProtocolSection};
 
 use super::exit::UsageError;
-
-/// Most of a file that is read; the scenario's own limit is the same.
-const CAP: u64 = 16 << 20;
 
 /// The body of HTTP requests.
 #[derive(Debug, Clone, Default, Args)]
@@ -47,17 +44,19 @@ impl DataArgs {
 }
 
 fn without_line_ends(path: &str) -> anyhow::Result<String> {
-    let mut text = String::new();
-    let file = File::open(path).with_context(|| format!("cannot open {path} of --data"))?;
-    let read = file.take(CAP + 1).read_to_string(&mut text);
-    read.with_context(|| {
-        format!("cannot read {path} as text; send it with --data-binary @{path}")
-    })?;
-    if text.len() as u64 > CAP {
-        return Err(
-            UsageError("the file of --data is larger than 16MiB; give a smaller one").into(),
-        );
-    }
+    let read = read_text(Path::new(path), LARGEST_PAYLOAD);
+    let mut text = match read {
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            let words = "the file of --data is larger than 16MiB; give a smaller one";
+            return Err(UsageError(words).into());
+        }
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            return Err(error).with_context(|| {
+                format!("cannot read {path} as text; send it with --data-binary @{path}")
+            });
+        }
+        read => read.with_context(|| format!("cannot open {path} of --data"))?,
+    };
     text.retain(|c| !matches!(c, '\r' | '\n' | '\0'));
     Ok(text)
 }

@@ -8,6 +8,7 @@ use super::check_load::{load, ramp, stop, timeouts};
 use super::dimensions;
 use super::error::Problem;
 use super::identity;
+use super::protocol::LARGEST_PAYLOAD;
 use super::request::{RequestBody, http_request};
 use super::resolve::pinned;
 use super::resumption;
@@ -179,8 +180,6 @@ pub struct Stop {
 
 /// Echo payload in bytes unless set.
 const DEFAULT_PAYLOAD: u64 = 64;
-/// Largest echo payload or HTTP body.
-const LARGEST_PAYLOAD: u64 = 16 << 20;
 
 impl Scenario {
     /// Finds what the scenario means. `name` and `text` are the file it came from (`text` empty for

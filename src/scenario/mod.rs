@@ -50,7 +50,7 @@ pub use model::{
     Timeouts, TlsSection, TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
-pub use protocol::{Header, ProtocolKind, ProtocolSection};
+pub use protocol::{Header, LARGEST_PAYLOAD, ProtocolKind, ProtocolSection};
 pub use provider::{ProviderName, UnknownProvider};
 pub use resumption::{ResumptionMode, ResumptionSection, TARGET_EARLY_DATA};
 pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::StatusRange;
 use crate::units::ByteSize;
 
+/// Largest echo payload or HTTP body, in bytes.
+pub const LARGEST_PAYLOAD: u64 = 16 << 20;
+
 /// What happens on a session once it is up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]

@@ -1,11 +1,10 @@
 //! What a scenario may hold that is nobody else's business: header values and URL queries may be tokens.
 
 use super::Scenario;
+use super::protocol::LARGEST_PAYLOAD;
 use crate::files::read_capped;
 use crate::text::secrets::{REDACTED, keep, keep_whole, public_part};
 
-/// Most bytes of a file with a body that are looked at; as many as are sent.
-const MOST_DATA: u64 = 16 << 20;
 /// No message of a server is longer, in bytes.
 const MOST_ECHOED: usize = 4 << 10;
 
@@ -59,7 +58,7 @@ impl Scenario {
             keep_body(data.as_bytes());
         }
         let file = protocol.data_file.as_ref();
-        if let Some(bytes) = file.and_then(|path| read_capped(path, MOST_DATA).ok()) {
+        if let Some(bytes) = file.and_then(|path| read_capped(path, LARGEST_PAYLOAD).ok()) {
             keep_body(&bytes);
         }
         for text in [&self.target.url, &protocol.path].into_iter().flatten() {
