@@ -35,7 +35,7 @@ PROMISES = {
 # Tests that some machines cannot run, and then say so: without control groups, or never idle.
 MAY_BE_ABSENT = {"`cpu_quota`", "`control`"}
 
-# A promise that more tests than this hold gets a row with their sums.
+# A promise that more tests than this hold gets one row, with their sums.
 MANY = 4
 
 # Counts of what must not happen.
@@ -46,16 +46,13 @@ MUST_BE_ZERO = {
 
 HEAD = """# Reliability
 
-What shakedown promises when things go wrong, the tests that hold each promise, and what they counted.
-This page is made by `scripts/reliability.py` from the output of `scripts/test`; nobody types its figures.
-Make it again with:
+What shakedown promises when things go wrong, the tests that show it, and their counts. Every fault is injected, and its test asserts
+that it happened. `scripts/reliability.py` makes this page from the output of `scripts/test`:
 
 <!-- not run: takes an hour -->
 ```sh
 scripts/test; scripts/reliability.py target/evidence
 ```
-
-Every fault is injected, and its test asserts that it happened. What each server answers to each faulty certificate is in [servers.md](servers.md).
 
 | Promise | Test | Figures |
 |---|---|---|
@@ -76,10 +73,9 @@ def document(found):
     for promise, text in PROMISES.items():
         tests = sorted(found.get(promise, {}).items())
         if len(tests) > MANY:
-            rows.append(row(text, "in all", total(figures for _, figures in tests)))
+            tests = [("`, `".join(test for test, _ in tests), total(figures for _, figures in tests))]
         for number, (test, figures) in enumerate(tests):
-            first = number == 0 and len(tests) <= MANY
-            rows.append(row(text if first else "", f"`{test}`", figures))
+            rows.append(row("" if number else text, f"`{test}`", figures))
     return HEAD + "".join(rows)
 
 
@@ -100,7 +96,7 @@ def row(promise, test, figures):
 def tests_named(text):
     """Every test in the table, in order."""
     rows = [line.split("|") for line in text.splitlines() if line.startswith("|")]
-    return [row[2].strip() for row in rows[2:] if row[2].strip() != "in all"]
+    return [test for row in rows[2:] for test in row[2].strip().split(", ")]
 
 
 def complaints(found):

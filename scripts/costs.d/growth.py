@@ -3,7 +3,7 @@
 import time
 
 from measuring import process
-from measuring.figures import number, slope, table
+from measuring.figures import number, slope
 from measuring.place import confirmed, place, worker_us
 from measuring.servers import Setting
 
@@ -13,7 +13,6 @@ TOTAL = 1_000_000
 QUICK = 20_000
 # What came before this share of the sessions is warming up.
 SETTLED = 0.1
-ROWS = 10
 # Of the process's life at both ends, in which it starts and ends.
 STARTED_S = 0.5
 
@@ -53,13 +52,11 @@ def open_files(pid):
 
 def text(points):
     settled = [p for p in points if p["sessions"] >= SETTLED * points[-1]["sessions"]]
-    every = max(len(points) // ROWS, 1)
-    rows = [[number(p["sessions"], 0), number(p["rss_kib"] / 1024, 2), p["descriptors"]] for p in points[::every]]
     rise, _, _ = slope([(p["sessions"], p["rss_kib"]) for p in settled])
     growth = settled[-1]["rss_kib"] - settled[0]["rss_kib"]
     return (
-        f"{table(['sessions made', 'resident MiB', 'descriptors'], rows)}\n"
-        f"From a tenth of the sessions to the end it grew by **{growth / 1024:+.2f} MiB**; slope {rise * 1e6 / 1024:+.2f} MiB "
+        f"From {number(settled[0]['sessions'], 0)} to {number(settled[-1]['sessions'], 0)} sessions made, resident memory grew by "
+        f"**{growth / 1024:+.2f} MiB** to {settled[-1]['rss_kib'] / 1024:.2f} MiB; slope {rise * 1e6 / 1024:+.2f} MiB "
         f"per million sessions. At most {max(p['descriptors'] for p in settled)} descriptors, "
         f"at the end {settled[-1]['descriptors']}. Resumed mTLS 1.3 sessions, 8 at once, of one worker; the number of sessions at a moment is worked "
         "out from the time, as a closed loop is steady."

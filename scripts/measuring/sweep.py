@@ -1,7 +1,7 @@
 """Runs of which one thing grows: CPU time per session and peak memory against it."""
 
 from . import place
-from .figures import number, slope, table
+from .figures import number, slope
 
 
 def point(x, used, trials, expected):
@@ -16,14 +16,12 @@ def point(x, used, trials, expected):
 
 
 def text(points, what, note):
-    """A table of points, and how steeply each figure grows."""
-    rows = [
-        [number(p["x"], 0), number(p["sessions"], 0), number(p["worker_us"], 0), number(p["cpu_us"], 0), number(p["peak_mib"])]
-        for p in points
-    ]
+    """From the first point to the last, and how steeply each figure grows; the chart and the CSV have the points between."""
+    first, last = points[0], points[-1]
+    grown = lambda key, digits: f"{number(first[key], digits)} → {number(last[key], digits)}"
     slopes = [slope([(p["x"], p[key]) for p in points])[0] for key in ("worker_us", "cpu_us", "peak_mib")]
-    head = [what, "sessions", "worker CPU µs per session", "process CPU µs per session", "peak MiB"]
     return (
-        f"{table(head, rows)}\nSlopes for each of the {what}: {slopes[0]:+.3f} µs of worker CPU and {slopes[1]:+.3f} µs of process CPU per session, "
-        f"{slopes[2] * 1024:+.1f} KiB of peak memory. {note}"
+        f"From {number(first['x'], 0)} to {number(last['x'], 0)} {what}: worker CPU {grown('worker_us', 0)} µs per session "
+        f"({slopes[0]:+.3f} µs of worker CPU for each), process CPU {grown('cpu_us', 0)} µs ({slopes[1]:+.3f} µs), "
+        f"peak memory {grown('peak_mib', 1)} MiB ({slopes[2] * 1024:+.1f} KiB). {note}"
     )
