@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod affinity;
+pub mod analysis;
 pub mod anatomy;
 pub mod audit;
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod report;
 pub mod runner;
 pub mod scenario;
 pub mod stats;
+pub mod store;
 pub mod target;
 pub mod text;
 pub mod tls;

@@ -14,7 +14,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::process::{Running, code, run, shakedown, text, wait_for_stderr};
-use shakedown::record::{self, Comparison, UnitKind, Verdict};
+use shakedown::record::{Comparison, UnitKind, Verdict};
+use shakedown::store;
 
 /// Gates bytes alone: they do not depend on how busy the machine is, and certificates are not small.
 const BYTES: &str = "version = 1\n[allowed]\nbytes-out = \"20%\"\n[required]\nsamples = 40\n";
@@ -34,7 +35,7 @@ fn ab(dir: &Path, args: &str, expected: i32) -> (Comparison, String) {
     let output = run(dir, &format!("ab {args}"));
     let stderr = text(&output.stderr);
     assert_eq!(code(&output), expected, "{args}: {stderr}");
-    let comparison = record::load_comparison(&dir.join("out.json")).unwrap();
+    let comparison = store::load_comparison(&dir.join("out.json")).unwrap();
     (comparison, stderr)
 }
 
@@ -130,7 +131,7 @@ fn an_interrupt_keeps_whole_rounds_and_decides_nothing() {
     assert!(!dir.path().join("out.json").exists());
     let (code, stdout, stderr) = start("round 1/1000");
     assert_eq!(code, 105, "{stdout}{stderr}");
-    let comparison = record::load_comparison(&dir.path().join("out.json")).unwrap();
+    let comparison = store::load_comparison(&dir.path().join("out.json")).unwrap();
     assert_eq!(comparison.verdict, Verdict::Invalid);
     assert_eq!(comparison.reasons[0].code, "interrupted");
     assert!(comparison.blocks.unwrap().rounds >= 1);

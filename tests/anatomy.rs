@@ -11,12 +11,14 @@ mod common;
 
 use common::process::{code, run as command, text};
 use common::{pki_in, run, scenario, target};
+use shakedown::analysis::dissect;
 use shakedown::crypto::SWITCH;
 use shakedown::probe::{ProbePlan, probe, story};
-use shakedown::record::{self, CellRecord, LedgerRecord, RunRecord, dissect};
+use shakedown::record::{self, CellRecord, LedgerRecord, RunRecord};
 use shakedown::report::{Style, render};
 use shakedown::scenario::{ProtocolKind, Scenario};
 use shakedown::stats::{OkKind, Step, Work};
+use shakedown::store;
 use shakedown::tls::ServerAuth;
 
 /// A short metered run of every cell of an anatomy.
@@ -191,7 +193,7 @@ fn the_command_prints_what_report_prints_again() {
     }
     let again = command(dir.path(), "report a.json");
     assert_eq!(text(&again.stdout), stdout);
-    let record = record::load(&dir.path().join("a.json")).unwrap();
+    let record = store::load(&dir.path().join("a.json")).unwrap();
     assert!(record.plan.scenario.metered);
     let schema: serde_json::Value = serde_json::from_str(&record::json_schema()).unwrap();
     let value = serde_json::to_value(&record).unwrap();

@@ -15,7 +15,8 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use process::{Running, code, run, shakedown, text};
-use shakedown::record::{self, ExpectationVerdict};
+use shakedown::record::ExpectationVerdict;
+use shakedown::store;
 
 /// Starts `shakedown serve` with the certificates in `pki`; returns its port with it.
 fn serve(here: &Path, flags: &str) -> (Running, String) {
@@ -75,7 +76,7 @@ fn an_audit_finds_what_a_server_wrongly_accepts() {
     );
     assert_eq!(code(&output), 99, "{}", text(&output.stderr));
     insta::assert_snapshot!("audit", steady(&output.stdout, &port));
-    let record = record::load(&here.join("audit.json")).unwrap();
+    let record = store::load(&here.join("audit.json")).unwrap();
     let wrong: Vec<&str> = (record.expectations.iter())
         .filter(|e| e.verdict == ExpectationVerdict::WrongAcceptance)
         .map(|e| e.cell.as_str())
@@ -107,7 +108,7 @@ fn an_audit_of_a_server_that_does_as_it_should_succeeds() {
         ),
     );
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
-    let record = record::parse(Path::new("stdout"), &output.stdout).unwrap();
+    let record = store::parse(Path::new("stdout"), &output.stdout).unwrap();
     assert_eq!(record.expectations.len(), 2 * 3);
     assert!(
         record
@@ -181,7 +182,7 @@ fn what_was_not_reached_or_not_spoken_is_no_verdict() {
     let stderr = text(&output.stderr);
     assert_eq!(code(&output), 0, "{stderr}");
     assert!(stderr.contains("does not speak TLS 1.2"), "{stderr}");
-    let record = record::parse(Path::new("stdout"), &output.stdout).unwrap();
+    let record = store::parse(Path::new("stdout"), &output.stdout).unwrap();
     let cells: Vec<&str> = record.cells.iter().map(|c| c.cell.name.as_str()).collect();
     assert_eq!(cells, ["mtls/valid", "mtls/revoked"]);
     let only = format!("audit localhost:{port} --pki pki -q --case revoked --tls-max 1.2");

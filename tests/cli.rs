@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use common::process::{Running, code, run, shakedown, text};
 use shakedown::record;
+use shakedown::store;
 
 /// What the command said on stderr, after checking that it failed with `expected`.
 fn failure(dir: &Path, args: &str, expected: i32) -> String {
@@ -66,7 +67,7 @@ fn the_built_in_scenario_prints_a_table_and_saves_a_result_that_prints_the_same(
     assert_eq!(saved.len(), 1, "{saved:?}");
     let again = run(dir.path(), &format!("report {}", saved[0].display()));
     assert_eq!(text(&again.stdout), stdout);
-    let record = record::load(&saved[0]).unwrap();
+    let record = store::load(&saved[0]).unwrap();
     assert_eq!(record.cells.len(), 5);
     assert_eq!(record.plan.scenario.name, "mtls-tax");
     assert!(record.environment.kernel.is_some());
@@ -307,7 +308,7 @@ fn serve_and_run_agree_on_what_happened() {
         text(&output.stdout),
         text(&output.stderr)
     );
-    let record = record::load(&here.join("out.json")).unwrap();
+    let record = store::load(&here.join("out.json")).unwrap();
     assert_eq!(record.cells[0].total().ok_total(), 60);
     assert_eq!(record.plan.identity.as_deref(), Some("CN=client-1"));
     assert!(

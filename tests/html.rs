@@ -137,7 +137,7 @@ fn a_page_holds_what_the_table_says() {
     );
     assert!(tax.contains("1.65 (2 rounds)"), "the estimate is told");
     // The same in six rounds.
-    let mut record = shakedown::record::load(&file).unwrap();
+    let mut record = shakedown::store::load(&file).unwrap();
     for cell in &mut record.cells {
         cell.trials = cell.trials.iter().cycle().take(6).cloned().collect();
         for (round, trial) in cell.trials.iter_mut().enumerate() {
@@ -377,13 +377,13 @@ fn a_page_of_a_thousand_cells_stays_small_and_says_what_it_leaves_out() {
 
 /// A file like a fixture's, with trials of this many seconds and ever slower sessions in each but the third.
 fn over_time(dir: &Path, seconds: u64) -> PathBuf {
-    let mut record = shakedown::record::load(&fixture("result-v1.json")).unwrap();
+    let mut record = shakedown::store::load(&fixture("result-v1.json")).unwrap();
     for trial in record.cells.iter_mut().flat_map(|cell| &mut cell.trials) {
         trial.length_ns = seconds * 1_000_000_000 + 5;
         trial.timeline = (0..=seconds).map(second).collect();
     }
     let path = dir.join(format!("{seconds}.json"));
-    shakedown::record::save(&path, &record).unwrap();
+    shakedown::store::save(&path, &record).unwrap();
     path
 }
 

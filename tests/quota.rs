@@ -22,7 +22,8 @@ use common::process::{Running, serve, shakedown};
 use common::{evidence, pki_in};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shakedown::record::{self, RunRecord};
+use shakedown::record::RunRecord;
+use shakedown::store;
 
 /// Runs under the limit, each of which must be noticed.
 const RUNS: usize = 5;
@@ -68,7 +69,7 @@ impl Target {
     }
 
     fn record(&self, name: &str) -> RunRecord {
-        let record = record::load(&self.dir.path().join(format!("{name}.json"))).unwrap();
+        let record = store::load(&self.dir.path().join(format!("{name}.json"))).unwrap();
         common::assert_accounted(&record);
         record
     }

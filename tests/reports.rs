@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use common::foreign::foreign;
 use common::injected;
 use common::process::{code, run, text};
-use shakedown::record::{self, RunRecord};
+use shakedown::record::RunRecord;
 use shakedown::stats::Metric;
+use shakedown::store;
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/result-v1-tax.json")
@@ -31,7 +32,7 @@ fn report(file: &Path, args: &str) -> String {
 }
 
 fn loaded() -> RunRecord {
-    record::load(&fixture()).unwrap()
+    store::load(&fixture()).unwrap()
 }
 
 /// Samples of a metric in one trial.

@@ -18,8 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use process::{code, run, text};
-use shakedown::record::{self, RunRecord};
+use shakedown::record::RunRecord;
 use shakedown::stats::FailureRecord;
+use shakedown::store;
 
 /// A server that gives every request of a connection the same answer.
 struct Server {
@@ -58,7 +59,7 @@ impl Server {
             "{}",
             text(&output.stderr)
         );
-        let record = record::load(&here.join("o.json")).unwrap();
+        let record = store::load(&here.join("o.json")).unwrap();
         let got = self.got.lock().unwrap().pop().unwrap_or_default();
         (got, record)
     }

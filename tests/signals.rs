@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use common::process::{Running, shakedown, wait_for_stderr};
 use common::{evidence, pki_in, unkind};
-use shakedown::record::{self, RunRecord};
+use shakedown::record::RunRecord;
 use shakedown::stats::{Accounting, CancelPhase};
+use shakedown::store;
 
 /// Time after which a run has everything in flight that it will have.
 const UNDER_WAY: Duration = Duration::from_millis(700);
@@ -46,7 +47,7 @@ fn interrupted(signals: &[&str], args: &str) -> (RunRecord, Duration) {
     let lived = last.elapsed();
     assert_eq!(code, 105, "{stdout}");
     assert!(stdout.contains("INCOMPLETE"), "{stdout}");
-    let record = record::load(&dir.path().join("out.json")).unwrap();
+    let record = store::load(&dir.path().join("out.json")).unwrap();
     assert!(!record.validity.complete);
     common::assert_accounted(&record);
     (record, lived)
@@ -171,7 +172,7 @@ fn a_signal_while_a_run_is_prepared_ends_it_with_what_is_there() {
         assert_eq!(code, 105, "{signal}: {stderr}");
         assert!(stderr.contains("interrupted: "), "{stderr}");
         assert!(stdout.contains("INCOMPLETE"), "{stdout}");
-        let record = record::load(&dir.path().join("out.json")).unwrap();
+        let record = store::load(&dir.path().join("out.json")).unwrap();
         assert!(!record.validity.complete);
         common::assert_accounted(&record);
     }
@@ -213,7 +214,7 @@ fn a_hang_up_that_nohup_has_ignored_is_ignored() {
     sleep(UNDER_WAY);
     running.signal("TERM");
     assert_eq!(running.wait().0, 105);
-    let record = record::load(&dir.path().join("out.json")).unwrap();
+    let record = store::load(&dir.path().join("out.json")).unwrap();
     let ok: u64 = (record.cells.iter())
         .map(|cell| cell.total().ok_total())
         .sum();

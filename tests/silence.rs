@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use common::process::{code, run, text};
 use common::unkind;
-use shakedown::record::{RunRecord, load, save};
+use shakedown::record::RunRecord;
 use shakedown::stats::{Metric, OkKind, Timing};
+use shakedown::store::{load, save};
 
 /// Answers requests over plain TCP after 5 ms, each on a thread of its own, but for 3 of 10, which never get an answer.
 fn hanging() -> u16 {

@@ -17,7 +17,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::process::{Running, code, shakedown, text};
-use shakedown::record;
+use shakedown::store;
 
 /// A command, the codes with which it may end, and the file that it writes.
 struct Case {
@@ -224,7 +224,7 @@ fn a_stderr_that_nobody_reads_holds_nothing_up() {
     };
     drop(reader);
     assert_eq!(status.code(), Some(105));
-    record::load(&dir.path().join("out.json")).unwrap();
+    store::load(&dir.path().join("out.json")).unwrap();
 }
 
 #[test]
@@ -249,6 +249,6 @@ fn signals_still_end_a_run_whose_stderr_has_gone() {
         }
         let (code, _) = running.wait();
         assert_eq!(code, 105, "{redirection}");
-        record::load(&dir.path().join("out.json")).unwrap();
+        store::load(&dir.path().join("out.json")).unwrap();
     }
 }

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 
 use common::evidence;
 use common::process::{Running, code, shakedown, text, wait_for_stderr};
-use shakedown::record::{self, RunRecord};
+use shakedown::record::RunRecord;
+use shakedown::store;
 
 const SHORT: &str = "run --auth none --trials 1 --sessions 2 --duration 100ms --warmup 0s -q";
 
@@ -163,7 +164,7 @@ fn runs_that_start_in_the_same_second_keep_their_results() {
     }
     let results = dir.path().join("results");
     assert_eq!(files(&results).len(), 4);
-    assert_eq!(record::load_all(&results).unwrap().len(), 4);
+    assert_eq!(store::load_all(&results).unwrap().len(), 4);
 }
 
 #[test]
@@ -189,7 +190,7 @@ fn a_result_that_cannot_be_saved_where_it_was_wanted_is_saved_elsewhere() {
     ] {
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
-    record::load(&saved).unwrap();
+    store::load(&saved).unwrap();
 }
 
 #[test]
@@ -251,7 +252,7 @@ struct Found {
 impl Found {
     fn look(&mut self, out: &Path) {
         self.kills += 1;
-        match record::load(out) {
+        match store::load(out) {
             Ok(_) => self.whole += 1,
             Err(_) if !out.exists() => self.none += 1,
             Err(_) => self.half += 1,
@@ -306,7 +307,7 @@ const CHILD: &str = "SHAKEDOWN_TEST_SAVES_TO";
 
 fn sample() -> RunRecord {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    record::load(&root.join("tests/fixtures/result-v1-tax.json")).unwrap()
+    store::load(&root.join("tests/fixtures/result-v1-tax.json")).unwrap()
 }
 
 #[test]
@@ -315,7 +316,7 @@ fn saves_again_and_again() {
     let out = PathBuf::from(std::env::var_os(CHILD).expect("it is started as a child only"));
     let record = sample();
     loop {
-        record::save(&out, &record).unwrap();
+        store::save(&out, &record).unwrap();
     }
 }
 
@@ -340,7 +341,7 @@ fn a_save_that_is_killed_leaves_a_whole_file_or_none() {
         found.look(&out);
         if round % 10 == 9 {
             // A save that is not killed leaves nothing but its file.
-            record::save(&out, &sample()).unwrap();
+            store::save(&out, &sample()).unwrap();
             assert_eq!(files(dir.path()), [out.as_path()]);
             fs::remove_file(&out).unwrap();
         }

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use process::{Running, code, run, shakedown, text, wait_for_stderr};
 use serde_json::Value;
-use shakedown::record;
+use shakedown::store;
 
 /// One answer of the endpoint: its head and body.
 fn ask(address: &str, request: &str) -> (String, String) {
@@ -70,7 +70,7 @@ fn start(here: &Path, more: &str) -> Running {
 
 /// Sessions confirmed in the whole of a run.
 fn confirmed(here: &Path) -> u64 {
-    let record = record::load(&here.join("result.json")).unwrap();
+    let record = store::load(&here.join("result.json")).unwrap();
     let trials = record.cells.iter().flat_map(|cell| &cell.trials);
     trials.map(|trial| trial.total.ok_total()).sum()
 }

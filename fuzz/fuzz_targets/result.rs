@@ -5,12 +5,14 @@
 use std::path::Path;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use shakedown::record::{self, RunRecord};
+use shakedown::analysis;
+use shakedown::record::RunRecord;
 use shakedown::report::{Style, render};
+use shakedown::store;
 use shakedown_fuzz::mutate_json;
 
 fuzz_target!(|bytes: &[u8]| {
-    match record::parse(Path::new("fuzz.json"), bytes) {
+    match store::parse(Path::new("fuzz.json"), bytes) {
         Ok(record) => report(&record),
         Err(error) => assert!(error.to_string().contains("fuzz.json"), "{error}"),
     }
@@ -42,7 +44,7 @@ fn mutate_bytes(bytes: &mut Vec<u8>) {
 }
 
 fn report(record: &RunRecord) {
-    let damaged = record::Decoded::of(record).is_err();
+    let damaged = analysis::Decoded::of(record).is_err();
     match render(
         record,
         Style {

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use shakedown::anatomy::{in_memory, story};
-use shakedown::record;
 use shakedown::report;
 use shakedown::runner::prepare;
 use shakedown::scenario::{Anatomy, EndKeys, Scenario};
+use shakedown::store;
 use shakedown::units::Span;
 
 use super::connect::{ConnectArgs, IdentityArgs};
@@ -98,7 +98,7 @@ pub fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Success);
     }
     if let Some(file) = &args.output {
-        check_output(file, record::expected_size(&checked))?;
+        check_output(file, store::expected_size(&checked))?;
     }
     let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once");
@@ -107,7 +107,7 @@ pub fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
     let record = prepared.run(command, &control, &mut |event| progress.on(event))?;
     progress.finish();
     let saved =
-        (args.output.as_ref()).map(|path| record::save(path, &record).map(|()| path.clone()));
+        (args.output.as_ref()).map(|path| store::save(path, &record).map(|()| path.clone()));
     let printed = if args.json {
         write_json(&record)
     } else {

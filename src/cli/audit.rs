@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use shakedown::load::Interrupt;
-use shakedown::record::{self, ExpectationVerdict, RunRecord};
+use shakedown::record::{ExpectationVerdict, RunRecord};
 use shakedown::report;
 use shakedown::runner::prepare;
 use shakedown::scenario::{
     Audit, IdentityFault, IdentityFiles, ProviderName, Scenario, TlsVersion,
 };
+use shakedown::store;
 use shakedown::units::Span;
 use tokio::sync::watch;
 
@@ -111,7 +112,7 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     }
     if let Some(file) = &args.output {
         let whole = args.scenario(&faults)?.check("audit", "")?;
-        check_output(file, record::expected_size(&whole))?;
+        check_output(file, store::expected_size(&whole))?;
     }
     let control = signals::control("finishing what is in flight; once more to stop at once");
     // Unless the good certificate is accepted, the faulty ones cannot say anything.
@@ -122,7 +123,7 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         record = args.present(scenario, &control)?;
     }
     let saved =
-        (args.output.as_ref()).map(|path| record::save(path, &record).map(|()| path.clone()));
+        (args.output.as_ref()).map(|path| store::save(path, &record).map(|()| path.clone()));
     let printed = if args.json {
         write_json(&record)
     } else {

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use comfy_table::{ContentArrangement, Table, presets};
 use shakedown::compare::{invalid, is_metered};
-use shakedown::record::{self, Baseline, Environment};
+use shakedown::record::Environment;
 use shakedown::report;
+use shakedown::store::{self, Baseline};
 use shakedown::text::escape_untrusted;
 
 use super::exit::{BadInput, Exit};
@@ -36,7 +37,7 @@ enum BaselineCommand {
 #[derive(Debug, Args)]
 struct FolderArg {
     /// Folder of the baselines
-    #[arg(long, value_name = "FOLDER", default_value = record::BASELINES)]
+    #[arg(long, value_name = "FOLDER", default_value = store::BASELINES)]
     dir: PathBuf,
 }
 
@@ -93,7 +94,7 @@ pub fn run(args: &BaselineArgs) -> anyhow::Result<Exit> {
 }
 
 fn keep(args: &RecordArgs) -> anyhow::Result<()> {
-    let result = record::load(&args.result)?;
+    let result = store::load(&args.result)?;
     let mut faults: Vec<String> = invalid("result", &result)
         .map(|found| found.note.message)
         .into_iter()
@@ -112,8 +113,7 @@ fn keep(args: &RecordArgs) -> anyhow::Result<()> {
         ))
         .into());
     }
-    let (path, replaced) =
-        record::record_baseline(&args.folder.dir, args.name.as_deref(), &result)?;
+    let (path, replaced) = store::record_baseline(&args.folder.dir, args.name.as_deref(), &result)?;
     let what = if replaced { "replaced" } else { "recorded" };
     write_stdout(&format!("{what} {}\n", path.display()))
 }
@@ -123,7 +123,7 @@ fn kept(dir: &Path) -> anyhow::Result<Vec<Baseline>> {
     if !dir.is_dir() {
         return Ok(Vec::new());
     }
-    Ok(record::baselines(dir)?)
+    Ok(store::baselines(dir)?)
 }
 
 fn list(dir: &Path) -> anyhow::Result<()> {

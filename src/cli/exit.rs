@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use shakedown::compare::{AbError, CompareError, PolicyError};
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
-use shakedown::record::{Note, RunRecord, StoreError, Verdict};
+use shakedown::record::{Note, RunRecord, Verdict};
 use shakedown::report::ReportError;
 use shakedown::runner::{BlockError, RunError};
 use shakedown::scenario::{ScenarioError, UnknownScenario};
+use shakedown::store::StoreError;
 
 /// Flags that do not fit together, beyond what the parser can tell.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use shakedown::compare::{Policy, Results, alike, learn, series, unit_of};
-use shakedown::record::{self, Note, RunRecord};
+use shakedown::record::{Note, RunRecord};
+use shakedown::store;
 
 use super::exit::Exit;
 use super::judged::{ComparisonOutput, JudgeArgs, judge, name_damaged, results};
@@ -55,10 +56,10 @@ impl GateArgs {
         let (Some(path), Some(first)) = (&self.baseline, candidate.records.first()) else {
             return Ok(None);
         };
-        if !record::holds_baselines(path)? {
+        if !store::holds_baselines(path)? {
             return Ok(Some(results(path)?));
         }
-        let found = record::find_baseline(path, first)?;
+        let found = store::find_baseline(path, first)?;
         Ok(Some(Results {
             source: found.path.display().to_string(),
             records: vec![found.result],
@@ -79,7 +80,7 @@ impl GateArgs {
             let error = shakedown::compare::CompareError::Damaged(e);
             name_damaged(error.into(), [folder, &self.result])
         };
-        let past: Vec<RunRecord> = record::load_all(folder)?;
+        let past: Vec<RunRecord> = store::load_all(folder)?;
         let (past, left_out) = alike(past, first).map_err(damaged)?;
         let old = baseline.map_or(&[][..], |results| &results.records);
         let unit = unit_of(old, &candidate.records);

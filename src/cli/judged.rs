@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use shakedown::compare::{self, CompareError, Difference, Policy, Results};
-use shakedown::record::{self, Comparison};
+use shakedown::record::Comparison;
 use shakedown::report;
+use shakedown::store;
 
 use super::exit::{BadInput, Exit, UsageError};
 use super::output::{check_is_file, check_output, conclude, say, style, write_json, write_stdout};
@@ -146,7 +147,7 @@ impl ComparisonOutput {
                      no folder, link, device or pipe, and not `-`",
                 )
             })?;
-            record::check_writable(file, SIZE)?;
+            store::check_writable(file, SIZE)?;
         }
         Ok(())
     }
@@ -159,7 +160,7 @@ impl ComparisonOutput {
     pub fn write(&self, comparison: &Comparison) -> anyhow::Result<Exit> {
         let saved = self.output.as_ref();
         let saved =
-            saved.map(|path| record::save_comparison(path, comparison).map(|()| path.clone()));
+            saved.map(|path| store::save_comparison(path, comparison).map(|()| path.clone()));
         // Whatever becomes of the one, the others are written.
         let written = self.formats.write(comparison);
         let printed = if self.json {
@@ -177,13 +178,13 @@ impl ComparisonOutput {
 impl FormatArgs {
     fn write(&self, comparison: &Comparison) -> anyhow::Result<()> {
         if let Some(path) = &self.junit {
-            record::save_text(path, &report::comparison::junit(comparison)?)?;
+            store::save_text(path, &report::comparison::junit(comparison)?)?;
         }
         if let Some(path) = &self.markdown {
-            record::save_text(path, &report::comparison::markdown(comparison))?;
+            store::save_text(path, &report::comparison::markdown(comparison))?;
         }
         if let Some(path) = &self.html {
-            record::save_text(path, &report::comparison::html(comparison)?)?;
+            store::save_text(path, &report::comparison::html(comparison)?)?;
         }
         if let Some(path) = &self.benchmark_json {
             let all = report::comparison::benchmarks(comparison);
@@ -207,7 +208,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn save_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
     let text = format!("{}\n", serde_json::to_string_pretty(value)?);
-    Ok(record::save_text(path, &text)?)
+    Ok(store::save_text(path, &text)?)
 }
 
 /// Within a job of GitHub Actions, annotates it and adds to its summary. Commands are read from stderr
@@ -244,7 +245,7 @@ fn on_github(comparison: &Comparison, json: bool) -> anyhow::Result<()> {
 pub fn results(path: &Path) -> anyhow::Result<Results> {
     Ok(Results {
         source: path.display().to_string(),
-        records: record::load_all(path)?,
+        records: store::load_all(path)?,
     })
 }
 
@@ -279,13 +280,13 @@ pub fn name_damaged<'a>(
 ) -> anyhow::Error {
     let files = files.into_iter().flat_map(|path| {
         if path.is_dir() {
-            record::result_files(path).unwrap_or_default()
+            store::result_files(path).unwrap_or_default()
         } else {
             vec![path.clone()]
         }
     });
     let mut damaged = files.filter_map(|file| {
-        let what = record::load(&file).ok()?.damage()?;
+        let what = store::load(&file).ok()?.damage()?;
         Some((file, what))
     });
     match damaged.next() {

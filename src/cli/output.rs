@@ -11,8 +11,8 @@ use anyhow::Context;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
-use shakedown::record::{self, StoreError};
 use shakedown::report::Style;
+use shakedown::store::{self, StoreError};
 use shakedown::text::{for_json, for_terminal};
 
 use super::color::wanted_on;
@@ -87,7 +87,7 @@ fn put(text: &str, colors: bool) {
 /// can be written.
 pub fn check_output(file: &Path, bytes: u64) -> anyhow::Result<()> {
     check_is_file(file)?;
-    Ok(record::check_writable(file, bytes)?)
+    Ok(store::check_writable(file, bytes)?)
 }
 
 /// Says where a result was saved, once it was and its report was printed.

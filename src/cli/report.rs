@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use shakedown::compare::{Difference, Policy, Results};
-use shakedown::record::{self, Comparison, Kept, StoreError};
+use shakedown::record::Comparison;
 use shakedown::report::{Format, ReportError, Titled, Which, comparison, page, render, render_as};
+use shakedown::store::{self, Kept, StoreError};
 
 use super::exit::{Exit, UsageError};
 use super::judged::{judge, name_damaged};
@@ -87,7 +88,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
         .into());
     }
     let kept: Vec<(String, Kept)> = (args.files.iter())
-        .map(|file| Ok((file.display().to_string(), record::load_any(file)?)))
+        .map(|file| Ok((file.display().to_string(), store::load_any(file)?)))
         .collect::<Result<_, StoreError>>()?;
     let report = args
         .report(kept, format)
@@ -96,7 +97,7 @@ pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
         None => write_stdout(&report)?,
         Some(file) => {
             check_is_file(file)?;
-            record::save_text(file, &report)?;
+            store::save_text(file, &report)?;
         }
     }
     Ok(Exit::Success)

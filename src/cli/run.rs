@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use shakedown::record::{self, RunRecord};
+use shakedown::record::RunRecord;
 use shakedown::report;
 use shakedown::runner::prepare;
 use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, Scenario, TicketMode};
+use shakedown::store;
 use shakedown::units::Rate;
 
 use super::connect::{ConnectArgs, IdentityArgs};
@@ -134,11 +135,11 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         write_stdout(&shown(&prepare(checked)?.explain()))?;
         return Ok(Exit::Success);
     }
-    let size = record::expected_size(&checked);
+    let size = store::expected_size(&checked);
     let directory = Path::new("results");
     match &args.output {
         Some(file) => check_output(file, size)?,
-        None => record::check_writable(&directory.join("result.json"), size)?,
+        None => store::check_writable(&directory.join("result.json"), size)?,
     }
     let prepared = prepare(checked)?;
     let control = signals::control("finishing what is in flight; once more to stop at once");
@@ -153,8 +154,8 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     progress.finish();
     telemetry.finish();
     let saved = match &args.output {
-        Some(file) => record::save(file, &record).map(|()| file.clone()),
-        None => record::save_new(directory, &record),
+        Some(file) => store::save(file, &record).map(|()| file.clone()),
+        None => store::save_new(directory, &record),
     };
     // The summary goes out even if the file cannot be written.
     let printed = print(&record, args.json);

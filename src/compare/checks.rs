@@ -3,9 +3,9 @@
 use super::observe::identity;
 use super::policy::{Policy, Required, Rules};
 use super::threshold::Observed;
+use crate::analysis::{AchievedLoad, achieved_load};
 use crate::record::{
-    AchievedLoad, CellComparison, CellRecord, CheckRecord, Comparison, FigureComparison, RunRecord,
-    Verdict, achieved_load,
+    CellComparison, CellRecord, CheckRecord, Comparison, FigureComparison, RunRecord, Verdict,
 };
 use crate::stats::{HistogramError, OkKind};
 

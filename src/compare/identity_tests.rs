@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::*;
-use crate::record::{CellRecord, Pins, load};
+use crate::record::{CellRecord, Pins};
 
 /// A result from before cells had providers, keys and chains, made valid.
 fn old() -> RunRecord {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut record = load(&root.join("tests/fixtures/result-v1-tax.json")).unwrap();
+    let bytes = std::fs::read(root.join("tests/fixtures/result-v1-tax.json")).unwrap();
+    let mut record: RunRecord = serde_json::from_slice(&bytes).unwrap();
     record.validity.valid = true;
     record.validity.complete = true;
     record.cells.retain(|cell| cell.cell.name == "mtls");

@@ -5,9 +5,8 @@ use comfy_table::{Row, Table};
 use super::bar::{Segment, bar};
 use super::style::Style;
 use super::tables::{align, bare, spread};
-use crate::record::{
-    CellRecord, Dissection, EndFigures, EntryFigures, MeteringRecord, RunRecord, dissect,
-};
+use crate::analysis::{Dissection, EndFigures, EntryFigures, dissect};
+use crate::record::{CellRecord, MeteringRecord, RunRecord};
 use crate::stats::{HistogramError, OkKind, Spread, Step, Work};
 use crate::units::{format_count, three_digits};
 

@@ -4,9 +4,9 @@
 use std::collections::HashSet;
 
 use super::addresses;
+use crate::analysis::{CellSummary, Contrast, Decoded, Dimension, Question, Tax};
 use crate::record::{
-    BuildInfo, CellRecord, CellSummary, Contrast, Decoded, Dimension, ExpectationVerdict, Note,
-    ObservedRecord, PlanRecord, Question, RunRecord, Tax,
+    BuildInfo, CellRecord, ExpectationVerdict, Note, ObservedRecord, PlanRecord, RunRecord,
 };
 use crate::stats::{
     CONFIDENCE, CancelPhase, FailureRecord, HistogramError, LEAST_UNITS, Metric, RoundEffect,

@@ -3,7 +3,8 @@
 
 use serde::Serialize;
 
-use crate::record::{CellSummary, Decoded, Quantiles, RunRecord, TaxRow, contrasts, taxes};
+use crate::analysis::{CellSummary, Decoded, Quantiles, TaxRow, contrasts, taxes};
+use crate::record::RunRecord;
 use crate::stats::{HistogramError, OkKind, RoundEffect, Spread};
 
 /// One figure.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use comfy_table::{Table, presets};
 
 use super::{ReportError, anatomy, expectations, facts, tables};
-use crate::record::{CellSummary, Decoded, RunRecord};
+use crate::analysis::{CellSummary, Decoded};
+use crate::record::RunRecord;
 use crate::report::Style;
 use crate::text::{defuse, shell_quote};
 use crate::units::format_count;

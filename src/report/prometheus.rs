@@ -3,7 +3,8 @@
 
 use super::ReportError;
 use super::exposition::Family;
-use crate::record::{CellSummary, Decoded, Quantiles, RunRecord};
+use crate::analysis::{CellSummary, Decoded, Quantiles};
+use crate::record::RunRecord;
 use crate::stats::Timing;
 
 /// One result.

@@ -3,9 +3,10 @@
 use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
 
 use super::facts;
-use crate::record::{
-    CellSummary, ContrastSet, Decoded, PlanRecord, Quantiles, Tax, TaxRow, contrasts, taxes,
+use crate::analysis::{
+    CellSummary, ContrastSet, Decoded, Quantiles, Tax, TaxRow, contrasts, taxes,
 };
+use crate::record::PlanRecord;
 use crate::stats::{Metric, OkKind, ResumptionCounts, Spread, Timing};
 use crate::units::{format_count, three_digits};
 

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::style::Style;
 use super::{anatomy, expectations, facts, tables};
-use crate::record::{CellSummary, Decoded, RunRecord};
+use crate::analysis::{CellSummary, Decoded};
+use crate::record::RunRecord;
 use crate::stats::HistogramError;
 use crate::units::format_count;
 

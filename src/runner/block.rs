@@ -14,7 +14,8 @@ use nix::unistd::Pid;
 use tokio::sync::watch;
 
 use crate::load::Interrupt;
-use crate::record::{self, RunRecord, StoreError};
+use crate::record::RunRecord;
+use crate::store::{self, StoreError};
 use crate::text::escape_untrusted;
 
 /// How often it is looked whether a block has ended: a wake-up costs some microseconds.
@@ -157,7 +158,7 @@ impl BlockCommand {
                 })
             }
             Ended::Itself(_) => {
-                record::load(&result)
+                store::load(&result)
                     .map(Some)
                     .map_err(|source| BlockError::Unreadable {
                         binary: self.binary.clone(),

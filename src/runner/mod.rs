@@ -25,6 +25,7 @@ use tokio::sync::watch;
 
 use crate::address::{AddressError, Choice};
 use crate::affinity::CoreListError;
+use crate::analysis::{Decoded, expectations, judge};
 use crate::clock::rfc3339;
 use crate::crypto::{Metering, ProviderError, span_cost};
 use crate::load::{
@@ -32,8 +33,8 @@ use crate::load::{
 };
 use crate::pki::PkiError;
 use crate::record::{
-    BuildInfo, CellRecord, Decoded, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
-    RunRecord, SCHEMA_VERSION, Validity, expectations, judge,
+    BuildInfo, CellRecord, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
+    RunRecord, SCHEMA_VERSION, Validity,
 };
 use crate::scenario::{Checked, Close, LoadModel, TargetPlan};
 use crate::stats::{HistogramError, LedgersByKind, TargetCounts};

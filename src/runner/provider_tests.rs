@@ -4,8 +4,9 @@
 use tokio::sync::watch;
 
 use super::{RunError, prepare};
+use crate::analysis::{Decoded, Dimension, contrasts};
 use crate::load::Interrupt;
-use crate::record::{Decoded, Dimension, RunRecord, contrasts};
+use crate::record::RunRecord;
 use crate::scenario::{Document, ProviderName, Scenario, TlsVersion};
 use crate::units::Span;
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use shakedown::record::{HistogramRecord, RunRecord, TrialRecord, load, save};
+use shakedown::record::{HistogramRecord, RunRecord, TrialRecord};
 use shakedown::stats::LatencyHistogram;
+use shakedown::store::{load, save};
 
 /// Noise of up to one percent, the same in every result.
 const WOBBLE: [f64; 10] = [

@@ -18,6 +18,7 @@ use std::path::Path;
 use common::process::{code, run, text};
 use made_up::{result, write};
 use shakedown::record::{self, Verdict};
+use shakedown::store;
 
 /// A folder with a baseline and candidates that are as much slower or faster as their names say.
 fn folder() -> tempfile::TempDir {
@@ -97,7 +98,7 @@ fn a_comparison_is_a_file_that_is_reported_again_and_fits_its_schema() {
         json,
         fs::read_to_string(here.join("out/made.json")).unwrap()
     );
-    let kept = record::load_comparison(&here.join("out/made.json")).unwrap();
+    let kept = store::load_comparison(&here.join("out/made.json")).unwrap();
     assert_eq!(kept.verdict, Verdict::Regress);
     let schema = serde_json::from_str(&record::comparison_schema()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();

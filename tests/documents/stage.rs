@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use shakedown::record;
+use shakedown::store;
 
 use crate::common::process::{code, run, text};
 
@@ -200,12 +200,12 @@ impl Stage {
 
 /// Of a debug build on a busy machine there is no baseline; that is tested elsewhere.
 fn fit_for_a_baseline(path: &Path) {
-    let mut result = record::load(path).unwrap();
+    let mut result = store::load(path).unwrap();
     "release".clone_into(&mut result.build.profile);
     result.validity.valid = true;
     result.validity.reasons.clear();
     fs::remove_file(path).unwrap();
-    record::save(path, &result).unwrap();
+    store::save(path, &result).unwrap();
 }
 
 fn programs(bin: &Path) {

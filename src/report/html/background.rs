@@ -3,7 +3,8 @@
 use std::cmp::Reverse;
 
 use super::page::{Grid, Section};
-use crate::record::{CellSummary, RunRecord, TrialRecord};
+use crate::analysis::CellSummary;
+use crate::record::{RunRecord, TrialRecord};
 use crate::stats::{Metric, Timing};
 use crate::text::shell_quote;
 use crate::units::{ByteSize, format_count};
@@ -35,7 +36,7 @@ pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
             cell.trials.iter().filter_map(of).reduce(f64::max)
         };
         let lag = summary.metrics.get(&Metric::Lag);
-        let lag = |of: fn(&crate::record::Quantiles) -> Option<Timing>| {
+        let lag = |of: fn(&crate::analysis::Quantiles) -> Option<Timing>| {
             lag.and_then(of)
                 .map_or(NOTHING.to_owned(), |timing| timing.to_string())
         };

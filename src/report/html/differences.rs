@@ -2,7 +2,7 @@
 
 use super::effects::{self, Effect, Span};
 use super::page::{Grid, Ids, Section};
-use crate::record::{ContrastSet, Decoded, Question, Tax, TaxRow, contrasts};
+use crate::analysis::{ContrastSet, Decoded, Question, Tax, TaxRow, contrasts};
 use crate::report::{facts, tables};
 use crate::text::grouped;
 use crate::units::format_count;

@@ -7,7 +7,8 @@ use super::percentiles::{self, Line};
 use super::stack::{self, Bar, Part};
 use super::svg::SERIES;
 use super::{heat, series};
-use crate::record::{CellRecord, Dissection, RunRecord, dissect};
+use crate::analysis::{Dissection, dissect};
+use crate::record::{CellRecord, RunRecord};
 use crate::report::anatomy;
 use crate::stats::{HistogramError, LatencyHistogram, Metric, OkKind, Step};
 

@@ -2,7 +2,8 @@
 
 use super::page::{Ids, Section};
 use super::{Banner, Head, NoteLine, Tone, background, differences, drawings, page, sections};
-use crate::record::{Decoded, RunRecord, taxes};
+use crate::analysis::{Decoded, taxes};
+use crate::record::RunRecord;
 use crate::report::{ReportError, Style, Titled, expectations, facts};
 use crate::stats::HistogramError;
 use crate::text::defuse;

@@ -2,7 +2,8 @@
 
 use super::differences::MOST_APART;
 use super::page::{Grid, Section};
-use crate::record::{CellSummary, Question, RunRecord, Tax};
+use crate::analysis::{CellSummary, Question, Tax};
+use crate::record::RunRecord;
 use crate::report::{facts, tables};
 use crate::stats::{HistogramError, LEAST_UNITS, Metric, OkKind};
 use crate::units::{format_count, format_ns, three_digits};

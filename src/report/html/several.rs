@@ -10,9 +10,8 @@ use super::percentiles::{self, Line};
 use super::result::banner;
 use super::svg::{SERIES, fit};
 use super::{Head, page, sections};
-use crate::record::{
-    CellComparison, CellRecord, CellSummary, Comparison, Decoded, FigureComparison, UnitKind,
-};
+use crate::analysis::{CellSummary, Decoded};
+use crate::record::{CellComparison, CellRecord, Comparison, FigureComparison, UnitKind};
 use crate::report::comparison::words::{self, NOTHING};
 use crate::report::{ReportError, Titled, facts};
 use crate::stats::{LEAST_UNITS, Metric};

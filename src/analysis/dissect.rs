@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AnatomyRecord, CellRecord, LedgerRecord, TrialRecord};
+use crate::record::{AnatomyRecord, CellRecord, LedgerRecord, TrialRecord};
 use crate::stats::{End, Entry, HistogramError, OkKind, Spread, Step, Work};
 
 /// A kind may be other than the rest of its cell in no more than this share for the CPU of the cell's

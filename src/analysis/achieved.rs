@@ -1,6 +1,6 @@
 //! The share of the asked load that was achieved: one rule for a result's validity and for a gate's `achieved-load`.
 
-use super::{CellRecord, PlanRecord};
+use crate::record::{CellRecord, PlanRecord};
 
 /// How much of the asked load a cell achieved.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 //! authentication costs, what resumption saves, and what another provider, key, group or chain costs.
 
 use super::decoded::{Decoded, DecodedCell, DecodedTrial};
-use super::{KindRecord, TrialRecord};
+use crate::record::{KindRecord, TrialRecord};
 use crate::scenario::{AuthMode, Cell};
 use crate::stats::{Metric, RoundEffect, Spread, Timing};
 use crate::units::Ratio;

@@ -1,6 +1,6 @@
 //! Where a result is damaged: its histograms are text, which is only read when a figure needs one.
 
-use super::{CellRecord, RunRecord, TrialRecord};
+use crate::record::{CellRecord, RunRecord, TrialRecord};
 use crate::stats::HistogramError;
 
 impl RunRecord {

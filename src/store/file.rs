@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::harmless::{harmless, is_harmless};
-use super::{Comparison, OLDEST_SCHEMA, RunRecord, SCHEMA_VERSION};
 use crate::files::{read_capped, write};
+use crate::record::{Comparison, OLDEST_SCHEMA, RunRecord, SCHEMA_VERSION};
 use crate::scenario::Checked;
 
 /// Largest result file that is read, in bytes.

@@ -1,7 +1,7 @@
 //! What a reader should know of a plan, whatever became of its sessions: what it leaves out, and what it does not let
 //! happen as it was asked.
 
-use super::{Note, PlanRecord};
+use crate::record::{Note, PlanRecord};
 
 /// What the plan leaves out of its figures, or cannot do.
 pub(super) fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {

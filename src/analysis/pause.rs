@@ -1,7 +1,7 @@
 //! Did the server stand still? What percentiles may hide is told from the longest time without an answer.
 
 use super::summary::{CellSummary, Quantiles};
-use super::{CellRecord, Note, PlanRecord};
+use crate::record::{CellRecord, Note, PlanRecord};
 use crate::stats::{Metric, Timing};
 use crate::units::format_ns;
 

@@ -1,14 +1,15 @@
 //! Did the run do what was asked? What was asked is checked against what happened (invariant 4),
 //! and the generator against itself (invariant 5).
 
+use super::negotiated::negotiated_otherwise;
 use super::pause::long_pause;
-use super::pins::negotiated_otherwise;
 use super::plan_notes::plan_warnings;
 use super::resumption::{early_data_missed, early_data_rejected, resumption_missed};
 use super::summary::CellSummary;
-use super::{
-    AchievedLoad, CellRecord, ExpectationRecord, ExpectationVerdict, Note, PlanRecord, RunRecord,
-    TrialRecord, Validity, achieved_load,
+use super::{AchievedLoad, achieved_load};
+use crate::record::{
+    CellRecord, ExpectationRecord, ExpectationVerdict, Note, ObservedRecord, PlanRecord, RunRecord,
+    TrialRecord, Validity,
 };
 use crate::scenario::{IdentityFault, IdentitySection};
 use crate::stats::{Metric, OkKind, Proof, Spread, Timing};
@@ -368,7 +369,7 @@ fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
     let bare = empty.any(|i| cell.cell.identities.contains(&i.name));
     let mut notes = Vec::new();
     let name = &cell.cell.name;
-    let all = |test: &dyn Fn(&super::ObservedRecord) -> bool| -> (u64, u64) {
+    let all = |test: &dyn Fn(&ObservedRecord) -> bool| -> (u64, u64) {
         let observed = || cell.trials.iter().flat_map(TrialRecord::judged_handshakes);
         let matching = observed().filter(|o| test(o)).map(|o| o.count).sum();
         (matching, observed().map(|o| o.count).sum())

@@ -1,7 +1,7 @@
 //! Was the asked share of sessions resumed? If not, why: what is known of every planned session is
 //! held against what happened (invariant 4).
 
-use super::{CellRecord, Note, ObservedRecord, PlanRecord};
+use crate::record::{CellRecord, Note, ObservedRecord, PlanRecord};
 use crate::stats::{OkKind, ResumptionCounts};
 use crate::units::Ratio;
 

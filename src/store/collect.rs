@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::store::{read, read_harmless};
-use super::{COMPARISON_SCHEMA, Comparison, OLDEST_COMPARISON, RunRecord, StoreError, load, parse};
+use super::file::{read, read_harmless};
+use super::{StoreError, load, parse};
+use crate::record::{COMPARISON_SCHEMA, Comparison, OLDEST_COMPARISON, RunRecord};
 
 /// Reads a result file, or every `.json` file of a folder, in the order of their names. Folders in it are
 /// not entered.

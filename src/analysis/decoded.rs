@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::summary::{CellSummary, Quantiles, summarise};
-use super::{CellRecord, RunRecord, TrialRecord};
+use crate::record::{CellRecord, RunRecord, TrialRecord};
 use crate::scenario::Cell;
 use crate::stats::{HistogramError, LatencyHistogram, Metric, Timing};
 

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use super::collect::visible;
-use super::store::safe_name;
-use super::{RunRecord, StoreError, load, result_files, save};
+use super::file::safe_name;
+use super::{StoreError, load, result_files, save};
+use crate::record::RunRecord;
 
 /// Where they are kept, from the root of a repository.
 pub const BASELINES: &str = "results/baselines";

@@ -1,6 +1,7 @@
 //! Tests of the validity rules, on a record as it was written.
 
-use super::{Decoded, Note, RunRecord, ThrottledRecord, TrialRecord, Validity, judge, load};
+use super::{Decoded, judge};
+use crate::record::{Note, RunRecord, ThrottledRecord, TrialRecord, Validity};
 use crate::scenario::StageSection;
 use crate::stats::{EarlyCounts, Pause, Proof, ResumptionCounts};
 use crate::units::{Ratio, Span};
@@ -8,7 +9,8 @@ use crate::units::{Ratio, Span};
 /// A valid record of three cells and two trials each, changed by `change`, and judged.
 fn judged(change: impl FnOnce(&mut RunRecord)) -> (Validity, Vec<Note>) {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut record = load(&root.join("tests/fixtures/result-v1-tax.json")).unwrap();
+    let bytes = std::fs::read(root.join("tests/fixtures/result-v1-tax.json")).unwrap();
+    let mut record = serde_json::from_slice(&bytes).unwrap();
     change(&mut record);
     let decoded = Decoded::of(&record).unwrap();
     judge(&record, decoded.summaries(), 6)

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CellRecord, KindRecord, OLDEST_SCHEMA, RunRecord, TrialRecord};
+use crate::record::{CellRecord, KindRecord, OLDEST_SCHEMA, RunRecord, TrialRecord};
 use crate::scenario::AuthMode;
 use crate::stats::{
     Accounting, LatencyHistogram, Metric, Pause, ResumptionCounts, Spread, Timing, covers,

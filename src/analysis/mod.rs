@@ -1,0 +1,27 @@
+//! What a result means: its figures, cell against cell, where time went, and whether the run did what was asked.
+//!
+//! Pure functions of a record. It knows no files and no formats of reports.
+
+mod achieved;
+mod damage;
+mod decoded;
+mod dissect;
+mod expectation;
+mod negotiated;
+mod pause;
+mod plan_notes;
+mod resumption;
+mod summary;
+mod tax;
+mod validity;
+
+#[cfg(test)]
+mod validity_tests;
+
+pub use achieved::{AchievedLoad, achieved_load};
+pub use decoded::Decoded;
+pub use dissect::{Dissection, EndFigures, EntryFigures, FlightFigures, dissect};
+pub use expectation::expectations;
+pub use summary::{CellSummary, Quantiles};
+pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};
+pub use validity::judge;
