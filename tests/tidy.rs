@@ -24,13 +24,13 @@ const LAYERS: [(&str, u32); 26] = [
     ("anatomy", 8),
     ("probe", 8),
     ("target", 8),
-    ("conversation", 7),
-    ("address", 6),
-    ("protocol", 6),
-    ("tls", 5),
-    ("crypto", 4),
-    ("pki", 4),
-    ("scenario", 3),
+    ("session", 7),
+    ("address", 7),
+    ("tls", 6),
+    ("crypto", 5),
+    ("pki", 5),
+    ("scenario", 4),
+    ("protocol", 3),
     ("stats", 2),
     ("affinity", 1),
     ("clock", 1),
@@ -49,7 +49,7 @@ const NARROW: [(&str, &[&str]); 3] = [
         &["analysis", "record", "stats", "units", "text", "files"],
     ),
     // Plain TCP is a cell like any other only as long as protocols know nothing of TLS.
-    ("protocol", &["scenario", "stats", "text", "units"]),
+    ("protocol", &["stats", "text", "units", "files"]),
 ];
 
 /// Crates that stay where they are: name, the modules that may use it, and why.
@@ -77,15 +77,7 @@ const CRATES: [(&str, &[&str], &str); 6] = [
     (
         "tokio",
         &[
-            "cli",
-            "runner",
-            "load",
-            "audit",
-            "probe",
-            "target",
-            "conversation",
-            "protocol",
-            "tls",
+            "cli", "runner", "load", "audit", "probe", "target", "session", "protocol", "tls",
         ],
         "data, statistics and reports need no runtime",
     ),

@@ -13,7 +13,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use shakedown::conversation::judge;
+use shakedown::session::judge;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::protocol::{self, Next};
 use shakedown::scenario::{ProtocolPlan, ProviderName, TicketMode, TlsVersion, Verify};

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::conversation::judge;
 use crate::probe::{ProbePlan, connect, is_about_request};
 use crate::protocol;
 use crate::scenario::ProtocolPlan;
+use crate::session::judge;
 use crate::stats::{FailureClass, Offer, OkKind, Stage};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::{

@@ -12,10 +12,10 @@ use tokio::time::{timeout, timeout_at};
 use super::connect::established;
 use super::env::Env;
 use super::recorder::Attempt;
-use crate::conversation::{closed_after, judge};
 use crate::crypto::{Ledger, attributed};
 use crate::protocol::{self, Next};
 use crate::scenario::ProtocolPlan;
+use crate::session::{closed_after, judge};
 use crate::stats::{FailureClass, OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{
     ClientStream, ClientTls, Failure, Fault, PlainStream, SessionStream, TlsStream, close_in_order,

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use super::ProbePlan;
 use super::capture::Tap;
 use crate::address::{self, MOST_TRIED};
-use crate::conversation::judge;
 use crate::protocol::{self, ProtocolError};
 use crate::scenario::ProtocolPlan;
+use crate::session::judge;
 use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger, Stage};
 use crate::tls::{
     Bytes, ClientStream, ClientTls, Failure, HandshakeCapture, Offer, Seen, SessionStream,

@@ -3,12 +3,9 @@
 //! Nothing here knows TLS, so plain TCP is a cell like any other.
 
 mod echo;
-mod http1;
-mod http1_foreign;
-mod http1_server;
-
-#[cfg(test)]
-mod http1_server_tests;
+pub(crate) mod http1;
+mod plan;
+mod section;
 
 use std::borrow::Cow;
 use std::io;
@@ -16,7 +13,10 @@ use std::io;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::scenario::{ProtocolKind, ProtocolPlan};
+pub use self::http1::{NotAStatus, StatusRange};
+pub use self::plan::ProtocolPlan;
+pub(crate) use self::section::Problem;
+pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolKind, ProtocolSection};
 use crate::stats::FailureClass;
 
 /// Why an exchange failed.
@@ -106,7 +106,7 @@ where
 {
     match kind {
         ProtocolKind::Handshake | ProtocolKind::Echo => echo::serve(stream).await,
-        ProtocolKind::Http1 => http1_server::serve(stream).await,
+        ProtocolKind::Http1 => http1::server::serve(stream).await,
     }
 }
 
@@ -120,5 +120,5 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let why = "this port speaks TLS: use https://";
-    http1_foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
+    http1::foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
 }

@@ -8,16 +8,15 @@ use super::check_load::{load, ramp, stop, timeouts};
 use super::dimensions;
 use super::error::Problem;
 use super::identity;
-use super::protocol::LARGEST_PAYLOAD;
-use super::request::{RequestBody, http_request};
 use super::resolve::pinned;
 use super::resumption;
 use super::url::{Place, Scheme, Url};
 use super::verification;
 use super::{
-    Arrivals, AuthMode, Cell, Close, EmbeddedTarget, Profile, ProtocolKind, Scenario,
-    ScenarioError, StatusRange,
+    Arrivals, AuthMode, Cell, Close, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
 };
+use crate::protocol::http1::request::{Asked, RequestBody, http_request};
+use crate::protocol::{LARGEST_PAYLOAD, ProtocolPlan};
 
 /// A scenario of which every part is known to fit the others.
 #[derive(Debug, Clone)]
@@ -64,59 +63,6 @@ impl TargetPlan {
         match self {
             Self::Embedded(_) => "localhost",
             Self::Remote { host, .. } => Place::server_name(host),
-        }
-    }
-}
-
-/// What happens on a session once it is up.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ProtocolPlan {
-    /// Nothing.
-    Handshake,
-    /// Echo.
-    Echo {
-        /// Bytes per exchange.
-        payload: usize,
-        /// Exchanges per session.
-        exchanges: u32,
-    },
-    /// HTTP/1.1.
-    Http1 {
-        /// The request, ready to be sent.
-        request: Vec<u8>,
-        /// Whether responses have no body whatever their headers say (HEAD).
-        head: bool,
-        /// Accepted statuses; empty stands for 2xx.
-        expect_status: Vec<StatusRange>,
-        /// Requests per session.
-        exchanges: u32,
-    },
-}
-
-impl ProtocolPlan {
-    /// Whether nobody said which HTTP statuses to expect.
-    pub fn expects_no_status(&self) -> bool {
-        match self {
-            Self::Http1 { expect_status, .. } => expect_status.is_empty(),
-            Self::Handshake | Self::Echo { .. } => true,
-        }
-    }
-
-    /// Which protocol it is.
-    pub fn kind(&self) -> ProtocolKind {
-        match self {
-            Self::Handshake => ProtocolKind::Handshake,
-            Self::Echo { .. } => ProtocolKind::Echo,
-            Self::Http1 { .. } => ProtocolKind::Http1,
-        }
-    }
-
-    /// Bytes of the first request.
-    pub(super) fn opening_size(&self) -> usize {
-        match self {
-            Self::Handshake => 0,
-            Self::Echo { payload, .. } => *payload,
-            Self::Http1 { request, .. } => request.len(),
         }
     }
 }
@@ -443,7 +389,11 @@ fn protocol(
                 ));
             }
             let body = RequestBody::of(section, LARGEST_PAYLOAD)?;
-            let (request, head) = http_request(section, url, &body)?;
+            let asked = url.map(|url| Asked {
+                authority: url.authority(),
+                path: &url.path,
+            });
+            let (request, head) = http_request(section, asked.as_ref(), &body)?;
             Ok(ProtocolPlan::Http1 {
                 request,
                 head,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Scenario;
+pub(super) use crate::protocol::Problem;
 use crate::text::secrets::without_value;
 use crate::text::{control_in_toml, line_at, line_of_key};
 
@@ -20,26 +21,9 @@ impl fmt::Display for ScenarioError {
     }
 }
 
-/// What is wrong with one key of a scenario, before it is known where that key was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
-    /// Path of the key, e.g. `load.rate`.
-    pub key: &'static str,
-    pub cause: String,
-    pub remedy: String,
-}
-
 impl Problem {
-    pub fn new(key: &'static str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            key,
-            cause: cause.into(),
-            remedy: remedy.into(),
-        }
-    }
-
     /// Says where the key is: in `text` under `name` if it was written there, else as a flag.
-    pub fn locate(self, name: &str, text: &str) -> ScenarioError {
+    pub(super) fn locate(self, name: &str, text: &str) -> ScenarioError {
         let path: Vec<&str> = self.key.split('.').collect();
         let place = match line_of_key(text, &path) {
             Some(line) => format!("{name}:{line}: {}", self.key),

@@ -20,14 +20,11 @@ mod key;
 mod model;
 mod paths;
 mod profile;
-mod protocol;
 mod provider;
-mod request;
 mod resolve;
 mod resumption;
 mod secrets;
 mod shipped;
-mod status;
 mod target;
 mod url;
 mod variables;
@@ -37,7 +34,7 @@ pub use alpn::alpn_conflict;
 pub use anatomy::Anatomy;
 pub use audit::Audit;
 pub use cells::{Cell, canonical_group, trial_order};
-pub use check::{Checked, LoadModel, ProtocolPlan, Stop, TargetPlan};
+pub use check::{Checked, LoadModel, Stop, TargetPlan};
 pub use dimensions::MOST_INTERMEDIATES;
 pub use document::Document;
 pub use error::ScenarioError;
@@ -50,12 +47,14 @@ pub use model::{
     Timeouts, TlsSection, TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
-pub use protocol::{Header, LARGEST_PAYLOAD, ProtocolKind, ProtocolSection};
 pub use provider::{ProviderName, UnknownProvider};
 pub use resumption::{ResumptionMode, ResumptionSection, TARGET_EARLY_DATA};
 pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};
-pub use status::{NotAStatus, StatusRange};
 pub use target::{EmbeddedTarget, TargetSection, TicketMode};
 pub use url::{Place, Scheme, Url, UrlError};
 pub use variables::Hidden;
 pub use verification::Verify;
+
+pub use crate::protocol::{
+    Header, LARGEST_PAYLOAD, NotAStatus, ProtocolKind, ProtocolPlan, ProtocolSection, StatusRange,
+};

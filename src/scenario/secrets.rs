@@ -1,7 +1,7 @@
 //! What a scenario may hold that is nobody else's business: header values and URL queries may be tokens.
 
+use super::LARGEST_PAYLOAD;
 use super::Scenario;
-use super::protocol::LARGEST_PAYLOAD;
 use crate::files::read_capped;
 use crate::text::secrets::{REDACTED, keep, keep_whole, public_part};
 

@@ -4,7 +4,13 @@
 //! decompressed. See ADR 0004 for why no full client is used here.
 
 mod body;
+pub(super) mod foreign;
 mod head;
+pub(crate) mod request;
+pub(super) mod server;
+#[cfg(test)]
+mod server_tests;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use self::body::Incoming;
 use self::head::{Body, Head};
+pub use self::status::{NotAStatus, StatusRange};
 use super::{Next, ProtocolError};
-use crate::scenario::StatusRange;
 use crate::stats::FailureClass;
 
 /// Largest response head that is read, in bytes.

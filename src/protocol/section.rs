@@ -66,3 +66,22 @@ pub enum ProtocolKind {
     /// HTTP/1.1 requests.
     Http1,
 }
+
+/// What is wrong with one key of a scenario, before it is known where that key was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// Path of the key, e.g. `load.rate`.
+    pub key: &'static str,
+    pub cause: String,
+    pub remedy: String,
+}
+
+impl Problem {
+    pub fn new(key: &'static str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            key,
+            cause: cause.into(),
+            remedy: remedy.into(),
+        }
+    }
+}

@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::http1_server::{HEAD_CAP, HEAD_PATIENCE};
+use super::server::{HEAD_CAP, HEAD_PATIENCE};
 
 /// Largest request body that is read, in bytes.
 pub(super) const BODY_CAP: u64 = 1 << 30;
@@ -59,7 +59,11 @@ where
 /// # Errors
 ///
 /// Fails if the stream does.
-pub(super) async fn refuse<S>(stream: &mut S, status: StatusCode, why: &str) -> io::Result<()>
+pub(in crate::protocol) async fn refuse<S>(
+    stream: &mut S,
+    status: StatusCode,
+    why: &str,
+) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

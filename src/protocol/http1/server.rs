@@ -2,7 +2,7 @@
 //!
 //! Plain requests, such as those of shakedown itself, are answered here without an allocation, since what
 //! the target costs is measured. At the first request that is not plain, hyper takes over the connection
-//! (`http1_foreign`). ADR 0032 says why there are two.
+//! (`foreign`). ADR 0032 says why there are two.
 
 use std::io;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use httparse::{EMPTY_HEADER, Header, Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::ProtocolError;
-use super::http1_foreign::{self, BODY_CAP, PATIENCE, refuse};
+use super::foreign::{self, BODY_CAP, PATIENCE, refuse};
+use crate::protocol::ProtocolError;
 
 /// An answer with these last headers and body.
 macro_rules! answer {
@@ -72,7 +72,7 @@ impl Plain {
 }
 
 /// Serves one session until either end closes it.
-pub(super) async fn serve<S>(stream: &mut S) -> Result<(), ProtocolError>
+pub(in crate::protocol) async fn serve<S>(stream: &mut S) -> Result<(), ProtocolError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -95,7 +95,7 @@ where
             Next::Plain(head) => head,
             Next::Refused(status, why) => return Ok(Box::pin(refuse(stream, status, why)).await?),
             Next::Partial | Next::Foreign => {
-                return Ok(Box::pin(http1_foreign::serve(stream, buffer)).await?);
+                return Ok(Box::pin(foreign::serve(stream, buffer)).await?);
             }
         };
         buffer.drain(..head.length);

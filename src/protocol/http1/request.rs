@@ -5,15 +5,20 @@ use std::path::Path;
 
 use http::{HeaderName, HeaderValue, Method, Uri};
 
-use super::error::Problem;
-use super::url::Url;
-use super::{Header, ProtocolSection};
 use crate::files::read_capped;
+use crate::protocol::{Header, Problem, ProtocolSection};
 use crate::text::secrets::public_part;
 use crate::units::ByteSize;
 
+/// What the URL says of the request.
+pub(crate) struct Asked<'u> {
+    /// For the `host` header.
+    pub authority: String,
+    pub path: &'u str,
+}
+
 /// The body of a scenario's request.
-pub(super) struct RequestBody {
+pub(crate) struct RequestBody {
     bytes: Vec<u8>,
     /// Whether there is one at all, if only of no bytes.
     given: bool,
@@ -83,9 +88,9 @@ fn read(path: &Path, largest: u64) -> Result<Vec<u8>, Problem> {
 }
 
 /// Composes the request (RFC 9112 section 3). Also says whether its response has no body (HEAD).
-pub(super) fn http_request(
+pub(crate) fn http_request(
     section: &ProtocolSection,
-    url: Option<&Url>,
+    url: Option<&Asked<'_>>,
     body: &RequestBody,
 ) -> Result<(Vec<u8>, bool), Problem> {
     let usual = if body.has_content { "POST" } else { "GET" };
@@ -97,7 +102,7 @@ pub(super) fn http_request(
             "write GET, POST, …",
         )
     })?;
-    let url_path = url.map_or("/", |u| u.path.as_str());
+    let url_path = url.map_or("/", |url| url.path);
     let path = section.path.as_deref().unwrap_or(url_path);
     if !path.starts_with('/') || path.parse::<Uri>().is_err() {
         let cause = format!("{:?} is not a path", public_part(path));
@@ -117,7 +122,7 @@ pub(super) fn http_request(
     if !given("host") {
         lines.push(format!(
             "host: {}",
-            url.map_or("localhost".to_owned(), Url::authority)
+            url.map_or("localhost", |url| &url.authority)
         ));
     }
     if !given("user-agent") {
