@@ -1,5 +1,5 @@
 //! Single crypto operations of each provider, through the traits by which rustls calls them: wall time of
-//! one operation repeated, with warm caches. docs/benches.md says how to read it.
+//! one operation repeated, with warm caches. docs/anatomy.md says how to read it.
 
 #![allow(
     missing_docs,

@@ -1,5 +1,5 @@
 //! What measuring costs the measured: counting a session, working out when arrivals are due, and metering.
-//! docs/benches.md says how to read it. Counting and arithmetic are wall time, sessions thread CPU time.
+//! docs/anatomy.md says how to read it. Counting and arithmetic are wall time, sessions thread CPU time.
 
 #![allow(
     missing_docs,

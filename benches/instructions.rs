@@ -1,5 +1,5 @@
 //! Handshakes whose instructions are counted: `scripts/ci-gate` runs it under valgrind, which counts inside
-//! `counted_turn` and takes a reading at each `case_ends`. docs/benches.md says what the counts are and what they
+//! `counted_turn` and takes a reading at each `case_ends`. docs/anatomy.md says what the counts are and what they
 //! cannot say. Certificates and keys are fixed.
 //!
 //! usage: instructions list | instructions HANDSHAKES [CASE]

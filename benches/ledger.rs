@@ -1,5 +1,5 @@
 //! The ledger's figures beside those of the same operations alone, all in turns in one run: does the ledger
-//! tell the truth? docs/benches.md says how to read it. Times are wall time of one operation.
+//! tell the truth? docs/anatomy.md says how to read it. Times are wall time of one operation.
 
 #![allow(
     clippy::unwrap_used,

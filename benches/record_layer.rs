@@ -1,5 +1,5 @@
 //! Bulk data between two ends in memory, both ways, sender and receiver apart: by provider and suite.
-//! docs/benches.md says how to read it. A figure is the thread CPU time of one end's calls.
+//! docs/anatomy.md says how to read it. A figure is the thread CPU time of one end's calls.
 
 #![allow(
     missing_docs,
