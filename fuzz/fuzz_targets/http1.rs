@@ -7,13 +7,12 @@
 use std::cell::LazyCell;
 
 use libfuzzer_sys::fuzz_target;
-use shakedown::protocol::{self, ProtocolError};
-use shakedown::scenario::ProtocolPlan;
+use shakedown::protocol::{ProtocolError, ProtocolKind, ProtocolPlan};
+use shakedown::scenario::Scenario;
 use shakedown_fuzz::segments;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 /// What a client says that has seen more than the response; with less of it in the same segment it
 /// cannot know yet.
 const MORE_FOLLOWS: &str = "bytes follow the response";
@@ -31,16 +30,13 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let (cuts, answer) = rest.split_at((2 * usize::from(cuts % 16)).min(rest.len()));
-    let plan = ProtocolPlan::Http1 {
-        request: REQUEST.to_vec(),
-        head: flags & 1 != 0,
-        expect_status: if flags & 2 != 0 {
-            "401".parse().into_iter().collect()
-        } else {
-            vec![]
-        },
-        exchanges: 1,
-    };
+    let mut scenario = Scenario::default();
+    scenario.protocol.kind = Some(ProtocolKind::Http1);
+    scenario.protocol.method = (flags & 1 != 0).then(|| "HEAD".to_owned());
+    if flags & 2 != 0 {
+        scenario.protocol.expect_status = "401".parse().into_iter().collect();
+    }
+    let plan = scenario.check("", "").expect("a scenario").protocol;
     let whole = outcome(&plan, &[answer]);
     let cut = outcome(&plan, &segments(answer, cuts));
     // Byte by byte, but for long ones: what came is parsed again with every segment.
@@ -69,8 +65,8 @@ fn outcome(plan: &ProtocolPlan, segments: &[&[u8]]) -> Result<(), String> {
         }
     };
     let exchange = async move {
-        let mut scratch = Vec::new();
-        protocol::exchange(plan, &mut client, &mut scratch).await
+        let mut conversation = plan.conversation().expect("HTTP is spoken");
+        conversation.exchange(&mut client).await
     };
     let ended = RUNTIME.with(|runtime| {
         runtime.block_on(async {

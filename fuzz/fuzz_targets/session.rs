@@ -10,18 +10,21 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use shakedown::session::judge;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
-use shakedown::protocol::{self, Next};
-use shakedown::scenario::{ProtocolPlan, ProviderName, TicketMode, TlsVersion, Verify};
-use shakedown::stats::{FailureClass, Proof, Stage};
-use shakedown::tls::{
-    ClientTls, ClientTlsSpec, Failure, ServerAuth, ServerTls, ServerTlsSpec, SessionStream,
-    TlsStream, confirm_by_close, failure, timed_out,
+use shakedown::protocol::{ProtocolKind, ProtocolPlan};
+use shakedown::scenario::{
+    Close, ProviderName, Scenario, TicketMode, Timeouts, TlsVersion, Verify,
 };
+use shakedown::session::{self, Course, Observer, begin_tls};
+use shakedown::stats::{FailureClass, OkKind, Proof};
+use shakedown::tls::{
+    ClientStream, ClientTls, ClientTlsSpec, Failure, ServerAuth, ServerTls, ServerTlsSpec,
+    SessionStream,
+};
+use shakedown::units::{ByteSize, Span};
 use shakedown_fuzz::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -96,6 +99,20 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
     }
 });
 
+/// The handshake alone, and an echo.
+static PLANS: LazyLock<[ProtocolPlan; 2]> = LazyLock::new(|| {
+    let plan = |kind, payload| {
+        let mut scenario = Scenario::default();
+        scenario.protocol.kind = Some(kind);
+        scenario.protocol.payload = payload;
+        scenario.check("", "").expect("a scenario").protocol
+    };
+    [
+        plan(ProtocolKind::Handshake, None),
+        plan(ProtocolKind::Echo, Some(ByteSize(32))),
+    ]
+});
+
 fuzz_target!(|input: &[u8]| {
     let Some((flags, rest)) = input.split_first() else {
         return;
@@ -160,38 +177,50 @@ fn pair() -> (TcpStream, TcpStream) {
     (stream(near).expect("our end"), stream(far).expect("theirs"))
 }
 
-/// One session from the first byte to its outcome, by the rules of a session under load.
+/// One session from the first byte to its outcome, as a session under load.
 async fn drive(io: TcpStream, tls: &ClientTls, echo: bool) -> Result<Proof, Failure> {
-    let session = async {
-        let mut stream = TlsStream::client(io, tls).map_err(|f| failure(&f, Stage::Handshake))?;
-        match timeout(LIMIT, stream.handshake()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fault)) => return Err(failure(&fault, Stage::Handshake)),
-            Err(_) => return Err(timed_out(Stage::Handshake, LIMIT)),
-        }
-        assert!(stream.kind().is_some() && stream.observed().is_some());
-        if echo {
-            return answer(&mut stream).await;
-        }
-        if stream.finish_proves_acceptance() {
-            return Ok(Proof::ServerFinished);
-        }
-        let (proof, _) = confirm_by_close(&mut stream, LIMIT).await?;
-        Ok(proof)
+    let protocol = &PLANS[usize::from(echo)];
+    let limit = Span(LIMIT);
+    let timeouts = Timeouts {
+        handshake: limit,
+        confirm: limit,
+        exchange: limit,
+        close: limit,
+        ..Timeouts::default()
     };
-    timeout(END, session).await.expect("the session ends")
+    let course = Course {
+        protocol,
+        timeouts: &timeouts,
+        hold: Duration::ZERO,
+        close: Close::Orderly,
+    };
+    let mut proven = Proven(None);
+    let session = async {
+        let mut stream = begin_tls(io, tls, false, protocol, None)?;
+        session::drive(&course, &mut *stream, &mut proven).await?;
+        Ok::<_, Failure>(())
+    };
+    timeout(END, session).await.expect("the session ends")?;
+    Ok(proven.0.expect("an accepted session has a proof"))
 }
 
-async fn answer<S: SessionStream>(stream: &mut S) -> Result<Proof, Failure> {
-    let plan = ProtocolPlan::Echo {
-        payload: 32,
-        exchanges: 1,
-    };
-    let mut scratch = Vec::new();
-    let exchanged = timeout(LIMIT, protocol::exchange(&plan, stream, &mut scratch)).await;
-    let next = judge(stream, exchanged, Stage::Confirm, LIMIT).await?;
-    assert_eq!(next, Next::Open);
-    Ok(Proof::ApplicationData)
+/// Notes by what a session was accepted.
+struct Proven(Option<Proof>);
+
+impl Observer<ClientStream> for Proven {
+    type Wire<'a> = &'a mut ClientStream;
+
+    fn wire<'a>(&'a mut self, stream: &'a mut ClientStream) -> &'a mut ClientStream {
+        stream
+    }
+
+    fn handshaken(&mut self, stream: &ClientStream, _: OkKind, _: Instant) {
+        assert!(stream.observed().is_some());
+    }
+
+    fn accepted(&mut self, _: OkKind, proof: Proof) {
+        self.0 = Some(proof);
+    }
 }
 
 /// Sends the bytes, the last of which says whether to hang up or to fall silent.

@@ -1,23 +1,11 @@
-//! One session of an audit: connect, handshake, ask, and take in the tickets. It is accepted by the
-//! rules that every session follows (invariant 3).
+//! One session of an audit, and what it says about the server's opinion of us.
 
-use std::time::Duration;
-
-use tokio::time::timeout;
-
-use crate::probe::{ProbePlan, connect, is_about_request};
-use crate::protocol;
-use crate::scenario::ProtocolPlan;
-use crate::session::judge;
-use crate::stats::{FailureClass, Offer, OkKind, Stage};
+use crate::probe::{ProbePlan, connect, course, is_about_request, timeouts};
+use crate::session::{Observer, begin_tls, drive};
+use crate::stats::{FailureClass, Offer, OkKind};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
-use crate::tls::{
-    ClientStream, ClientTls, Failure, SessionStream, TlsStream, close_in_order, confirm_by_close,
-    failure, timed_out,
-};
+use crate::tls::{ClientStream, ClientTls, Failure, SessionStream};
 
-/// How long the server may take to end its side; only its tickets are still of interest.
-const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// The alert that says that the version is not spoken (RFC 8446 section 6.2).
 const PROTOCOL_VERSION: u8 = 70;
 
@@ -52,39 +40,36 @@ pub(super) async fn session(plan: &ProbePlan, tls: &ClientTls, resume: bool) -> 
         offered: false,
         resumed: false,
     };
-    let result = match connect(plan, &mut Vec::new()).await {
-        Ok((io, _)) => match TlsStream::resuming(io, tls, resume, tls.ledger()) {
-            Ok(mut stream) => {
-                let result = drive(plan, &mut stream).await;
-                met.offered = matches!(stream.offer(), Offer::Sent { .. });
-                met.resumed = stream.kind() == Some(OkKind::Resumed);
-                result
-            }
-            Err(fault) => Err(failure(&fault, Stage::Handshake)),
-        },
-        Err(failure) => Err(failure),
-    };
-    if let Err(failure) = result {
+    if let Err(failure) = make(plan, tls, resume, &mut met).await {
         met.ending = ending(plan.protocol.expects_no_status(), failure);
     }
     met
 }
 
-async fn drive(plan: &ProbePlan, stream: &mut ClientStream) -> Result<(), Failure> {
-    match timeout(plan.timeout, stream.handshake()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(fault)) => return Err(failure(&fault, Stage::Handshake)),
-        Err(_) => return Err(timed_out(Stage::Handshake, plan.timeout)),
+async fn make(
+    plan: &ProbePlan,
+    tls: &ClientTls,
+    resume: bool,
+    met: &mut Met,
+) -> Result<(), Failure> {
+    let (io, _) = connect(plan, &mut Vec::new()).await?;
+    let mut stream = begin_tls(io, tls, resume, &plan.protocol, tls.ledger())?;
+    let timeouts = timeouts(plan);
+    drive(&course(plan, &timeouts), &mut *stream, met).await?;
+    Ok(())
+}
+
+impl Observer<ClientStream> for Met {
+    type Wire<'a> = &'a mut ClientStream;
+
+    fn wire<'a>(&'a mut self, stream: &'a mut ClientStream) -> &'a mut ClientStream {
+        stream
     }
-    if plan.protocol == ProtocolPlan::Handshake {
-        return confirm_by_close(stream, plan.timeout).await.map(|_| ());
+
+    fn offered(&mut self, stream: &ClientStream) {
+        self.offered = matches!(stream.offer(), Offer::Sent { .. });
+        self.resumed = stream.kind() == Some(OkKind::Resumed);
     }
-    let mut scratch = Vec::new();
-    let exchange = protocol::exchange(&plan.protocol, stream, &mut scratch);
-    let exchanged = timeout(plan.timeout, exchange).await;
-    judge(stream, exchanged, Stage::Confirm, plan.timeout).await?;
-    // Tickets may come as late as this.
-    close_in_order(stream, CLOSE_LIMIT).await
 }
 
 /// What a failure says about the server's opinion of us. Where nobody said which statuses to expect
@@ -107,6 +92,7 @@ fn ending(unsaid: bool, (class, message): Failure) -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Stage;
 
     #[test]
     fn a_refusal_is_told_from_trouble_and_from_an_answer() {

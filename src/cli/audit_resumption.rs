@@ -10,7 +10,7 @@ use shakedown::audit::{AuditPlan, audit, story};
 use shakedown::pki::{Identity, PkiError};
 use shakedown::probe::ProbePlan;
 use shakedown::runner::permitted_address;
-use shakedown::scenario::{Header, ProtocolPlan, Scenario};
+use shakedown::scenario::{Header, ProtocolKind, Scenario};
 use shakedown::units::Span;
 
 use super::exit::Exit;
@@ -88,7 +88,7 @@ impl ResumptionArgs {
             let mut scenario = scenario.clone();
             scenario.tls.sni = Some(name.clone());
             let port = home.port;
-            if matches!(home.protocol, ProtocolPlan::Http1 { .. }) {
+            if home.protocol.kind() == ProtocolKind::Http1 {
                 scenario.protocol.headers.push(Header {
                     name: "host".to_owned(),
                     value: format!("{name}:{port}"),

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio::time::sleep_until;
@@ -13,7 +13,9 @@ use super::LoadPlan;
 use super::connect::{Addresses, Connector};
 use super::deal::Deal;
 use super::recorder::{Attempt, Recorder};
-use crate::scenario::{Close, ProtocolPlan, Timeouts};
+use crate::protocol::ProtocolPlan;
+use crate::scenario::Timeouts;
+use crate::session::Course;
 use crate::stats::OkKind;
 use crate::tls::ClientTls;
 
@@ -76,14 +78,14 @@ impl Env {
         &self.plan.checked.protocol
     }
 
-    /// How long a confirmed session is kept open.
-    pub fn hold(&self) -> Duration {
-        self.plan.checked.hold
-    }
-
-    /// Whether confirmed sessions are closed by RST.
-    pub fn resets(&self) -> bool {
-        self.plan.checked.close == Close::Reset
+    /// How sessions go.
+    pub fn course(&self) -> Course<'_> {
+        Course {
+            protocol: self.protocol(),
+            timeouts: self.timeouts(),
+            hold: self.plan.checked.hold,
+            close: self.plan.checked.close,
+        }
     }
 
     /// Whether the load has ended.

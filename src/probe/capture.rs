@@ -15,21 +15,13 @@ const LINE_CAP: usize = 80;
 /// Passes everything through and keeps the first bytes read.
 pub(super) struct Tap<'a, S> {
     inner: &'a mut S,
-    kept: Vec<u8>,
+    kept: &'a mut Vec<u8>,
 }
 
 impl<'a, S> Tap<'a, S> {
-    /// Taps a stream.
-    pub fn new(inner: &'a mut S) -> Self {
-        Self {
-            inner,
-            kept: Vec::new(),
-        }
-    }
-
-    /// What was read first.
-    pub fn into_kept(self) -> Vec<u8> {
-        self.kept
+    /// Taps a stream, and keeps what is read first.
+    pub fn new(inner: &'a mut S, kept: &'a mut Vec<u8>) -> Self {
+        Self { inner, kept }
     }
 }
 
@@ -91,9 +83,10 @@ mod tests {
         let data = vec![7u8; 3 * KEPT];
         let mut source = &data[..];
         let mut passed = Vec::new();
-        let mut tap = Tap::new(&mut source);
+        let mut kept = Vec::new();
+        let mut tap = Tap::new(&mut source, &mut kept);
         runtime.block_on(tap.read_to_end(&mut passed)).unwrap();
-        assert_eq!(tap.into_kept(), data[..KEPT]);
+        assert_eq!(kept, data[..KEPT]);
         assert_eq!(passed, data);
     }
 

@@ -15,7 +15,6 @@ use super::status::Status;
 use super::verdict;
 use crate::pki::{CertLinks, name_text};
 use crate::protocol::refusal;
-use crate::scenario::ProtocolPlan;
 use crate::stats::{FailureClass, OkKind, Proof, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::{Finding, cipher_suite_name, group_name, scheme_name, version_name};
@@ -54,7 +53,7 @@ pub(super) fn report(plan: &ProbePlan, facts: &Facts, now: OffsetDateTime) -> Pr
         accepted: verdict.is_accepted(),
         target: format!("{}:{}", bracketed(&plan.host), plan.port),
         server_name: plan.server_name.clone(),
-        protocol: protocol_label(&plan.protocol),
+        protocol: plan.protocol.kind().traits().label,
         network: Network {
             address: facts.peer.map(|peer| peer.to_string()),
             failed: facts.failed_addresses.clone(),
@@ -85,14 +84,6 @@ fn bracketed(host: &str) -> String {
         format!("[{host}]")
     } else {
         host.to_owned()
-    }
-}
-
-fn protocol_label(plan: &ProtocolPlan) -> &'static str {
-    match plan {
-        ProtocolPlan::Handshake => "handshake",
-        ProtocolPlan::Echo { .. } => "echo",
-        ProtocolPlan::Http1 { .. } => "http1",
     }
 }
 

@@ -29,7 +29,7 @@ pub use report::{
     KeyExchange, MAX_CA_NAMES, MAX_CHAIN, Network, ProbeReport, ServerChain, ServerHello,
     ServerVerifies, Verdict, Verification,
 };
-pub use session::connect;
+pub use session::{connect, course, timeouts};
 pub use status::Status;
 pub use story::story;
 pub use verdict::is_about_request;
@@ -38,9 +38,8 @@ use crate::pki::{
     CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,
     superseded,
 };
-use crate::scenario::{
-    AuthMode, Checked, ProtocolPlan, ProviderName, TargetPlan, TlsVersion, Verify,
-};
+use crate::protocol::ProtocolPlan;
+use crate::scenario::{AuthMode, Checked, ProviderName, TargetPlan, TlsVersion, Verify};
 use crate::tls::{ClientTls, ClientTlsSpec, TlsConfigError};
 
 /// Why there is nothing to probe.
@@ -135,7 +134,7 @@ impl ProbePlan {
             host: host.clone(),
             port: *port,
             pinned: pinned.clone(),
-            protocol: checked.protocol.clone(),
+            protocol: checked.protocol.once(),
             provider: tls.provider.unwrap_or_default(),
             versions: cell.versions.clone(),
             groups: tls.groups.clone(),

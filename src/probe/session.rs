@@ -1,25 +1,21 @@
-//! The probe's one connection: resolve, connect, handshake, ask, close. Facts only; what they mean is
-//! told elsewhere. Confirmation follows the same rules as a session under load.
+//! The probe's one session, with what it has shown. Facts only; what they mean is told elsewhere.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use super::ProbePlan;
 use super::capture::Tap;
 use crate::address::{self, MOST_TRIED};
-use crate::protocol::{self, ProtocolError};
-use crate::scenario::ProtocolPlan;
-use crate::session::judge;
-use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger, Stage};
+use crate::scenario::{Close, Timeouts};
+use crate::session::{self, Broken, Course, Observer, begin_tls, drive, open};
+use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger};
 use crate::tls::{
-    Bytes, ClientStream, ClientTls, Failure, HandshakeCapture, Offer, Seen, SessionStream,
-    TlsStream, alert_sent_for, close_in_order, confirm_by_close, connect_failure, failure,
-    timed_out,
+    Bytes, ClientStream, ClientTls, Failure, Fault, HandshakeCapture, Offer, Seen, SessionStream,
+    alert_sent_for, close_in_order,
 };
+use crate::units::Span;
 
 /// How long the server may take to close after us; only its tickets are still of interest.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
@@ -80,31 +76,108 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
         end: End::Answered,
         elapsed: Duration::ZERO,
     };
-    facts.end = match connect(plan, &mut facts.failed_addresses).await {
-        Ok((io, peer)) => {
-            facts.peer = Some(peer);
-            match TlsStream::client(io, tls) {
-                Ok(mut stream) => {
-                    let end = drive(plan, &mut stream, &mut facts).await;
-                    facts.elapsed = start.elapsed();
-                    facts.kind = stream.kind();
-                    facts.observed = stream.observed();
-                    facts.ledger = stream.ledger();
-                    let end = close(&mut stream, end).await;
-                    facts.tickets = stream.tickets_received();
-                    facts.closed = stream.marks().closed.is_some();
-                    end
-                }
-                Err(fault) => failure(&fault, Stage::Handshake).into(),
-            }
-        }
-        Err(failure) => failure.into(),
-    };
+    if let Err(failure) = session(plan, tls, &mut facts, start).await {
+        facts.end = End::Failed(failure.0, failure.1);
+    }
     if facts.elapsed.is_zero() {
         facts.elapsed = start.elapsed();
     }
     facts.seen = capture.seen();
     facts
+}
+
+async fn session(
+    plan: &ProbePlan,
+    tls: &ClientTls,
+    facts: &mut Facts,
+    start: Instant,
+) -> Result<(), Failure> {
+    let (io, peer) = connect(plan, &mut facts.failed_addresses).await?;
+    facts.peer = Some(peer);
+    let mut stream = begin_tls(io, tls, false, &plan.protocol, tls.ledger())?;
+    let timeouts = timeouts(plan);
+    let mut watch = Watch { facts, start };
+    let driven = drive(&course(plan, &timeouts), &mut *stream, &mut watch).await;
+    watch.look(&stream);
+    let result = match driven {
+        Ok(_) => Ok(()),
+        Err(Broken { failure, answered }) if answered => {
+            facts.end = End::Odd(failure.0, failure.1);
+            // A rejection behind the answer outweighs it.
+            close_in_order(&mut *stream, CLOSE_LIMIT).await
+        }
+        Err(broken) => Err(broken.failure),
+    };
+    facts.hello_bytes = stream.hello_bytes();
+    facts.tickets = stream.tickets_received();
+    facts.closed = stream.marks().closed.is_some();
+    result
+}
+
+/// Notes what the report tells.
+struct Watch<'a> {
+    facts: &'a mut Facts,
+    start: Instant,
+}
+
+impl Watch<'_> {
+    /// Notes how the session stands, the first time that it is settled in one way or the other.
+    fn look(&mut self, stream: &ClientStream) {
+        if self.facts.elapsed.is_zero() {
+            self.facts.elapsed = self.start.elapsed();
+            self.facts.kind = stream.kind();
+            self.facts.observed = stream.observed();
+            self.facts.ledger = stream.ledger();
+        }
+    }
+}
+
+impl Observer<ClientStream> for Watch<'_> {
+    type Wire<'a>
+        = Tap<'a, ClientStream>
+    where
+        Self: 'a;
+
+    fn wire<'a>(&'a mut self, stream: &'a mut ClientStream) -> Tap<'a, ClientStream> {
+        Tap::new(stream, &mut self.facts.answer)
+    }
+
+    fn faulted(&mut self, fault: &Fault) {
+        self.facts.our_alert = alert_sent_for(fault);
+    }
+
+    fn handshaken(&mut self, stream: &ClientStream, _kind: OkKind, _at: Instant) {
+        self.facts.finished = Some(stream.bytes());
+    }
+
+    fn settled(&mut self, stream: &ClientStream, _kind: OkKind, proof: Proof) {
+        if proof != Proof::ApplicationData {
+            self.facts.end = End::Proved(proof);
+        }
+        self.look(stream);
+    }
+}
+
+/// How long the one session of `plan` may take for each stage.
+pub fn timeouts(plan: &ProbePlan) -> Timeouts {
+    let limit = Span(plan.timeout);
+    Timeouts {
+        connect: limit,
+        handshake: limit,
+        confirm: limit,
+        close: Span(CLOSE_LIMIT),
+        ..Timeouts::default()
+    }
+}
+
+/// How the one session of `plan` goes: it is asked once, and closed in order.
+pub fn course<'a>(plan: &'a ProbePlan, timeouts: &'a Timeouts) -> Course<'a> {
+    Course {
+        protocol: &plan.protocol,
+        timeouts,
+        hold: Duration::ZERO,
+        close: Close::Orderly,
+    }
 }
 
 /// Connects to the first address of the plan's host that answers, and says to which. The addresses that
@@ -122,17 +195,11 @@ pub async fn connect(
         "the name has no address".to_owned(),
     );
     for address in addresses(plan)? {
-        let opening = async {
-            let stream = TcpStream::connect(address).await?;
-            // A small segment would otherwise wait for the peer's acknowledgement.
-            stream.set_nodelay(true)?;
-            Ok::<_, io::Error>(stream)
-        };
-        last = match timeout(plan.timeout, opening).await {
-            Ok(Ok(stream)) => return Ok((stream, address)),
-            Ok(Err(error)) => connect_failure(&error),
-            Err(_) => timed_out(Stage::Connect, plan.timeout),
-        };
+        let opened = open(address, None);
+        match session::connect(opened, Instant::now(), plan.timeout, &mut None).await {
+            Ok(stream) => return Ok((stream, address)),
+            Err(failure) => last = failure,
+        }
         failed.push(format!("{address}: {}", last.1));
     }
     Err(last)
@@ -144,59 +211,4 @@ fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, Failure> {
         .map_err(|error| (error.class(), error.to_string()))?;
     found.truncate(MOST_TRIED);
     Ok(found)
-}
-
-async fn drive(plan: &ProbePlan, stream: &mut ClientStream, facts: &mut Facts) -> End {
-    facts.hello_bytes = match timeout(plan.timeout, stream.send_hello()).await {
-        Ok(bytes) => bytes,
-        Err(_) => stream.bytes().sent,
-    };
-    match timeout(plan.timeout, stream.handshake()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(fault)) => {
-            facts.our_alert = alert_sent_for(&fault);
-            return failure(&fault, Stage::Handshake).into();
-        }
-        Err(_) => return timed_out(Stage::Handshake, plan.timeout).into(),
-    }
-    facts.finished = Some(stream.bytes());
-    match plan.protocol {
-        ProtocolPlan::Handshake if stream.finish_proves_acceptance() => {
-            End::Proved(Proof::ServerFinished)
-        }
-        ProtocolPlan::Handshake => match confirm_by_close(stream, plan.timeout).await {
-            Ok((proof, _)) => End::Proved(proof),
-            Err(failure) => failure.into(),
-        },
-        ProtocolPlan::Echo { .. } | ProtocolPlan::Http1 { .. } => {
-            let mut tap = Tap::new(stream);
-            let mut scratch = Vec::new();
-            let exchange = protocol::exchange(&plan.protocol, &mut tap, &mut scratch);
-            let exchanged = timeout(plan.timeout, exchange).await;
-            facts.answer = tap.into_kept();
-            let answered = matches!(exchanged, Ok(Err(ProtocolError::Answer { .. })));
-            match judge(stream, exchanged, Stage::Confirm, plan.timeout).await {
-                Ok(_) => End::Answered,
-                Err((class, message)) if answered => End::Odd(class, message),
-                Err(failure) => failure.into(),
-            }
-        }
-    }
-}
-
-/// Closes in order after an answer, which a rejection behind it outweighs.
-async fn close(stream: &mut ClientStream, end: End) -> End {
-    if matches!(end, End::Failed(..)) {
-        return end;
-    }
-    match close_in_order(stream, CLOSE_LIMIT).await {
-        Ok(()) => end,
-        Err(failure) => failure.into(),
-    }
-}
-
-impl From<Failure> for End {
-    fn from((class, message): Failure) -> Self {
-        Self::Failed(class, message)
-    }
 }

@@ -6,8 +6,7 @@ use super::report::{Check, Verdict, Verification};
 use super::session::{End, Facts};
 use super::status::Status;
 use crate::pki::{CertInspect, CertLinks, name_text};
-use crate::protocol::refusal;
-use crate::scenario::ProtocolPlan;
+use crate::protocol::{ProtocolKind, refusal};
 use crate::stats::{FailureClass, Proof, ServerCertFault, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
@@ -220,7 +219,7 @@ fn unconfirmed_advice(plan: &ProbePlan, facts: &Facts, class: FailureClass) -> S
         _ if asked && plan.identity.is_none() => {
             "the server asked for a client certificate and got none: pass --cert and --key".to_owned()
         }
-        FailureClass::Unconfirmed if plan.protocol != ProtocolPlan::Handshake => {
+        FailureClass::Unconfirmed if plan.protocol.kind() != ProtocolKind::Handshake => {
             "the server's error log should say why".to_owned()
         }
         other => other.advice().to_owned(),

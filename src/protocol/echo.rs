@@ -1,11 +1,13 @@
 //! Echo: what is sent comes back. The smallest proof that a server accepted a session.
 
-use std::io;
+use std::borrow::Cow;
+use std::{fmt, io};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::ProtocolError;
+use super::{Asked, LARGEST_PAYLOAD, Next, Problem, ProtocolError, ProtocolSection, Traits};
 use crate::stats::FailureClass;
+use crate::units::ByteSize;
 
 /// Size of one piece that is sent before its echo is read. It fits into any socket's buffers, so
 /// that neither side waits for the other to read (the kernel's smallest default is 4 KiB).
@@ -13,55 +15,106 @@ const PIECE: usize = 4 * 1024;
 /// The byte that is sent.
 const FILL: u8 = b'e';
 
-/// The first piece of an exchange.
-pub(super) fn opening(payload: usize) -> Vec<u8> {
-    vec![FILL; payload.min(PIECE)]
+/// Payload in bytes unless a scenario says otherwise.
+const USUAL_PAYLOAD: u64 = 64;
+
+pub(super) const TRAITS: Traits = Traits {
+    label: "echo",
+    name: "echo",
+    schemes: &[],
+    alpn: &[],
+    keys: &["exchanges", "payload"],
+};
+
+/// What is sent and has to come back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    payload: usize,
 }
 
-pub(super) async fn exchange<S>(
-    payload: usize,
-    stream: &mut S,
-    scratch: &mut Vec<u8>,
-) -> Result<(), ProtocolError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut left = payload;
-    while left > 0 {
-        let piece = left.min(PIECE);
-        scratch.clear();
-        scratch.resize(piece, FILL);
-        stream.write_all(scratch).await?;
-        stream.flush().await?;
-        // Room for one byte more than was sent, so that a surplus is seen.
-        scratch.push(0);
-        let mut back = 0;
-        while back < piece {
-            let before = payload - left + back;
-            match stream.read(&mut scratch[back..]).await {
-                Ok(0) => {
-                    return Err(broke_off(
-                        io::ErrorKind::UnexpectedEof.into(),
-                        before,
-                        payload,
-                    ));
-                }
-                Ok(received) => back += received,
-                Err(error) => return Err(broke_off(error, before, payload)),
-            }
+impl Request {
+    pub fn new(section: &ProtocolSection, _: Option<&Asked<'_>>) -> Result<Self, Problem> {
+        let bytes = section.payload.map_or(USUAL_PAYLOAD, |payload| payload.0);
+        match usize::try_from(bytes) {
+            Ok(payload) if (1..=LARGEST_PAYLOAD).contains(&bytes) => Ok(Self { payload }),
+            _ => Err(Problem::new(
+                "protocol.payload",
+                format!("{bytes} bytes is out of range"),
+                "write 1 to 16MiB",
+            )),
         }
-        if back > piece {
-            return Err(mismatch(format!("sent {piece} bytes, got back more")));
-        }
-        if scratch[..piece].iter().any(|byte| *byte != FILL) {
-            return Err(mismatch(format!(
-                "sent {piece} bytes, got back \"{}\"",
-                String::from_utf8_lossy(&scratch[..piece.min(32)])
-            )));
-        }
-        left -= piece;
     }
-    Ok(())
+
+    /// The first piece of an exchange.
+    pub fn opening(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(vec![FILL; self.payload.min(PIECE)])
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "echo of {} bytes", ByteSize(self.payload as u64))
+    }
+}
+
+/// The exchanges of one session.
+#[derive(Debug)]
+pub struct Conversation<'p> {
+    request: &'p Request,
+    /// A buffer for a piece and its echo.
+    scratch: Vec<u8>,
+}
+
+impl<'p> Conversation<'p> {
+    pub(super) fn new(request: &'p Request) -> Self {
+        Self {
+            request,
+            scratch: Vec::new(),
+        }
+    }
+
+    pub async fn exchange<S>(&mut self, stream: &mut S) -> Result<Next, ProtocolError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (payload, scratch) = (self.request.payload, &mut self.scratch);
+        let mut left = payload;
+        while left > 0 {
+            let piece = left.min(PIECE);
+            scratch.clear();
+            scratch.resize(piece, FILL);
+            stream.write_all(scratch).await?;
+            stream.flush().await?;
+            // Room for one byte more than was sent, so that a surplus is seen.
+            scratch.push(0);
+            let mut back = 0;
+            while back < piece {
+                let before = payload - left + back;
+                match stream.read(&mut scratch[back..]).await {
+                    Ok(0) => {
+                        return Err(broke_off(
+                            io::ErrorKind::UnexpectedEof.into(),
+                            before,
+                            payload,
+                        ));
+                    }
+                    Ok(received) => back += received,
+                    Err(error) => return Err(broke_off(error, before, payload)),
+                }
+            }
+            if back > piece {
+                return Err(mismatch(format!("sent {piece} bytes, got back more")));
+            }
+            if scratch[..piece].iter().any(|byte| *byte != FILL) {
+                return Err(mismatch(format!(
+                    "sent {piece} bytes, got back \"{}\"",
+                    String::from_utf8_lossy(&scratch[..piece.min(32)])
+                )));
+            }
+            left -= piece;
+        }
+        Ok(Next::Open)
+    }
 }
 
 /// What the end of the stream means after so many bytes of the echo: before it began the session knows
@@ -117,9 +170,9 @@ mod tests {
         run(async {
             let (mut client, mut server) = tokio::io::duplex(4_096);
             let both = async {
-                exchange(100_000, &mut client, &mut Vec::new())
-                    .await
-                    .unwrap();
+                let request = Request { payload: 100_000 };
+                let mut conversation = Conversation::new(&request);
+                conversation.exchange(&mut client).await.unwrap();
                 drop(client);
             };
             let (result, ()) = tokio::join!(serve(&mut server), both);
@@ -133,7 +186,9 @@ mod tests {
             run(async {
                 let (mut client, mut server) = tokio::io::duplex(1_000);
                 server.write_all(answer).await.unwrap();
-                let error = exchange(4, &mut client, &mut Vec::new()).await.unwrap_err();
+                let request = Request { payload: 4 };
+                let error = Conversation::new(&request).exchange(&mut client).await;
+                let error = error.unwrap_err();
                 assert!(
                     matches!(
                         error,

@@ -1,22 +1,28 @@
-//! What happens on a session once it is up, over any byte stream: echo and HTTP/1.1, both ends.
+//! What is spoken on a session, over any byte stream: both ends of every protocol, and the catalogue of them.
 //!
-//! Nothing here knows TLS, so plain TCP is a cell like any other.
+//! Nothing here knows TLS, so plain TCP is a cell like any other. A protocol is one file (or folder) with its
+//! [`Traits`], a `Request` that a scenario's [`ProtocolSection`] makes, a `Conversation` with the state of a
+//! session, and `serve` for the embedded target; and one row of the catalogue at the end of this file.
 
 mod echo;
 pub(crate) mod http1;
 mod plan;
 mod section;
+mod traits;
 
 use std::borrow::Cow;
 use std::io;
 
 use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::http1::{NotAStatus, StatusRange};
 pub use self::plan::ProtocolPlan;
-pub(crate) use self::section::Problem;
-pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolKind, ProtocolSection};
+pub(crate) use self::section::{Asked, Problem};
+pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolSection};
+pub use self::traits::{Scheme, Traits};
 use crate::stats::FailureClass;
 
 /// Why an exchange failed.
@@ -49,67 +55,6 @@ pub fn refusal(answer: &[u8]) -> Option<&'static str> {
     http1::refusal(answer)
 }
 
-/// Makes one exchange: a request, and its response to the last byte. `scratch` is a buffer that
-/// exchanges of one session share.
-///
-/// # Errors
-///
-/// Fails if the stream does, or if the answer is not the expected one.
-pub async fn exchange<S>(
-    plan: &ProtocolPlan,
-    stream: &mut S,
-    scratch: &mut Vec<u8>,
-) -> Result<Next, ProtocolError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    match plan {
-        ProtocolPlan::Handshake => Ok(Next::Open),
-        ProtocolPlan::Echo { payload, .. } => {
-            echo::exchange(*payload, stream, scratch).await?;
-            Ok(Next::Open)
-        }
-        ProtocolPlan::Http1 {
-            request,
-            head,
-            expect_status,
-            ..
-        } => {
-            let expected = http1::Expected {
-                head: *head,
-                status: expect_status,
-            };
-            http1::exchange(request, &expected, stream, scratch).await
-        }
-    }
-}
-
-/// What the first exchange of a session writes before it reads anything; empty if nothing. It can be
-/// sent ahead of the exchange, which writes it all the same.
-pub fn opening(plan: &ProtocolPlan) -> Cow<'_, [u8]> {
-    match plan {
-        ProtocolPlan::Handshake => Cow::Borrowed(&[]),
-        ProtocolPlan::Echo { payload, .. } => Cow::Owned(echo::opening(*payload)),
-        ProtocolPlan::Http1 { request, .. } => Cow::Borrowed(request),
-    }
-}
-
-/// Serves one session until the client closes it. The handshake protocol needs nothing but that,
-/// which echo does too.
-///
-/// # Errors
-///
-/// Fails if the stream does, or if the client does not keep to the protocol.
-pub async fn serve<S>(kind: ProtocolKind, stream: &mut S) -> Result<(), ProtocolError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    match kind {
-        ProtocolKind::Handshake | ProtocolKind::Echo => echo::serve(stream).await,
-        ProtocolKind::Http1 => http1::server::serve(stream).await,
-    }
-}
-
 /// Tells a client that came to a TLS port without TLS so, in HTTP.
 ///
 /// # Errors
@@ -121,4 +66,128 @@ where
 {
     let why = "this port speaks TLS: use https://";
     http1::foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
+}
+
+/// What is the same for every protocol is made from its row: the kind, its request, its conversation.
+macro_rules! catalogue {
+    ($($(#[$doc:meta])* $kind:ident: $file:ident,)+) => {
+        /// A protocol on top of a session.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum ProtocolKind {
+            /// Nothing: confirmed by a ticket, the TLS 1.2 Finished or an orderly close.
+            Handshake,
+            $($(#[$doc])* $kind,)+
+        }
+
+        impl ProtocolKind {
+            /// All there are.
+            pub const ALL: &[Self] = &[Self::Handshake, $(Self::$kind),+];
+
+            /// What is particular about it.
+            pub fn traits(self) -> &'static Traits {
+                match self {
+                    Self::Handshake => &traits::HANDSHAKE,
+                    $(Self::$kind => &$file::TRAITS,)+
+                }
+            }
+
+            /// Serves one session until the client closes it. The handshake protocol needs nothing but
+            /// that, which echo does too.
+            ///
+            /// # Errors
+            ///
+            /// Fails if the stream does, or if the client does not keep to the protocol.
+            pub async fn serve<S>(self, stream: &mut S) -> Result<(), ProtocolError>
+            where
+                S: AsyncRead + AsyncWrite + Unpin,
+            {
+                match self {
+                    Self::Handshake => echo::serve(stream).await,
+                    $(Self::$kind => $file::serve(stream).await,)+
+                }
+            }
+        }
+
+        /// What a client asks in every exchange.
+        #[derive(Debug, Clone, PartialEq)]
+        pub(crate) enum Request {
+            Handshake,
+            $($kind($file::Request),)+
+        }
+
+        impl Request {
+            fn new(
+                kind: ProtocolKind,
+                section: &ProtocolSection,
+                asked: Option<&Asked<'_>>,
+            ) -> Result<Self, Problem> {
+                Ok(match kind {
+                    ProtocolKind::Handshake => Self::Handshake,
+                    $(ProtocolKind::$kind => Self::$kind($file::Request::new(section, asked)?),)+
+                })
+            }
+
+            fn kind(&self) -> ProtocolKind {
+                match self {
+                    Self::Handshake => ProtocolKind::Handshake,
+                    $(Self::$kind(_) => ProtocolKind::$kind,)+
+                }
+            }
+
+            fn opening(&self) -> Cow<'_, [u8]> {
+                match self {
+                    Self::Handshake => Cow::Borrowed(&[]),
+                    $(Self::$kind(request) => request.opening(),)+
+                }
+            }
+
+            fn conversation(&self) -> Option<Conversation<'_>> {
+                match self {
+                    Self::Handshake => None,
+                    $(Self::$kind(request) => {
+                        Some(Conversation::$kind($file::Conversation::new(request)))
+                    })+
+                }
+            }
+        }
+
+        impl std::fmt::Display for Request {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self {
+                    Self::Handshake => f.write_str("handshake alone"),
+                    $(Self::$kind(request) => request.fmt(f),)+
+                }
+            }
+        }
+
+        /// The client's side of one session, with its state.
+        #[derive(Debug)]
+        pub enum Conversation<'p> {
+            $(#[doc = concat!("Of `", stringify!($file), "`.")] $kind($file::Conversation<'p>),)+
+        }
+
+        impl Conversation<'_> {
+            /// Makes one exchange: a request, and its response to the last byte.
+            ///
+            /// # Errors
+            ///
+            /// Fails if the stream does, or if the answer is not the expected one.
+            pub async fn exchange<S>(&mut self, stream: &mut S) -> Result<Next, ProtocolError>
+            where
+                S: AsyncRead + AsyncWrite + Unpin,
+            {
+                match self {
+                    $(Self::$kind(conversation) => conversation.exchange(stream).await,)+
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// What is sent comes back.
+    Echo: echo,
+    /// HTTP/1.1 requests.
+    Http1: http1,
 }

@@ -1,56 +1,88 @@
 //! What is spoken on the sessions of a run, ready to be sent.
 
-use super::{ProtocolKind, StatusRange};
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{Asked, Conversation, Problem, ProtocolKind, ProtocolSection, Request};
 
 /// What happens on a session once it is up.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ProtocolPlan {
-    /// Nothing.
-    Handshake,
-    /// Echo.
-    Echo {
-        /// Bytes per exchange.
-        payload: usize,
-        /// Exchanges per session.
-        exchanges: u32,
-    },
-    /// HTTP/1.1.
-    Http1 {
-        /// The request, ready to be sent.
-        request: Vec<u8>,
-        /// Whether responses have no body whatever their headers say (HEAD).
-        head: bool,
-        /// Accepted statuses; empty stands for 2xx.
-        expect_status: Vec<StatusRange>,
-        /// Requests per session.
-        exchanges: u32,
-    },
+pub struct ProtocolPlan {
+    request: Request,
+    /// Exchanges per session.
+    pub exchanges: u32,
 }
 
 impl ProtocolPlan {
-    /// Whether nobody said which HTTP statuses to expect.
-    pub fn expects_no_status(&self) -> bool {
-        match self {
-            Self::Http1 { expect_status, .. } => expect_status.is_empty(),
-            Self::Handshake | Self::Echo { .. } => true,
+    /// Makes what a scenario says, for a protocol that takes all that it says.
+    pub(crate) fn new(
+        kind: ProtocolKind,
+        section: &ProtocolSection,
+        asked: Option<&Asked<'_>>,
+    ) -> Result<Self, Problem> {
+        for (key, given) in section.given() {
+            let name = key.trim_start_matches("protocol.");
+            let is_for = |kind: &&ProtocolKind| kind.traits().keys.contains(&name);
+            if given && !is_for(&&kind) {
+                let kinds = ProtocolKind::ALL.iter().filter(is_for);
+                let kinds: Vec<_> = kinds.map(|kind| kind.traits().label).collect();
+                return Err(Problem::new(
+                    key,
+                    format!("{name} is for {}", kinds.join(" and ")),
+                    format!("write kind = \"{}\", or drop it", kinds.join("\" or \"")),
+                ));
+            }
+        }
+        if section.exchanges == Some(0) {
+            return Err(Problem::new(
+                "protocol.exchanges",
+                "without an exchange nothing would prove acceptance",
+                "write at least 1, or kind = \"handshake\"",
+            ));
+        }
+        Ok(Self {
+            request: Request::new(kind, section, asked)?,
+            exchanges: section.exchanges.unwrap_or(1),
+        })
+    }
+
+    /// It with one exchange per session.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        Self {
+            exchanges: 1,
+            ..self.clone()
         }
     }
 
     /// Which protocol it is.
     pub fn kind(&self) -> ProtocolKind {
-        match self {
-            Self::Handshake => ProtocolKind::Handshake,
-            Self::Echo { .. } => ProtocolKind::Echo,
-            Self::Http1 { .. } => ProtocolKind::Http1,
-        }
+        self.request.kind()
     }
 
-    /// Bytes of the first request.
-    pub(crate) fn opening_size(&self) -> usize {
-        match self {
-            Self::Handshake => 0,
-            Self::Echo { payload, .. } => *payload,
-            Self::Http1 { request, .. } => request.len(),
+    /// Whether nobody said which HTTP statuses to expect.
+    pub fn expects_no_status(&self) -> bool {
+        !matches!(&self.request, Request::Http1(request) if request.is_strict())
+    }
+
+    /// What the first exchange of a session writes before it reads anything; empty if nothing. It can be
+    /// sent ahead of the exchange, which writes it all the same.
+    pub fn opening(&self) -> Cow<'_, [u8]> {
+        self.request.opening()
+    }
+
+    /// Begins the client's side of a session; none where nothing is spoken.
+    pub fn conversation(&self) -> Option<Conversation<'_>> {
+        self.request.conversation()
+    }
+}
+
+impl fmt::Display for ProtocolPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.kind(), self.exchanges) {
+            (ProtocolKind::Handshake, _) => self.request.fmt(f),
+            (_, 1) => write!(f, "{}, 1 exchange per session", self.request),
+            (_, count) => write!(f, "{}, {count} exchanges per session", self.request),
         }
     }
 }

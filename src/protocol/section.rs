@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::StatusRange;
+use super::{ProtocolKind, StatusRange};
 use crate::units::ByteSize;
 
 /// Largest echo payload or HTTP body, in bytes.
@@ -55,16 +55,29 @@ pub struct Header {
     pub value: String,
 }
 
-/// A protocol on top of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProtocolKind {
-    /// Nothing: confirmed by a ticket, the TLS 1.2 Finished or an orderly close.
-    Handshake,
-    /// What is sent comes back.
-    Echo,
-    /// HTTP/1.1 requests.
-    Http1,
+impl ProtocolSection {
+    /// The keys that are not for every protocol, and whether each was written.
+    pub(super) fn given(&self) -> [(&'static str, bool); 9] {
+        [
+            ("protocol.exchanges", self.exchanges.is_some()),
+            ("protocol.payload", self.payload.is_some()),
+            ("protocol.method", self.method.is_some()),
+            ("protocol.path", self.path.is_some()),
+            ("protocol.headers", !self.headers.is_empty()),
+            ("protocol.body", self.body.is_some()),
+            ("protocol.data", self.data.is_some()),
+            ("protocol.data-file", self.data_file.is_some()),
+            ("protocol.expect-status", !self.expect_status.is_empty()),
+        ]
+    }
+}
+
+/// What a URL says of the request.
+pub(crate) struct Asked<'u> {
+    /// Host and, unless it is the scheme's own, port.
+    pub authority: String,
+    /// Path and query.
+    pub path: &'u str,
 }
 
 /// What is wrong with one key of a scenario, before it is known where that key was written.

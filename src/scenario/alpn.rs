@@ -3,9 +3,6 @@
 use super::ProtocolKind;
 use super::error::Problem;
 
-/// Names by which HTTP/1 is known (IANA's registry of ALPN protocol ids).
-const HTTP1: [&str; 3] = ["http/1.1", "http/1.0", "http/0.9"];
-
 /// Registered names, or their beginnings where they end in `*`, of protocols that are not spoken here.
 const OTHERS: [&str; 35] = [
     "h2",
@@ -56,12 +53,11 @@ pub fn alpn_conflict(alpn: &[String], kind: ProtocolKind) -> Option<String> {
             "{name:?} is no ALPN protocol: a name has 1 to {LONGEST} bytes"
         ));
     }
-    let spoken = match kind {
-        ProtocolKind::Handshake => return None,
-        ProtocolKind::Echo => "echo",
-        ProtocolKind::Http1 => "HTTP/1.1",
-    };
-    let name = alpn.iter().find(|name| cannot_carry(name, kind))?;
+    if kind == ProtocolKind::Handshake {
+        return None;
+    }
+    let spoken = kind.traits().name;
+    let name = alpn.iter().find(|name| promises_another(name, kind))?;
     let http2 = if name.starts_with("h2") {
         " (HTTP/2 is not there yet)"
     } else {
@@ -72,12 +68,16 @@ pub fn alpn_conflict(alpn: &[String], kind: ProtocolKind) -> Option<String> {
     ))
 }
 
-fn cannot_carry(name: &str, kind: ProtocolKind) -> bool {
+fn promises_another(name: &str, kind: ProtocolKind) -> bool {
+    let promises = |kind: ProtocolKind| kind.traits().alpn.contains(&name);
+    if promises(kind) {
+        return false;
+    }
     let other = OTHERS.iter().any(|other| match other.strip_suffix('*') {
         Some(beginning) => name.starts_with(beginning),
         None => name == *other,
     });
-    other || (kind == ProtocolKind::Echo && HTTP1.contains(&name))
+    other || ProtocolKind::ALL.iter().any(|kind| promises(*kind))
 }
 
 pub(super) fn check(alpn: &[String], kind: ProtocolKind) -> Result<(), Problem> {

@@ -10,13 +10,12 @@ use super::error::Problem;
 use super::identity;
 use super::resolve::pinned;
 use super::resumption;
-use super::url::{Place, Scheme, Url};
+use super::url::{Place, Url};
 use super::verification;
 use super::{
     Arrivals, AuthMode, Cell, Close, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
 };
-use crate::protocol::http1::request::{Asked, RequestBody, http_request};
-use crate::protocol::{LARGEST_PAYLOAD, ProtocolPlan};
+use crate::protocol::{Asked, ProtocolPlan};
 
 /// A scenario of which every part is known to fit the others.
 #[derive(Debug, Clone)]
@@ -124,9 +123,6 @@ pub struct Stop {
     pub grace: Duration,
 }
 
-/// Echo payload in bytes unless set.
-const DEFAULT_PAYLOAD: u64 = 64;
-
 impl Scenario {
     /// Finds what the scenario means. `name` and `text` are the file it came from (`text` empty for
     /// flags alone), so that errors can point at it.
@@ -153,7 +149,7 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
     alpn::check(&scenario.tls.alpn, protocol.kind())?;
     resumption::check_protocol(&scenario, &target, &protocol)?;
-    if scenario.load.close == Some(Close::Reset) && protocol == ProtocolPlan::Handshake {
+    if scenario.load.close == Some(Close::Reset) && protocol.kind() == ProtocolKind::Handshake {
         return Err(Problem::new(
             "load.close",
             "a handshake alone is confirmed by its orderly close, so it cannot be reset",
@@ -248,8 +244,9 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
 }
 
 fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
-    let default_auth = match url.map(|u| u.scheme) {
-        Some(Scheme::Http | Scheme::Tcp) => AuthMode::None,
+    let without_tls = url.is_some_and(|url| !url.scheme.tls);
+    let default_auth = match url {
+        _ if without_tls => AuthMode::None,
         _ if url.is_none() || scenario.presents() => AuthMode::Mutual,
         _ => AuthMode::Server,
     };
@@ -309,7 +306,7 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
             "drop them",
         ));
     }
-    if any_tls && url.is_some_and(|u| matches!(u.scheme, Scheme::Http | Scheme::Tcp)) {
+    if any_tls && without_tls {
         return Err(Problem::new(
             "matrix.auth",
             "the URL's scheme is one without TLS",
@@ -328,89 +325,25 @@ fn protocol(
     cells: &[Cell],
 ) -> Result<ProtocolPlan, Problem> {
     let section = &scenario.protocol;
-    let kind = section.kind.unwrap_or(match url.map(|u| u.scheme) {
-        None => ProtocolKind::Echo,
-        Some(Scheme::Https | Scheme::Http) => ProtocolKind::Http1,
-        Some(Scheme::Tls | Scheme::Tcp) => ProtocolKind::Handshake,
+    let usual = url.map_or(ProtocolKind::Echo, |url| url.scheme.kind);
+    let kind = section.kind.unwrap_or(usual);
+    let asked = url.map(|url| Asked {
+        authority: url.authority(),
+        path: &url.path,
     });
-    let http_only = section.method.is_some()
-        || section.path.is_some()
-        || section.body.is_some()
-        || section.data.is_some()
-        || section.data_file.is_some()
-        || !section.headers.is_empty()
-        || !section.expect_status.is_empty();
-    if http_only && kind != ProtocolKind::Http1 {
+    let plan = ProtocolPlan::new(kind, section, asked.as_ref())?;
+    if kind != ProtocolKind::Handshake
+        && url.is_some_and(|url| url.scheme.tls && url.scheme.kind == kind)
+        && cells.iter().any(|cell| cell.auth == AuthMode::None)
+    {
         return Err(Problem::new(
-            "protocol",
-            "method, path, headers, body, data and expect-status are for http1",
-            "write kind = \"http1\", or drop them",
+            "matrix.auth",
+            format!(
+                "plain {} to a TLS port answers nothing useful",
+                kind.traits().name
+            ),
+            "drop \"none\", or write kind = \"handshake\"",
         ));
     }
-    if section.payload.is_some() && kind != ProtocolKind::Echo {
-        return Err(Problem::new(
-            "protocol.payload",
-            "a payload is for echo",
-            "write kind = \"echo\", or use body for http1",
-        ));
-    }
-    if section.exchanges.is_some() && kind == ProtocolKind::Handshake {
-        return Err(Problem::new(
-            "protocol.exchanges",
-            "the handshake protocol exchanges nothing",
-            "write kind = \"echo\" or \"http1\", or drop it",
-        ));
-    }
-    let exchanges = section.exchanges.unwrap_or(1);
-    if exchanges == 0 {
-        return Err(Problem::new(
-            "protocol.exchanges",
-            "without an exchange nothing would prove acceptance",
-            "write at least 1, or kind = \"handshake\"",
-        ));
-    }
-    match kind {
-        ProtocolKind::Handshake => Ok(ProtocolPlan::Handshake),
-        ProtocolKind::Echo => {
-            let payload = section.payload.map_or(DEFAULT_PAYLOAD, |p| p.0);
-            Ok(ProtocolPlan::Echo {
-                payload: payload_size(payload)?,
-                exchanges,
-            })
-        }
-        ProtocolKind::Http1 => {
-            if url.is_some_and(|u| u.scheme == Scheme::Https)
-                && cells.iter().any(|c| c.auth == AuthMode::None)
-            {
-                return Err(Problem::new(
-                    "matrix.auth",
-                    "plain HTTP to a TLS port answers nothing useful",
-                    "drop \"none\", or write kind = \"handshake\"",
-                ));
-            }
-            let body = RequestBody::of(section, LARGEST_PAYLOAD)?;
-            let asked = url.map(|url| Asked {
-                authority: url.authority(),
-                path: &url.path,
-            });
-            let (request, head) = http_request(section, asked.as_ref(), &body)?;
-            Ok(ProtocolPlan::Http1 {
-                request,
-                head,
-                expect_status: section.expect_status.clone(),
-                exchanges,
-            })
-        }
-    }
-}
-
-fn payload_size(bytes: u64) -> Result<usize, Problem> {
-    match usize::try_from(bytes) {
-        Ok(size) if (1..=LARGEST_PAYLOAD).contains(&bytes) => Ok(size),
-        _ => Err(Problem::new(
-            "protocol.payload",
-            format!("{bytes} bytes is out of range"),
-            "write 1 to 16MiB",
-        )),
-    }
+    Ok(plan)
 }

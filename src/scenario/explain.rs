@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Arrivals, AuthMode, Cell, Checked, LoadModel, ProtocolPlan, TargetPlan, Verify};
-use crate::units::{ByteSize, Ratio, Span, format_count, three_digits};
+use super::{Arrivals, AuthMode, Cell, Checked, LoadModel, TargetPlan, Verify};
+use crate::units::{Ratio, Span, format_count, three_digits};
 
 impl Checked {
     /// The plan as far as the scenario alone determines it, a line per part and per cell.
@@ -71,26 +71,11 @@ impl Checked {
     }
 
     fn protocol_text(&self) -> String {
-        let times = |exchanges: u32| match exchanges {
-            1 => "1 exchange per session".to_owned(),
-            n => format!("{n} exchanges per session"),
-        };
         let hold = match self.hold {
             Duration::ZERO => String::new(),
             hold => format!(", then held open for {}", Span(hold)),
         };
-        let what = match &self.protocol {
-            ProtocolPlan::Handshake => "handshake alone".to_owned(),
-            ProtocolPlan::Echo { payload, exchanges } => {
-                let size = ByteSize(*payload as u64);
-                format!("echo of {size} bytes, {}", times(*exchanges))
-            }
-            ProtocolPlan::Http1 { exchanges, .. } => {
-                let method = self.scenario.protocol.method.as_deref().unwrap_or("GET");
-                format!("HTTP/1.1 {method}, {}", times(*exchanges))
-            }
-        };
-        format!("{what}{hold}")
+        format!("{}{hold}", self.protocol)
     }
 
     fn load_text(&self) -> String {

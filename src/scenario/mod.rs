@@ -51,7 +51,7 @@ pub use provider::{ProviderName, UnknownProvider};
 pub use resumption::{ResumptionMode, ResumptionSection, TARGET_EARLY_DATA};
 pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};
 pub use target::{EmbeddedTarget, TargetSection, TicketMode};
-pub use url::{Place, Scheme, Url, UrlError};
+pub use url::{Place, Url, UrlError};
 pub use variables::Hidden;
 pub use verification::Verify;
 

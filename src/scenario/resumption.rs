@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{
-    AuthMode, Cell, EmbeddedTarget, ProtocolPlan, Scenario, TargetPlan, TicketMode, TlsVersion,
+    AuthMode, Cell, EmbeddedTarget, ProtocolKind, ProtocolPlan, Scenario, TargetPlan, TicketMode,
+    TlsVersion,
 };
 use crate::units::Ratio;
 
@@ -183,14 +184,14 @@ pub(super) fn check_protocol(
     if !scenario.resumption.early_data {
         return Ok(());
     }
-    if *protocol == ProtocolPlan::Handshake {
+    if protocol.kind() == ProtocolKind::Handshake {
         return Err(Problem::new(
             "resumption.early-data",
             "the protocol is \"handshake\", which sends no request",
             "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
         ));
     }
-    let (size, most) = (protocol.opening_size(), TARGET_EARLY_DATA as usize);
+    let (size, most) = (protocol.opening().len(), TARGET_EARLY_DATA as usize);
     if size > most && matches!(target, TargetPlan::Embedded(_)) {
         return Err(Problem::new(
             "resumption.early-data",

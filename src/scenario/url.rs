@@ -2,10 +2,11 @@
 //! one (RFC 3986; RFC 6874 for zones). Where the RFCs leave a choice it does as curl does. Errors quote
 //! the host or the port, never user names, paths or queries, which may be secrets.
 
-use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::uri::PathAndQuery;
+
+use crate::protocol::Scheme;
 
 /// A URL that cannot be used, or a `host:port` that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,19 +32,6 @@ pub struct Url {
     pub path: String,
 }
 
-/// The scheme of a URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
-    /// HTTP over TLS.
-    Https,
-    /// HTTP over TCP.
-    Http,
-    /// TLS.
-    Tls,
-    /// TCP.
-    Tcp,
-}
-
 /// A host, and the port if one is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
@@ -52,34 +40,6 @@ pub struct Place {
     pub host: String,
     /// The port; `None` also where nothing stands behind the colon.
     pub port: Option<u16>,
-}
-
-impl Scheme {
-    fn named(name: &str) -> Option<Self> {
-        [Self::Https, Self::Http, Self::Tls, Self::Tcp]
-            .into_iter()
-            .find(|scheme| scheme.to_string().eq_ignore_ascii_case(name))
-    }
-
-    /// The port where none is written.
-    fn default_port(self) -> Option<u16> {
-        match self {
-            Self::Https => Some(443),
-            Self::Http => Some(80),
-            Self::Tls | Self::Tcp => None,
-        }
-    }
-}
-
-impl fmt::Display for Scheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Https => "https",
-            Self::Http => "http",
-            Self::Tls => "tls",
-            Self::Tcp => "tcp",
-        })
-    }
 }
 
 impl Url {
@@ -106,7 +66,7 @@ impl Url {
                     rest,
                 )
             }
-            _ => (Scheme::Tls, text),
+            _ => (Scheme::TLS, text),
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
@@ -118,7 +78,7 @@ impl Url {
                 error
             }
         })?;
-        let port = place.port.or(default).or(scheme.default_port());
+        let port = place.port.or(default).or(scheme.port);
         let port = port.ok_or_else(|| UrlError(format!("{:?} names no port", place.host)))?;
         if port == 0 {
             return Err(UrlError("port 0 cannot be connected to".to_owned()));
@@ -146,7 +106,7 @@ impl Url {
         } else {
             host.to_owned()
         };
-        if self.scheme.default_port() == Some(self.port) {
+        if self.scheme.port == Some(self.port) {
             host
         } else {
             format!("{host}:{}", self.port)
@@ -307,7 +267,12 @@ mod tests {
 
     fn found(text: &str) -> (String, String, u16, String) {
         let url = Url::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
-        (url.scheme.to_string(), url.place.host, url.port, url.path)
+        (
+            url.scheme.name.to_owned(),
+            url.place.host,
+            url.port,
+            url.path,
+        )
     }
 
     #[test]

@@ -1,43 +1,39 @@
-//! What an exchange or a close comes to on a session, told alike to load, probe and audit.
+//! One session from its connection to its end, under load or alone: the one place where it is decided whether
+//! the server accepted us.
 //!
-//! Below it protocols know no TLS, and TLS no protocol; here what one saw explains the other.
+//! [`connect`] makes a TCP connection, [`begin_tls`] begins TLS on it, and [`drive`] does the rest, watched by
+//! an [`Observer`].
 
-use tokio::time::error::Elapsed;
+mod connect;
+mod drive;
+mod observer;
 
-use crate::protocol::{Next, ProtocolError};
-use crate::stats::{FailureClass, Stage};
-use crate::tls::{Failure, SessionStream, explain, remarked, timed_out};
+pub use connect::{begin_tls, connect, open};
+pub use drive::{Course, drive};
+pub use observer::Observer;
 
-/// Judges an exchange that was made within `limit`, or not.
-///
-/// # Errors
-///
-/// Fails with the class of what went wrong, once what the server still has to say about it was read.
-pub async fn judge<S: SessionStream>(
-    stream: &mut S,
-    exchanged: Result<Result<Next, ProtocolError>, Elapsed>,
-    stage: Stage,
-    limit: std::time::Duration,
-) -> Result<Next, Failure> {
-    match exchanged {
-        Ok(Ok(next)) => Ok(next),
-        Ok(Err(ProtocolError::Answer { class, message })) => {
-            Err(remarked(stream, (class, message)))
+use crate::tls::Failure;
+
+/// Why a session is not ok.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// What is counted, and an example for people, not yet escaped.
+    pub failure: Failure,
+    /// Whether the server answered, but not as the protocol wants.
+    pub answered: bool,
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            answered: false,
         }
-        Ok(Err(ProtocolError::Io(error))) => Err(explain(stream, error, stage, limit).await),
-        Err(_) => Err(timed_out(stage, limit)),
     }
 }
 
-/// The failure of a session whose server closes, as it announced, with more exchanges to come.
-pub fn closed_after(exchanges: u32) -> Failure {
-    let times = if exchanges == 1 {
-        "1 exchange".to_owned()
-    } else {
-        format!("{exchanges} exchanges")
-    };
-    (
-        FailureClass::HttpClosed,
-        format!("the server closed after {times}, as it announced; lower --exchanges"),
-    )
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        broken.failure
+    }
 }

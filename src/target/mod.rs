@@ -19,7 +19,7 @@ use counters::ListenerCounters;
 
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ThreadClock;
-use crate::scenario::ProtocolKind;
+use crate::protocol::ProtocolKind;
 use crate::stats::{LedgersByKind, TargetCounts, merge_ledgers};
 use crate::tls::{Refusal, ServerTls};
 

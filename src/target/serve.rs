@@ -16,8 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::OnRefusal;
 use super::counters::ListenerCounters;
 use crate::crypto::Ledger;
-use crate::protocol;
-use crate::scenario::ProtocolKind;
+use crate::protocol::{ProtocolKind, refuse_plain_http};
 use crate::stats::OkKind;
 use crate::tls::{PlainStream, Refusal, ServerTls, SessionStream};
 
@@ -101,7 +100,7 @@ async fn session(
             let refusal = stream.refusal(&fault);
             refused(&refusal);
             if refusal.kind == Refusal::NOT_TLS && protocol == ProtocolKind::Http1 {
-                let _ = Box::pin(protocol::refuse_plain_http(&mut stream.into_socket())).await;
+                let _ = Box::pin(refuse_plain_http(&mut stream.into_socket())).await;
             }
             return;
         }
@@ -124,7 +123,7 @@ async fn session(
     if stream.takes_early_data() {
         bump(&counts.early_accepted);
     }
-    let _ = protocol::serve(protocol, &mut stream).await;
+    let _ = protocol.serve(&mut stream).await;
     counts.dissected(kind, stream.into_ledger());
 }
 
@@ -135,7 +134,7 @@ async fn plain_session(
     counts: Arc<ListenerCounters>,
 ) {
     bump(&counts.plain);
-    let _ = protocol::serve(protocol, &mut stream).await;
+    let _ = protocol.serve(&mut stream).await;
     counts.dissected(OkKind::Tcp, stream.into_ledger());
 }
 

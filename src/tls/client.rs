@@ -1,6 +1,5 @@
 //! The client's side of the session driver: how a session begins, and what became of it.
 
-use std::future::poll_fn;
 use std::time::Instant;
 
 use rustls::client::ClientConnection;
@@ -67,11 +66,12 @@ impl TlsStream<ClientConnection> {
         self.attributed(|stream| stream.early.send(&mut stream.conn, request));
     }
 
-    /// Sends the `ClientHello` ahead of [`SessionStream::handshake`] and returns its bytes, record
-    /// header included. A transport error is left for the handshake to report.
-    pub async fn send_hello(&mut self) -> u64 {
-        poll_fn(|cx| self.attributed(|stream| stream.poll_flush_tls(cx))).await;
-        self.bytes.sent
+    /// Bytes of the `ClientHello`, record header included, as far as it was sent.
+    pub fn hello_bytes(&self) -> u64 {
+        match self.hello {
+            0 => self.bytes.sent,
+            hello => hello,
+        }
     }
 
     /// TLS 1.3 `NewSessionTicket` messages received so far.

@@ -12,12 +12,13 @@ use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ServerConnection;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
-use shakedown::protocol::{ProtocolError, exchange};
-use shakedown::scenario::{ProtocolPlan, ProviderName, TlsVersion, Verify};
+use shakedown::protocol::ProtocolError;
+use shakedown::scenario::{ProviderName, Scenario, TlsVersion, Verify};
 use shakedown::stats::{FailureClass, Stage};
 use shakedown::tls::{
     ClientTls, ClientTlsSpec, Failure, SessionStream, TlsStream, explain, failure,
 };
+use tokio::io::AsyncWriteExt;
 
 use super::peer::{Peer, config, reset};
 
@@ -25,11 +26,6 @@ use super::peer::{Peer, config, reset};
 const READ: usize = 4_096;
 /// How long the client looks for the alert.
 const LIMIT: Duration = Duration::from_secs(5);
-/// What the exchanges of these sessions are.
-const ECHO: ProtocolPlan = ProtocolPlan::Echo {
-    payload: 64,
-    exchanges: 1,
-};
 
 /// When the alert comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +184,8 @@ async fn client(
 ) -> Seen {
     let tcp = tokio::net::TcpStream::connect(addr).await.unwrap();
     let mut stream = TlsStream::client(tcp, &ends.client).unwrap();
-    let hello = stream.send_hello().await;
+    stream.flush().await.unwrap();
+    let hello = stream.bytes().sent;
     if moment == Moment::Handshake {
         is_done.recv_timeout(LIMIT).unwrap();
         let fault = stream.handshake().await.unwrap_err();
@@ -199,14 +196,16 @@ async fn client(
         };
     }
     stream.handshake().await.unwrap();
-    let mut scratch = Vec::new();
+    // What the built-in scenario speaks: an echo of 64 bytes.
+    let echo = Scenario::default().check("", "").unwrap().protocol;
+    let mut conversation = echo.conversation().unwrap();
     if moment == Moment::Exchange {
-        exchange(&ECHO, &mut stream, &mut scratch).await.unwrap();
+        conversation.exchange(&mut stream).await.unwrap();
     }
     go.send(()).unwrap();
     is_done.recv_timeout(LIMIT).unwrap();
     let sent = stream.bytes().sent;
-    let failed = exchange(&ECHO, &mut stream, &mut scratch).await;
+    let failed = conversation.exchange(&mut stream).await;
     let write_failed = stream.bytes().sent == sent;
     let Err(ProtocolError::Io(error)) = failed else {
         panic!("{failed:?}");

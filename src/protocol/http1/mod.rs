@@ -6,8 +6,8 @@
 mod body;
 pub(super) mod foreign;
 mod head;
-pub(crate) mod request;
-pub(super) mod server;
+mod request;
+mod server;
 #[cfg(test)]
 mod server_tests;
 mod status;
@@ -18,8 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use self::body::Incoming;
 use self::head::{Body, Head};
+pub(crate) use self::request::Request;
+pub(super) use self::server::serve;
 pub use self::status::{NotAStatus, StatusRange};
-use super::{Next, ProtocolError};
+use super::{Next, ProtocolError, ProtocolKind, Scheme, Traits};
 use crate::stats::FailureClass;
 
 /// Largest response head that is read, in bytes.
@@ -52,62 +54,87 @@ const TLS_PORTS: [&str; 4] = [
 const TLS_PORT: &str =
     "plain HTTP came to a TLS port; write https:// if the URL has http://, else a proxy does it";
 
-/// What a response must be.
-pub(super) struct Expected<'a> {
-    /// No body follows, whatever the headers say (RFC 9110 section 9.3.2).
-    pub head: bool,
-    /// Accepted statuses; empty stands for 2xx.
-    pub status: &'a [StatusRange],
+pub(super) const TRAITS: Traits = Traits {
+    label: "http1",
+    name: "HTTP/1.1",
+    schemes: &[
+        Scheme {
+            name: "https",
+            port: Some(443),
+            tls: true,
+            kind: ProtocolKind::Http1,
+        },
+        Scheme {
+            name: "http",
+            port: Some(80),
+            tls: false,
+            kind: ProtocolKind::Http1,
+        },
+    ],
+    alpn: &["http/1.1", "http/1.0", "http/0.9"],
+    keys: &[
+        "exchanges",
+        "method",
+        "path",
+        "headers",
+        "body",
+        "data",
+        "data-file",
+        "expect-status",
+    ],
+};
+
+/// The exchanges of one session.
+#[derive(Debug)]
+pub struct Conversation<'p> {
+    request: &'p Request,
+    /// What came and was not yet taken.
+    buffer: Vec<u8>,
 }
 
-impl Expected<'_> {
-    fn accepts(&self, status: u16) -> bool {
-        if self.status.is_empty() {
-            StatusRange::SUCCESS.contains(status)
-        } else {
-            self.status.iter().any(|range| range.contains(status))
+impl<'p> Conversation<'p> {
+    pub(in crate::protocol) fn new(request: &'p Request) -> Self {
+        Self {
+            request,
+            buffer: Vec::new(),
         }
     }
-}
 
-pub(super) async fn exchange<S>(
-    request: &[u8],
-    expected: &Expected<'_>,
-    stream: &mut S,
-    buffer: &mut Vec<u8>,
-) -> Result<Next, ProtocolError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    stream.write_all(request).await?;
-    stream.flush().await?;
-    buffer.clear();
-    let mut answer = Incoming::new(stream, buffer);
-    let head = final_head(expected.head, &mut answer).await?;
-    let accepted = expected.accepts(head.status);
-    if !accepted {
-        answer.keep_excerpt();
+    pub async fn exchange<S>(&mut self, stream: &mut S) -> Result<Next, ProtocolError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Self { request, buffer } = self;
+        stream.write_all(&request.bytes).await?;
+        stream.flush().await?;
+        buffer.clear();
+        let mut answer = Incoming::new(stream, buffer);
+        let head = final_head(request.head, &mut answer).await?;
+        let accepted = request.accepts(head.status);
+        if !accepted {
+            answer.keep_excerpt();
+        }
+        match head.body {
+            Body::Length(length) => answer.drop_sized(length).await?,
+            Body::Chunked => answer.drop_chunked().await?,
+            Body::UntilClose => answer.drop_until_close().await?,
+        }
+        if !accepted {
+            return Err(refused(&head, answer.excerpt()));
+        }
+        // After 101 what follows is another protocol's.
+        if !buffer.is_empty() && head.status != 101 {
+            return Err(broken(format!(
+                "{} bytes follow the response",
+                buffer.len()
+            )));
+        }
+        Ok(if head.closes {
+            Next::Closes
+        } else {
+            Next::Open
+        })
     }
-    match head.body {
-        Body::Length(length) => answer.drop_sized(length).await?,
-        Body::Chunked => answer.drop_chunked().await?,
-        Body::UntilClose => answer.drop_until_close().await?,
-    }
-    if !accepted {
-        return Err(refused(&head, answer.excerpt()));
-    }
-    // After 101 what follows is another protocol's.
-    if !buffer.is_empty() && head.status != 101 {
-        return Err(broken(format!(
-            "{} bytes follow the response",
-            buffer.len()
-        )));
-    }
-    Ok(if head.closes {
-        Next::Closes
-    } else {
-        Next::Open
-    })
 }
 
 /// What a page of an HTTP server says about a client certificate that it refuses, where we know the wording.

@@ -1,24 +1,67 @@
 //! The HTTP/1.1 request of a scenario, composed once and checked part by part.
 
-use std::io;
+use std::borrow::Cow;
 use std::path::Path;
+use std::{fmt, io};
 
 use http::{HeaderName, HeaderValue, Method, Uri};
 
+use super::StatusRange;
 use crate::files::read_capped;
-use crate::protocol::{Header, Problem, ProtocolSection};
+use crate::protocol::{Asked, Header, LARGEST_PAYLOAD, Problem, ProtocolSection};
 use crate::text::secrets::public_part;
 use crate::units::ByteSize;
 
-/// What the URL says of the request.
-pub(crate) struct Asked<'u> {
-    /// For the `host` header.
-    pub authority: String,
-    pub path: &'u str,
+/// The request, ready to be sent, and the responses that it takes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Request {
+    pub bytes: Vec<u8>,
+    /// No body follows a response, whatever its headers say (RFC 9110 section 9.3.2).
+    pub head: bool,
+    /// Accepted statuses; empty stands for 2xx.
+    pub expect_status: Vec<StatusRange>,
+}
+
+impl Request {
+    /// Composes the request (RFC 9112 section 3).
+    pub fn new(section: &ProtocolSection, asked: Option<&Asked<'_>>) -> Result<Self, Problem> {
+        let body = RequestBody::of(section, LARGEST_PAYLOAD)?;
+        let (bytes, head) = http_request(section, asked, &body)?;
+        Ok(Self {
+            bytes,
+            head,
+            expect_status: section.expect_status.clone(),
+        })
+    }
+
+    pub fn opening(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+
+    /// Whether somebody said which statuses to expect.
+    pub fn is_strict(&self) -> bool {
+        !self.expect_status.is_empty()
+    }
+
+    /// Whether it takes a response of this status.
+    pub fn accepts(&self, status: u16) -> bool {
+        match &self.expect_status[..] {
+            [] => StatusRange::SUCCESS.contains(status),
+            ranges => ranges.iter().any(|range| range.contains(status)),
+        }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let method = self.bytes.split(|byte| *byte == b' ').next();
+        let method = String::from_utf8_lossy(method.unwrap_or_default());
+        write!(f, "HTTP/1.1 {method}")
+    }
 }
 
 /// The body of a scenario's request.
-pub(crate) struct RequestBody {
+struct RequestBody {
     bytes: Vec<u8>,
     /// Whether there is one at all, if only of no bytes.
     given: bool,
@@ -28,7 +71,7 @@ pub(crate) struct RequestBody {
 
 impl RequestBody {
     /// Reads or makes the body, which has at most `largest` bytes.
-    pub fn of(section: &ProtocolSection, largest: u64) -> Result<Self, Problem> {
+    fn of(section: &ProtocolSection, largest: u64) -> Result<Self, Problem> {
         let ProtocolSection {
             body,
             data,
@@ -88,9 +131,9 @@ fn read(path: &Path, largest: u64) -> Result<Vec<u8>, Problem> {
 }
 
 /// Composes the request (RFC 9112 section 3). Also says whether its response has no body (HEAD).
-pub(crate) fn http_request(
+fn http_request(
     section: &ProtocolSection,
-    url: Option<&Asked<'_>>,
+    asked: Option<&Asked<'_>>,
     body: &RequestBody,
 ) -> Result<(Vec<u8>, bool), Problem> {
     let usual = if body.has_content { "POST" } else { "GET" };
@@ -102,7 +145,7 @@ pub(crate) fn http_request(
             "write GET, POST, …",
         )
     })?;
-    let url_path = url.map_or("/", |url| url.path);
+    let url_path = asked.map_or("/", |asked| asked.path);
     let path = section.path.as_deref().unwrap_or(url_path);
     if !path.starts_with('/') || path.parse::<Uri>().is_err() {
         let cause = format!("{:?} is not a path", public_part(path));
@@ -122,7 +165,7 @@ pub(crate) fn http_request(
     if !given("host") {
         lines.push(format!(
             "host: {}",
-            url.map_or("localhost", |url| &url.authority)
+            asked.map_or("localhost", |asked| &asked.authority)
         ));
     }
     if !given("user-agent") {

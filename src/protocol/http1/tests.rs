@@ -5,6 +5,14 @@ use tokio::io::AsyncReadExt;
 use super::body::CHUNK_LINE_CAP;
 use super::*;
 
+fn request(head: bool) -> Request {
+    Request {
+        bytes: b"GET ".to_vec(),
+        head,
+        expect_status: Vec::new(),
+    }
+}
+
 /// Exchanges with a peer that sends `answer` in pieces of `piece` bytes and then closes.
 fn answered(answer: &[u8], piece: usize, head: bool) -> Result<Next, ProtocolError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -21,12 +29,9 @@ fn answered(answer: &[u8], piece: usize, head: bool) -> Result<Next, ProtocolErr
                 tokio::task::yield_now().await;
             }
         };
-        let expected = Expected { head, status: &[] };
-        let mut buffer = Vec::new();
-        let (result, ()) = tokio::join!(
-            exchange(b"GET ", &expected, &mut client, &mut buffer),
-            serve
-        );
+        let request = request(head);
+        let mut conversation = Conversation::new(&request);
+        let (result, ()) = tokio::join!(conversation.exchange(&mut client), serve);
         result
     })
 }
@@ -115,12 +120,11 @@ fn a_redirect_is_no_acceptance_and_shows_where_it_leads() {
     }
     let bare = failure(b"HTTP/1.1 304 Not Modified\r\n\r\n", 9);
     assert_eq!(bare.0, FailureClass::HttpRedirect(304));
-    let listed: Vec<StatusRange> = vec!["3xx".parse().unwrap()];
-    let expected = Expected {
-        head: false,
-        status: &listed,
+    let listed = Request {
+        expect_status: vec!["3xx".parse().unwrap()],
+        ..request(false)
     };
-    assert!(expected.accepts(302) && !expected.accepts(200));
+    assert!(listed.accepts(302) && !listed.accepts(200));
 }
 
 #[test]
@@ -262,14 +266,11 @@ fn what_can_be_told_at_once_waits_for_nothing() {
         b"220 mail",
     ] {
         let (mut client, mut server) = tokio::io::duplex(1 << 16);
-        let expected = Expected {
-            head: false,
-            status: &[],
-        };
-        let mut buffer = Vec::new();
+        let request = request(false);
+        let mut conversation = Conversation::new(&request);
         let ended = runtime.block_on(async {
             server.write_all(answer).await.unwrap();
-            let exchange = exchange(b"GET ", &expected, &mut client, &mut buffer);
+            let exchange = conversation.exchange(&mut client);
             tokio::time::timeout(std::time::Duration::from_secs(9), exchange).await
         });
         assert!(ended.unwrap().is_err());

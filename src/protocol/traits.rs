@@ -1,0 +1,66 @@
+//! What is particular about a protocol, beside how it is spoken.
+
+use super::ProtocolKind;
+
+/// What is particular about a protocol, beside how it is spoken.
+#[derive(Debug)]
+pub struct Traits {
+    /// Its name in scenarios, flags and results.
+    pub label: &'static str,
+    /// Its name in sentences.
+    pub name: &'static str,
+    /// The schemes of URLs that mean it.
+    pub schemes: &'static [Scheme],
+    /// The registered ALPN protocols that it can be spoken under; also those that nobody registered.
+    pub alpn: &'static [&'static str],
+    /// The keys of `[protocol]` that are for it.
+    pub keys: &'static [&'static str],
+}
+
+/// The handshake alone, on which nothing is spoken.
+pub(super) const HANDSHAKE: Traits = Traits {
+    label: "handshake",
+    name: "handshake",
+    schemes: &[
+        Scheme::TLS,
+        Scheme {
+            name: "tcp",
+            port: None,
+            tls: false,
+            kind: ProtocolKind::Handshake,
+        },
+    ],
+    alpn: &[],
+    keys: &[],
+};
+
+/// The scheme of a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scheme {
+    /// What stands before `://`.
+    pub name: &'static str,
+    /// The port where none is written.
+    pub port: Option<u16>,
+    /// Whether it is over TLS.
+    pub tls: bool,
+    /// What is spoken unless the scenario says otherwise.
+    pub kind: ProtocolKind,
+}
+
+impl Scheme {
+    /// That of a place without a scheme.
+    pub const TLS: Self = Self {
+        name: "tls",
+        port: None,
+        tls: true,
+        kind: ProtocolKind::Handshake,
+    };
+
+    /// The scheme of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = ProtocolKind::ALL.iter();
+        let mut all = all.flat_map(|kind| kind.traits().schemes);
+        let found = all.find(|scheme| scheme.name.eq_ignore_ascii_case(name));
+        found.copied()
+    }
+}
