@@ -134,7 +134,10 @@ fn fail(error: anyhow::Error) -> Exit {
         },
         Err(error) => error,
     };
-    say(format_args!("error: {}", source::shown(&explain(&error))));
+    say(format_args!(
+        "error: {}",
+        secrets::name_variables(&explain(&error))
+    ));
     Exit::of(&error)
 }
 

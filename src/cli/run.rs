@@ -8,6 +8,7 @@ use shakedown::report;
 use shakedown::runner::prepare;
 use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, Scenario, TicketMode};
 use shakedown::store;
+use shakedown::text::secrets::name_variables;
 use shakedown::units::Rate;
 
 use super::connect::{ConnectArgs, IdentityArgs};
@@ -18,7 +19,7 @@ use super::output::{check_output, conclude, style, write_json, write_stdout};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
-use super::source::{Source, shown};
+use super::source::Source;
 use super::telemetry::{Telemetry, TelemetryArgs};
 
 /// Stands for the question of a scenario that flags change, which is no longer the one that is answered.
@@ -132,7 +133,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let checked = args.checked()?;
     if args.dry_run {
         signals::let_be();
-        write_stdout(&shown(&prepare(checked)?.explain()))?;
+        write_stdout(&name_variables(&prepare(checked)?.explain()))?;
         return Ok(Exit::Success);
     }
     let size = store::expected_size(&checked);

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use clap::{Args, Subcommand};
 use shakedown::scenario::{Checked, SHIPPED, Shipped};
+use shakedown::text::secrets::name_variables;
 
 use super::exit::Exit;
 use super::output::{say, write_exactly, write_stdout};
-use super::source::{Source, shown};
+use super::source::Source;
 
 /// Arguments of `scenario`.
 #[derive(Debug, Args)]
@@ -56,7 +57,7 @@ pub fn run(args: &ScenarioArgs) -> anyhow::Result<Exit> {
             if !reading.is_empty() {
                 let _ = write!(text, "\nhow to read the answer\n{reading}\n");
             }
-            write_stdout(&shown(&text))?;
+            write_stdout(&name_variables(&text))?;
         }
         ScenarioCommand::Show { name } => write_exactly(Shipped::named(name)?.text.as_bytes())?,
         ScenarioCommand::Validate { scenarios } => return validate(scenarios),
@@ -97,7 +98,10 @@ fn validate(scenarios: &[String]) -> anyhow::Result<Exit> {
             Ok(trials) => write_stdout(&format!("{word}: valid, {trials} trials\n"))?,
             Err(errors) => {
                 for error in errors {
-                    say(format_args!("error: {}", shown(&error.to_string())));
+                    say(format_args!(
+                        "error: {}",
+                        name_variables(&error.to_string())
+                    ));
                 }
                 exit = Exit::BadInput;
             }

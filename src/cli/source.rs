@@ -1,21 +1,8 @@
-//! Where a scenario comes from: the build, a file, standard input, or a URL. Also what is hidden of it
-//! wherever this process prints: the values of the environment's variables.
+//! Where a scenario comes from: the build, a file, standard input, or a URL.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
-use shakedown::scenario::{Checked, Document, Hidden, Scenario, Shipped};
-
-/// What the variables of every scenario that was read stood for.
-static HIDDEN: Mutex<Option<Hidden>> = Mutex::new(None);
-
-/// A text as it may be shown: with the names of variables in place of their values.
-pub fn shown(text: &str) -> String {
-    let hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
-    hidden
-        .as_ref()
-        .map_or_else(|| text.to_owned(), |hidden| hidden.hide(text))
-}
+use shakedown::scenario::{Checked, Document, Scenario, Shipped};
 
 /// Whether this is how standard input is named.
 pub fn is_stdin(word: &str) -> bool {
@@ -63,15 +50,11 @@ impl Source {
         } else {
             return None;
         };
-        Some(document.map_err(Into::into).map(|document| {
-            let mut hidden = HIDDEN.lock().unwrap_or_else(PoisonError::into_inner);
-            hidden.get_or_insert_default().extend(&document.hidden);
-            Self {
-                name: document.name,
-                text: document.text,
-                scenario: document.scenario,
-                written: document.written,
-            }
+        Some(document.map_err(Into::into).map(|document| Self {
+            name: document.name,
+            text: document.text,
+            scenario: document.scenario,
+            written: document.written,
         }))
     }
 

@@ -9,9 +9,10 @@ use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 use super::error::ScenarioError;
-use super::variables::{Hidden, Lookup, Unexpanded, expand};
+use super::variables::{Lookup, Unexpanded, expand};
 use super::{Scenario, error};
 use crate::files::{self, TEXT_CAP, read_all, read_text};
+use crate::text::secrets::name_variables;
 
 /// A scenario with where it came from.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +26,6 @@ pub struct Document {
     /// What it says anywhere: variables by their names, paths as they are written. Names of cells and what
     /// is no text, such as rates and durations, are expanded here too.
     pub written: Scenario,
-    /// What the variables stood for.
-    pub hidden: Hidden,
 }
 
 impl Document {
@@ -59,16 +58,15 @@ impl Document {
 
     fn parse(name: &str, text: String, folder: &Path) -> Result<Self, ScenarioError> {
         let lookup = |name: &str| std::env::var(name).ok();
-        let (mut scenario, written, hidden) = expanded(name, &text, &lookup)?;
+        let (mut scenario, written) = expanded(name, &text, &lookup)?;
         scenario
             .locate_in(folder, (name, &text))
-            .map_err(|error| error.map(|text| hidden.hide(text)))?;
+            .map_err(|error| error.map(name_variables))?;
         Ok(Self {
             name: name.to_owned(),
             text,
             scenario,
             written,
-            hidden,
         })
     }
 }
@@ -81,18 +79,18 @@ fn unreadable(name: &str, error: &io::Error) -> ScenarioError {
     )
 }
 
-/// The scenario with variables, what is kept of it, and what the variables stood for.
+/// The scenario with variables, and what is kept of it.
 fn expanded(
     name: &str,
     text: &str,
     lookup: Lookup<'_>,
-) -> Result<(Scenario, Scenario, Hidden), ScenarioError> {
+) -> Result<(Scenario, Scenario), ScenarioError> {
     error::refuse_controls(name, text)?;
     let table = DeTable::parse(text).map_err(|e| error::of_toml(name, text, &e))?;
     let with = |leave: &dyn Fn(usize, &[String]) -> bool| {
         let mut copy = table.clone();
         let found = expand(copy.get_mut(), lookup, leave);
-        found.map(|(count, hidden)| (copy, count, hidden))
+        found.map(|count| (copy, count))
     };
     let unexpanded = |wrong: Unexpanded| {
         ScenarioError::new(
@@ -101,25 +99,25 @@ fn expanded(
             wrong.remedy,
         )
     };
-    let (whole, count, hidden) = with(&|_, _| false).map_err(unexpanded)?;
+    let (whole, count) = with(&|_, _| false).map_err(unexpanded)?;
     let scenario = of_table(whole).map_err(|e| error::of_toml(name, text, &e));
-    let scenario = scenario.map_err(|error| error.map(|text| hidden.hide(text)))?;
+    let scenario = scenario.map_err(|error| error.map(name_variables))?;
     scenario.check_head(name, text)?;
     if count == 0 {
-        return Ok((scenario.clone(), scenario, hidden));
+        return Ok((scenario.clone(), scenario));
     }
     // What is text can be left as it is written; of the rest, one by one, the parser knows.
     let can_stay = |number: usize| {
         let one = with(&|other, path| other == number && !names_cells(path));
         one.ok()
-            .and_then(|(table, ..)| of_table(table).ok())
+            .and_then(|(table, _)| of_table(table).ok())
             .is_some()
     };
     let stay: Vec<bool> = (0..count).map(can_stay).collect();
     let left = with(&|number, path| stay.get(number) == Some(&true) && !names_cells(path));
     let written = left.map_err(unexpanded)?.0;
     let written = of_table(written).map_err(|e| error::of_toml(name, text, &e))?;
-    Ok((scenario, written, hidden))
+    Ok((scenario, written))
 }
 
 /// Whether results are keyed by what stands here.
@@ -141,7 +139,7 @@ mod tests {
 
     const HEAD: &str = "version = 1\nname = \"x\"\n";
 
-    fn read(body: &str) -> Result<(Scenario, Scenario, Hidden), ScenarioError> {
+    fn read(body: &str) -> Result<(Scenario, Scenario), ScenarioError> {
         let lookup = |name: &str| match name {
             "PKI" => Some("/s3cret/pki".to_owned()),
             "RATE" => Some("500/s".to_owned()),
@@ -155,7 +153,7 @@ mod tests {
 
     #[test]
     fn variables_are_used_here_and_kept_by_their_names() {
-        let (scenario, written, hidden) = read(
+        let (scenario, written) = read(
             "question = \"$5 and $$5, $${PKI}\"\n\
              [identity]\ncert = \"${PKI}/c.pem\"\nkey = \"${NONE:-k}/${EMPTY:-c}.key${EMPTY}\"\n\
              [load]\nrate = \"${RATE}\"\n[matrix]\nidentity = [\"${WHO}\"]\n",
@@ -174,7 +172,7 @@ mod tests {
         );
         assert_eq!(written.load.rate, scenario.load.rate);
         assert_eq!(written.matrix.identity, ["alice"]);
-        let shown = hidden.hide("cannot read /s3cret/pki/c.pem");
+        let shown = name_variables("cannot read /s3cret/pki/c.pem");
         assert_eq!(shown, "cannot read ${PKI}/c.pem");
     }
 

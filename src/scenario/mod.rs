@@ -52,7 +52,6 @@ pub use resumption::{ResumptionMode, ResumptionSection, TARGET_EARLY_DATA};
 pub use shipped::{QUICK, SHIPPED, Shipped, UnknownScenario};
 pub use target::{EmbeddedTarget, TargetSection, TicketMode};
 pub use url::{Place, Url, UrlError};
-pub use variables::Hidden;
 pub use verification::Verify;
 
 pub use crate::protocol::{

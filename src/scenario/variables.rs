@@ -6,58 +6,7 @@ use std::borrow::Cow;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// What variables stood for, so that texts which quote it can name the variable instead.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hidden(Vec<(String, String)>);
-
-/// Shorter values are hidden only as words of their own: they are parts of other words.
-const SHORT: usize = 8;
-/// What is shorter is no secret, and would be found everywhere.
-const LEAST: usize = 3;
-
-impl Hidden {
-    /// The text with each value replaced by the variable it came from.
-    #[must_use]
-    pub fn hide(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for (value, variable) in &self.0 {
-            text = replace(&text, value, variable);
-        }
-        text
-    }
-
-    /// Takes in what others stood for.
-    pub fn extend(&mut self, others: &Self) {
-        for (value, variable) in &others.0 {
-            self.add(value, variable);
-        }
-    }
-
-    fn add(&mut self, value: &str, variable: &str) {
-        let pair = (value.to_owned(), variable.to_owned());
-        if value.len() >= LEAST && !self.0.contains(&pair) {
-            self.0.push(pair);
-            // A value may be part of another one.
-            self.0
-                .sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
-        }
-    }
-}
-
-fn replace(text: &str, value: &str, variable: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(value) {
-        out.push_str(before);
-        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-        let inside = word(out.chars().last()) || word(after.chars().next());
-        let kept = inside && value.chars().count() < SHORT;
-        out.push_str(if kept { value } else { variable });
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
+use crate::text::secrets::keep_value;
 
 /// A string that cannot be expanded.
 #[derive(Debug)]
@@ -74,20 +23,19 @@ pub(super) struct Unexpanded {
 pub(super) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Expands the strings of a document, but for those that `leave` names by their number among the ones that
-/// have variables. Returns how many there are, and what the variables stood for; or the first that cannot
-/// be expanded.
+/// have variables. Returns how many there are, or the first that cannot be expanded.
 pub(super) fn expand(
     table: &mut DeTable<'_>,
     lookup: Lookup<'_>,
     leave: &dyn Fn(usize, &[String]) -> bool,
-) -> Result<(usize, Hidden), Unexpanded> {
-    let (mut count, mut hidden) = (0, Hidden::default());
+) -> Result<usize, Unexpanded> {
+    let mut count = 0;
     // Keys come in the order of the alphabet, people read in that of the file.
     let mut first: Option<Unexpanded> = None;
     walk_table(
         table,
         &mut Vec::new(),
-        &mut |path, offset, string| match value_of(string, lookup, &mut hidden) {
+        &mut |path, offset, string| match value_of(string, lookup) {
             Ok(None) => {}
             Ok(Some((value, has_variables))) => {
                 let left = has_variables && leave(count, path);
@@ -108,16 +56,12 @@ pub(super) fn expand(
             }
         },
     );
-    first.map_or(Ok((count, hidden)), Err)
+    first.map_or(Ok(count), Err)
 }
 
 /// What a string stands for, and whether it has variables; none if it stands for itself. The error is the
 /// cause, and what to do about it.
-fn value_of(
-    string: &str,
-    lookup: Lookup<'_>,
-    hidden: &mut Hidden,
-) -> Result<Option<(String, bool)>, (String, String)> {
+fn value_of(string: &str, lookup: Lookup<'_>) -> Result<Option<(String, bool)>, (String, String)> {
     if !string.contains('$') {
         return Ok(None);
     }
@@ -145,7 +89,7 @@ fn value_of(
         }
         match (found, default) {
             (Some(value), _) => {
-                hidden.add(&value, &format!("${{{name}}}"));
+                keep_value(name, &value);
                 whole.push_str(&value);
             }
             // It is in the file for everyone to read.

@@ -1,5 +1,6 @@
-//! What must not come back: parts of our requests that may be tokens or passwords, which servers echo and errors
-//! quote. They are told once, by whoever composes a request, and left out wherever text of strangers is shown.
+//! What must not be shown: parts of our requests that may be tokens or passwords, which servers echo and errors
+//! quote, and the values of variables in scenarios. Whoever composes a request or reads a scenario registers them.
+//! [`hide`] leaves the former out of text of strangers, [`name_variables`] names the latter in what we print.
 //!
 //! The list is the process's: a request has one author, and its echo may turn up in any of the many places that show
 //! what a server said. ADR 0030 says why.
@@ -11,6 +12,10 @@ use std::sync::{PoisonError, RwLock};
 pub const REDACTED: &str = "(redacted)";
 /// Shorter texts would be found in ordinary words, and are no secret.
 const SHORTEST: usize = 6;
+/// Shorter values of variables are no secret, and would be found everywhere.
+const SHORTEST_VALUE: usize = 3;
+/// Shorter values of variables are replaced only as words of their own.
+const SHORT_VALUE: usize = 8;
 /// So much of the beginning of a secret is taken for it where a text was cut in it, ...
 const SHORTEST_PART: usize = 8;
 /// ... and so much at the end of the text.
@@ -23,33 +28,50 @@ static SECRETS: RwLock<Vec<Secret>> = RwLock::new(Vec::new());
 
 struct Secret {
     text: String,
-    /// Whether its beginning tells something, too.
-    parts: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, PartialEq)]
+enum Kind {
+    /// Its beginning is a secret, too.
+    Parts,
+    Whole,
+    /// The value of a variable, with what names it.
+    Value(String),
 }
 
 /// Leaves a text out of everything that is shown from now on, also where it is cut, unless it is too short to be
 /// told from others.
 pub fn keep(secret: &str) {
-    add(secret, true);
+    add(secret.trim(), SHORTEST, &Kind::Parts);
 }
 
 /// Leaves a text out where the whole of it is there.
 pub fn keep_whole(secret: &str) {
-    add(secret, false);
+    add(secret.trim(), SHORTEST, &Kind::Whole);
 }
 
-fn add(secret: &str, parts: bool) {
-    let secret = secret.trim();
-    if secret.chars().count() < SHORTEST {
+/// Lets [`name_variables`] write `${NAME}` for a value.
+pub fn keep_value(name: &str, value: &str) {
+    add(value, SHORTEST_VALUE, &Kind::Value(format!("${{{name}}}")));
+}
+
+fn add(text: &str, shortest: usize, kind: &Kind) {
+    if text.chars().count() < shortest {
         return;
     }
     let mut all = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    let is_value = matches!(kind, Kind::Value(_));
     // Messages quote it as Rust does, too.
-    let quoted = format!("{secret:?}");
-    for form in [secret, quoted.trim_matches('"')] {
-        if !all.iter().any(|known| known.text == form) {
-            let text = form.to_owned();
-            all.push(Secret { text, parts });
+    let quoted = format!("{text:?}");
+    for form in [text, quoted.trim_matches('"')] {
+        let same =
+            |known: &Secret| known.text == form && matches!(known.kind, Kind::Value(_)) == is_value;
+        if !all.iter().any(same) {
+            all.push(Secret {
+                text: form.to_owned(),
+                kind: kind.clone(),
+            });
         }
     }
     // The longer first: one may be a part of another.
@@ -60,12 +82,12 @@ fn add(secret: &str, parts: bool) {
 pub fn hide(text: &str) -> Cow<'_, str> {
     let all = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
     let mut text = Cow::Borrowed(text);
-    for secret in all.iter() {
-        if text.contains(&secret.text) {
+    for secret in &*all {
+        if !matches!(secret.kind, Kind::Value(_)) && text.contains(&secret.text) {
             text = Cow::Owned(text.replace(&secret.text, REDACTED));
         }
     }
-    for secret in all.iter().filter(|secret| secret.parts) {
+    for secret in all.iter().filter(|secret| secret.kind == Kind::Parts) {
         // What is put there might begin like a secret again.
         for _ in 0..MOST_PARTS {
             let Some((from, to)) = part_of(&text, &secret.text) else {
@@ -75,6 +97,34 @@ pub fn hide(text: &str) -> Cow<'_, str> {
         }
     }
     text
+}
+
+/// A text with the names of variables in place of their values.
+pub fn name_variables(text: &str) -> String {
+    let all = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+    let mut text = text.to_owned();
+    for secret in &*all {
+        if let Kind::Value(name) = &secret.kind {
+            text = replace_words(&text, &secret.text, name);
+        }
+    }
+    text
+}
+
+/// Replaces a value, a short one only where it is no part of another word.
+fn replace_words(text: &str, value: &str, name: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(value) {
+        out.push_str(before);
+        let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let inside = word(out.chars().last()) || word(after.chars().next());
+        let stays = inside && value.chars().count() < SHORT_VALUE;
+        out.push_str(if stays { value } else { name });
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Where the beginning of a secret stands in a text.
