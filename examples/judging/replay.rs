@@ -13,8 +13,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use shakedown::compare::{AbSetup, Policy, Side, Turn, conduct};
-use shakedown::record::{self, RunRecord, Verdict};
+use shakedown::record::{RunRecord, Verdict};
 use shakedown::stats::Spread;
+use shakedown::store;
 
 /// Rounds of a verdict at the most: with blocks as short as these, half the minutes that `shakedown ab` takes
 /// with its own.
@@ -203,7 +204,7 @@ fn load(folder: &Path) -> BTreeMap<String, Round> {
     names.sort_unstable();
     for name in names {
         let parts: Vec<&str> = name.trim_end_matches(".json").split('-').collect();
-        let mut record = record::load(&folder.join(&name)).unwrap();
+        let mut record = store::load(&folder.join(&name)).unwrap();
         let trials = record.cells.iter_mut().flat_map(|cell| &mut cell.trials);
         for kind in trials.flat_map(|trial| trial.kinds.values_mut()) {
             kind.histograms.retain(|metric, _| metric == "latency");
