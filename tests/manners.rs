@@ -93,7 +93,14 @@ fn completions_are_scripts_of_their_shells() {
 #[test]
 fn there_is_a_manual_page_for_every_command() {
     let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("pages/man1");
+    fs::create_dir_all(&pages).unwrap();
+    fs::write(pages.join("shakedown.1"), "old").unwrap();
+    fs::hard_link(pages.join("shakedown.1"), dir.path().join("kept")).unwrap();
     let output = run(dir.path(), "man --dir pages/man1");
+    // A page takes the place of the old one whole; it is not written into it.
+    let kept = fs::read_to_string(dir.path().join("kept")).unwrap();
+    assert_eq!(kept, "old");
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     for page in [
         "shakedown",
