@@ -88,7 +88,9 @@ impl ServerCertFault {
     /// One sentence on what to do, for reports.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::Name => "connect by a name the certificate holds, or give one with --sni",
+            Self::Name => {
+                "connect by a name that the certificate holds, or pass one with --expected-name (a URI such as spiffe://… too)"
+            }
             Self::Expired => "the server's certificate has expired; renew it",
             Self::NotYetValid => "the server's certificate is not valid yet; check both clocks",
             Self::UnknownIssuer => {

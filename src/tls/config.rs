@@ -31,7 +31,9 @@ pub enum TlsConfigError {
     #[error(transparent)]
     Provider(#[from] ProviderError),
     /// A name that is neither a DNS name nor an address.
-    #[error("{0:?} is not a server name; give a DNS name or an IP address with --sni")]
+    #[error(
+        "{0:?} is not a server name; give a DNS name or an IP address with --sni, and a URI that the certificate holds with --expected-name"
+    )]
     ServerName(String),
     /// A group the provider does not have.
     #[error("key exchange group {name:?} is not offered by this provider; choose from {known}")]
