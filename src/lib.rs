@@ -1,5 +1,7 @@
 //! shakedown: a load tester and benchmark harness for mutual TLS.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod address;
 pub mod affinity;
 pub mod analysis;
