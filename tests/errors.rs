@@ -33,7 +33,7 @@ const FLAGS: [Failure; 12] = [
 ];
 
 /// Combinations that only the command can tell.
-const USAGE: [Failure; 14] = [
+const USAGE: [Failure; 17] = [
     ("a result into a folder", "run -o .", 2),
     ("a result to standard output", "run -o -", 2),
     ("a result into a device", "run -o /dev/null", 2),
@@ -41,6 +41,21 @@ const USAGE: [Failure; 14] = [
         "no version is left",
         "run https://localhost:1/ --tlsv1.3 --tls-max 1.2",
         2,
+    ),
+    (
+        "a suite of TLS 1.2 under TLS 1.3",
+        "run https://localhost:1/ -k --tlsv1.3 --ciphers TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        104,
+    ),
+    (
+        "a suite of TLS 1.3 under TLS 1.2",
+        "probe localhost:1 -k --tls-max 1.2 --ciphers tls_aes_128_gcm_sha256",
+        104,
+    ),
+    (
+        "a URI to be sent as a name",
+        "probe localhost:1 -k --sni spiffe://example.org/web",
+        104,
     ),
     (
         "revocation lists for nobody",

@@ -10,6 +10,7 @@ use super::error::Problem;
 use super::identity;
 use super::resolve::pinned;
 use super::resumption;
+use super::suites;
 use super::url::{Place, Url};
 use super::verification;
 use super::{
@@ -313,6 +314,7 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
             "write https:// or tls://, or auth = [\"none\"]",
         ));
     }
+    suites::check(&tls.suites, &cells)?;
     dimensions::check(scenario, any_tls)?;
     identity::check(scenario, mutual)?;
     resumption::check(scenario, &cells)?;
