@@ -190,14 +190,14 @@ impl Live {
     /// What is begun against what was asked, and what is confirmed, in the last whole second.
     fn rates(&self) -> String {
         let Some(last) = &self.last else {
-            return "no second is over yet".to_owned();
+            return "no full second yet".to_owned();
         };
         let asked = last
             .asked
             .map(|asked| format!(" of {}/s asked", rate(asked)));
         let missed = match last.not_begun {
             0 => String::new(),
-            count => format!(", {}/s given up", format_count(count)),
+            count => format!(", {}/s not started", format_count(count)),
         };
         format!(
             "last second: begun {}/s{}{missed}, confirmed {}/s",
@@ -315,11 +315,11 @@ impl Glance {
     fn trouble(&self) -> Option<String> {
         let what = if self.stalls.count > 0 {
             let longest = format_ns(self.stalls.longest_ns);
-            format!("stood still for up to {longest}")
+            format!("stalled for up to {longest}")
         } else if self.busiest > AT_LIMIT {
             "is at its limit".to_owned()
         } else if self.lag_max_ns > LATE_NS {
-            "is late".to_owned()
+            "is behind schedule".to_owned()
         } else {
             return None;
         };
