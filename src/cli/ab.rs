@@ -15,17 +15,16 @@ use super::judged::{ComparisonOutput, JudgeArgs};
 use super::output::say;
 use super::signals;
 
-/// Arguments of `shakedown ab`.
 #[derive(Debug, Args)]
 pub struct AbArgs {
     #[command(flatten)]
     sides: SideArgs,
 
-    /// Most rounds of six blocks; it ends before where everything is decided
+    /// Maximum rounds (six blocks each); stops early once decided
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=1_000))]
     max_rounds: u16,
 
-    /// Seed of the order in which the sides take turns [default: drawn, and kept in the result]
+    /// Seed for the order of the sides [default: random, kept in the result]
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
 
@@ -40,12 +39,6 @@ pub struct AbArgs {
     quiet: bool,
 }
 
-/// Runs the command.
-///
-/// # Errors
-///
-/// Fails with what is wrong with the arguments, a scenario, the policy or a build, if the sides cannot be
-/// compared, and if not one round could be kept.
 pub fn run(args: &AbArgs) -> anyhow::Result<Exit> {
     args.output.check()?;
     let policy = args.judge.policy()?;
@@ -56,13 +49,13 @@ pub fn run(args: &AbArgs) -> anyhow::Result<Exit> {
     };
     let folder = TempFolder::new_in(&std::env::temp_dir())
         .context("cannot make a folder for temporary files (TMPDIR)")?;
-    let control = signals::control("ending this block; what is whole is judged");
+    let control = signals::control("ending this block; whole rounds are still judged");
     let progress = announce(args, &sides);
     let setup = AbSetup {
         seed: seed.into(),
         rounds_max: args.max_rounds.into(),
         policy: &policy,
-        despite: &args.judge.despite(),
+        despite: &args.judge.despite,
         on_purpose: sides.on_purpose,
         baseline: sides.baseline_name.clone(),
         candidate: sides.candidate_name.clone(),

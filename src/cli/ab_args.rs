@@ -25,16 +25,16 @@ const BESIDE_LOAD: Duration = Duration::from_secs(15);
 /// The sides, and the length of their blocks.
 #[derive(Debug, Clone, Args)]
 pub struct SideArgs {
-    /// What both sides run, as for `run`: a scenario (a file, or the name of one of the build) or a URL.
-    /// With two, the first is the baseline's and the second the candidate's [default: mtls-tax]
+    /// Scenario or URL for both sides, as for `run`; give two for baseline and candidate
+    /// [default: mtls-tax]
     #[arg(value_name = "SCENARIO|URL", num_args = 0..=2)]
     targets: Vec<String>,
 
-    /// Build of shakedown that runs the baseline [default: this one]
+    /// shakedown binary that runs the baseline [default: this one]
     #[arg(long, value_name = "FILE")]
     baseline_bin: Option<PathBuf>,
 
-    /// Build of shakedown that runs the candidate [default: this one]
+    /// shakedown binary that runs the candidate [default: this one]
     #[arg(long, value_name = "FILE")]
     candidate_bin: Option<PathBuf>,
 
@@ -46,7 +46,7 @@ pub struct SideArgs {
     #[arg(long, value_name = "NAME")]
     candidate_provider: Option<ProviderName>,
 
-    /// Length of a block, which has a short trial of every cell [default: 3s]
+    /// Length of a block: one short trial of every cell [default: 3s]
     #[arg(long, value_name = "TIME")]
     block: Option<Span>,
 
@@ -102,11 +102,6 @@ pub struct Sides {
 
 impl SideArgs {
     /// What the blocks are.
-    ///
-    /// # Errors
-    ///
-    /// Fails with what is wrong with the flags or a scenario, if a block is too short for its cells, or
-    /// if its length was given and the scenario has one of its own.
     pub fn sides(&self) -> anyhow::Result<Sides> {
         let own = std::env::current_exe().context("cannot tell where this program is")?;
         let side = |place: usize, binary: &Option<PathBuf>, provider: Option<ProviderName>| {

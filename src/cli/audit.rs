@@ -4,39 +4,35 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use shakedown::load::Interrupt;
+use clap::builder::TypedValueParser;
 use shakedown::record::{ExpectationVerdict, RunRecord};
 use shakedown::report;
-use shakedown::runner::prepare;
 use shakedown::scenario::{
-    Audit, IdentityFault, IdentityFiles, ProviderName, Scenario, TlsVersion,
+    Audit, IdentityFault, IdentityFiles, ProviderName, Scenario, TlsVersion, suite_version,
 };
-use shakedown::store;
 use shakedown::units::Span;
-use tokio::sync::watch;
 
 use super::audit_resumption::ResumptionArgs;
+use super::choice::one_of_those;
 use super::connect::ConnectArgs;
+use super::execute::ResultArgs;
 use super::exit::{Exit, UsageError};
 use super::load_args::ExpectStatusArg;
-use super::output::{check_output, conclude, say, style, write_json, write_stdout};
-use super::progress::Progress;
-use super::redact::command_line;
+use super::output::{say, style};
 use super::signals;
+use super::telemetry::TelemetryArgs;
 
-/// Arguments of `shakedown audit`.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
     /// The server: host:port or https://host:port/path (HTTP), tls://host:port (handshake alone)
     #[arg(value_name = "URL")]
     url: String,
 
-    /// Folder with the certificates, as `shakedown pki new DIR --faults` writes them
+    /// Certificates written by `shakedown pki new DIR --faults`
     #[arg(long, value_name = "DIR")]
     pki: PathBuf,
 
-    /// Present only this fault; repeat for more [default: all]
+    /// Present only this fault; repeatable [default: all]
     #[arg(long = "case", value_name = "FAULT", value_parser = client_fault())]
     cases: Vec<IdentityFault>,
 
@@ -44,8 +40,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     repeats: u64,
 
-    /// How long each of connecting, the handshake and the answer may take. Some servers delay a
-    /// rejection by up to 30 s
+    /// Limit for each of connect, handshake and answer; some servers delay rejections by up to 30 s
     #[arg(long, value_name = "TIME", default_value = "10s")]
     timeout: Span,
 
@@ -58,48 +53,30 @@ pub struct AuditArgs {
     #[command(flatten)]
     connect: ConnectArgs,
 
-    /// Crypto provider; `shakedown providers` lists what there is [default: aws-lc-rs]
+    /// Crypto provider; see `shakedown providers` [default: aws-lc-rs]
     #[arg(long, value_name = "NAME")]
     provider: Option<ProviderName>,
 
-    /// Allow a server with a public address (only with its owner's consent)
+    /// Allow a public server, with its owner's consent
     #[arg(long)]
     allow_public: bool,
 
-    /// Also write the result to a file
-    #[arg(long, short = 'o', value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Print the result as JSON instead of the table
-    #[arg(long)]
-    json: bool,
-
-    /// Say nothing on standard error but what went wrong
-    #[arg(long, short = 'q')]
-    quiet: bool,
+    #[command(flatten)]
+    result: ResultArgs,
 }
 
 fn client_fault() -> impl TypedValueParser<Value = IdentityFault> {
-    PossibleValuesParser::new(IdentityFault::of_clients().map(IdentityFault::label)).map(|label| {
-        IdentityFault::of_clients()
-            .find(|fault| fault.label() == label)
-            .unwrap_or(IdentityFault::None)
-    })
+    one_of_those(|fault| IdentityFault::of_clients().any(|known| known == *fault))
 }
 
-/// Runs the audit and prints its verdicts.
-///
-/// # Errors
-///
-/// Fails if the certificates are not there, the server cannot be found, or nothing can be printed.
-/// A server that accepts what it should not is no error but an exit code.
+/// Runs the audit and prints its verdicts. A server that accepts what it should not is an exit code, not an error.
 pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     if args.resumption.resumption {
         // What it did until then is of no use.
         signals::let_be();
         return args
             .resumption
-            .run(&args.good_client()?, &args.pki, args.json);
+            .run(&args.good_client()?, &args.pki, args.result.json());
     }
     let faults = args.faults();
     let bare = |fault: &IdentityFault| *fault == IdentityFault::None;
@@ -110,27 +87,21 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         )
         .into());
     }
-    if let Some(file) = &args.output {
-        let whole = args.scenario(&faults)?.check("audit", "")?;
-        check_output(file, store::expected_size(&whole))?;
-    }
-    let control = signals::control("finishing what is in flight; once more to stop at once");
+    let check = |scenario: Scenario| scenario.check("audit", "");
+    args.result.check(&check(args.scenario(&faults)?)?, None)?;
+    let telemetry = TelemetryArgs::default();
+    let present = |scenario| args.result.measure(check(scenario)?, &telemetry);
     // Unless the good certificate is accepted, the faulty ones cannot say anything.
-    let mut record = args.present(args.scenario(&[])?, &control)?;
+    let mut record = present(args.scenario(&[])?)?;
     if let Some(spoken) = spoken(&record) {
         let mut scenario = args.scenario(&faults)?;
+        let of_spoken = |suite: &String| spoken.contains(&suite_version(suite));
+        scenario.tls.suites.retain(of_spoken);
         scenario.matrix.tls = spoken;
-        record = args.present(scenario, &control)?;
+        record = present(scenario)?;
     }
-    let saved =
-        (args.output.as_ref()).map(|path| store::save(path, &record).map(|()| path.clone()));
-    let printed = if args.json {
-        write_json(&record)
-    } else {
-        write_stdout(&report::verdicts(&record, style()))
-    };
-    conclude(saved, printed, args.quiet)?;
-    Ok(Exit::of_record(&record))
+    let text = |record: &RunRecord| Ok(report::verdicts(record, style()));
+    args.result.conclude(&record, None, text)
 }
 
 impl AuditArgs {
@@ -170,20 +141,6 @@ impl AuditArgs {
         }
         scenario.matrix.identity.clear();
         Ok(scenario)
-    }
-
-    /// Presents the identities of a scenario to the server.
-    fn present(
-        &self,
-        scenario: Scenario,
-        control: &watch::Receiver<Interrupt>,
-    ) -> anyhow::Result<RunRecord> {
-        let prepared = prepare(scenario.check("audit", "")?)?;
-        let mut progress = Progress::of(&prepared, self.quiet);
-        let command = command_line(Some(&self.url), std::iter::empty());
-        let record = prepared.run(command, control, &mut |event| progress.on(event))?;
-        progress.finish();
-        Ok(record)
     }
 }
 

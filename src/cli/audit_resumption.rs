@@ -4,7 +4,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::Args;
 use shakedown::audit::{AuditPlan, audit, story};
 use shakedown::pki::{Identity, PkiError};
@@ -13,8 +12,9 @@ use shakedown::runner::permitted_address;
 use shakedown::scenario::{Header, ProtocolKind, Scenario};
 use shakedown::units::Span;
 
+use super::block_on;
 use super::exit::Exit;
-use super::output::{wants_color, write_json, write_stdout};
+use super::output::{print, wants_color};
 
 /// How long the certificate that expires is valid: long enough to gain a ticket in both versions.
 const LIFETIME: Duration = Duration::from_secs(4);
@@ -23,27 +23,27 @@ const LIFETIME: Duration = Duration::from_secs(4);
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Resumption")]
 pub struct ResumptionArgs {
-    /// Audit resumption instead: does a ticket outlive its certificate, its revocation, its host?
+    /// Audit resumption instead: do tickets outlive certificates, revocation or hosts?
     #[arg(long, conflicts_with_all = ["cases", "repeats", "output"])]
     pub resumption: bool,
 
-    /// Another virtual host of the same server to offer tickets to; repeat for more
+    /// Another virtual host of the server to offer tickets to; repeatable
     #[arg(long, value_name = "NAME", requires = "resumption")]
     other_host: Vec<String>,
 
-    /// Shell command that lets the server know DIR/crl.pem, which revokes DIR/faults/client-revoked
+    /// Shell command that loads DIR/crl.pem, which revokes DIR/faults/client-revoked, into the server
     #[arg(long, value_name = "CMD", requires = "resumption")]
     revoke: Option<String>,
 
-    /// Shell command after which the server does not trust DIR/ca.pem for clients any more
+    /// Shell command that makes the server distrust DIR/ca.pem for clients
     #[arg(long, value_name = "CMD", requires = "resumption")]
     change_ca: Option<String>,
 
-    /// Shell command that replaces the server's ticket keys, and waits until it has
+    /// Shell command that replaces the server's ticket keys and waits for the change
     #[arg(long, value_name = "CMD", requires = "resumption")]
     rotate: Option<String>,
 
-    /// How long the server may take to act on a revocation or a change of authorities
+    /// Time for the server to act on a revocation or CA change
     #[arg(
         long,
         value_name = "TIME",
@@ -54,26 +54,12 @@ pub struct ResumptionArgs {
 }
 
 impl ResumptionArgs {
-    /// Makes the audit that `scenario` describes, with the certificates in `pki`, and prints it.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the certificates are not there, the server may not be audited, a command fails, or
-    /// nothing can be printed. What the server does wrong is no error but an exit code.
+    /// Makes the audit that `scenario` describes, with the certificates in `pki`, and prints it. What the server
+    /// does wrong is an exit code, not an error.
     pub fn run(&self, scenario: &Scenario, pki: &Path, json: bool) -> anyhow::Result<Exit> {
         let plan = self.plan(scenario, pki)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("cannot start the asynchronous runtime; are file descriptors left?")?;
-        let report = runtime.block_on(audit(&plan))?;
-        // A resolver that is still at work must not hold the command back.
-        runtime.shutdown_background();
-        if json {
-            write_json(&report)?;
-        } else {
-            write_stdout(&story(&report, wants_color()))?;
-        }
+        let report = block_on(audit(&plan))??;
+        print(&report, json, || Ok(story(&report, wants_color())))?;
         Ok(match (report.has_findings(), report.is_controlled()) {
             (true, _) => Exit::Unmet,
             (false, true) => Exit::Success,

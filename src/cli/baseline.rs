@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use comfy_table::{ContentArrangement, Table, presets};
 use shakedown::compare::{invalid, is_metered};
 use shakedown::record::Environment;
 use shakedown::report;
@@ -12,12 +11,11 @@ use shakedown::text::escape_untrusted;
 
 use super::exit::{BadInput, Exit};
 use super::judged::name_damaged;
-use super::output::{style, write_json, write_stdout};
+use super::output::{columns, print, style, write_stdout};
 
 /// Characters that a column gives to a string of a file.
 const CAP: usize = 80;
 
-/// Arguments of `baseline`.
 #[derive(Debug, Args)]
 pub struct BaselineArgs {
     #[command(subcommand)]
@@ -26,11 +24,11 @@ pub struct BaselineArgs {
 
 #[derive(Debug, Subcommand)]
 enum BaselineCommand {
-    /// Keep a result, in place of the one that has its name and host class
+    /// Keep a result; replaces one of the same name and host class
     Record(RecordArgs),
-    /// List what is kept; those of this host's class are marked
+    /// List baselines; marks those of this host's class
     List(ListArgs),
-    /// Print a baseline: its environment, and its tables
+    /// Print a baseline: environment and tables
     Show(ShowArgs),
 }
 
@@ -51,7 +49,7 @@ struct RecordArgs {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// Keep a result that is invalid, not complete, metered, or of a debug build
+    /// Keep even an invalid, incomplete or metered result, or one from a debug build
     #[arg(long)]
     force: bool,
 
@@ -79,11 +77,6 @@ struct ShowArgs {
     folder: FolderArg,
 }
 
-/// Runs the command.
-///
-/// # Errors
-///
-/// Fails if a file is no result, is not fit to be a baseline, or cannot be written.
 pub fn run(args: &BaselineArgs) -> anyhow::Result<Exit> {
     match &args.command {
         BaselineCommand::Record(args) => keep(args)?,
@@ -133,42 +126,32 @@ fn list(dir: &Path) -> anyhow::Result<()> {
         return write_stdout(&text.replace("{}", &dir.display().to_string()));
     }
     let here = Environment::gather().host_class();
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header([
-            "",
-            "host class",
-            "name",
-            "begun",
-            "shakedown",
-            "cells",
-            "valid",
-        ]);
-    for known in &all {
+    let head = [
+        "",
+        "host class",
+        "name",
+        "begun",
+        "shakedown",
+        "cells",
+        "valid",
+    ];
+    let rows = all.iter().map(|known| {
         let result = &known.result;
-        let validity = &result.validity;
-        let valid = validity.valid && validity.complete;
-        table.add_row([
+        let build = &result.build;
+        let valid = result.validity.valid && result.validity.complete;
+        vec![
             if known.host_class == here { "*" } else { "" }.to_owned(),
             safe(&known.host_class),
             safe(&known.name),
             safe(&result.started_at),
-            safe(&format!(
-                "{} ({})",
-                result.build.version, result.build.git_revision
-            )),
+            safe(&format!("{} ({})", build.version, build.git_revision)),
             result.cells.len().to_string(),
             if valid { "yes" } else { "NO" }.to_owned(),
-        ]);
-    }
-    let lines = table.to_string();
-    let lines: Vec<&str> = lines.lines().map(str::trim_end).collect();
-    write_stdout(&format!(
-        "{}\n\n* the class of this host: {here}\n",
-        lines.join("\n")
-    ))
+        ]
+    });
+    let head = head.map(str::to_owned).to_vec();
+    let table = columns(std::iter::once(head).chain(rows));
+    write_stdout(&format!("{table}\n* the class of this host: {here}\n"))
 }
 
 fn show(args: &ShowArgs) -> anyhow::Result<()> {
@@ -184,12 +167,11 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
         ))
         .into());
     };
-    if args.json {
-        return write_json(&found.result);
-    }
-    let text = report::render(&found.result, style())
-        .map_err(|e| name_damaged(e.into(), [&found.path]))?;
-    write_stdout(&format!("{}\n{text}", head(&found)))
+    print(&found.result, args.json, || {
+        let text = report::render(&found.result, style())
+            .map_err(|e| name_damaged(e.into(), [&found.path]))?;
+        Ok(format!("{}\n{text}", head(&found)))
+    })
 }
 
 /// The file and the environment, of which a report says nothing.

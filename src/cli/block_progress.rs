@@ -1,15 +1,12 @@
 //! What is shown while an A/B run goes on: a bar of blocks on a terminal, a line for each round elsewhere,
 //! always on stderr.
 
-use std::io::IsTerminal;
-
-use indicatif::ProgressBar;
 use shakedown::compare::{AbEvent, BLOCKS_PER_ROUND, Turn};
 use shakedown::record::{Comparison, Verdict};
 use shakedown::text::for_terminal;
 
 use super::output::{say, show, stderr_is_ready};
-use super::progress::{bar, clear};
+use super::progress::Shown;
 
 /// Shows the events of an A/B run.
 pub struct BlockProgress {
@@ -17,24 +14,13 @@ pub struct BlockProgress {
     rounds_max: usize,
 }
 
-enum Shown {
-    Nothing,
-    Lines,
-    Bar(ProgressBar),
-}
-
 impl BlockProgress {
     /// The display of at most so many rounds; `quiet` shows nothing.
     pub fn of(rounds_max: usize, quiet: bool) -> Self {
-        let shown = if quiet {
-            Shown::Nothing
-        } else if std::io::stderr().is_terminal() {
-            let bar = bar();
+        let shown = Shown::of(quiet, "{bar:30.cyan/blue} {percent:>3} % {wide_msg}");
+        if let Shown::Bar(bar) = &shown {
             bar.set_length((rounds_max * BLOCKS_PER_ROUND) as u64);
-            Shown::Bar(bar)
-        } else {
-            Shown::Lines
-        };
+        }
         Self { shown, rounds_max }
     }
 
@@ -50,10 +36,7 @@ impl BlockProgress {
                 }
             }
             AbEvent::Discarded(note) => {
-                self.say(&format!(
-                    "round thrown away: {}: {}",
-                    note.code, note.message
-                ));
+                self.say(&format!("round discarded: {}: {}", note.code, note.message));
             }
             AbEvent::Kept(kept) => {
                 if matches!(self.shown, Shown::Lines) {
@@ -79,9 +62,7 @@ impl BlockProgress {
 
     /// Removes the display.
     pub fn finish(self) {
-        if let Shown::Bar(bar) = self.shown {
-            clear(&bar);
-        }
+        self.shown.finish();
     }
 }
 
@@ -98,12 +79,12 @@ fn still_open(comparison: &Comparison) -> String {
         })
         .collect();
     if open.is_empty() {
-        return "judged, and too few samples or units yet".to_owned();
+        return "too few samples so far".to_owned();
     }
     let shown = open.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
     let more = match open.len().saturating_sub(3) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("judged, and not decided yet: {shown}{more}")
+    format!("undecided so far: {shown}{more}")
 }

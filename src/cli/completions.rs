@@ -6,7 +6,6 @@ use clap_complete::{Shell, generate};
 use super::examples::command_line;
 use super::output::write_exactly;
 
-/// Arguments of `completions`.
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
     /// The shell
@@ -15,10 +14,6 @@ pub struct CompletionsArgs {
 }
 
 /// Prints the script.
-///
-/// # Errors
-///
-/// Fails if standard output cannot be written to.
 pub fn run(args: &CompletionsArgs) -> anyhow::Result<()> {
     let mut script = Vec::new();
     generate(args.shell, &mut command_line(), "shakedown", &mut script);

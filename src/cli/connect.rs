@@ -3,36 +3,37 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use shakedown::scenario::{IdentityFiles, Scenario, TlsVersion};
 
+use super::choice::one_of;
 use super::exit::UsageError;
 
 /// Where to connect, and the TLS parameters.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection (as in curl)")]
 pub struct ConnectArgs {
-    /// CA bundle the server is verified against
+    /// CA bundle to verify the server with
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
 
-    /// Revocation lists the server's chain is looked up in (PEM or DER)
+    /// Revocation lists for the server's chain (PEM or DER)
     #[arg(long, value_name = "FILE")]
     pub crlfile: Option<PathBuf>,
 
-    /// Do not verify the server's chain and name; the result is marked
+    /// Skip verification of the server's chain and name; marks the result
     #[arg(short = 'k', long)]
     pub insecure: bool,
 
-    /// Use this address (or several, with commas) for host:port instead of asking the resolver
+    /// Use these addresses, comma-separated, for host:port; skip the resolver
     #[arg(long, value_name = "HOST:PORT:ADDR")]
     pub resolve: Vec<String>,
 
-    /// Name to send and verify, if not the URL's host
+    /// Name to send and verify [default: the URL's host]
     #[arg(long, value_name = "NAME")]
     pub sni: Option<String>,
 
-    /// Name, address or URI to accept the server by; repeatable
+    /// Name, address or URI that the server's certificate must hold, instead of the one sent; repeatable
     #[arg(long, value_name = "NAME")]
     pub expected_name: Vec<String>,
 
@@ -44,9 +45,9 @@ pub struct ConnectArgs {
     #[arg(long = "tlsv1.3")]
     pub tlsv1_3: bool,
 
-    /// Offer no later version than this
-    #[arg(long, value_name = "VERSION")]
-    pub tls_max: Option<TlsMax>,
+    /// Latest version to offer
+    #[arg(long, value_name = "VERSION", value_parser = one_of::<TlsVersion>())]
+    pub tls_max: Option<TlsVersion>,
 
     /// ALPN protocols to offer, in order
     #[arg(long, value_name = "PROTO", value_delimiter = ',')]
@@ -69,7 +70,7 @@ pub struct IdentityArgs {
     #[arg(short = 'E', long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
-    /// Private key of the client certificate; looked for in --cert if left out
+    /// Private key of the client certificate [default: read from --cert]
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 }
@@ -86,36 +87,21 @@ impl IdentityArgs {
     }
 }
 
-/// The latest version to offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TlsMax {
-    /// TLS 1.2
-    #[value(name = "1.2")]
-    Tls12,
-    /// TLS 1.3
-    #[value(name = "1.3")]
-    Tls13,
-}
-
 impl ConnectArgs {
     /// The only version to offer; `None` offers both.
     fn only_version(&self) -> anyhow::Result<Option<TlsVersion>> {
         match (self.tlsv1_3, self.tls_max) {
-            (true, Some(TlsMax::Tls12)) => Err(UsageError(
+            (true, Some(TlsVersion::Tls12)) => Err(UsageError(
                 "--tlsv1.3 and --tls-max 1.2 leave no version to offer; drop one of them",
             )
             .into()),
             (true, _) => Ok(Some(TlsVersion::Tls13)),
-            (false, Some(TlsMax::Tls12)) => Ok(Some(TlsVersion::Tls12)),
+            (false, Some(TlsVersion::Tls12)) => Ok(Some(TlsVersion::Tls12)),
             (false, _) => Ok(None),
         }
     }
 
     /// Fills in what was given; what was not given stays as the scenario has it.
-    ///
-    /// # Errors
-    ///
-    /// Fails if no TLS version is left.
     pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         if let Some(version) = self.only_version()? {
             scenario.matrix.tls = vec![version];

@@ -1,44 +1,36 @@
 //! The flags of `run` that say where the cryptography of both ends comes from, and with what keys. A list
 //! makes a cell of each.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use shakedown::scenario::{EmbeddedTarget, EndKeys, ProviderName, Scenario, Verify};
+
+use super::choice::one_of;
 
 /// Providers, keys and chains.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Cryptography")]
 pub struct CryptoArgs {
-    /// Crypto provider of the client, one cell each; `shakedown providers` lists what there is
-    /// [default: aws-lc-rs]
+    /// Crypto provider of the client, one cell each; see `shakedown providers` [default: aws-lc-rs]
     #[arg(long = "provider", value_name = "NAME", value_delimiter = ',')]
     providers: Vec<ProviderName>,
 
-    /// How often each distinct chain of the server is verified; once-per-chain leaves out what a
-    /// client does in every full handshake, and the result is marked [default: every-handshake]
-    #[arg(long, value_name = "HOW")]
-    verify: Option<VerifyArg>,
+    /// How often to verify each distinct server chain; once-per-chain marks the result
+    /// [default: every-handshake]
+    #[arg(long, value_name = "HOW", value_parser = one_of::<Verify>())]
+    verify: Option<Verify>,
 
-    /// Crypto provider of the embedded target, whatever the client's is [default: aws-lc-rs]
+    /// Crypto provider of the embedded target [default: aws-lc-rs]
     #[arg(long, value_name = "NAME")]
     target_provider: Option<ProviderName>,
 
-    /// Key algorithm of the embedded target's certificates on both sides, one cell each: p256, p384,
-    /// rsa2048, rsa3072, ed25519, mldsa44, mldsa65, mldsa87, or SERVER+CLIENT [default: p256]
+    /// Key algorithm of the embedded target's certificates, one cell each: p256, p384, rsa2048, rsa3072,
+    /// ed25519, mldsa44, mldsa65, mldsa87, or SERVER+CLIENT [default: p256]
     #[arg(long = "target-key", value_name = "ALG", value_delimiter = ',')]
     target_keys: Vec<EndKeys>,
 
     /// Intermediates in the embedded target's chains, one cell each [default: 1]
     #[arg(long = "target-chain", value_name = "N", value_delimiter = ',')]
     target_chains: Vec<u8>,
-}
-
-/// How often the server's chain is verified.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum VerifyArg {
-    /// In every full handshake
-    EveryHandshake,
-    /// Once per worker, cell and client identity
-    OncePerChain,
 }
 
 impl CryptoArgs {
@@ -56,11 +48,7 @@ impl CryptoArgs {
                 matrix.provider.clone_from(&self.providers);
             }
         }
-        scenario.tls.verify = match self.verify {
-            None => scenario.tls.verify,
-            Some(VerifyArg::EveryHandshake) => Verify::EveryHandshake,
-            Some(VerifyArg::OncePerChain) => Verify::OncePerChain,
-        };
+        scenario.tls.verify = self.verify.unwrap_or(scenario.tls.verify);
         if self.target_provider.is_none()
             && self.target_keys.is_empty()
             && self.target_chains.is_empty()

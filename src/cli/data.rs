@@ -13,22 +13,17 @@ use super::exit::UsageError;
 /// The body of HTTP requests.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataArgs {
-    /// HTTP: body of the request, or @FILE with it, without its line ends (as curl); POST unless -X says
-    /// otherwise. Not kept in results
+    /// HTTP: request body, or @FILE without its line ends, as in curl; implies POST. Results omit it
     #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["data_binary", "body"])]
     data: Option<String>,
 
-    /// HTTP: the same, with the file sent byte for byte
+    /// HTTP: as --data, with the file sent byte for byte
     #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "body")]
     data_binary: Option<String>,
 }
 
 impl DataArgs {
     /// Fills in what was given.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the file of `--data` cannot be read or is no text.
     pub fn apply(&self, protocol: &mut ProtocolSection) -> anyhow::Result<()> {
         let Some(given) = self.data.as_ref().or(self.data_binary.as_ref()) else {
             return Ok(());

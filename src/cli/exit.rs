@@ -43,15 +43,6 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The code of a probe: success if the server accepted us.
-    pub fn from_acceptance(accepted: bool) -> Self {
-        if accepted {
-            Self::Success
-        } else {
-            Self::Failure
-        }
-    }
-
     /// The code of a run. What was expected and did not happen is certain even where the run ended
     /// early or its figures are invalid.
     pub fn of_record(record: &RunRecord) -> Self {
@@ -81,52 +72,59 @@ impl Exit {
 
     /// The code for an error.
     pub fn of(error: &anyhow::Error) -> Self {
-        let bad_run = |e: &RunError| {
-            matches!(
-                e,
-                RunError::Pki(_)
-                    | RunError::Tls { .. }
-                    | RunError::TargetProvider(_)
-                    | RunError::Unsupported(_)
-                    | RunError::Cores { .. }
-            )
-        };
-        let bad_input = error.is::<ScenarioError>()
+        if error.is::<UsageError>() {
+            return Self::Usage;
+        }
+        if let Some(AbError::Interrupted) = error.downcast_ref::<AbError<BlockError>>() {
+            return Self::Interrupted;
+        }
+        let not_comparable = is(error, |e: &AbError<BlockError>| {
+            matches!(e, AbError::NothingKept(_))
+        }) || is(error, |e| {
+            matches!(e, CompareError::Refused(_) | CompareError::Metered { .. })
+        });
+        if not_comparable {
+            return Self::Invalid;
+        }
+        let bad_input = error.is::<BadInput>()
+            || error.is::<ScenarioError>()
             || error.is::<UnknownScenario>()
-            || (error.downcast_ref::<PkiError>())
-                .is_some_and(|e| !matches!(e, PkiError::Write { .. }))
             || error.is::<ProbeError>()
-            || error.is::<BadInput>()
             || error.is::<ReportError>()
             || error.is::<PolicyError>()
             || error.is::<CompareError>()
-            || error.downcast_ref::<StoreError>().is_some_and(|e| {
+            || is(error, |e| !matches!(e, PkiError::Write { .. }))
+            || is(error, |e| {
                 !matches!(
                     e,
                     StoreError::Unwritable { .. } | StoreError::Unsaved { .. }
                 )
             })
-            || error.downcast_ref::<RunError>().is_some_and(bad_run);
-        if error.is::<UsageError>() {
-            return Self::Usage;
-        }
-        match error.downcast_ref::<AbError<BlockError>>() {
-            Some(AbError::Interrupted) => return Self::Interrupted,
-            Some(AbError::NothingKept(_)) => return Self::Invalid,
-            _ => {}
-        }
-        let not_comparable =
-            |e: &CompareError| matches!(e, CompareError::Refused(_) | CompareError::Metered { .. });
-        if error.downcast_ref().is_some_and(not_comparable) {
-            return Self::Invalid;
-        }
-        let bad_block = error.downcast_ref().is_some_and(BlockError::is_bad_input);
-        if bad_input || bad_block {
+            || is(error, |e| {
+                matches!(
+                    e,
+                    RunError::Pki(_)
+                        | RunError::Tls { .. }
+                        | RunError::TargetProvider(_)
+                        | RunError::Unsupported(_)
+                        | RunError::Cores { .. }
+                )
+            })
+            || is(error, BlockError::is_bad_input);
+        if bad_input {
             Self::BadInput
         } else {
             Self::Failure
         }
     }
+}
+
+/// Whether it is one of these errors, of this kind.
+fn is<E: std::error::Error + Send + Sync + 'static>(
+    error: &anyhow::Error,
+    kind: impl Fn(&E) -> bool,
+) -> bool {
+    error.downcast_ref().is_some_and(kind)
 }
 
 impl From<Exit> for ExitCode {

@@ -10,20 +10,19 @@ use shakedown::store;
 use super::exit::Exit;
 use super::judged::{ComparisonOutput, JudgeArgs, judge, name_damaged, results};
 
-/// Arguments of `gate`.
 #[derive(Debug, Args)]
 pub struct GateArgs {
-    /// Result file, or folder of result files, that is judged
+    /// Result file to judge, or a folder of them
     #[arg(value_name = "RESULT")]
     result: PathBuf,
 
-    /// What it is held against: a result file, a folder of them, or the folder of baselines, in which the
-    /// one for the result's host class and scenario is taken
+    /// Baseline: a result file, a folder of them, or the baselines folder, which picks the result's host
+    /// class and scenario
     #[arg(long, value_name = "FILE|FOLDER")]
     baseline: Option<PathBuf>,
 
-    /// Past results, from whose changes the allowed ones are learned: the third quartile and three times
-    /// the distance between the quartiles, from ten changes on
+    /// Learn allowed changes from these past results: third quartile plus three interquartile ranges,
+    /// from ten changes on
     #[arg(long, value_name = "FOLDER", requires = "baseline")]
     learn: Option<PathBuf>,
 
@@ -34,19 +33,13 @@ pub struct GateArgs {
     output: ComparisonOutput,
 }
 
-/// Runs the command.
-///
-/// # Errors
-///
-/// Fails if a file is no result or policy, a name in the policy is unknown, or no baseline fits.
 pub fn run(args: &GateArgs) -> anyhow::Result<Exit> {
     args.output.check()?;
     let mut policy = args.judge.policy()?;
     let candidate = results(&args.result)?;
     let baseline = args.baseline(&candidate)?;
     let learned = args.learn(&mut policy, baseline.as_ref(), &candidate)?;
-    let despite = args.judge.despite();
-    let mut comparison = judge(baseline.as_ref(), &candidate, &policy, &despite)?;
+    let mut comparison = judge(baseline.as_ref(), &candidate, &policy, &args.judge.despite)?;
     comparison.notes.extend(learned);
     args.output.write(&comparison)
 }

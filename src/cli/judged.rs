@@ -4,15 +4,16 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use shakedown::compare::{self, CompareError, Difference, Policy, Results};
 use shakedown::record::Comparison;
 use shakedown::report;
 use shakedown::store;
 
+use super::choice::one_of;
 use super::exit::{BadInput, Exit, UsageError};
-use super::output::{check_is_file, check_output, conclude, say, style, write_json, write_stdout};
+use super::output::{OutputArgs, check_is_file, conclude, say, style, write_stdout};
 
 /// About as many bytes as a comparison or a report of one has.
 const SIZE: u64 = 64 << 10;
@@ -20,70 +21,31 @@ const SIZE: u64 = 64 << 10;
 /// What decides, and despite what.
 #[derive(Debug, Clone, Default, Args)]
 pub struct JudgeArgs {
-    /// Policy: allowed changes, thresholds and required minimums [default: the one that
-    /// scenarios/gate/policy.toml shows]
+    /// Policy: allowed changes, thresholds and required minimums [default: scenarios/gate/policy.toml,
+    /// built in]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
-    /// Compare although this differs, and mark it; may be given several times
-    #[arg(long, value_name = "KIND")]
-    despite: Vec<DespiteArg>,
-}
-
-/// Differences that can be let pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum DespiteArg {
-    /// Results of different classes of hosts
-    Host,
-    /// Something else was asked of the two
-    Plan,
-    /// Histograms that round differently
-    Histogram,
-    /// Percentiles that leave sessions without an answer out (schema 1), against such that do not
-    Percentiles,
-    /// A debug build against a release build
-    Profile,
-    /// A run that is invalid or did not run to its end
-    Validity,
+    /// Compare despite this difference, and mark it; repeatable
+    #[arg(long, value_name = "KIND", value_parser = one_of::<Difference>())]
+    pub despite: Vec<Difference>,
 }
 
 impl JudgeArgs {
     /// The policy given, or the built-in one.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the file is no policy.
     pub fn policy(&self) -> anyhow::Result<Policy> {
         Ok(match &self.policy {
             Some(path) => Policy::read(path)?,
             None => Policy::built_in()?,
         })
     }
-
-    /// What is let pass.
-    pub fn despite(&self) -> Vec<Difference> {
-        let kinds = self.despite.iter().map(|kind| match kind {
-            DespiteArg::Host => Difference::Host,
-            DespiteArg::Plan => Difference::Plan,
-            DespiteArg::Histogram => Difference::Histogram,
-            DespiteArg::Percentiles => Difference::Percentiles,
-            DespiteArg::Profile => Difference::Profile,
-            DespiteArg::Validity => Difference::Validity,
-        });
-        kinds.collect()
-    }
 }
 
 /// Where a comparison goes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ComparisonOutput {
-    /// Also write the comparison to a file, for `shakedown report`
-    #[arg(long, short = 'o', value_name = "FILE")]
-    output: Option<PathBuf>,
-
-    /// Print the comparison as JSON instead of the tables
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 
     #[command(flatten)]
     formats: FormatArgs,
@@ -96,38 +58,32 @@ struct FormatArgs {
     #[arg(
         long,
         value_name = "FILE",
-        help = "Also write JUnit XML: a case per figure that gates and per threshold"
+        help = "Write JUnit XML: one case per gated figure and threshold"
     )]
     junit: Option<PathBuf>,
 
-    /// Also write Markdown. On GitHub Actions it is added to the job's summary without this flag
+    /// Write Markdown; on GitHub Actions the job summary has it anyway
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
 
-    /// Also write a page to look at, with the effects drawn, that needs nothing else
+    /// Write a self-contained HTML page with the effects drawn
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
-    /// Also write the figures for github-action-benchmark: x.json becomes x-smaller.json and x-bigger.json,
-    /// for customSmallerIsBetter and customBiggerIsBetter
+    /// Write figures for github-action-benchmark: x.json becomes x-smaller.json (customSmallerIsBetter)
+    /// and x-bigger.json (customBiggerIsBetter)
     #[arg(long, value_name = "FILE")]
     benchmark_json: Option<PathBuf>,
 
-    /// Also write the figures in Bencher Metric Format
+    /// Write figures in Bencher Metric Format
     #[arg(long, value_name = "FILE")]
     bencher: Option<PathBuf>,
 }
 
 impl ComparisonOutput {
     /// Finds out whether what is asked can be written, before anything takes time.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a file is named that cannot be one.
     pub fn check(&self) -> anyhow::Result<()> {
-        if let Some(file) = &self.output {
-            check_output(file, SIZE)?;
-        }
+        self.output.check(SIZE)?;
         let formats = &self.formats;
         let [smaller, bigger] = ["smaller", "bigger"]
             .map(|suffix| (formats.benchmark_json.as_ref()).map(|path| beside(path, suffix)));
@@ -152,23 +108,15 @@ impl ComparisonOutput {
         Ok(())
     }
 
-    /// Writes a comparison everywhere it is to go, and says how the process ends.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a file cannot be written; the report goes out even then.
+    /// Writes a comparison everywhere it is to go, and says how the process ends. The report goes out even if a file
+    /// cannot be written.
     pub fn write(&self, comparison: &Comparison) -> anyhow::Result<Exit> {
-        let saved = self.output.as_ref();
-        let saved =
-            saved.map(|path| store::save_comparison(path, comparison).map(|()| path.clone()));
+        let saved = (self.output).save(|path| store::save_comparison(path, comparison));
         // Whatever becomes of the one, the others are written.
         let written = self.formats.write(comparison);
-        let printed = if self.json {
-            write_json(comparison)
-        } else {
-            write_stdout(&report::comparison::render(comparison, style()))
-        };
-        let printed = printed.and_then(|()| on_github(comparison, self.json));
+        let text = || Ok(report::comparison::render(comparison, style()));
+        let printed = self.output.print(comparison, text);
+        let printed = printed.and_then(|()| on_github(comparison, self.output.json));
         conclude(saved, printed, false)?;
         written?;
         Ok(Exit::of_verdict(comparison.verdict))
@@ -238,10 +186,6 @@ fn on_github(comparison: &Comparison, json: bool) -> anyhow::Result<()> {
 }
 
 /// The results of a file or folder.
-///
-/// # Errors
-///
-/// Fails if it is not one of results.
 pub fn results(path: &Path) -> anyhow::Result<Results> {
     Ok(Results {
         source: path.display().to_string(),
@@ -251,10 +195,6 @@ pub fn results(path: &Path) -> anyhow::Result<Results> {
 
 /// Compares; what is refused becomes an invalid comparison, so that CI reads the reason where it reads
 /// verdicts.
-///
-/// # Errors
-///
-/// Fails as [`compare::compare`] does, but for refusals.
 pub fn judge(
     baseline: Option<&Results>,
     candidate: &Results,

@@ -5,10 +5,6 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use shakedown::scenario::Place;
 
 /// Reads `address:port`; port 0 takes a free one.
-///
-/// # Errors
-///
-/// Fails with what is wrong with which part.
 pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let wanted = "give an address and a port, e.g. 127.0.0.1:8443 or [::1]:8443";
     let place = Place::parse(text).map_err(|error| format!("{error}; {wanted}"))?;

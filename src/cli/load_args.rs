@@ -1,9 +1,10 @@
 //! The flags that say how hard and for how long: each fills the scenario's key of the same name.
 
+use super::choice::one_of;
 use super::data::DataArgs;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use shakedown::scenario::{
-    Arrivals, AuthMode, Close, Header, LoadSection, ProtocolKind, ProtocolSection, ResumptionMode,
+    Arrivals, AuthMode, Close, Header, ProtocolKind, ProtocolSection, ResumptionMode,
     ResumptionSection, Scenario, StageSection, StatusRange,
 };
 use shakedown::units::{ByteSize, Rate, Ratio, Span};
@@ -12,52 +13,51 @@ use shakedown::units::{ByteSize, Rate, Ratio, Span};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
-    /// Closed loop: this many concurrent sessions
+    /// Closed loop: concurrent sessions
     #[arg(long, short = 'c', value_name = "N", conflicts_with_all = ["rate", "arrivals", "max_in_flight"])]
     pub sessions: Option<u64>,
 
-    /// Open loop: this many arrivals per second, e.g. 500/s
+    /// Open loop: arrivals per second, e.g. 500/s
     #[arg(long, short = 'r', value_name = "RATE")]
     pub rate: Option<Rate>,
 
-    /// Open loop: how arrivals are spaced
-    #[arg(long, value_name = "SPACING")]
-    pub arrivals: Option<ArrivalsArg>,
+    /// Open loop: spacing of arrivals
+    #[arg(long, value_name = "SPACING", value_parser = one_of::<Arrivals>())]
+    pub arrivals: Option<Arrivals>,
 
-    /// Ramp: move to this rate or number of sessions over this time, e.g. 10s:500/s or 10s:200
+    /// Ramp to a rate or number of sessions over a time, e.g. 10s:500/s or 10s:200; repeatable
     #[arg(long = "stage", value_name = "TIME:VALUE", value_parser = parse_stage, conflicts_with = "duration")]
     pub stages: Vec<StageSection>,
 
-    /// Open loop: most sessions in flight; arrivals beyond are counted as not started
+    /// Open loop: maximum sessions in flight; arrivals above it count as not started
     #[arg(long, value_name = "N")]
     pub max_in_flight: Option<u64>,
 
-    /// Keep every confirmed session open for this long before closing it
+    /// Keep each confirmed session open this long
     #[arg(long, value_name = "TIME")]
     pub hold: Option<Span>,
 
-    /// How to close confirmed sessions: reset frees the port at once, but the server sees no orderly end
-    /// [default: orderly]
-    #[arg(long, value_name = "HOW")]
-    pub close: Option<CloseArg>,
+    /// How to close confirmed sessions; reset frees the port at once [default: orderly]
+    #[arg(long, value_name = "HOW", value_parser = one_of::<Close>())]
+    pub close: Option<Close>,
 
-    /// Length of the measured part of a trial
+    /// Length of the measured phase of a trial
     #[arg(long, short = 'd', value_name = "TIME")]
     pub duration: Option<Span>,
 
-    /// Load before the measured part
+    /// Length of the load before the measured phase
     #[arg(long, value_name = "TIME")]
     pub warmup: Option<Span>,
 
-    /// End a trial after this many sessions
+    /// End each trial after this many sessions
     #[arg(long, short = 'n', value_name = "N")]
     pub total: Option<u64>,
 
-    /// Closed loop: time over which the first sessions are opened
+    /// Closed loop: spread the first sessions over this time
     #[arg(long, value_name = "TIME")]
     pub ramp_up: Option<Span>,
 
-    /// How long sessions in flight may take to finish after the last arrival
+    /// Time for sessions in flight to finish after the last arrival
     #[arg(long, value_name = "TIME")]
     pub grace: Option<Span>,
 
@@ -65,48 +65,36 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N")]
     pub trials: Option<usize>,
 
-    /// Who is authenticated, one cell each
-    #[arg(long, value_name = "MODE", value_delimiter = ',')]
-    pub auth: Vec<AuthArg>,
+    /// Who authenticates, one cell each
+    #[arg(long, value_name = "MODE", value_delimiter = ',', value_parser = one_of::<AuthMode>())]
+    pub auth: Vec<AuthMode>,
 }
 
 /// Resumption.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Resumption")]
 pub struct ResumptionArgs {
-    /// Resume sessions, and by what
-    #[arg(long, value_name = "MODE")]
-    pub resumption: Option<ResumptionArg>,
+    /// How sessions are resumed
+    #[arg(long, value_name = "MODE", value_parser = one_of::<ResumptionMode>())]
+    pub resumption: Option<ResumptionMode>,
 
-    /// The share of sessions that are resumed, from 0 to 1 [default: 1]
+    /// Share of sessions to resume, from 0 to 1 [default: 1]
     #[arg(long, value_name = "SHARE")]
     pub resumed_ratio: Option<Ratio>,
 
-    /// Send the first request of resumed TLS 1.3 sessions as early data (0-RTT). Off unless asked: who
-    /// can listen in can send the request once more to a server that does not guard against it, so only
-    /// for requests that may be repeated. Takes --resumption ticket
+    /// Send the first request of resumed TLS 1.3 sessions as early data (0-RTT); needs --resumption
+    /// ticket. Early data can be replayed: use it only for requests that may be repeated
     #[arg(long)]
     pub early_data: bool,
-}
-
-/// By what sessions are resumed.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ResumptionArg {
-    /// Every handshake is full
-    Off,
-    /// TLS 1.2 session ids
-    SessionId,
-    /// Tickets of TLS 1.2 and 1.3
-    Ticket,
 }
 
 /// What happens on a session.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Protocol")]
 pub struct ProtocolArgs {
-    /// What happens after the handshake [default: http1 for https://, echo for the embedded target]
-    #[arg(long, value_name = "PROTOCOL")]
-    pub protocol: Option<ProtocolArg>,
+    /// Protocol after the handshake [default: http1 for https://, echo for the embedded target]
+    #[arg(long, value_name = "PROTOCOL", value_parser = one_of::<ProtocolKind>())]
+    pub protocol: Option<ProtocolKind>,
 
     /// Exchanges per session
     #[arg(long, value_name = "N")]
@@ -116,15 +104,15 @@ pub struct ProtocolArgs {
     #[arg(long, value_name = "SIZE")]
     pub payload: Option<ByteSize>,
 
-    /// HTTP: method
+    /// HTTP: request method
     #[arg(long = "request", short = 'X', value_name = "METHOD")]
     pub method: Option<String>,
 
-    /// HTTP: a header, "Name: value"; values are not kept in results
+    /// HTTP: a header, "Name: value"; results omit the value
     #[arg(long = "header", short = 'H', value_name = "HEADER", value_parser = parse_header)]
     pub headers: Vec<Header>,
 
-    /// HTTP: size of the request body, where its content does not matter
+    /// HTTP: size of a filler request body
     #[arg(long, value_name = "SIZE")]
     pub body: Option<ByteSize>,
 
@@ -138,7 +126,7 @@ pub struct ProtocolArgs {
 /// Which HTTP statuses show that the server accepted us; the same for `run`, `probe` and `audit`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ExpectStatusArg {
-    /// HTTP: statuses that count as accepted: 204, 2xx, 200-299 [default: 2xx]
+    /// HTTP: statuses that count as accepted, e.g. 204, 2xx, 200-299 [default: 2xx]
     #[arg(long, value_name = "STATUS", value_delimiter = ',')]
     expect_status: Vec<StatusRange>,
 }
@@ -157,67 +145,17 @@ impl ExpectStatusArg {
 #[command(next_help_heading = "Timeouts")]
 #[expect(clippy::struct_field_names, reason = "the fields are the flags' names")]
 pub struct TimeoutArgs {
-    /// TCP connection establishment
+    /// Limit for the TCP connect
     #[arg(long, value_name = "TIME")]
     connect_timeout: Option<Span>,
 
-    /// TLS until the client has finished
+    /// Limit for the TLS handshake, until the client has finished
     #[arg(long, value_name = "TIME")]
     pub handshake_timeout: Option<Span>,
 
-    /// Until the server proved that it accepted us
+    /// Limit for the server's proof that it accepted us
     #[arg(long, value_name = "TIME")]
     pub confirm_timeout: Option<Span>,
-}
-
-/// Spacing of arrivals.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ArrivalsArg {
-    /// Evenly
-    Fixed,
-    /// As a Poisson process
-    Poisson,
-}
-
-/// How confirmed sessions are closed.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum CloseArg {
-    /// `close_notify` and FIN, and a wait for the server's
-    Orderly,
-    /// RST
-    Reset,
-}
-
-/// Who is authenticated.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum AuthArg {
-    /// Nobody: plain TCP
-    None,
-    /// The server
-    Server,
-    /// Both ends
-    Mutual,
-}
-
-/// A protocol on top of a session.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ProtocolArg {
-    /// Nothing
-    Handshake,
-    /// What is sent comes back
-    Echo,
-    /// HTTP/1.1 requests
-    Http1,
-}
-
-impl From<ProtocolArg> for ProtocolKind {
-    fn from(arg: ProtocolArg) -> Self {
-        match arg {
-            ProtocolArg::Handshake => Self::Handshake,
-            ProtocolArg::Echo => Self::Echo,
-            ProtocolArg::Http1 => Self::Http1,
-        }
-    }
 }
 
 impl LoadArgs {
@@ -227,31 +165,17 @@ impl LoadArgs {
         let staged_rate = self.stages.iter().any(|s| s.rate.is_some());
         let staged_sessions = self.stages.iter().any(|s| s.sessions.is_some());
         if self.sessions.is_some() || staged_sessions {
-            *load = LoadSection {
-                rate: None,
-                arrivals: None,
-                max_in_flight: None,
-                stages: Vec::new(),
-                ..load.clone()
-            };
+            (load.rate, load.arrivals, load.max_in_flight) = (None, None, None);
+            load.stages.clear();
         }
         if self.rate.is_some() || staged_rate {
-            *load = LoadSection {
-                sessions: None,
-                ramp_up: None,
-                stages: Vec::new(),
-                ..load.clone()
-            };
+            (load.sessions, load.ramp_up) = (None, None);
+            load.stages.clear();
         }
         if !self.stages.is_empty() {
             // A ramp starts where a given --rate or --sessions says, else at zero.
-            *load = LoadSection {
-                rate: None,
-                sessions: None,
-                duration: None,
-                warmup: None,
-                ..load.clone()
-            };
+            (load.rate, load.sessions) = (None, None);
+            (load.duration, load.warmup) = (None, None);
             load.stages.clone_from(&self.stages);
         }
         if self.duration.is_some() {
@@ -259,10 +183,10 @@ impl LoadArgs {
         }
         load.sessions = self.sessions.or(load.sessions);
         load.rate = self.rate.or(load.rate);
-        load.arrivals = self.arrivals.map(Into::into).or(load.arrivals);
+        load.arrivals = self.arrivals.or(load.arrivals);
         load.max_in_flight = self.max_in_flight.or(load.max_in_flight);
         load.hold = self.hold.or(load.hold);
-        load.close = self.close.map(Into::into).or(load.close);
+        load.close = self.close.or(load.close);
         load.duration = self.duration.or(load.duration);
         load.warmup = self.warmup.or(load.warmup);
         load.total = self.total.or(load.total);
@@ -270,7 +194,7 @@ impl LoadArgs {
         load.grace = self.grace.or(load.grace);
         scenario.trials.count = self.trials.unwrap_or(scenario.trials.count);
         if !self.auth.is_empty() {
-            scenario.matrix.auth = self.auth.iter().map(|a| (*a).into()).collect();
+            scenario.matrix.auth.clone_from(&self.auth);
             if scenario.matrix.auth.iter().all(|a| *a == AuthMode::None) {
                 // What was written for cells that are now gone.
                 scenario.matrix.tls.clear();
@@ -284,7 +208,7 @@ impl LoadArgs {
 impl ResumptionArgs {
     /// Fills in what was given. Another mode than the scenario's brings its own settings.
     pub fn apply(&self, scenario: &mut Scenario) {
-        if let Some(mode) = self.resumption.map(ResumptionMode::from) {
+        if let Some(mode) = self.resumption {
             if scenario.resumption.mode != mode {
                 scenario.resumption = ResumptionSection {
                     mode,
@@ -303,53 +227,11 @@ impl ResumptionArgs {
     }
 }
 
-impl From<ResumptionArg> for ResumptionMode {
-    fn from(arg: ResumptionArg) -> Self {
-        match arg {
-            ResumptionArg::Off => Self::Off,
-            ResumptionArg::SessionId => Self::SessionId,
-            ResumptionArg::Ticket => Self::Ticket,
-        }
-    }
-}
-
-impl From<ArrivalsArg> for Arrivals {
-    fn from(arg: ArrivalsArg) -> Self {
-        match arg {
-            ArrivalsArg::Fixed => Self::Fixed,
-            ArrivalsArg::Poisson => Self::Poisson,
-        }
-    }
-}
-
-impl From<CloseArg> for Close {
-    fn from(arg: CloseArg) -> Self {
-        match arg {
-            CloseArg::Orderly => Self::Orderly,
-            CloseArg::Reset => Self::Reset,
-        }
-    }
-}
-
-impl From<AuthArg> for AuthMode {
-    fn from(arg: AuthArg) -> Self {
-        match arg {
-            AuthArg::None => Self::None,
-            AuthArg::Server => Self::Server,
-            AuthArg::Mutual => Self::Mutual,
-        }
-    }
-}
-
 impl ProtocolArgs {
     /// Fills in what was given. Another protocol than the scenario's brings its own settings.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a file cannot be read.
     pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let protocol = &mut scenario.protocol;
-        if let Some(kind) = self.protocol.map(ProtocolKind::from) {
+        if let Some(kind) = self.protocol {
             if protocol.kind != Some(kind) {
                 *protocol = ProtocolSection::default();
             }
@@ -380,21 +262,18 @@ fn parse_stage(text: &str) -> Result<StageSection, String> {
         .split_once(':')
         .ok_or("write TIME:VALUE, e.g. 10s:500/s")?;
     let over = over.parse::<Span>().map_err(|e| e.to_string())?;
+    let (mut rate, mut sessions) = (None, None);
     if value.contains('/') {
-        let rate = value.parse::<Rate>().map_err(|e| e.to_string())?;
-        return Ok(StageSection {
-            over,
-            rate: Some(rate),
-            sessions: None,
-        });
+        rate = Some(value.parse::<Rate>().map_err(|e| e.to_string())?);
+    } else {
+        let number = value.parse();
+        let unknown = |_| format!("{value:?} is neither a rate nor a number of sessions");
+        sessions = Some(number.map_err(unknown)?);
     }
-    let sessions = value
-        .parse()
-        .map_err(|_| format!("{value:?} is neither a rate nor a number of sessions"))?;
     Ok(StageSection {
         over,
-        rate: None,
-        sessions: Some(sessions),
+        rate,
+        sessions,
     })
 }
 

@@ -7,6 +7,7 @@ mod audit;
 mod audit_resumption;
 mod baseline;
 mod block_progress;
+mod choice;
 mod color;
 mod compare;
 mod completions;
@@ -14,6 +15,7 @@ mod connect;
 mod crypto_args;
 mod data;
 mod examples;
+mod execute;
 mod exit;
 mod gate;
 mod judged;
@@ -41,8 +43,8 @@ mod telemetry;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
-use color::{ColorArg, wanted_on};
+use clap::{ArgAction, ColorChoice, FromArgMatches, Parser, Subcommand};
+use color::wanted_on;
 use output::{say, say_styled, wants_color, write_stdout};
 use redact::without_secrets;
 use shakedown::text::secrets;
@@ -63,7 +65,7 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// When to use colours; auto is on a terminal, unless `NO_COLOR` is set
+    /// Use colours; auto means on a terminal, unless `NO_COLOR` is set
     #[arg(
         long,
         value_name = "WHEN",
@@ -71,46 +73,46 @@ struct Cli {
         global = true,
         display_order = 1_000
     )]
-    color: ColorArg,
+    color: ColorChoice,
 
-    /// Print the flags, a line each
+    /// Print the flags, one per line
     #[arg(long, short = 'h', action = ArgAction::HelpShort, global = true, display_order = 1_001)]
     help: Option<bool>,
 
-    /// Print everything about them, with examples
+    /// Print full help, with examples
     #[arg(long, action = ArgAction::HelpLong, global = true, display_order = 1_002)]
     help_long: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a scenario: the built-in one, a file, or one against a URL
+    /// Run a scenario: the default one, a named one, a file, or a URL
     Run(Box<run::RunArgs>),
-    /// Make one handshake and tell it step by step
+    /// Make one handshake and show every step
     Probe(probe::ProbeArgs),
-    /// Take sessions apart: the time of every step and crypto operation, at each end
+    /// Break sessions down: time per step and crypto operation, at both ends
     Anatomy(Box<anatomy::AnatomyArgs>),
-    /// Present faulty client certificates to a server and tell which it accepts
+    /// Present faulty client certificates to a server and report which it accepts
     Audit(audit::AuditArgs),
-    /// Compare results, cell by cell and figure by figure, and judge the change
+    /// Compare two results, cell by cell, and judge the change
     Compare(compare::CompareArgs),
-    /// Judge a result by a policy, against a baseline, for CI
+    /// Judge a result against a policy and a baseline, for CI
     Gate(Box<gate::GateArgs>),
-    /// Keep results to compare against, by class of host
+    /// Keep baseline results, by host class
     Baseline(baseline::BaselineArgs),
-    /// Run two builds, targets, scenarios or providers in turns, and judge what sets them apart
+    /// Interleave two builds, targets, scenarios or providers, and judge the difference
     Ab(ab::AbArgs),
-    /// Run the embedded target alone
+    /// Run the embedded target as a server of its own
     Serve(serve::ServeArgs),
     /// Mint certificates for tests
     Pki(pki::PkiArgs),
-    /// Print what each crypto provider can do, and how to build those that are not here
+    /// List what each crypto provider supports, and how to build missing ones
     Providers(providers::ProvidersArgs),
-    /// Print the tables of a result or comparison file again
+    /// Print the report of result or comparison files
     Report(report::ReportArgs),
-    /// List the scenarios of this build, explain one, or check files
+    /// List, explain or validate scenarios
     Scenario(scenario::ScenarioArgs),
-    /// Print a script that completes commands and flags in a shell
+    /// Print a shell completion script
     Completions(completions::CompletionsArgs),
     /// Print a manual page, or write all of them
     Man(man::ManArgs),
@@ -150,7 +152,7 @@ fn run() -> anyhow::Result<Exit> {
     }
     match &cli.command {
         Command::Run(args) => run::run(args),
-        Command::Probe(args) => probe::run(args).map(Exit::from_acceptance),
+        Command::Probe(args) => probe::run(args),
         Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Compare(args) => compare::run(args),
@@ -179,11 +181,9 @@ impl Command {
 
 /// The arguments. Help and errors of the parser have the colours that were asked for, too.
 fn parse() -> Result<Cli, clap::Error> {
-    let choice = ColorArg::before_parsing(std::env::args_os().skip(1));
-    choice.set();
-    let matches = examples::command_line()
-        .color(choice.into())
-        .try_get_matches()?;
+    let choice = color::before_parsing(std::env::args_os().skip(1));
+    color::set(choice);
+    let matches = examples::command_line().color(choice).try_get_matches()?;
     Cli::from_arg_matches(&matches)
 }
 
@@ -217,4 +217,16 @@ fn explain(error: &anyhow::Error) -> String {
         }
     }
     secrets::hide(&text).into_owned()
+}
+
+/// Waits for something asynchronous on this thread.
+fn block_on<F: Future>(future: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime; are file descriptors left?")?;
+    let output = runtime.block_on(future);
+    // A resolver that is still at work must not hold the command back.
+    runtime.shutdown_background();
+    Ok(output)
 }

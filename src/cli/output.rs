@@ -8,6 +8,8 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::Args;
+use comfy_table::{ContentArrangement, Table, presets};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
@@ -79,22 +81,67 @@ fn put(text: &str, colors: bool) {
     let _ = io::stderr().write_all(for_terminal(text, colors).as_bytes());
 }
 
-/// Finds out before anything takes time whether a file can be written. Its folder is made if needed.
-///
-/// # Errors
-///
-/// Fails if what is there is not a file, if `-` stands for standard output, or no file of that name and size
-/// can be written.
-pub fn check_output(file: &Path, bytes: u64) -> anyhow::Result<()> {
-    check_is_file(file)?;
-    Ok(store::check_writable(file, bytes)?)
+/// What is written of an answer, and how it is printed.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OutputArgs {
+    /// Write the result to this file, for `shakedown report`
+    #[arg(long, short = 'o', value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Print the result as JSON instead of tables
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// Says where a result was saved, once it was and its report was printed.
-///
-/// # Errors
-///
-/// Fails with what went wrong with one of them. A result that was saved is announced even then.
+impl OutputArgs {
+    /// Whether a file is named.
+    pub fn names_file(&self) -> bool {
+        self.output.is_some()
+    }
+
+    /// Finds out before anything takes time whether a file of so many bytes can be written. Its folder is made if
+    /// needed.
+    pub fn check(&self, bytes: u64) -> anyhow::Result<()> {
+        if let Some(file) = &self.output {
+            check_is_file(file)?;
+            store::check_writable(file, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the file, if one is named.
+    pub fn save(
+        &self,
+        save: impl FnOnce(&Path) -> Result<(), StoreError>,
+    ) -> Option<Result<PathBuf, StoreError>> {
+        let file = self.output.as_ref()?;
+        Some(save(file).map(|()| file.clone()))
+    }
+
+    /// Prints the JSON of a value, or the text that is made of it.
+    pub fn print(
+        &self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
+        print(value, self.json, text)
+    }
+}
+
+/// Prints a value as JSON, or the text that is made of it.
+pub fn print(
+    value: &impl Serialize,
+    json: bool,
+    text: impl FnOnce() -> anyhow::Result<String>,
+) -> anyhow::Result<()> {
+    if json {
+        write_json(value)
+    } else {
+        write_stdout(&text()?)
+    }
+}
+
+/// Says where a result was saved, once its report was printed. What went wrong with the report comes after that.
 pub fn conclude(
     saved: Option<Result<PathBuf, StoreError>>,
     printed: anyhow::Result<()>,
@@ -110,10 +157,6 @@ pub fn conclude(
 }
 
 /// Whether a file can be meant.
-///
-/// # Errors
-///
-/// Fails if what is there is not a file, or if `-` stands for standard output.
 pub fn check_is_file(file: &Path) -> Result<(), UsageError> {
     if file == Path::new("-") {
         return Err(UsageError(
@@ -130,11 +173,18 @@ pub fn check_is_file(file: &Path) -> Result<(), UsageError> {
     }
 }
 
+/// Columns of text without lines between them.
+pub fn columns(rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .add_rows(rows);
+    let lines = table.lines();
+    lines.fold(String::new(), |text, line| text + line.trim_end() + "\n")
+}
+
 /// Writes a value to stdout as indented JSON, all of it safe to look at.
-///
-/// # Errors
-///
-/// Fails as [`write_stdout`] does.
 pub fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = for_json(&serde_json::to_string_pretty(value)?);
     text.push('\n');
@@ -142,19 +192,11 @@ pub fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
 }
 
 /// Writes a report to stdout; a reader that has gone away (`| head`, a closed terminal) is no error.
-///
-/// # Errors
-///
-/// Fails on any other error of stdout.
 pub fn write_stdout(text: &str) -> anyhow::Result<()> {
     write_exactly(for_terminal(text, wants_color()).as_bytes())
 }
 
 /// Writes what other programs read to stdout, as it is.
-///
-/// # Errors
-///
-/// Fails as [`write_stdout`] does.
 pub fn write_exactly(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {

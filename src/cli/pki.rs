@@ -1,16 +1,14 @@
 //! `shakedown pki`: mints certificates for a test and says how to use them.
 
-use std::fmt::{self, Write};
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::text::shell_quote;
 
+use super::choice::one_of;
 use super::output::write_stdout;
 
-/// Arguments of `shakedown pki`.
 #[derive(Args, Debug)]
 pub struct PkiArgs {
     #[command(subcommand)]
@@ -19,49 +17,45 @@ pub struct PkiArgs {
 
 #[derive(Subcommand, Debug)]
 enum PkiCommand {
-    /// Mint a root, an intermediate, a server and clients, and write them to a directory
+    /// Mint a root, an intermediate, a server and clients
     New(NewArgs),
 }
 
 #[derive(Args, Debug)]
 struct NewArgs {
-    /// Where to write; made if it does not exist
+    /// Folder to write to; created if missing
     #[arg(value_name = "DIR")]
     dir: PathBuf,
     /// Key algorithm of all certificates [default: p256]
-    #[arg(long, value_name = "ALG", value_parser = key_algorithm())]
+    #[arg(long, value_name = "ALG", value_parser = one_of::<KeyAlgorithm>())]
     key: Option<KeyAlgorithm>,
     /// Key algorithm of the root and the intermediate [default: that of --key]
-    #[arg(long, value_name = "ALG", value_parser = key_algorithm())]
+    #[arg(long, value_name = "ALG", value_parser = one_of::<KeyAlgorithm>(), hide_possible_values = true)]
     ca_key: Option<KeyAlgorithm>,
     /// Key algorithm of the server [default: that of --key]
-    #[arg(long, value_name = "ALG", value_parser = key_algorithm())]
+    #[arg(long, value_name = "ALG", value_parser = one_of::<KeyAlgorithm>(), hide_possible_values = true)]
     server_key: Option<KeyAlgorithm>,
     /// Key algorithm of the clients [default: that of --key]
-    #[arg(long, value_name = "ALG", value_parser = key_algorithm())]
+    #[arg(long, value_name = "ALG", value_parser = one_of::<KeyAlgorithm>(), hide_possible_values = true)]
     client_key: Option<KeyAlgorithm>,
-    /// How many clients to mint
+    /// Number of clients to mint
     #[arg(long, value_name = "N", default_value_t = 1)]
     clients: usize,
-    /// A DNS name or IP address of the server; repeat for more [default: localhost and its addresses]
+    /// DNS name or IP address of the server; repeatable [default: localhost and its addresses]
     #[arg(long = "name", value_name = "SAN")]
     names: Vec<String>,
-    /// How many days the certificates are valid
+    /// Validity of the certificates in days
     #[arg(long, value_name = "N", default_value_t = 30)]
     days: u32,
-    /// Mint faulty identities too, one of each kind that peers must reject, and revocation lists
+    /// Also mint one faulty identity of each kind that peers must reject, and revocation lists
     #[arg(long)]
     faults: bool,
-    /// Overwrite files that exist
+    /// Overwrite existing files
     #[arg(long)]
     force: bool,
 }
 
 /// Runs `shakedown pki` and reports on standard output.
-///
-/// # Errors
-///
-/// Fails if the certificates cannot be minted or written, or standard output cannot.
 pub fn run(args: &PkiArgs) -> anyhow::Result<()> {
     match &args.command {
         PkiCommand::New(new) => {
@@ -72,7 +66,7 @@ pub fn run(args: &PkiArgs) -> anyhow::Result<()> {
             } else {
                 pki.write(&new.dir, new.force)?
             };
-            write_stdout(&report(new, &spec, &written)?)
+            write_stdout(&report(new, &spec, &written))
         }
     }
 }
@@ -97,90 +91,71 @@ impl NewArgs {
     }
 }
 
-fn key_algorithm() -> impl TypedValueParser<Value = KeyAlgorithm> {
-    PossibleValuesParser::new(KeyAlgorithm::ALL.map(KeyAlgorithm::as_str))
-        .try_map(|label| label.parse::<KeyAlgorithm>())
-}
-
-/// Says what was written, and the commands that use it.
-fn report(new: &NewArgs, spec: &PkiSpec, written: &[PathBuf]) -> Result<String, fmt::Error> {
-    let mut text = String::new();
-    let out = &mut text;
+/// What was written, and the commands that use it.
+fn report(new: &NewArgs, spec: &PkiSpec, written: &[PathBuf]) -> String {
     let dir = new.dir.as_path();
     let at = |name: &str| shell_quote(&dir.join(name).to_string_lossy());
-    writeln!(out, "wrote {} files to {}:", written.len(), dir.display())?;
-    writeln!(
-        out,
-        "  ca.pem            what peers trust: the root ({})",
-        spec.ca_key
-    )?;
-    writeln!(out, "  root.*            the root and its key")?;
-    writeln!(
-        out,
-        "  intermediate.*    the issuer of all below, and its key"
-    )?;
-    let names = spec.server_names.join(", ");
-    writeln!(
-        out,
-        "  server.*          {} chain and key for {names}",
-        spec.server_key
-    )?;
-    let clients = match spec.clients {
-        0 => None,
-        1 => Some("client-0.*".to_owned()),
-        n => Some(format!("client-0..{}.*", n - 1)),
-    };
-    if let Some(clients) = &clients {
-        writeln!(
-            out,
-            "  {clients:<17} {} chain and key of each client",
-            spec.client_key
-        )?;
-    }
-    if new.faults {
-        writeln!(
-            out,
-            "  faults/*          clients and servers that peers must reject; each name says why"
-        )?;
-        writeln!(
-            out,
-            "  crl.pem           what each authority has revoked, for --crlfile and servers"
-        )?;
-    }
-    writeln!(
-        out,
-        "valid for {} days; the keys are for tests only",
-        spec.valid_days
-    )?;
-    writeln!(out, "\nuse it:")?;
-    let (cert, key, ca) = (at("server.pem"), at("server.key"), at("ca.pem"));
-    let crl = if new.faults {
-        format!(" --crlfile {}", at("crl.pem"))
+    let mut files = vec![
+        (
+            "ca.pem",
+            format!("what peers trust: the root ({})", spec.ca_key),
+        ),
+        ("root.*", "the root and its key".to_owned()),
+        (
+            "intermediate.*",
+            "the issuer of all below, and its key".to_owned(),
+        ),
+        (
+            "server.*",
+            format!(
+                "{} chain and key for {}",
+                spec.server_key,
+                spec.server_names.join(", ")
+            ),
+        ),
+    ];
+    let last = format!("client-0..{}.*", spec.clients.saturating_sub(1));
+    let clients = if spec.clients > 1 {
+        &last
     } else {
-        String::new()
+        "client-0.*"
     };
-    writeln!(
-        out,
-        "  shakedown serve --cert {cert} --key {key} --client-ca {ca}{crl}"
-    )?;
+    if spec.clients > 0 {
+        files.push((
+            clients,
+            format!("{} chain and key of each client", spec.client_key),
+        ));
+    }
+    let (cert, key, ca) = (at("server.pem"), at("server.key"), at("ca.pem"));
     let url = shell_quote(&format!("https://{}:8443", host(&spec.server_names)));
-    if clients.is_some() {
-        let (cert, key) = (at("client-0.pem"), at("client-0.key"));
-        writeln!(
-            out,
-            "  shakedown run {url} --cert {cert} --key {key} --cacert {ca}{crl}"
-        )?;
-    }
+    let (mut crl, mut fault) = (String::new(), String::new());
     if new.faults {
-        let fault = |end: &str| at(&format!("faults/client-revoked.{end}"));
-        let (cert, key) = (fault("pem"), fault("key"));
-        writeln!(out, "and see a fault rejected:")?;
-        writeln!(
-            out,
-            "  shakedown probe {url} --cert {cert} --key {key} --cacert {ca}"
-        )?;
+        let why = "clients and servers that peers must reject; each name says why";
+        files.push(("faults/*", why.to_owned()));
+        let revoked = "what each authority has revoked, for --crlfile and servers";
+        files.push(("crl.pem", revoked.to_owned()));
+        crl = format!(" --crlfile {}", at("crl.pem"));
+        let [cert, key] = ["pem", "key"].map(|end| at(&format!("faults/client-revoked.{end}")));
+        fault = format!(
+            "and see a fault rejected:\n  shakedown probe {url} --cert {cert} --key {key} --cacert {ca}\n"
+        );
     }
-    Ok(text)
+    let files = files
+        .iter()
+        .map(|(name, what)| format!("  {name:<17} {what}\n"));
+    let mut run = String::new();
+    if spec.clients > 0 {
+        let (cert, key) = (at("client-0.pem"), at("client-0.key"));
+        run = format!("  shakedown run {url} --cert {cert} --key {key} --cacert {ca}{crl}\n");
+    }
+    format!(
+        "wrote {} files to {}:\n{}valid for {} days; the keys are for tests only\n\nuse it:\n  \
+         shakedown serve --cert {cert} --key {key} --client-ca {ca}{crl}\n{run}{fault}",
+        written.len(),
+        dir.display(),
+        files.collect::<String>(),
+        spec.valid_days
+    )
 }
 
 /// The server's name for a URL: `localhost` where it has that name, otherwise its first one.
@@ -217,7 +192,7 @@ mod tests {
 
     fn shown(args: &[&str]) -> String {
         let new = parse(args).unwrap();
-        report(&new, &new.spec(), &[]).unwrap()
+        report(&new, &new.spec(), &[])
     }
 
     #[test]

@@ -17,6 +17,8 @@ use super::output::{say, show, stderr_is_ready};
 const LINE_EVERY: Duration = Duration::from_secs(5);
 /// On a terminal, no less time passes between two drawings.
 const DRAW_EVERY: Duration = Duration::from_millis(200);
+/// A bar with lines beside and below it as its message, and a last one as its prefix.
+const DISPLAY: &str = "{bar:30.cyan/blue} {percent:>3} % {msg}\n{prefix:.yellow}";
 
 /// Shows the events of an engine.
 pub struct Progress {
@@ -26,10 +28,37 @@ pub struct Progress {
     last: Instant,
 }
 
-enum Shown {
+/// How something is shown.
+pub enum Shown {
+    /// Not at all.
     Nothing,
+    /// In lines, without a terminal.
     Lines,
-    Display(ProgressBar),
+    /// By a bar on a terminal.
+    Bar(ProgressBar),
+}
+
+impl Shown {
+    /// By a bar of this template, where there is a terminal.
+    pub fn of(quiet: bool, template: &str) -> Self {
+        if quiet {
+            Self::Nothing
+        } else if std::io::stderr().is_terminal() {
+            Self::Bar(on_stderr(template))
+        } else {
+            Self::Lines
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(self) {
+        if let Self::Bar(bar) = self {
+            if !stderr_is_ready() {
+                bar.set_draw_target(ProgressDrawTarget::hidden());
+            }
+            bar.finish_and_clear();
+        }
+    }
 }
 
 impl Progress {
@@ -45,15 +74,8 @@ impl Progress {
                 ));
             }
         }
-        let shown = if quiet {
-            Shown::Nothing
-        } else if std::io::stderr().is_terminal() {
-            Shown::Display(display())
-        } else {
-            Shown::Lines
-        };
         Self {
-            shown,
+            shown: Shown::of(quiet, DISPLAY),
             live: Live::new(Planned::of(plan)),
             last: Instant::now(),
         }
@@ -68,7 +90,7 @@ impl Progress {
             Shown::Lines if looked && self.last.elapsed() >= LINE_EVERY => {
                 show(self.live.line());
             }
-            Shown::Display(bar) if looked && self.last.elapsed() >= DRAW_EVERY => {
+            Shown::Bar(bar) if looked && self.last.elapsed() >= DRAW_EVERY => {
                 draw(bar, &self.live);
             }
             _ => return,
@@ -78,18 +100,8 @@ impl Progress {
 
     /// Removes the display.
     pub fn finish(self) {
-        if let Shown::Display(bar) = self.shown {
-            clear(&bar);
-        }
+        self.shown.finish();
     }
-}
-
-/// Removes a bar from stderr.
-pub fn clear(bar: &ProgressBar) {
-    if !stderr_is_ready() {
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-    }
-    bar.finish_and_clear();
 }
 
 fn draw(bar: &ProgressBar, live: &Live) {
@@ -120,16 +132,6 @@ fn announce(checked: &Checked) {
     };
     let name = &checked.written.name;
     say(format_args!("{name}: {trials} trial{plural}{length}"));
-}
-
-/// A display on stderr: a bar with lines beside and below it as its message, and a last one as its prefix.
-fn display() -> ProgressBar {
-    on_stderr("{bar:30.cyan/blue} {percent:>3} % {msg}\n{prefix:.yellow}")
-}
-
-/// A bar on stderr with a line beside it.
-pub fn bar() -> ProgressBar {
-    on_stderr("{bar:30.cyan/blue} {percent:>3} % {wide_msg}")
 }
 
 /// Drawn five times a second at most, with the template's colours where they are wanted.

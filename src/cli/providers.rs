@@ -3,14 +3,12 @@
 use std::fmt::Write;
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
 use shakedown::crypto::{Capabilities, KeySupport, Surveyed, survey};
 use shakedown::pki::throw_away_key;
 use shakedown::scenario::{ProviderName, TlsVersion};
 
-use super::output::{write_json, write_stdout};
+use super::output::{columns, print};
 
-/// Arguments of `shakedown providers`.
 #[derive(Debug, Args)]
 pub struct ProvidersArgs {
     /// Print the matrix as JSON
@@ -19,16 +17,9 @@ pub struct ProvidersArgs {
 }
 
 /// Prints the matrix.
-///
-/// # Errors
-///
-/// Fails if nothing can be printed.
 pub fn run(args: &ProvidersArgs) -> anyhow::Result<()> {
     let all = survey(|key| throw_away_key(key).ok());
-    if args.json {
-        return write_json(&all);
-    }
-    write_stdout(&text(&all))
+    print(&all, args.json, || Ok(text(&all)))
 }
 
 fn text(all: &[Surveyed]) -> String {
@@ -51,10 +42,6 @@ fn text(all: &[Surveyed]) -> String {
 
 /// Rows of what there is, columns of providers.
 fn matrix(here: &[(&Surveyed, &Capabilities)]) -> String {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
     let name = |one: &Surveyed| {
         if one.name == ProviderName::default() {
             format!("{} (default)", one.name)
@@ -63,10 +50,10 @@ fn matrix(here: &[(&Surveyed, &Capabilities)]) -> String {
         }
     };
     let names = here.iter().map(|(one, _)| name(one));
-    table.set_header(std::iter::once(String::new()).chain(names));
+    let mut rows = vec![std::iter::once(String::new()).chain(names).collect()];
     let mut row = |label: &str, value: &dyn Fn(&Surveyed, &Capabilities) -> String| {
         let values = here.iter().map(|(one, can)| value(one, can));
-        table.add_row(std::iter::once(label.to_owned()).chain(values));
+        rows.push(std::iter::once(label.to_owned()).chain(values).collect());
     };
     row("TLS", &|_, can| versions(&can.versions));
     row("groups", &|_, _| String::new());
@@ -105,12 +92,7 @@ fn matrix(here: &[(&Surveyed, &Capabilities)]) -> String {
     row("encrypts tickets itself", &|one, _| {
         yes(one.own_tickets == Some(true))
     });
-    let mut text = String::new();
-    for line in table.to_string().lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    columns(rows)
 }
 
 /// What stands for what is not there.

@@ -1,6 +1,7 @@
 //! The command line as it is recorded, and as the parser quotes it: without what may be a secret.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use shakedown::scenario::Scenario;
 use shakedown::text::secrets::{REDACTED, hide, keep, public_part};
 
 use super::data::without_data;
@@ -10,29 +11,30 @@ const SECRET: [&str; 5] = ["--header", "-H", "--data", "--data-binary", "--pass"
 
 /// The arguments as given, without the values of headers, in whatever form they were given, request bodies, and
 /// what of the URL may be a token or a password (invariant 8).
-pub fn command_line(url: Option<&str>, headers: impl Iterator<Item = String>) -> Vec<String> {
-    without_data(redacted(
-        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()),
-        url,
-        &headers.collect::<Vec<_>>(),
-    ))
+pub fn command_line(scenario: &Scenario) -> Vec<String> {
+    let headers = scenario.protocol.headers.iter();
+    let headers: Vec<&str> = headers.map(|header| header.value.as_str()).collect();
+    let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    without_data(redacted(args, scenario.target.url.as_deref(), &headers))
 }
 
 fn redacted(
     args: impl Iterator<Item = String>,
     url: Option<&str>,
-    headers: &[String],
+    headers: &[&str],
 ) -> Vec<String> {
     let without_headers = |arg: String| {
         let secrets = headers.iter().filter(|secret| !secret.is_empty());
-        secrets.fold(arg, |arg, secret| match arg.strip_suffix(secret.as_str()) {
+        secrets.fold(arg, |arg, secret| match arg.strip_suffix(*secret) {
             // A header's value follows its name: `5` alone is no secret.
             Some(rest) if rest.trim_end().ends_with(':') => format!("{rest}{REDACTED}"),
             _ => arg,
         })
     };
+    // Where it is given without, `anatomy` and `audit` add the scheme.
+    let bare = url.and_then(|url| url.strip_prefix("https://"));
     args.map(|arg| {
-        if Some(arg.as_str()) == url {
+        if [url, bare].contains(&Some(&*arg)) {
             return public_part(&arg);
         }
         let trimmed = arg.trim_end();
@@ -130,7 +132,7 @@ mod tests {
             "-n",
             "5",
         ];
-        let secrets = ["Bearer s3cret2", "s3cret3", "s3cret4", "", "5"].map(str::to_owned);
+        let secrets = ["Bearer s3cret2", "s3cret3", "s3cret4", "", "5"];
         let url = Some(args[1]);
         let kept = redacted(args.iter().map(ToString::to_string), url, &secrets);
         assert_eq!(kept[1], "https://(redacted)@h/p?(redacted)");

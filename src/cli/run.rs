@@ -1,66 +1,55 @@
 //! `shakedown run`: from arguments to a scenario, from a scenario to a result.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use shakedown::record::RunRecord;
 use shakedown::report;
 use shakedown::runner::prepare;
 use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, Scenario, TicketMode};
-use shakedown::store;
 use shakedown::text::secrets::name_variables;
 use shakedown::units::Rate;
 
+use super::choice::one_of;
 use super::connect::{ConnectArgs, IdentityArgs};
 use super::crypto_args::CryptoArgs;
+use super::execute::ResultArgs;
 use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
-use super::output::{check_output, conclude, style, write_json, write_stdout};
-use super::progress::Progress;
-use super::redact::command_line;
+use super::output::{style, write_stdout};
 use super::signals;
 use super::source::Source;
-use super::telemetry::{Telemetry, TelemetryArgs};
+use super::telemetry::TelemetryArgs;
 
+/// Other subcommands write no file unless one is named.
+const OUTPUT: &str = "Write the result to this file [default: results/NAME-TIME.json]";
 /// Stands for the question of a scenario that flags change, which is no longer the one that is answered.
-const CHANGED: &str = "changed by flags, so what its own question asks is not what was measured";
+const CHANGED: &str = "changed by flags, so its own question does not apply";
 
-/// Arguments of `run`.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+#[command(mut_arg("output", |arg| arg.help(OUTPUT)))]
 pub struct RunArgs {
-    /// Scenario file (- is standard input), the name of a scenario of this build (`shakedown scenario
-    /// list`), or URL: https://host:port/path, tls://host:port, tcp://host:port. Without it mtls-tax runs,
-    /// against the embedded target
+    /// Scenario file (- for stdin), built-in scenario (see `shakedown scenario list`), or URL
+    /// (https://host:port/path, tls://host:port, tcp://host:port) [default: mtls-tax]
     #[arg(value_name = "SCENARIO|URL")]
     target: Option<String>,
 
-    /// Spread the sessions over all addresses of the name, in turns; else the first that takes a TCP
-    /// connection is used
+    /// Spread sessions over all addresses of the name, not just the first that accepts a connection
     #[arg(long)]
     all_addresses: bool,
 
-    /// Allow a target with a public address (only with its owner's consent); caps the rate
+    /// Allow a public target, with its owner's consent; caps the rate
     #[arg(long)]
     allow_public: bool,
 
-    /// Most sessions per second to a public address [default: 50/s]
+    /// Rate cap for a public target [default: 50/s]
     #[arg(long, value_name = "RATE", requires = "allow_public")]
     public_rate_cap: Option<Rate>,
 
-    /// Where to write the result [default: results/NAME-TIME.json]
-    #[arg(long, short = 'o', value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    result: ResultArgs,
 
-    /// Print the result as JSON instead of the table
-    #[arg(long)]
-    json: bool,
-
-    /// Say nothing on standard error but what went wrong
-    #[arg(long, short = 'q')]
-    quiet: bool,
-
-    /// Resolve everything and print the plan, but load nothing and write no result
+    /// Print the resolved plan and exit; send no load
     #[arg(long, conflicts_with_all = ["output", "json", "quiet"])]
     dry_run: bool,
 
@@ -100,7 +89,7 @@ struct ThreadArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     workers: Option<usize>,
 
-    /// Cores for the workers, e.g. 0,2-5
+    /// Cores for worker threads, e.g. 0,2-5
     #[arg(long, value_name = "LIST")]
     cores: Option<String>,
 
@@ -112,9 +101,9 @@ struct ThreadArgs {
     #[arg(long, value_name = "LIST")]
     target_cores: Option<String>,
 
-    /// What the embedded target offers for resumption [default: what --resumption needs]
-    #[arg(long, value_name = "MODE")]
-    target_tickets: Option<super::serve::TicketArg>,
+    /// Resumption offered by the embedded target [default: as --resumption needs]
+    #[arg(long, value_name = "MODE", value_parser = one_of::<TicketMode>())]
+    target_tickets: Option<TicketMode>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -124,11 +113,6 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-/// Runs the command.
-///
-/// # Errors
-///
-/// Fails with what is wrong with the arguments, the scenario, the target or this host.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let checked = args.checked()?;
     if args.dry_run {
@@ -136,40 +120,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
         write_stdout(&name_variables(&prepare(checked)?.explain()))?;
         return Ok(Exit::Success);
     }
-    let size = store::expected_size(&checked);
-    let directory = Path::new("results");
-    match &args.output {
-        Some(file) => check_output(file, size)?,
-        None => store::check_writable(&directory.join("result.json"), size)?,
-    }
-    let prepared = prepare(checked)?;
-    let control = signals::control("finishing what is in flight; once more to stop at once");
-    let telemetry = Telemetry::start(&args.telemetry, &prepared, args.quiet)?;
-    let mut progress = Progress::of(&prepared, args.quiet);
-    let headers = args.protocol.headers.iter().map(|h| h.value.clone());
-    let command = command_line(args.target.as_deref(), headers);
-    let record = prepared.run(command, &control, &mut |event| {
-        telemetry.on(event);
-        progress.on(event);
-    })?;
-    progress.finish();
-    telemetry.finish();
-    let saved = match &args.output {
-        Some(file) => store::save(file, &record).map(|()| file.clone()),
-        None => store::save_new(directory, &record),
-    };
-    // The summary goes out even if the file cannot be written.
-    let printed = print(&record, args.json);
-    conclude(Some(saved), printed, args.quiet)?;
-    Ok(Exit::of_record(&record))
+    let folder = Some(Path::new("results"));
+    let text = |record: &RunRecord| Ok(report::render(record, style())?);
+    args.result.execute(checked, folder, &args.telemetry, text)
 }
 
 impl RunArgs {
     /// The scenario with what was given as flags, checked.
-    ///
-    /// # Errors
-    ///
-    /// Fails with what is wrong with the arguments or the scenario.
     pub fn checked(&self) -> anyhow::Result<Checked> {
         let mut source = match &self.target {
             Some(word) => Source::of(word)?,
@@ -223,17 +180,7 @@ impl ThreadArgs {
                 .get_or_insert_with(EmbeddedTarget::default);
             embedded.threads = self.target_threads.unwrap_or(embedded.threads);
             embedded.cores = self.target_cores.clone().or(embedded.cores.take());
-            embedded.tickets = self
-                .target_tickets
-                .map(TicketMode::from)
-                .or(embedded.tickets);
+            embedded.tickets = self.target_tickets.or(embedded.tickets);
         }
     }
-}
-
-fn print(record: &RunRecord, json: bool) -> anyhow::Result<()> {
-    if json {
-        return write_json(record);
-    }
-    write_stdout(&report::render(record, style())?)
 }

@@ -10,7 +10,6 @@ use super::exit::Exit;
 use super::output::{say, write_exactly, write_stdout};
 use super::source::Source;
 
-/// Arguments of `scenario`.
 #[derive(Debug, Args)]
 pub struct ScenarioArgs {
     #[command(subcommand)]
@@ -19,34 +18,28 @@ pub struct ScenarioArgs {
 
 #[derive(Debug, Subcommand)]
 enum ScenarioCommand {
-    /// List the scenarios of this build, each with its question
+    /// List the built-in scenarios, each with its question
     List,
-    /// Say what a scenario loads, how hard, how often, and how to read its answer
+    /// Explain what a scenario does and how to read its result
     Explain {
-        /// Scenario file (- is standard input), or the name of a scenario of this build
+        /// Scenario file (- for stdin), or built-in scenario
         #[arg(value_name = "SCENARIO")]
         scenario: String,
     },
-    /// Print the file of a scenario of this build
+    /// Print the file of a built-in scenario
     Show {
-        /// Its name
+        /// Name of the scenario
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Check scenario files and that the files they name are there; what is wrong comes with file, line
-    /// and remedy
+    /// Check scenario files and the files they name; errors give file, line and remedy
     Validate {
-        /// Scenario files (- is standard input), or names of scenarios of this build
+        /// Scenario files (- for stdin), or built-in scenarios
         #[arg(value_name = "SCENARIO", required = true)]
         scenarios: Vec<String>,
     },
 }
 
-/// Runs the command.
-///
-/// # Errors
-///
-/// Fails if there is no such scenario, or it is wrong. `validate` looks at all of them first.
 pub fn run(args: &ScenarioArgs) -> anyhow::Result<Exit> {
     match &args.command {
         ScenarioCommand::List => write_stdout(&list()?)?,

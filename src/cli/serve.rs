@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
 use shakedown::affinity::{available_cores, parse_cores};
 use shakedown::load::Interrupt;
@@ -15,20 +16,21 @@ use shakedown::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
 use shakedown::units::format_count;
 use tokio::sync::watch::Receiver;
 
+use super::block_on;
+use super::choice::{one_of, one_of_those};
 use super::exit::{BadInput, Exit, UsageError};
 use super::listen::listen_address;
 use super::output::{say, show, write_stdout};
 use super::refusals::{Refusals, WINDOW};
 use super::signals;
 
-/// Arguments of `serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Address and port to listen on; port 0 picks a free one
+    /// Address to listen on; port 0 picks a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8443", value_parser = listen_address)]
     listen: SocketAddr,
 
-    /// Folder made by `shakedown pki new`: stands for --cert, --key, --client-ca and, if it has a crl.pem, --crlfile
+    /// Folder from `shakedown pki new`: sets --cert, --key, --client-ca, and --crlfile if it has a crl.pem
     #[arg(long, value_name = "DIR", required_unless_present = "cert", conflicts_with_all = ["cert", "key", "client_ca"])]
     pki: Option<PathBuf>,
 
@@ -36,15 +38,15 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
-    /// Private key of the server certificate; looked for in --cert if left out
+    /// Private key of the server certificate [default: read from --cert]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// CA bundle that clients are verified against
+    /// CA bundle to verify clients with
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
 
-    /// Revocation lists that clients are looked up in (PEM or DER)
+    /// Revocation lists for client chains (PEM or DER)
     #[arg(long, value_name = "FILE")]
     crlfile: Option<PathBuf>,
 
@@ -57,23 +59,24 @@ pub struct ServeArgs {
         long,
         value_name = "VERSIONS",
         value_delimiter = ',',
-        default_value = "1.2,1.3"
+        default_value = "1.2,1.3",
+        value_parser = one_of::<TlsVersion>()
     )]
-    tls: Vec<VersionArg>,
+    tls: Vec<TlsVersion>,
 
-    /// What is offered for resumption
-    #[arg(long, value_name = "MODE", default_value = "off")]
-    tickets: TicketArg,
+    /// Resumption to offer
+    #[arg(long, value_name = "MODE", default_value = "off", value_parser = one_of::<TicketMode>())]
+    tickets: TicketMode,
 
-    /// What is spoken on a session
-    #[arg(long, value_name = "PROTOCOL", default_value = "http1")]
-    protocol: ServeProtocol,
+    /// Protocol to serve
+    #[arg(long, value_name = "PROTOCOL", default_value = "http1", value_parser = served())]
+    protocol: ProtocolKind,
 
     /// ALPN protocols to accept
     #[arg(long, value_name = "PROTO", value_delimiter = ',')]
     alpn: Vec<String>,
 
-    /// Where the cryptography comes from; `shakedown providers` lists what there is
+    /// Crypto provider; see `shakedown providers`
     #[arg(long, value_name = "NAME", default_value_t)]
     provider: ProviderName,
 
@@ -81,11 +84,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     threads: u16,
 
-    /// Cores to pin the threads to, e.g. 0,2-5
+    /// Cores to pin threads to, e.g. 0,2-5
     #[arg(long, value_name = "LIST")]
     cores: Option<String>,
 
-    /// Say nothing on standard error of connections that are refused
+    /// Do not report refused connections
     #[arg(long, short = 'q')]
     quiet: bool,
 }
@@ -93,66 +96,22 @@ pub struct ServeArgs {
 /// Client authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ClientAuthArg {
-    /// Reject clients without a certificate
+    /// Reject clients that present none
     Required,
-    /// Ask, and serve clients without one too
+    /// Ask, but serve clients that present none
     Optional,
     /// Do not ask
     Off,
 }
 
-/// A TLS version.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum VersionArg {
-    /// TLS 1.2
-    #[value(name = "1.2")]
-    Tls12,
-    /// TLS 1.3
-    #[value(name = "1.3")]
-    Tls13,
-}
-
-/// Resumption.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum TicketArg {
-    /// Every handshake is full
-    Off,
-    /// Stateless tickets
-    Stateless,
-    /// A session cache: TLS 1.2 session ids, TLS 1.3 tickets that are keys of the cache
-    Stateful,
-}
-
-impl From<TicketArg> for TicketMode {
-    fn from(arg: TicketArg) -> Self {
-        match arg {
-            TicketArg::Off => Self::Off,
-            TicketArg::Stateless => Self::Stateless,
-            TicketArg::Stateful => Self::Stateful,
-        }
-    }
-}
-
-/// What a server can speak.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ServeProtocol {
-    /// What is sent comes back
-    Echo,
-    /// HTTP/1.1: 200 for every request
-    Http1,
+/// Protocols with something to serve.
+fn served() -> impl TypedValueParser<Value = ProtocolKind> {
+    one_of_those(|kind| *kind != ProtocolKind::Handshake)
 }
 
 /// Runs the command until a signal ends it.
-///
-/// # Errors
-///
-/// Fails with what is wrong with the arguments or files, or if it cannot listen.
 pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
-    let protocol = match args.protocol {
-        ServeProtocol::Echo => ProtocolKind::Echo,
-        ServeProtocol::Http1 => ProtocolKind::Http1,
-    };
-    if let Some(cause) = alpn_conflict(&args.alpn, protocol) {
+    if let Some(cause) = alpn_conflict(&args.alpn, args.protocol) {
         let next = "drop it, or write --alpn http/1.1 with --protocol http1";
         return Err(BadInput(format!("--alpn: {cause}; {next}")).into());
     }
@@ -160,7 +119,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     let tls = tls(args, crlfile.as_deref())?;
     let listener = ListenerSpec {
         tls: Some(tls),
-        protocol,
+        protocol: args.protocol,
         port: args.listen.port(),
     };
     let spec = TargetSpec {
@@ -201,10 +160,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
             placement.thread
         ));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()?;
-    runtime.block_on(watch(&mut control, &refusals, args.quiet));
+    block_on(watch(&mut control, &refusals, args.quiet))?;
     let counts = target.counts(0);
     write_stdout(&format!(
         "accepted {}, handshakes {} full and {} resumed, {} authenticated, {} failed\n",
@@ -285,15 +241,9 @@ fn tls(args: &ServeArgs, crlfile: Option<&Path>) -> anyhow::Result<ServerTls> {
         })
     };
     let auth = match args.client_auth {
-        ClientAuthArg::Off if args.client_ca.is_some() => {
+        ClientAuthArg::Off if args.client_ca.is_some() || args.crlfile.is_some() => {
             return Err(UsageError(
-                "--client-ca has no effect with --client-auth off; drop one of them",
-            )
-            .into());
-        }
-        ClientAuthArg::Off if args.crlfile.is_some() => {
-            return Err(UsageError(
-                "--crlfile has no effect with --client-auth off; drop one of them",
+                "--client-ca and --crlfile have no effect with --client-auth off; drop them",
             )
             .into());
         }
@@ -301,20 +251,12 @@ fn tls(args: &ServeArgs, crlfile: Option<&Path>) -> anyhow::Result<ServerTls> {
         ClientAuthArg::Optional => ServerAuth::Optional(trust()?),
         ClientAuthArg::Required => ServerAuth::Required(trust()?),
     };
-    let versions: Vec<TlsVersion> = args
-        .tls
-        .iter()
-        .map(|v| match v {
-            VersionArg::Tls12 => TlsVersion::Tls12,
-            VersionArg::Tls13 => TlsVersion::Tls13,
-        })
-        .collect();
     let spec = ServerTlsSpec {
         provider: args.provider,
-        versions: &versions,
+        versions: &args.tls,
         identity: &identity,
         auth,
-        tickets: args.tickets.into(),
+        tickets: args.tickets,
         alpn: &args.alpn,
     };
     Ok(ServerTls::new(&spec)?)

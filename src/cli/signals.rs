@@ -32,10 +32,6 @@ enum Phase {
 ///
 /// A hang-up is listened for unless whoever started us has it ignored, as nohup(1) does. A write beyond the
 /// limit of file sizes (`ulimit -f`) fails from now on like any other instead of ending the process.
-///
-/// # Errors
-///
-/// Fails if the handlers or their thread cannot be set up.
 pub fn listen() -> io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut wanted = vec![SIGINT, SIGTERM];
@@ -85,9 +81,12 @@ fn on(signal: i32) {
 }
 
 /// What signals do to the control from now on: each moves it one step towards the end. The first one is
-/// answered with `announcement` on stderr. One that came before counts.
+/// answered with `announcement` on stderr. One that came before counts, and so does one that came to a control before.
 pub fn control(announcement: &'static str) -> watch::Receiver<Interrupt> {
     let mut phase = PHASE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Phase::Listening { sender, .. } = &*phase {
+        return sender.subscribe();
+    }
     let early = matches!(
         *phase,
         Phase::Starting {

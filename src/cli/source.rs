@@ -32,10 +32,6 @@ impl Source {
     }
 
     /// One of the build's.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Scenario::parse`] does.
     pub fn shipped(shipped: Shipped) -> anyhow::Result<Self> {
         Ok(Self::new(shipped.file, shipped.text, shipped.scenario()?))
     }
@@ -59,10 +55,6 @@ impl Source {
     }
 
     /// A file, standard input, or one of the build's by its name.
-    ///
-    /// # Errors
-    ///
-    /// Fails if it cannot be read, or there is none of this name.
     pub fn written(word: &str) -> anyhow::Result<Self> {
         if let Ok(shipped) = Shipped::named(word) {
             return Self::shipped(shipped);
@@ -71,10 +63,6 @@ impl Source {
     }
 
     /// A file, standard input, one of the build's by its name, or a URL.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::written`] does.
     pub fn of(word: &str) -> anyhow::Result<Self> {
         if Shipped::is_name(word) || is_stdin(word) || names_file(word) {
             return Self::written(word);
@@ -85,10 +73,6 @@ impl Source {
     }
 
     /// Fills the scenario with what was given as flags, in what it says here and in what is kept of it.
-    ///
-    /// # Errors
-    ///
-    /// Fails as `apply` does.
     pub fn apply(
         &mut self,
         apply: impl Fn(&mut Scenario) -> anyhow::Result<()>,
@@ -98,10 +82,6 @@ impl Source {
     }
 
     /// Finds what it means.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Scenario::check`] does.
     pub fn check(self) -> anyhow::Result<Checked> {
         let mut checked = self.scenario.check(&self.name, &self.text)?;
         checked.written = self.written;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::observe::identity;
@@ -9,7 +11,8 @@ use crate::record::{Note, OLDEST_SCHEMA, Pins, RunRecord};
 use crate::stats::{HistogramError, HistogramSetup};
 
 /// A kind of difference that makes a comparison say something else than it seems to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Difference {
     /// Results of different classes of hosts.
     Host,

@@ -20,6 +20,9 @@ mod text;
 
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::record::{Comparison, RunRecord};
 use crate::stats::HistogramError;
 
@@ -29,7 +32,8 @@ pub use style::Style;
 pub use text::{render, verdicts};
 
 /// What a report is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// For people at a terminal.
     Text,

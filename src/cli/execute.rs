@@ -1,0 +1,94 @@
+//! What `run`, `anatomy` and `audit` have in common: from a checked scenario to a result, its file, its report and
+//! the exit code.
+
+use std::path::Path;
+
+use clap::Args;
+use shakedown::record::RunRecord;
+use shakedown::runner::prepare;
+use shakedown::scenario::Checked;
+use shakedown::store;
+
+use super::exit::Exit;
+use super::output::OutputArgs;
+use super::progress::Progress;
+use super::redact::command_line;
+use super::signals;
+use super::telemetry::{Telemetry, TelemetryArgs};
+
+/// Where the result goes, and what is said meanwhile.
+#[derive(Debug, Args)]
+pub struct ResultArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+
+    /// Print only errors to stderr
+    #[arg(long, short = 'q')]
+    quiet: bool,
+}
+
+impl ResultArgs {
+    /// Whether JSON is printed instead of tables.
+    pub fn json(&self) -> bool {
+        self.output.json
+    }
+
+    /// Runs a scenario, keeps its result, prints the report that `text` makes of it, and says how the process ends.
+    /// Without `--output` the result is kept in `folder`, if there is one.
+    pub fn execute(
+        &self,
+        checked: Checked,
+        folder: Option<&Path>,
+        telemetry: &TelemetryArgs,
+        text: impl FnOnce(&RunRecord) -> anyhow::Result<String>,
+    ) -> anyhow::Result<Exit> {
+        self.check(&checked, folder)?;
+        let record = self.measure(checked, telemetry)?;
+        self.conclude(&record, folder, text)
+    }
+
+    /// Finds out before anything takes time whether the result can be written.
+    pub fn check(&self, checked: &Checked, folder: Option<&Path>) -> anyhow::Result<()> {
+        let size = store::expected_size(checked);
+        match folder {
+            Some(folder) if !self.output.names_file() => {
+                Ok(store::check_writable(&folder.join("result.json"), size)?)
+            }
+            _ => self.output.check(size),
+        }
+    }
+
+    /// Runs a scenario, and shows how it goes.
+    pub fn measure(
+        &self,
+        checked: Checked,
+        telemetry: &TelemetryArgs,
+    ) -> anyhow::Result<RunRecord> {
+        let command = command_line(&checked.scenario);
+        let prepared = prepare(checked)?;
+        let control = signals::control("finishing what is in flight; once more to stop at once");
+        let telemetry = Telemetry::start(telemetry, &prepared, self.quiet)?;
+        let mut progress = Progress::of(&prepared, self.quiet);
+        let record = prepared.run(command, &control, &mut |event| {
+            telemetry.on(event);
+            progress.on(event);
+        })?;
+        progress.finish();
+        telemetry.finish();
+        Ok(record)
+    }
+
+    /// Keeps a result and prints its report.
+    pub fn conclude(
+        &self,
+        record: &RunRecord,
+        folder: Option<&Path>,
+        text: impl FnOnce(&RunRecord) -> anyhow::Result<String>,
+    ) -> anyhow::Result<Exit> {
+        let named = self.output.save(|file| store::save(file, record));
+        let saved = named.or_else(|| folder.map(|folder| store::save_new(folder, record)));
+        let printed = self.output.print(record, || text(record));
+        super::output::conclude(saved, printed, self.quiet)?;
+        Ok(Exit::of_record(record))
+    }
+}
