@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use rcgen::{ExtendedKeyUsagePurpose, Issuer, KeyPair};
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
 use time::OffsetDateTime;
 
-use super::algorithm::pkcs8_v1;
 use super::error::failed;
-use super::mint::{BACKDATE, Validity, generate, leaf};
+use super::mint::{Authority, BACKDATE, Validity, generate, leaf};
 use super::{Identity, KeyAlgorithm, PkiError};
 
 /// Mints a client named `client-brief`, signed by `issuer`, whose chain its own goes on with, and says
@@ -39,29 +38,17 @@ pub fn brief_client(
         not_before: now - BACKDATE,
         not_after,
     };
-    let authority = issuer.chain.first().ok_or_else(|| PkiError::Mint {
-        what: NAME.to_owned(),
-        cause: "its issuer has no certificate".to_owned(),
-    })?;
     let signer = KeyPair::try_from(&issuer.key).map_err(failed(&issuer.name))?;
-    let signer = Issuer::from_ca_cert_der(authority, signer).map_err(failed(&issuer.name))?;
+    let authority = Authority::of(issuer, signer, issuer.chain.clone())?;
     let usage = ExtendedKeyUsagePurpose::ClientAuth;
     let params = leaf(NAME, vec![NAME.to_owned()], usage, validity)?;
     let key = generate(NAME, KeyAlgorithm::EcdsaP256)?;
-    let cert = params.signed_by(&key, &signer).map_err(failed(NAME))?;
-    let mut chain = vec![cert.der().clone()];
-    chain.extend_from_slice(&issuer.chain);
-    let identity = Identity {
-        name: NAME.to_owned(),
-        chain,
-        key: pkcs8_v1(&key),
-    };
-    Ok((identity, not_after))
+    Ok((authority.identity(NAME, &params, &key)?, not_after))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CertLinks, Pki, PkiSpec};
+    use super::super::{CertInspect, Pki, PkiSpec};
     use super::*;
 
     #[test]
@@ -70,12 +57,12 @@ mod tests {
         let before = OffsetDateTime::now_utc();
         let (brief, until) = brief_client(&pki.intermediate, Duration::from_secs(3)).unwrap();
         assert_eq!(brief.chain.len(), 2);
-        let leaf = CertLinks::parse(&brief.chain[0]).unwrap();
-        let issuer = CertLinks::parse(&brief.chain[1]).unwrap();
-        assert_eq!(leaf.issuer_der, issuer.subject_der);
+        let leaf = CertInspect::parse(&brief.chain[0]).unwrap();
+        let issuer = CertInspect::parse(&brief.chain[1]).unwrap();
+        assert_eq!(leaf.issuer_der(), issuer.subject_der());
         assert_eq!(until.nanosecond(), 0);
         assert!(until > before + time::Duration::seconds(1));
-        assert_eq!(leaf.not_after_unix_s, until.unix_timestamp());
+        assert_eq!(leaf.validity_unix_s().1, until.unix_timestamp());
         // What lies beyond the calendar is refused, not wrapped.
         assert!(brief_client(&pki.intermediate, Duration::MAX).is_err());
     }

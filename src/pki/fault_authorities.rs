@@ -6,7 +6,7 @@ use rcgen::{
     ExtendedKeyUsagePurpose, GeneralSubtree, Issuer, KeyIdMethod, KeyPair, NameConstraints,
     RevokedCertParams, SerialNumber,
 };
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls_pki_types::CertificateRevocationListDer;
 use time::Duration;
 
 use super::error::failed;
@@ -21,12 +21,8 @@ use super::{Identity, Pki, PkiError};
 /// handshake message may carry.
 pub(super) const LONG_CHAIN: usize = 17;
 
-/// An issuer and what is sent above the certificates that it issues.
-pub(super) struct Authority<'k> {
-    pub(super) issuer: Issuer<'static, &'k KeyPair>,
-    /// Its own certificate and those above it, the root left out.
-    pub(super) chain: Vec<CertificateDer<'static>>,
-}
+/// An authority that shares its key.
+type Authority<'k> = super::mint::Authority<&'k KeyPair>;
 
 /// The keys behind all [`Authorities`].
 pub(super) struct AuthorityKeys {
@@ -73,8 +69,8 @@ impl AuthorityKeys {
 impl<'k> Authorities<'k> {
     pub(super) fn mint(pki: &Pki, keys: &'k AuthorityKeys) -> Result<Self, PkiError> {
         let validity = pki.validity;
-        let root = existing(&pki.root, &keys.root, vec![])?;
-        let intermediate = existing(
+        let root = Authority::of(&pki.root, &keys.root, vec![])?;
+        let intermediate = Authority::of(
             &pki.intermediate,
             &keys.intermediate,
             pki.intermediate.chain.clone(),
@@ -148,20 +144,6 @@ fn reopen(identity: &Identity) -> Result<KeyPair, PkiError> {
     KeyPair::try_from(&identity.key).map_err(failed(&identity.name))
 }
 
-/// One of the good authorities as an issuer.
-fn existing<'k>(
-    identity: &Identity,
-    key: &'k KeyPair,
-    chain: Vec<CertificateDer<'static>>,
-) -> Result<Authority<'k>, PkiError> {
-    let cert = identity.chain.first().ok_or_else(|| PkiError::Mint {
-        what: identity.name.clone(),
-        cause: "it has no certificate".into(),
-    })?;
-    let issuer = Issuer::from_ca_cert_der(cert, key).map_err(failed(&identity.name))?;
-    Ok(Authority { issuer, chain })
-}
-
 /// The parameters of an authority that may sign anything.
 fn open_authority(name: &str, key: &KeyPair, validity: Validity) -> CertificateParams {
     authority(name, key, BasicConstraints::Unconstrained, validity)
@@ -174,11 +156,7 @@ fn issued<'k>(
     above: &Authority<'_>,
 ) -> Result<Authority<'k>, PkiError> {
     params.serial_number = Some(serial()?);
-    let cert = params.signed_by(key, &above.issuer).map_err(failed(name))?;
-    let mut chain = vec![cert.der().clone()];
-    chain.extend_from_slice(&above.chain);
-    let issuer = Issuer::new(params, key);
-    Ok(Authority { issuer, chain })
+    above.below(name, params, key)
 }
 
 /// An intermediate below a root that nobody is told of.
@@ -194,7 +172,7 @@ fn stranger(key: &KeyPair, validity: Validity) -> Result<Authority<'_>, PkiError
 /// A certificate like that of any client, used as an issuer.
 fn end_entity<'k>(pki: &Pki, keys: &'k AuthorityKeys) -> Result<Authority<'k>, PkiError> {
     let name = "end entity";
-    let root = existing(&pki.root, &keys.root, vec![])?;
+    let root = Authority::of(&pki.root, &keys.root, vec![])?;
     let usage = ExtendedKeyUsagePurpose::ClientAuth;
     let mut params = leaf(name, vec!["end-entity".into()], usage, pki.validity)?;
     params

@@ -3,7 +3,7 @@
 
 use rcgen::{
     CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
-    PublicKeyData, RevocationReason, RevokedCertParams, SubjectPublicKeyInfo,
+    RevocationReason, RevokedCertParams, SubjectPublicKeyInfo,
 };
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use time::Duration;
@@ -172,7 +172,6 @@ impl Role {
     }
 }
 
-/// What the faulty identities of one side are made of.
 struct Mint<'a> {
     pki: &'a Pki,
     authorities: &'a Authorities<'a>,
@@ -202,15 +201,16 @@ impl Mint<'_> {
             IdentityFault::LongChain => &from.distant,
             _ => &from.intermediate,
         };
-        let signed = |key: &dyn PublicKeyData| params.signed_by(&key, &authority.issuer);
-        let cert = match fault {
-            IdentityFault::SelfSigned => params.self_signed(self.key),
-            IdentityFault::Rsa1024 => {
-                SubjectPublicKeyInfo::from_der(self.short.spki_der()).and_then(|spki| signed(&spki))
+        let mut chain = match fault {
+            IdentityFault::SelfSigned => {
+                vec![params.self_signed(self.key).map_err(failed(&name))?.into()]
             }
-            _ => signed(self.key),
+            IdentityFault::Rsa1024 => {
+                let key = SubjectPublicKeyInfo::from_der(self.short.spki_der());
+                authority.issue(&name, &params, &key.map_err(failed(&name))?)?
+            }
+            _ => authority.issue(&name, &params, self.key)?,
         };
-        let mut cert: CertificateDer<'static> = cert.map_err(failed(&name))?.into();
         match fault {
             IdentityFault::Revoked => revoked.push(RevokedCertParams {
                 serial_number,
@@ -218,15 +218,9 @@ impl Mint<'_> {
                 reason_code: Some(RevocationReason::KeyCompromise),
                 invalidity_date: None,
             }),
-            IdentityFault::BrokenSignature => cert = with_broken_signature(&cert),
+            IdentityFault::BrokenSignature => break_signature(&mut chain),
+            IdentityFault::MissingIntermediate => chain.truncate(1),
             _ => {}
-        }
-        let mut chain = vec![cert];
-        if !matches!(
-            fault,
-            IdentityFault::SelfSigned | IdentityFault::MissingIntermediate
-        ) {
-            chain.extend_from_slice(&authority.chain);
         }
         Ok(Identity {
             name,
@@ -235,7 +229,6 @@ impl Mint<'_> {
         })
     }
 
-    /// What the leaf says.
     fn params(&self, name: &str, fault: IdentityFault) -> Result<CertificateParams, PkiError> {
         let alt_names = match (self.role, fault) {
             (_, IdentityFault::WrongName) => vec![WRONG_NAME.to_owned()],
@@ -279,12 +272,14 @@ impl Mint<'_> {
     }
 }
 
-/// Flips the last bit of a certificate, which is one of the signature's value: of the number s for ECDSA,
+/// Flips the last bit of the leaf, which is one of the signature's value: of the number s for ECDSA,
 /// of the only number for RSA, of the last byte for Ed25519. Every length stays what it was.
-fn with_broken_signature(cert: &CertificateDer<'_>) -> CertificateDer<'static> {
-    let mut der = cert.to_vec();
-    if let Some(last) = der.last_mut() {
-        *last ^= 1;
+fn break_signature(chain: &mut [CertificateDer<'static>]) {
+    if let [leaf, ..] = chain {
+        let mut der = leaf.to_vec();
+        if let Some(last) = der.last_mut() {
+            *last ^= 1;
+        }
+        *leaf = der.into();
     }
-    der.into()
 }

@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SigningKey,
 };
-use rustls_pki_types::{CertificateDer, DnsName, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, DnsName};
 use time::{Duration, OffsetDateTime};
 
 use super::algorithm::{key_pair, pkcs8_v1};
@@ -89,12 +89,8 @@ impl Pki {
     /// Fails if the specification is out of its ranges or names something that is neither a DNS name nor
     /// an IP address, and if the crypto library fails.
     pub fn mint(spec: &PkiSpec) -> Result<Self, PkiError> {
-        Self::in_line(spec, &[spec.intermediates])?
-            .pop()
-            .ok_or_else(|| PkiError::Mint {
-                what: "chain".into(),
-                cause: "there is none".into(),
-            })
+        let mut minted = Self::in_line(spec, &[spec.intermediates])?;
+        minted.pop().ok_or_else(nothing_issues)
     }
 
     /// Mints one for each of several numbers of intermediates, in place of that of `spec`. They share the
@@ -107,59 +103,44 @@ impl Pki {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         check(spec, longest)?;
         let validity = Validity::starting(OffsetDateTime::now_utc(), spec.valid_days)?;
-        let authorities = line(spec.ca_key, longest, validity)?;
+        let (root, line) = line(spec.ca_key, longest, validity)?;
         let server_key = generate("server", spec.server_key)?;
         let client_keys = (0..spec.clients)
             .map(|index| generate(&format!("client-{index}"), spec.client_key))
             .collect::<Result<Vec<_>, _>>()?;
+        let own = |name: &str, authority: &Authority<KeyPair>| Identity {
+            name: name.to_owned(),
+            chain: vec![authority.chain.first().unwrap_or(&root).clone()],
+            key: pkcs8_v1(authority.issuer.key()),
+        };
+        let issue = |issuer: &Authority<KeyPair>, name: &str, names, usage, key: &KeyPair| {
+            issuer.identity(name, &leaf(name, names, usage, validity)?, key)
+        };
         let mint = |length: &u8| {
-            let spec = PkiSpec {
-                intermediates: *length,
-                ..spec.clone()
-            };
-            let authorities = &authorities[..=usize::from(*length)];
-            Self::below(authorities, spec, validity, &server_key, &client_keys)
+            let top = line.first().ok_or_else(nothing_issues)?;
+            let issuer = line.get(usize::from(*length)).ok_or_else(nothing_issues)?;
+            let names = spec.server_names.clone();
+            let usage = ExtendedKeyUsagePurpose::ServerAuth;
+            let server = issue(issuer, "server", names, usage, &server_key)?;
+            let clients = client_keys.iter().enumerate().map(|(index, key)| {
+                let name = format!("client-{index}");
+                let usage = ExtendedKeyUsagePurpose::ClientAuth;
+                issue(issuer, &name, vec![name.clone()], usage, key)
+            });
+            Ok(Self {
+                clients: clients.collect::<Result<_, _>>()?,
+                roots: vec![root.clone()],
+                root: own("root", top),
+                intermediate: own("intermediate", issuer),
+                server,
+                spec: PkiSpec {
+                    intermediates: *length,
+                    ..spec.clone()
+                },
+                validity,
+            })
         };
         lengths.iter().map(mint).collect()
-    }
-
-    /// Issues the leaves below the last of `authorities`, of which the first is the root.
-    fn below(
-        authorities: &[Minted],
-        spec: PkiSpec,
-        validity: Validity,
-        server_key: &KeyPair,
-        client_keys: &[KeyPair],
-    ) -> Result<Self, PkiError> {
-        let issue = |name: &str, names, usage, key: &KeyPair| {
-            issue(name, &leaf(name, names, usage, validity)?, key, authorities)
-        };
-        let names = spec.server_names.clone();
-        let server = issue(
-            "server",
-            names,
-            ExtendedKeyUsagePurpose::ServerAuth,
-            server_key,
-        )?;
-        let clients = client_keys.iter().enumerate().map(|(index, key)| {
-            let name = format!("client-{index}");
-            let usage = ExtendedKeyUsagePurpose::ClientAuth;
-            issue(&name, vec![name.clone()], usage, key)
-        });
-        let clients = clients.collect::<Result<_, _>>()?;
-        let [root, ..] = authorities else {
-            return Err(nothing_issues());
-        };
-        let issuer = authorities.last().unwrap_or(root);
-        Ok(Self {
-            roots: vec![root.issuer.der().clone()],
-            root: root.identity("root"),
-            intermediate: issuer.identity("intermediate"),
-            server,
-            clients,
-            spec,
-            validity,
-        })
     }
 
     /// What to trust: the root certificate alone.
@@ -302,44 +283,85 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// An authority with its secret key.
-struct Minted {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    secret: PrivateKeyDer<'static>,
+/// Who signs, and what is sent above the certificates that it signs.
+pub(super) struct Authority<S> {
+    pub(super) issuer: Issuer<'static, S>,
+    /// Its own certificate and those above it, the root left out.
+    pub(super) chain: Vec<CertificateDer<'static>>,
 }
 
-impl Minted {
-    fn identity(&self, name: &str) -> Identity {
-        Identity {
+impl<S: SigningKey> Authority<S> {
+    /// An authority that has its certificate.
+    pub(super) fn of(
+        identity: &Identity,
+        key: S,
+        chain: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, PkiError> {
+        let cert = identity.chain.first().ok_or_else(nothing_issues)?;
+        let issuer = Issuer::from_ca_cert_der(cert, key).map_err(failed(&identity.name))?;
+        Ok(Self { issuer, chain })
+    }
+
+    /// Signs the certificate of a key, and gives the chain that begins with it.
+    pub(super) fn issue(
+        &self,
+        name: &str,
+        params: &CertificateParams,
+        key: &impl PublicKeyData,
+    ) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+        let cert = params.signed_by(key, &self.issuer).map_err(failed(name))?;
+        let mut chain = vec![cert.into()];
+        chain.extend_from_slice(&self.chain);
+        Ok(chain)
+    }
+
+    /// A server or client of this name.
+    pub(super) fn identity(
+        &self,
+        name: &str,
+        params: &CertificateParams,
+        key: &KeyPair,
+    ) -> Result<Identity, PkiError> {
+        Ok(Identity {
             name: name.to_owned(),
-            chain: vec![self.issuer.der().clone()],
-            key: self.secret.clone_key(),
-        }
+            chain: self.issue(name, params, key)?,
+            key: pkcs8_v1(key),
+        })
+    }
+
+    /// An authority below this one.
+    pub(super) fn below<K: SigningKey>(
+        &self,
+        name: &str,
+        params: CertificateParams,
+        key: K,
+    ) -> Result<Authority<K>, PkiError> {
+        let chain = self.issue(name, &params, &key)?;
+        let issuer = Issuer::new(params, key);
+        Ok(Authority { issuer, chain })
     }
 }
 
-/// A root and so many intermediates, each below the one before it.
+/// A root with its certificate, and so many intermediates, each below the one before it.
 fn line(
     algorithm: KeyAlgorithm,
     intermediates: u8,
     validity: Validity,
-) -> Result<Vec<Minted>, PkiError> {
+) -> Result<(CertificateDer<'static>, Vec<Authority<KeyPair>>), PkiError> {
     let key = generate("root key", algorithm)?;
     let params = authority("root", &key, BasicConstraints::Unconstrained, validity);
-    let secret = pkcs8_v1(&key);
-    let issuer = CertifiedIssuer::self_signed(params, key).map_err(failed("root"))?;
-    let mut line = vec![Minted { issuer, secret }];
+    let root = params.self_signed(&key).map_err(failed("root"))?;
+    let issuer = Issuer::new(params, key);
+    let chain = Vec::new();
+    let mut line = vec![Authority { issuer, chain }];
     for below in (0..intermediates).rev() {
         let key = generate("intermediate key", algorithm)?;
         let constraints = BasicConstraints::Constrained(below);
         let params = authority("intermediate", &key, constraints, validity);
-        let secret = pkcs8_v1(&key);
-        let above = &line.last().ok_or_else(nothing_issues)?.issuer;
-        let issuer =
-            CertifiedIssuer::signed_by(params, key, above).map_err(failed("intermediate"))?;
-        line.push(Minted { issuer, secret });
+        let above = line.last().ok_or_else(nothing_issues)?;
+        line.push(above.below("intermediate", params, key)?);
     }
-    Ok(line)
+    Ok((root.into(), line))
 }
 
 fn nothing_issues() -> PkiError {
@@ -347,27 +369,6 @@ fn nothing_issues() -> PkiError {
         what: "certificate".into(),
         cause: "there is no authority".into(),
     }
-}
-
-/// Signs the certificate of a key with the last of `authorities`, of which the first is the root.
-fn issue(
-    name: &str,
-    params: &CertificateParams,
-    key: &KeyPair,
-    authorities: &[Minted],
-) -> Result<Identity, PkiError> {
-    let (root, below) = authorities.split_first().ok_or_else(nothing_issues)?;
-    let issuer = below.last().unwrap_or(root);
-    let cert = params
-        .signed_by(key, &*issuer.issuer)
-        .map_err(failed(name))?;
-    let mut chain = vec![cert.der().clone()];
-    chain.extend(below.iter().rev().map(|a| a.issuer.der().clone()));
-    Ok(Identity {
-        name: name.to_owned(),
-        chain,
-        key: pkcs8_v1(key),
-    })
 }
 
 pub(super) fn generate(what: &str, algorithm: KeyAlgorithm) -> Result<KeyPair, PkiError> {
