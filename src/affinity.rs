@@ -18,20 +18,14 @@ pub struct Placement {
 
 /// A list of cores that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum CoreListError {
-    /// Not a list.
     #[error("{0:?} is not a list of cores; write numbers and ranges such as 0,2-5")]
     Syntax(String),
-    /// A core this process may not use.
     #[error(
         "core {core} is not available to this process; it may use {available:?} (see `taskset -p $$` and the cgroup's cpuset)"
     )]
-    Unavailable {
-        /// As asked.
-        core: usize,
-        /// What there is.
-        available: Vec<usize>,
-    },
+    Unavailable { core: usize, available: Vec<usize> },
 }
 
 /// The cores this process may run on, in order; empty where the system does not say.

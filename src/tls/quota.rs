@@ -14,16 +14,14 @@ const UNASKED_CAP: u64 = 1 << 20;
 
 /// What a server sent too much of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Flood {
-    /// Everything but application data.
     #[error(
         "the server sent handshake messages, tickets, key updates or empty records of over {QUIET_CAP} bytes without any application data, shakedown's limit"
     )]
     Quiet,
-    /// TLS 1.3 tickets.
     #[error("the server sent over {TICKET_CAP} session tickets, shakedown's limit")]
     Tickets,
-    /// Application data that answers nothing.
     #[error(
         "the server sent over {UNASKED_CAP} bytes of application data that nobody asked for, shakedown's limit"
     )]
