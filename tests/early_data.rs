@@ -16,6 +16,7 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use common::{against, only, pki_in, reasons, run, scenario};
 use server::{Server, Tickets};
+use shakedown::crypto::Metering;
 use shakedown::record::{RunRecord, TrialRecord};
 use shakedown::report::{Style, render};
 use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion, Verify};
@@ -246,7 +247,7 @@ fn target_and_client(pki: &shakedown::pki::Pki) -> (Target, ClientTls) {
     let target = Target::start(&TargetSpec {
         ip: Ipv4Addr::LOCALHOST.into(),
         listeners: vec![ListenerSpec {
-            tls: Some(ServerTls::supplying(&spec, supply).unwrap()),
+            tls: Some(ServerTls::supplying(&spec, supply, Metering::default()).unwrap()),
             protocol: ProtocolKind::Echo,
             port: 0,
         }],
@@ -280,14 +281,14 @@ fn the_embedded_target_answers_before_the_handshake_ends() {
     let dir = tempfile::tempdir().unwrap();
     let (target, client) = target_and_client(&pki_in(dir.path()));
     let mut answer = [0; 5];
-    let mut conn = client.connection().unwrap();
+    let mut conn = client.connection(false).unwrap();
     let mut io = TcpStream::connect(target.addrs()[0]).unwrap();
     let mut stream = rustls::Stream::new(&mut conn, &mut io);
     stream.write_all(b"hello").unwrap();
     stream.read_exact(&mut answer).unwrap();
     assert!(client.store().unwrap().stock() > 0);
 
-    let mut conn = client.resuming_connection().unwrap();
+    let mut conn = client.connection(true).unwrap();
     let mut io = TcpStream::connect(target.addrs()[0]).unwrap();
     conn.early_data().unwrap().write_all(b"early").unwrap();
     conn.write_tls(&mut io).unwrap();

@@ -61,7 +61,7 @@ fn meet(
         identity: client,
         resumption: None,
     });
-    let mut client = tls.unwrap().connection().unwrap();
+    let mut client = tls.unwrap().connection(false).unwrap();
     for _ in 0..10 {
         let mut wire = Vec::new();
         while client.wants_write() {

@@ -8,7 +8,7 @@ use rustls::client::ClientConnection;
 use rustls::server::ServerConnection;
 use rustls::{ConnectionCommon, HandshakeKind, ProtocolVersion, SideData};
 use shakedown::clock::thread_cpu;
-use shakedown::crypto::{Capabilities, Ledger, attributed, cipher_suite_name};
+use shakedown::crypto::{Capabilities, Ledger, Metering, attributed, cipher_suite_name};
 use shakedown::pki::{CertificateDer, Identity, KeyAlgorithm, Pki};
 use shakedown::scenario::{ProviderName, TicketMode, TlsVersion, Verify};
 use shakedown::stats::Work;
@@ -180,18 +180,15 @@ impl Pair {
             },
             alpn: &[],
         };
-        let (client, server) = if metered {
-            let supply = TicketSupply::default();
-            (
-                ClientTls::metered(&spec),
-                ServerTls::metered(&server_spec, supply),
-            )
+        let metering = if metered {
+            Metering::On
         } else {
-            (ClientTls::new(&spec), ServerTls::new(&server_spec))
+            Metering::default()
         };
+        let supply = TicketSupply::default();
         Self {
-            client: client.unwrap(),
-            server: server.unwrap(),
+            client: ClientTls::metering(&spec, metering).unwrap(),
+            server: ServerTls::supplying(&server_spec, supply, metering).unwrap(),
             case,
             suite,
         }
@@ -237,11 +234,7 @@ impl Pair {
     }
 
     fn begin(&self, resumed: bool) -> ClientConnection {
-        if resumed {
-            self.client.resuming_connection().unwrap()
-        } else {
-            self.client.connection().unwrap()
-        }
+        self.client.connection(resumed).unwrap()
     }
 
     /// Makes a session, and checks on both ends that it is what was asked for.

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use shakedown::pki::{CertFacts, CertLinks, Identity, PkiError, parse_crls, parse_roots};
+use shakedown::pki::{CertFacts, CertInspect, Identity, PkiError, parse_crls, parse_roots};
 
 fuzz_target!(|bytes: &[u8]| {
     roots(bytes);
@@ -27,7 +27,7 @@ fn roots(bytes: &[u8]) {
         Ok(roots) => {
             assert!(!roots.is_empty(), "no certificate and no error");
             for root in &roots {
-                assert!(CertLinks::parse(root).is_some(), "it parsed before");
+                assert!(CertInspect::parse(root).is_some(), "it parsed before");
                 match CertFacts::parse(root) {
                     Ok(_) => {
                         let again = parse_roots(path, root).expect("one of a file loads alone");

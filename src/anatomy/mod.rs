@@ -5,6 +5,7 @@ mod story;
 
 use serde::Serialize;
 
+use crate::crypto::Metering;
 use crate::pki::{Pki, PkiError, PkiSpec};
 use crate::scenario::{
     AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode, TargetPlan, TicketMode, TlsVersion,
@@ -228,8 +229,9 @@ impl Pair {
         Ok(Self {
             name: cell.name.clone(),
             metered: Ends {
-                client: ClientTls::metered(&client).map_err(failed)?,
-                server: ServerTls::metered(&server, TicketSupply::default()).map_err(failed)?,
+                client: ClientTls::metering(&client, Metering::On).map_err(failed)?,
+                server: ServerTls::supplying(&server, TicketSupply::default(), Metering::On)
+                    .map_err(failed)?,
             },
             plain: Ends {
                 client: ClientTls::new(&client).map_err(failed)?,

@@ -29,12 +29,16 @@ fn text(all: &[Surveyed]) -> String {
     let mut out = matrix(&here);
     out.push_str("\nNumbers are TLS versions. Suites carry their rank: 1 is what the provider offers first.\n");
     for (one, _) in &here {
-        let _ = write!(out, "\n{}: {} ({})", one.name, one.remarks, one.package);
+        let _ = write!(
+            out,
+            "\n{}: {} ({})",
+            one.entry.name, one.entry.remarks, one.entry.package
+        );
     }
     out.push('\n');
     for one in all {
         if let Some(reason) = &one.unavailable {
-            let _ = write!(out, "\nnot here: {reason}\n  {}\n", one.remarks);
+            let _ = write!(out, "\nnot here: {reason}\n  {}\n", one.entry.remarks);
         }
     }
     out
@@ -43,10 +47,10 @@ fn text(all: &[Surveyed]) -> String {
 /// Rows of what there is, columns of providers.
 fn matrix(here: &[(&Surveyed, &Capabilities)]) -> String {
     let name = |one: &Surveyed| {
-        if one.name == ProviderName::default() {
-            format!("{} (default)", one.name)
+        if one.entry.name == ProviderName::default() {
+            format!("{} (default)", one.entry.name)
         } else {
-            one.name.to_string()
+            one.entry.name.to_string()
         }
     };
     let names = here.iter().map(|(one, _)| name(one));

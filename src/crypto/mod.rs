@@ -10,5 +10,7 @@ mod survey;
 pub use capabilities::{Capabilities, Group, KeySupport, Suite};
 pub use metered::{Ledger, Metering, SWITCH, attributed, enter, note, span_cost};
 pub use names::{cipher_suite_name, group_name, scheme_name, version_name};
-pub use registry::{Backend, Entry, ProviderError, Ticketer, entry, provider, ticketer};
+pub use registry::{
+    Backend, Entry, ProviderError, Ticketer, entry, others_that, provider, ticketer,
+};
 pub use survey::{Surveyed, survey};

@@ -2,7 +2,7 @@
 
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
-/// The protocol version as people write it.
+/// The protocol version's name.
 pub fn version_name(code: u16) -> String {
     match code {
         0 => "none".to_owned(),
@@ -30,10 +30,19 @@ pub fn group_name(code: u16) -> String {
     }
 }
 
-/// The signature scheme's IANA name (RFC 8446 section 4.2.3).
+/// The signature scheme's IANA name.
 pub fn scheme_name(code: u16) -> String {
-    let name = match code {
-        0 => "none",
+    match (code, known_scheme(code)) {
+        (0, _) => "none".to_owned(),
+        (_, Some(name)) => name.to_owned(),
+        _ => (SignatureScheme::from(code).as_str())
+            .map_or_else(|| format!("0x{code:04x}"), str::to_lowercase),
+    }
+}
+
+/// The IANA name of a signature scheme (RFC 8446 section 4.2.3); rustls has older ones.
+pub(super) fn known_scheme(code: u16) -> Option<&'static str> {
+    Some(match code {
         0x0401 => "rsa_pkcs1_sha256",
         0x0501 => "rsa_pkcs1_sha384",
         0x0601 => "rsa_pkcs1_sha512",
@@ -55,14 +64,8 @@ pub fn scheme_name(code: u16) -> String {
         0x081a => "ecdsa_brainpoolP256r1tls13_sha256",
         0x081b => "ecdsa_brainpoolP384r1tls13_sha384",
         0x081c => "ecdsa_brainpoolP512r1tls13_sha512",
-        _ => {
-            return match SignatureScheme::from(code).as_str() {
-                Some(name) => name.to_lowercase(),
-                None => format!("0x{code:04x}"),
-            };
-        }
-    };
-    name.to_owned()
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

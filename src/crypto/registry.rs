@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs, ring};
 use rustls::server::ProducesTickets;
+use serde::Serialize;
 
 use crate::scenario::ProviderName;
 
@@ -18,40 +19,24 @@ compile_error!(
 
 /// A provider that cannot be used here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ProviderError {
-    /// This binary was built without it.
     #[error(
         "provider {name} is not in this build; build with `--features {feature}`, which needs {needs}"
     )]
     NotCompiled {
-        /// The provider.
         name: ProviderName,
-        /// The cargo feature that adds it.
         feature: &'static str,
-        /// What building it takes.
         needs: &'static str,
     },
-    /// The FIPS module has taken its place.
     #[error(
         "provider {0} is not in this build, which has its FIPS module in its place; build without `--features fips`, or use aws-lc-rs-fips"
     )]
     Replaced(ProviderName),
-    /// The CPU lacks instructions that it cannot do without.
     #[error("provider {name} needs a CPU with {missing}, which this one has not; use another one")]
-    Cpu {
-        /// The provider.
-        name: ProviderName,
-        /// The instruction sets that are missing.
-        missing: String,
-    },
-    /// It failed to make a key for tickets.
+    Cpu { name: ProviderName, missing: String },
     #[error("provider {name} cannot encrypt tickets: {cause}; try again, or use another one")]
-    Ticketer {
-        /// The provider.
-        name: ProviderName,
-        /// Why.
-        cause: String,
-    },
+    Ticketer { name: ProviderName, cause: String },
 }
 
 /// What encrypts stateless tickets.
@@ -67,7 +52,7 @@ pub struct Backend {
 }
 
 /// One provider, as this build has it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub struct Entry {
     /// Its name.
     pub name: ProviderName,
@@ -80,8 +65,10 @@ pub struct Entry {
     /// What a reader should know.
     pub remarks: &'static str,
     /// CPU instruction sets that it cannot do without on this architecture, and whether they are there.
+    #[serde(skip)]
     pub cpu: fn() -> Vec<(&'static str, bool)>,
     /// How to get it; none where it is not compiled in.
+    #[serde(skip)]
     pub backend: Option<Backend>,
 }
 
@@ -192,6 +179,15 @@ pub fn entry(name: ProviderName) -> Entry {
 /// Fails if it is not in this build, or needs another CPU.
 pub fn provider(name: ProviderName) -> Result<CryptoProvider, ProviderError> {
     entry(name).backend().map(|backend| (backend.crypto)())
+}
+
+/// The other providers of this build that can do something, in a list; empty if none can.
+pub fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> bool) -> String {
+    let others = ProviderName::ALL.into_iter().filter(|other| *other != name);
+    let able = others.filter(|other| provider(*other).is_ok_and(|provider| can(&provider)));
+    able.map(ProviderName::as_str)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// What encrypts the stateless tickets of a server: the provider's own, or that of AWS-LC where it has

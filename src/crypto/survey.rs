@@ -3,22 +3,15 @@
 use rustls::pki_types::PrivateKeyDer;
 use serde::Serialize;
 
-use super::{Capabilities, entry, provider};
+use super::{Capabilities, Entry, entry, provider};
 use crate::scenario::{KeyAlgorithm, ProviderName};
 
 /// One provider, as far as this build knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Surveyed {
-    /// Its name.
-    pub name: ProviderName,
-    /// The crate that provides it.
-    pub package: &'static str,
-    /// The cargo feature that adds it; none where it is always built.
-    pub feature: Option<&'static str>,
-    /// What building it takes, beside Rust.
-    pub builds_with: &'static str,
-    /// What a reader should know.
-    pub remarks: &'static str,
+    /// What is known of it without asking.
+    #[serde(flatten)]
+    pub entry: Entry,
     /// Whether its stateless tickets are encrypted by itself, and not by AWS-LC; unknown where it is not
     /// in this build.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,11 +31,7 @@ pub fn survey(sample: impl Fn(KeyAlgorithm) -> Option<PrivateKeyDer<'static>>) -
         let asked = provider(name).map(|provider| Capabilities::of(&provider, &sample));
         let backend = entry.backend().ok();
         Surveyed {
-            name,
-            package: entry.package,
-            feature: entry.feature,
-            builds_with: entry.builds_with,
-            remarks: entry.remarks,
+            entry,
             own_tickets: backend.map(|backend| backend.ticketer.is_some()),
             unavailable: asked.as_ref().err().map(ToString::to_string),
             capabilities: asked.ok(),

@@ -12,7 +12,6 @@ use crate::files::read_capped;
 /// The most that is read of one file. A system's whole trust store is about a quarter of a megabyte.
 pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
 
-/// The DER tags that tell the containers apart.
 pub(super) const SEQUENCE: u8 = 0x30;
 const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
@@ -180,12 +179,9 @@ impl<'a> Element<'a> {
             if digits.is_empty() || digits.len() > 4 {
                 return None;
             }
-            (
-                digits
-                    .iter()
-                    .fold(0, |len, digit| (len << 8) | usize::from(*digit)),
-                rest,
-            )
+            let digits = digits.iter();
+            let len = digits.fold(0, |len, digit| (len << 8) | usize::from(*digit));
+            (len, rest)
         };
         let (body, rest) = rest.split_at(len.min(rest.len()));
         Some(Self {
@@ -196,7 +192,12 @@ impl<'a> Element<'a> {
         })
     }
 
-    pub(super) fn is_short(&self) -> bool {
+    /// A whole element of this tag at the start of some bytes.
+    pub(super) fn of(bytes: &'a [u8], tag: u8) -> Option<Self> {
+        Self::first(bytes).filter(|element| element.tag == tag && !element.is_short())
+    }
+
+    fn is_short(&self) -> bool {
         self.body.len() < self.len
     }
 }

@@ -64,9 +64,7 @@ impl CertFacts {
             cause,
         };
         let parsed = identity::parse(cert).map_err(malformed)?;
-        let extension = |error: x509_parser::error::X509Error| {
-            malformed(escape_untrusted(&error.to_string(), UNTRUSTED_CAP))
-        };
+        let extension = |error: x509_parser::error::X509Error| malformed(shown(&error.to_string()));
         let validity = parsed.validity();
         let is_ca = parsed.basic_constraints().map_err(extension)?;
         let eku = parsed.extended_key_usage().map_err(extension)?;
@@ -78,7 +76,9 @@ impl CertFacts {
             not_after: rfc3339(validity.not_after).map_err(malformed)?,
             not_after_unix_s: validity.not_after.timestamp(),
             key: key_name(parsed.public_key()),
-            signature_algorithm: signature_name(&parsed.signature_algorithm.algorithm),
+            signature_algorithm: signature_name(
+                &parsed.signature_algorithm.algorithm.to_id_string(),
+            ),
             san: alt_names(&parsed).map_err(extension)?,
             is_ca: is_ca.is_some_and(|constraints| constraints.value.ca),
             eku: eku.map_or_else(Vec::new, |eku| usages(eku.value)),
@@ -94,7 +94,8 @@ impl CertFacts {
     }
 }
 
-fn shown(text: &str) -> String {
+/// Text of strangers, escaped and capped.
+pub(super) fn shown(text: &str) -> String {
     escape_untrusted(text, UNTRUSTED_CAP)
 }
 
@@ -115,12 +116,14 @@ fn rfc3339(at: ASN1Time) -> Result<String, String> {
 
 /// Names a public key by its family and size.
 pub(super) fn key_name(spki: &SubjectPublicKeyInfo<'_>) -> String {
+    let sized = |family: &str| match spki.parsed() {
+        Ok(PublicKey::RSA(rsa)) => format!("{family} {}", bit_len(rsa.modulus)),
+        _ => family.to_owned(),
+    };
     let oid = spki.algorithm.algorithm.to_id_string();
     match oid.as_str() {
-        "1.2.840.113549.1.1.1" => match spki.parsed() {
-            Ok(PublicKey::RSA(rsa)) => format!("RSA {}", bit_len(rsa.modulus)),
-            _ => "RSA".into(),
-        },
+        "1.2.840.113549.1.1.1" => sized("RSA"),
+        "1.2.840.113549.1.1.10" => sized("RSA-PSS"),
         "1.2.840.10045.2.1" => {
             let curve = spki
                 .algorithm
@@ -132,10 +135,6 @@ pub(super) fn key_name(spki: &SubjectPublicKeyInfo<'_>) -> String {
                 None => "EC with explicit parameters".into(),
             }
         }
-        "1.2.840.113549.1.1.10" => match spki.parsed() {
-            Ok(PublicKey::RSA(rsa)) => format!("RSA-PSS {}", bit_len(rsa.modulus)),
-            _ => "RSA-PSS".into(),
-        },
         other => family_name(other),
     }
 }
@@ -186,13 +185,8 @@ pub(super) fn bit_len(number: &[u8]) -> usize {
     }
 }
 
-/// Names a signature algorithm as OpenSSL does.
-fn signature_name(oid: &Oid<'_>) -> String {
-    algorithm_name(&oid.to_id_string())
-}
-
-/// Names the algorithm of a signature by its object identifier in dots.
-fn algorithm_name(oid: &str) -> String {
+/// Names a signature algorithm as OpenSSL does, by its object identifier in dots.
+fn signature_name(oid: &str) -> String {
     let name = match oid {
         "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
         "1.2.840.10045.4.3.2" => "ecdsa-with-SHA256",
@@ -203,20 +197,16 @@ fn algorithm_name(oid: &str) -> String {
         "1.2.840.113549.1.1.11" => "sha256WithRSAEncryption",
         "1.2.840.113549.1.1.12" => "sha384WithRSAEncryption",
         "1.2.840.113549.1.1.13" => "sha512WithRSAEncryption",
-        "1.3.101.112" => "Ed25519",
-        "1.3.101.113" => "Ed448",
-        "2.16.840.1.101.3.4.3.17" => "ML-DSA-44",
-        "2.16.840.1.101.3.4.3.18" => "ML-DSA-65",
-        "2.16.840.1.101.3.4.3.19" => "ML-DSA-87",
         "1.2.840.113549.1.1.2" => "md2WithRSAEncryption",
         "1.2.840.113549.1.1.4" => "md5WithRSAEncryption",
         "1.2.840.113549.1.1.14" => "sha224WithRSAEncryption",
         "1.2.840.10045.4.3.1" => "ecdsa-with-SHA224",
         "1.2.840.10040.4.3" => "dsa-with-SHA1",
         "2.16.840.1.101.3.4.3.2" => "dsa-with-SHA256",
-        other => return shown(other),
+        // Of these, key and signature have one identifier.
+        other => return family_name(other),
     };
-    name.into()
+    name.to_owned()
 }
 
 fn alt_names(cert: &X509Certificate<'_>) -> Result<Vec<String>, x509_parser::error::X509Error> {

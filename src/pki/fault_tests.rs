@@ -1,6 +1,6 @@
 //! What faulty identities look like, whatever the algorithms and names of the good ones beside them.
 
-use super::{CertFacts, CertLinks, KeyAlgorithm, Pki, PkiSpec};
+use super::{CertFacts, CertInspect, KeyAlgorithm, Pki, PkiSpec};
 use crate::scenario::{IdentityFault, TlsVersion};
 
 fn minted(key: KeyAlgorithm) -> PkiSpec {
@@ -51,13 +51,17 @@ fn chains_hold_what_is_sent_and_never_the_root() {
             _ => 2,
         };
         assert_eq!(identity.chain.len(), expected, "{fault}");
-        let links: Vec<_> = identity.chain.iter().filter_map(CertLinks::parse).collect();
+        let links: Vec<_> = identity
+            .chain
+            .iter()
+            .filter_map(CertInspect::parse)
+            .collect();
         assert_eq!(links.len(), expected, "{fault}");
         for pair in links.windows(2) {
-            assert_eq!(pair[0].issuer_der, pair[1].subject_der, "{fault}");
+            assert_eq!(pair[0].issuer_der(), pair[1].subject_der(), "{fault}");
         }
         let above = &links[1..];
-        assert!(!above.iter().any(CertLinks::is_self_issued), "{fault}");
+        assert!(!above.iter().any(CertInspect::is_self_issued), "{fault}");
     }
 }
 
@@ -70,9 +74,13 @@ fn one_moment_is_common_to_every_chain() {
     .unwrap();
     let faults = pki.mint_faults().unwrap();
     for (fault, identity) in faults.clients() {
-        let links: Vec<_> = identity.chain.iter().filter_map(CertLinks::parse).collect();
-        let begin = links.iter().map(|l| l.not_before_unix_s).max().unwrap();
-        let end = links.iter().map(|l| l.not_after_unix_s).min().unwrap();
+        let links: Vec<_> = identity
+            .chain
+            .iter()
+            .filter_map(CertInspect::parse)
+            .collect();
+        let begin = links.iter().map(|l| l.validity_unix_s().0).max().unwrap();
+        let end = links.iter().map(|l| l.validity_unix_s().1).min().unwrap();
         assert!(begin < end, "{fault} was never valid");
     }
 }

@@ -8,14 +8,14 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::SectionKind;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate, X509Error};
 
 use super::PkiError;
 use super::container::{self, Shape};
+use super::facts::shown;
 use super::key::{KeyHeld, is_explicit, same_key};
 use super::pem::{self, PemFault, Section};
 use super::short_rsa::ShortRsa;
-use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
 /// What one side of a session presents: a certificate chain and the private key of its leaf.
 pub struct Identity {
@@ -62,7 +62,7 @@ impl Identity {
         check_pair(cert, &chain, key, &key_der)?;
         let stem = cert.file_stem().unwrap_or_default().to_string_lossy();
         Ok(Self {
-            name: escape_untrusted(&stem, UNTRUSTED_CAP),
+            name: shown(&stem),
             chain,
             key: key_der,
         })
@@ -163,10 +163,11 @@ fn private_key(
             "give a PEM or DER file with an unencrypted private key"
         },
     };
+    let encrypted = || PkiError::EncryptedKey {
+        path: path.to_owned(),
+    };
     match container::shape(path, bytes)?.map_err(none)? {
-        Shape::EncryptedDer => Err(PkiError::EncryptedKey {
-            path: path.to_owned(),
-        }),
+        Shape::EncryptedDer => Err(encrypted()),
         Shape::Der => match PrivateKeyDer::try_from(bytes) {
             Ok(key) => Ok(key.clone_key()),
             Err(_) if parse(bytes).is_ok() => Err(none("a DER certificate".into())),
@@ -185,9 +186,7 @@ fn private_key(
                 });
             }
             if section.is_encrypted() {
-                return Err(PkiError::EncryptedKey {
-                    path: path.to_owned(),
-                });
+                return Err(encrypted());
             }
             match section.decode().map_err(|fault| bad_pem(path, fault))? {
                 (SectionKind::PrivateKey, der) => Ok(PrivateKeyDer::Pkcs8(der.into())),
@@ -271,7 +270,6 @@ fn public_key(key: &PrivateKeyDer<'static>) -> Result<Vec<u8>, String> {
     }
 }
 
-/// What a file holds that was to be sent to a CA.
 const REQUEST: &str = "a certificate signing request, not the certificate that a CA makes from it";
 
 /// Whether DER is a certificate signing request (RFC 2986).
@@ -279,19 +277,24 @@ fn is_request(der: &[u8]) -> bool {
     X509CertificationRequest::from_der(der).is_ok()
 }
 
-/// Parses one certificate that must fill its bytes; the error is a clause, without text from the certificate.
+/// Parses one certificate, as [`whole`] does.
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
     // The parser overlooks whether the sequence is marked as constructed (X.690 section 8.9.1), which
     // is what tells DER from other files and what TLS peers insist on.
     if der.first().is_some_and(|tag| *tag != container::SEQUENCE) {
         return Err("it does not begin as a DER sequence".into());
     }
-    match X509Certificate::from_der(der) {
-        Ok(([], cert)) => Ok(cert),
+    whole(der)
+}
+
+/// Parses one object that must fill its bytes; the error is a clause, without text from them.
+pub(super) fn whole<'a, T: FromDer<'a, X509Error>>(der: &'a [u8]) -> Result<T, String> {
+    match T::from_der(der) {
+        Ok(([], parsed)) => Ok(parsed),
         Ok((rest, _)) => Err(format!("{} bytes follow its end", rest.len())),
         Err(x509_parser::nom::Err::Incomplete(_)) => Err("it is truncated".into()),
         Err(x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error)) => {
-            Err(escape_untrusted(&error.to_string(), UNTRUSTED_CAP))
+            Err(shown(&error.to_string()))
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, NameConstraints, ParsedExtension};
+use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints, ParsedExtension};
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
-use super::facts::{alt_name, key_name};
+use super::facts::{alt_name, key_name, shown};
 use super::identity;
-use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
 /// The extensions of certificates that are processed: key usage, subject alternative name, basic and name
 /// constraints, distribution points, extended key usage, and the list of certificate transparency.
@@ -44,18 +45,23 @@ impl<'a> CertInspect<'a> {
     }
 
     /// The public key as a DER `SubjectPublicKeyInfo`.
-    pub fn spki_der(&self) -> &[u8] {
-        self.parsed.public_key().raw
+    pub fn spki_der(&self) -> &'a [u8] {
+        self.parsed.tbs_certificate.subject_pki.raw
     }
 
     /// The subject's distinguished name in DER.
-    pub fn subject_der(&self) -> &[u8] {
-        self.parsed.subject().as_raw()
+    pub fn subject_der(&self) -> &'a [u8] {
+        self.parsed.tbs_certificate.subject.as_raw()
     }
 
     /// The issuer's distinguished name in DER.
-    pub fn issuer_der(&self) -> &[u8] {
-        self.parsed.issuer().as_raw()
+    pub fn issuer_der(&self) -> &'a [u8] {
+        self.parsed.tbs_certificate.issuer.as_raw()
+    }
+
+    /// Whether it names itself as its issuer, as roots do. A matching name is no proof of a signature.
+    pub fn is_self_issued(&self) -> bool {
+        self.subject_der() == self.issuer_der()
     }
 
     /// The public key's kind: `EC P-256`, `RSA 2048`, or its object identifier.
@@ -141,25 +147,25 @@ impl<'a> CertInspect<'a> {
             permitted_subtrees,
             excluded_subtrees,
         } = found.value;
-        let list = |what: &str, trees: &Option<Vec<_>>| {
-            let names: Vec<String> = trees
-                .iter()
-                .flatten()
-                .map(|tree: &x509_parser::extensions::GeneralSubtree<'_>| subtree(&tree.base))
-                .collect();
+        let list = |what: &str, trees: &Option<Vec<GeneralSubtree<'_>>>| {
+            let trees = trees.iter().flatten();
+            let names: Vec<String> = trees.map(|tree| subtree(&tree.base)).collect();
             (!names.is_empty()).then(|| format!("{what} {}", names.join(", ")))
         };
         let parts = [
             list("permits", permitted_subtrees),
             list("excludes", excluded_subtrees),
         ];
-        shown(
-            &parts
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" and "),
-        )
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        shown(&parts.join(" and "))
+    }
+}
+
+/// A distinguished name in DER as text, escaped and capped: as a server lists the authorities it accepts.
+pub fn name_text(der: &[u8]) -> String {
+    match X509Name::from_der(der) {
+        Ok(([], name)) => shown(&name.to_string()),
+        _ => format!("a name of {} bytes that does not parse", der.len()),
     }
 }
 
@@ -212,10 +218,6 @@ pub(super) fn extension_name(oid: &str) -> String {
     format!("{name} ({oid})")
 }
 
-fn shown(text: &str) -> String {
-    escape_untrusted(text, UNTRUSTED_CAP)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,5 +251,31 @@ mod tests {
             "certificatePolicies (2.5.29.32)"
         );
         assert_eq!(extension_name("1.2.3"), "1.2.3");
+    }
+
+    #[test]
+    fn a_chain_links_up_to_its_root() {
+        let pki = Pki::mint(&PkiSpec::default()).unwrap();
+        let certs: Vec<_> = pki.server().chain.iter().map(CertInspect::parse).collect();
+        let [Some(leaf), Some(intermediate)] = &certs[..] else {
+            panic!("{certs:?}");
+        };
+        let root = CertInspect::parse(&pki.roots()[0]).unwrap();
+        assert_eq!(leaf.issuer_der(), intermediate.subject_der());
+        assert_eq!(intermediate.issuer_der(), root.subject_der());
+        assert!(root.is_self_issued() && !leaf.is_self_issued());
+        let (from, to) = leaf.validity_unix_s();
+        assert!(from < to);
+        assert_eq!(name_text(root.subject_der()), root.subject());
+    }
+
+    #[test]
+    fn what_is_no_name_is_said_to_be_none() {
+        assert_eq!(
+            name_text(b"\x1b[31m"),
+            "a name of 5 bytes that does not parse"
+        );
+        let junk = CertificateDer::from(vec![0; 9]);
+        assert!(CertInspect::parse(&junk).is_none());
     }
 }

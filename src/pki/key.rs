@@ -24,7 +24,7 @@ const RSA_PSS: &str = "1.2.840.113549.1.1.10";
 pub struct KeyHeld<'a> {
     /// The object identifier of its algorithm.
     algorithm: String,
-    /// The curve of an EC key.
+    /// How an EC key says on which curve it is.
     curve: Option<Curve>,
     /// The public point of an EC key.
     point: Option<&'a [u8]>,
@@ -32,7 +32,7 @@ pub struct KeyHeld<'a> {
     rsa: Option<(&'a [u8], &'a [u8])>,
 }
 
-/// How an EC key says on which curve it is.
+/// The curve of an EC key.
 #[derive(Debug, PartialEq, Eq)]
 enum Curve {
     /// By its object identifier.
@@ -53,10 +53,10 @@ impl<'a> KeyHeld<'a> {
     }
 
     fn pkcs8(der: &'a [u8]) -> Option<Self> {
-        let version = element(contents(der)?, INTEGER)?;
-        let algorithm = element(version.rest, SEQUENCE)?;
-        let oid = element(algorithm.body, OID)?;
-        let inner = element(algorithm.rest, OCTET_STRING)?.body;
+        let version = Element::of(Element::of(der, SEQUENCE)?.body, INTEGER)?;
+        let algorithm = Element::of(version.rest, SEQUENCE)?;
+        let oid = Element::of(algorithm.body, OID)?;
+        let inner = Element::of(algorithm.rest, OCTET_STRING)?.body;
         match dotted(oid.body).as_str() {
             EC => Self::ec(inner, curve(oid.rest)),
             rsa @ (RSA | RSA_PSS) => Self::rsa(inner, rsa.to_owned()),
@@ -70,16 +70,16 @@ impl<'a> KeyHeld<'a> {
     }
 
     fn ec(der: &'a [u8], outer: Option<Curve>) -> Option<Self> {
-        let version = element(contents(der)?, INTEGER)?;
-        let mut rest = element(version.rest, OCTET_STRING)?.rest;
+        let version = Element::of(Element::of(der, SEQUENCE)?.body, INTEGER)?;
+        let mut rest = Element::of(version.rest, OCTET_STRING)?.rest;
         let mut own = None;
-        if let Some(parameters) = element(rest, PARAMETERS) {
+        if let Some(parameters) = Element::of(rest, PARAMETERS) {
             own = curve(parameters.body);
             rest = parameters.rest;
         }
         // A BIT STRING without unused bits.
-        let point = element(rest, PUBLIC_KEY)
-            .and_then(|tagged| element(tagged.body, 0x03)?.body.split_first())
+        let point = Element::of(rest, PUBLIC_KEY)
+            .and_then(|tagged| Element::of(tagged.body, 0x03)?.body.split_first())
             .map(|(_, point)| point);
         Some(Self {
             algorithm: EC.to_owned(),
@@ -90,9 +90,9 @@ impl<'a> KeyHeld<'a> {
     }
 
     fn rsa(der: &'a [u8], algorithm: String) -> Option<Self> {
-        let version = element(contents(der)?, INTEGER)?;
-        let modulus = element(version.rest, INTEGER)?;
-        let exponent = element(modulus.rest, INTEGER)?;
+        let version = Element::of(Element::of(der, SEQUENCE)?.body, INTEGER)?;
+        let modulus = Element::of(version.rest, INTEGER)?;
+        let exponent = Element::of(modulus.rest, INTEGER)?;
         Some(Self {
             algorithm,
             curve: None,
@@ -172,7 +172,7 @@ pub fn same_key(one: &[u8], other: &[u8]) -> bool {
 /// Whether a DER `SubjectPublicKeyInfo` spells out its curve, which certificates must not (RFC 5480 section 2.1.1).
 pub(super) fn is_explicit(spki_der: &[u8]) -> bool {
     let parameters = Spki::parse(spki_der).and_then(|spki| {
-        let oid = element(spki.algorithm, OID)?;
+        let oid = Element::of(spki.algorithm, OID)?;
         (dotted(oid.body) == EC).then(|| curve(oid.rest))?
     });
     parameters == Some(Curve::Explicit)
@@ -190,11 +190,11 @@ enum Comparable<'a> {
 impl<'a> Comparable<'a> {
     fn of(spki_der: &'a [u8]) -> Option<Self> {
         let spki = Spki::parse(spki_der)?;
-        match dotted(element(spki.algorithm, OID)?.body).as_str() {
+        match dotted(Element::of(spki.algorithm, OID)?.body).as_str() {
             EC => Self::point(spki.key),
             RSA | RSA_PSS => {
-                let modulus = element(contents(spki.key)?, INTEGER)?;
-                let exponent = element(modulus.rest, INTEGER)?;
+                let modulus = Element::of(Element::of(spki.key, SEQUENCE)?.body, INTEGER)?;
+                let exponent = Element::of(modulus.rest, INTEGER)?;
                 Some(Self::Rsa(modulus.body, exponent.body))
             }
             _ => Some(Self::Other(spki)),
@@ -227,14 +227,6 @@ fn curve(parameters: &[u8]) -> Option<Curve> {
 
 fn dotted(oid: &[u8]) -> String {
     Oid::new(oid.into()).to_id_string()
-}
-
-fn contents(der: &[u8]) -> Option<&[u8]> {
-    element(der, SEQUENCE).map(|outer| outer.body)
-}
-
-fn element(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
-    Element::first(bytes).filter(|found| found.tag == tag && !found.is_short())
 }
 
 #[cfg(test)]

@@ -4,16 +4,15 @@
 use std::path::Path;
 
 use rustls_pki_types::{CertificateRevocationListDer, PrivateKeyDer};
-use x509_parser::prelude::{CertificateRevocationList, FromDer, ParsedExtension};
+use x509_parser::prelude::{CertificateRevocationList, ParsedExtension};
 use x509_parser::x509::X509Version;
 
 use super::PkiError;
 use super::container::{self, Shape};
-use super::identity::{bad_pem, labels, parse};
-use super::inspect::extension_name;
+use super::identity::{bad_pem, labels, parse, whole};
+use super::inspect::{extension_name, name_text};
 use super::pem;
-use super::relate::name_text;
-use crate::text::{UNTRUSTED_CAP, escape_untrusted, words};
+use crate::text::words;
 
 /// The label of a revocation list's section.
 pub(super) const CRL: &str = "X509 CRL";
@@ -90,16 +89,8 @@ pub fn parse_crls(
     Ok(crls)
 }
 
-/// Parses bytes that are one revocation list; the error is a clause, without text from the list.
 fn read(der: &[u8]) -> Result<CertificateRevocationList<'_>, String> {
-    match CertificateRevocationList::from_der(der) {
-        Ok(([], list)) => Ok(list),
-        Ok((rest, _)) => Err(format!("{} bytes follow its end", rest.len())),
-        Err(x509_parser::nom::Err::Incomplete(_)) => Err("it is truncated".into()),
-        Err(x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error)) => {
-            Err(escape_untrusted(&error.to_string(), UNTRUSTED_CAP))
-        }
-    }
+    whole(der)
 }
 
 /// Why the verifier does not take a list that parses, as a clause, and what to do.

@@ -55,21 +55,17 @@ impl<'a> Spki<'a> {
 
 /// The SEQUENCE at the start of some bytes: with its header, and its contents alone.
 fn sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let element = whole(bytes, SEQUENCE)?;
+    let element = Element::of(bytes, SEQUENCE)?;
     let raw = bytes.get(..bytes.len() - element.rest.len())?;
     Some((raw, element.body))
 }
 
 /// The bytes of a BIT STRING that has no unused bits.
 fn bit_string(bytes: &[u8]) -> Option<&[u8]> {
-    match whole(bytes, BIT_STRING)?.body.split_first()? {
+    match Element::of(bytes, BIT_STRING)?.body.split_first()? {
         (0, bits) => Some(bits),
         _ => None,
     }
-}
-
-fn whole(bytes: &[u8], tag: u8) -> Option<Element<'_>> {
-    Element::first(bytes).filter(|element| element.tag == tag && !element.is_short())
 }
 
 #[cfg(test)]

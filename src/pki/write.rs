@@ -14,11 +14,8 @@ use super::revocation::CRL;
 use super::{Faults, Identity, Pki, PkiError};
 use crate::files::write::{TempFolder, make_folders};
 
-/// The mode of files that anyone may read.
 const PUBLIC: u32 = 0o644;
-/// The mode of private keys.
 const PRIVATE: u32 = 0o600;
-/// The mode of directories that are made here.
 const DIRECTORY: u32 = 0o700;
 
 /// The folder of the faulty identities.
@@ -226,7 +223,6 @@ fn listing(dir: &Path) -> Result<Vec<String>, PkiError> {
     }
 }
 
-/// Whether a file in the folder of faulty identities is named as one of ours.
 fn is_fault(file_name: &str) -> bool {
     let ours = ["client-", "server-"];
     let stem = file_name
@@ -260,7 +256,6 @@ fn stage(path: &Path, entry: &Entry) -> io::Result<()> {
     file.write_all(entry.text.as_bytes())
 }
 
-/// Renames a file into place.
 fn place(staged: &Path, path: &Path, overwrite: bool) -> Result<(), PkiError> {
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AlreadyExists => PkiError::Exists {

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::report::{ChainCert, MAX_CHAIN, ServerChain};
-use crate::pki::{CertFacts, CertLinks, CertificateDer, name_text};
+use crate::pki::{CertFacts, CertInspect, CertificateDer};
 use crate::stats::ServerCertFault;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::Judgement;
@@ -14,7 +14,7 @@ const MAX_NAMED: usize = 5;
 /// What the checks are made of.
 pub(super) struct ChainView<'a> {
     pub chain: &'a [CertificateDer<'static>],
-    pub links: Vec<Option<CertLinks>>,
+    pub links: Vec<Option<CertInspect<'a>>>,
     /// What we trust; `None` without verification.
     pub roots: Option<&'a [CertificateDer<'static>]>,
     /// The names that the server's certificate may have, in words.
@@ -57,7 +57,7 @@ impl<'a> ChainView<'a> {
         now: OffsetDateTime,
     ) -> Self {
         Self {
-            links: chain.iter().map(CertLinks::parse).collect(),
+            links: chain.iter().map(CertInspect::parse).collect(),
             chain,
             roots,
             wanted,
@@ -71,10 +71,10 @@ impl<'a> ChainView<'a> {
             certificates: certificates(self.chain, self.now),
             count: self.chain.len(),
             bytes: total_bytes(self.chain),
-            root_sent: after_leaf.clone().any(CertLinks::is_self_issued),
+            root_sent: after_leaf.clone().any(CertInspect::is_self_issued),
             intermediate_missing: self.intermediate_missing(judgement),
             in_order: self.links.windows(2).all(|pair| match pair {
-                [Some(this), Some(next)] => this.issuer_der == next.subject_der,
+                [Some(this), Some(next)] => this.issuer_der() == next.subject_der(),
                 _ => true,
             }),
         }
@@ -83,7 +83,7 @@ impl<'a> ChainView<'a> {
     /// The issuer of the last certificate: the root, if the chain is complete.
     pub fn top_issuer(&self) -> String {
         match self.links.last() {
-            Some(Some(links)) => name_text(&links.issuer_der),
+            Some(Some(links)) => links.issuer(),
             _ => "an unreadable certificate".to_owned(),
         }
     }
@@ -99,7 +99,9 @@ impl<'a> ChainView<'a> {
             return false;
         };
         let mut roots = self.roots.unwrap_or_default().iter();
-        roots.any(|root| CertLinks::parse(root).is_some_and(|r| r.subject_der == top.issuer_der))
+        roots.any(|root| {
+            CertInspect::parse(root).is_some_and(|r| r.subject_der() == top.issuer_der())
+        })
     }
 
     /// Whether the server sent its leaf alone and nothing we trust issued that: the usual sign of a
@@ -121,8 +123,8 @@ impl<'a> ChainView<'a> {
             .roots
             .unwrap_or_default()
             .iter()
-            .filter_map(CertLinks::parse)
-            .map(|links| name_text(&links.subject_der))
+            .filter_map(CertInspect::parse)
+            .map(|root| root.subject())
             .collect();
         format!("it holds {}", listing(names.iter().map(String::as_str)))
     }

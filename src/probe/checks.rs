@@ -50,8 +50,9 @@ impl ChainView<'_> {
                 continue;
             };
             let days = facts.days_left(self.now);
+            let (from, to) = links.validity_unix_s();
             let who = format!("certificate {number} ({})", facts.subject);
-            let problem = if now_s > links.not_after_unix_s {
+            let problem = if now_s > to {
                 Some((
                     format!(
                         "{who} expired on {}, {} ago",
@@ -60,7 +61,7 @@ impl ChainView<'_> {
                     ),
                     "have the server's operator renew it, or check this machine's clock",
                 ))
-            } else if now_s < links.not_before_unix_s {
+            } else if now_s < from {
                 Some((
                     format!("{who} is not valid before {}", facts.not_before),
                     "check the clock of this machine and of the one that issued the certificate",

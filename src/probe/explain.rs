@@ -13,7 +13,7 @@ use super::report::{
 use super::session::{End, Facts};
 use super::status::Status;
 use super::verdict;
-use crate::pki::{CertLinks, name_text};
+use crate::pki::{CertInspect, name_text};
 use crate::protocol::refusal;
 use crate::stats::{FailureClass, OkKind, Proof, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -172,8 +172,8 @@ fn client_certificate(
             bytes: chain::total_bytes(&identity.chain),
             not_sent: None,
             issuer_listed: (!requested.ca_names.is_empty()).then(|| {
-                let mut links = identity.chain.iter().filter_map(CertLinks::parse);
-                links.any(|link| requested.ca_names.contains(&link.issuer_der))
+                let mut certs = identity.chain.iter().filter_map(CertInspect::parse);
+                certs.any(|cert| requested.ca_names.iter().any(|ca| ca == cert.issuer_der()))
             }),
         },
     })

@@ -5,7 +5,7 @@ use super::capture::status_line;
 use super::report::{Check, Verdict, Verification};
 use super::session::{End, Facts};
 use super::status::Status;
-use crate::pki::{CertInspect, CertLinks, name_text};
+use crate::pki::{CertInspect, name_text};
 use crate::protocol::{ProtocolKind, refusal};
 use crate::stats::{FailureClass, Proof, ServerCertFault, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -285,10 +285,10 @@ fn trusted_issuers(plan: &ProbePlan, facts: &Facts) -> String {
             identity
                 .chain
                 .iter()
-                .filter_map(CertLinks::parse)
+                .filter_map(CertInspect::parse)
                 .next_back()
         })
-        .map_or_else(|| "its CA".to_owned(), |links| name_text(&links.issuer_der));
+        .map_or_else(|| "its CA".to_owned(), |cert| cert.issuer());
     let listed = match &facts.seen.requested {
         Some(requested) if !requested.ca_names.is_empty() => {
             let names: Vec<String> = requested.ca_names.iter().map(|n| name_text(n)).collect();

@@ -111,10 +111,7 @@ impl Client<'_> {
                 early_data: resumption.early_data,
             }),
         };
-        let tls = match self.metering {
-            Metering::On => ClientTls::metered(&spec),
-            Metering::Off => ClientTls::new(&spec),
-        };
+        let tls = ClientTls::metering(&spec, self.metering);
         tls.map_err(|source| RunError::Tls {
             cell: cell.name.clone(),
             source,

@@ -115,8 +115,5 @@ fn server_tls(
         tickets: settings.tickets_for(&checked.scenario.resumption),
         alpn: &checked.scenario.tls.alpn,
     };
-    match metering {
-        Metering::On => ServerTls::metered(&spec, supply).map(Some),
-        Metering::Off => ServerTls::supplying(&spec, supply).map(Some),
-    }
+    ServerTls::supplying(&spec, supply, metering).map(Some)
 }

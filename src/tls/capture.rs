@@ -6,26 +6,20 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ResolvesClientCert, verify_server_cert_signed_by_trust_anchor};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::sign::CertifiedKey;
-use rustls::{
-    CertificateError, DigitallySignedStruct, ProtocolVersion, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, Error, ProtocolVersion, RootCertStore, SignatureScheme};
 
-use super::config::provider;
-use super::credential::certified;
-use super::explaining::handshake;
-use super::observe::{ObservingResolver, ObservingVerifier};
-use super::reject::{self, Grounds, Rejection};
+use super::config::Parts;
+use super::reject::{Grounds, Rejection};
 use super::trust::{ExpectedName, Trusting};
-use super::verify::{expected_names, grounds, root_store, verifier};
+use super::verifier::{Chain, Chains};
+use super::verify::{expected_names, root_store};
 use super::{ClientTls, ClientTlsSpec, Fault, TlsConfigError};
 use crate::crypto::{Metering, enter};
-use crate::pki::CertLinks;
+use crate::pki::CertInspect;
 use crate::stats::{ServerCertFault, Work};
 
 /// What the `ClientHello` offers, as code points of the TLS registries, in the order offered.
@@ -62,6 +56,16 @@ pub enum Finding {
 }
 
 impl Finding {
+    fn of(rejection: Option<&Rejection>) -> Self {
+        match rejection {
+            None => Self::Passed,
+            Some(rejection) => Self::Failed {
+                fault: rejection.fault,
+                message: rejection.sentence.clone(),
+            },
+        }
+    }
+
     /// Why the check failed, if it did.
     pub fn fault(&self) -> Option<ServerCertFault> {
         match self {
@@ -132,53 +136,30 @@ impl ClientTls {
     ///
     /// Fails as [`ClientTls::new`].
     pub fn capturing(spec: &ClientTlsSpec<'_>) -> Result<(Self, HandshakeCapture), TlsConfigError> {
-        let metering = Metering::On;
-        let plain = provider(spec.provider, spec.groups, spec.suites)?;
-        let algorithms = plain.signature_verification_algorithms;
-        let metered = Arc::new(metering.provider(plain));
-        let roots = match spec.roots {
-            Some(roots) if !roots.is_empty() => Some(root_store(roots)?),
-            _ => None,
-        };
-        // Signatures are checked as without verification of the chain if there are no roots.
-        let trusted = spec.roots.filter(|roots| !roots.is_empty());
-        let inner = verifier(spec, trusted, &metered, metering)?;
-        let key = spec
-            .identity
-            .map(|identity| certified(identity, &metered, spec.provider))
-            .transpose()?;
+        let roots = spec.roots.filter(|roots| !roots.is_empty());
+        let some = ClientTlsSpec { roots, ..*spec };
+        let mut parts = Parts::new(&some, Metering::On)?;
+        if spec.roots.is_some() && roots.is_none() {
+            parts.verifier.chains = Arc::new(NoChain);
+        }
         let seen = Shared::default();
-        let verifier = CapturingVerifier {
-            inner: ObservingVerifier(inner),
-            trusts_none: spec.roots.is_some() && roots.is_none(),
-            roots,
+        parts.resolver.seen = Some(seen.clone());
+        parts.verifier.capture = Some(Capture {
+            checks_chain: spec.roots.is_some(),
+            roots: roots.map(root_store).transpose()?,
             names: expected_names(spec)?,
-            grounds: grounds(spec, spec.roots.unwrap_or_default())?,
-            // What is verified once more for the reader is no work of the handshake.
-            algorithms,
             seen: seen.clone(),
-        };
-        let schemes = verifier.supported_verify_schemes();
-        let resolver = CapturingResolver {
-            inner: ObservingResolver::new(key),
-            seen: seen.clone(),
-        };
-        let offer = offer(spec, &metered, &schemes);
-        let tls = Self::assemble(
-            spec,
-            (metered, metering),
-            Arc::new(verifier),
-            Arc::new(resolver),
-        )?;
+        });
+        let offer = offer(spec, &parts.provider);
+        let tls = Self::assemble(spec, parts)?;
         Ok((tls, HandshakeCapture { offer, seen }))
     }
 }
 
-fn offer(
-    spec: &ClientTlsSpec<'_>,
-    provider: &CryptoProvider,
-    schemes: &[SignatureScheme],
-) -> Offer {
+fn offer(spec: &ClientTlsSpec<'_>, provider: &CryptoProvider) -> Offer {
+    let schemes = provider
+        .signature_verification_algorithms
+        .supported_schemes();
     let mut versions: Vec<u16> = spec.versions.iter().map(|v| v.code()).collect();
     versions.sort_unstable_by(|a, b| b.cmp(a));
     let usable = |group: &&'static dyn rustls::crypto::SupportedKxGroup| {
@@ -201,7 +182,7 @@ fn offer(
             .filter(|group| usable(group))
             .map(|g| g.name().into())
             .collect(),
-        schemes: schemes.iter().map(|s| (*s).into()).collect(),
+        schemes: schemes.into_iter().map(u16::from).collect(),
         sni: (!is_address).then(|| spec.server_name.to_owned()),
         alpn: spec.alpn.to_vec(),
         versions,
@@ -218,12 +199,19 @@ pub fn alert_sent_for(fault: &Fault) -> Option<u8> {
 }
 
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Seen>>);
+pub(super) struct Shared(Arc<Mutex<Seen>>);
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Seen> {
         // Nothing is left half done under this lock, so a poisoned one is as good.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn requested(&self, ca_names: &[&[u8]], schemes: &[SignatureScheme]) {
+        self.lock().requested = Some(Requested {
+            ca_names: ca_names.iter().map(|der| der.to_vec()).collect(),
+            schemes: schemes.iter().map(|s| (*s).into()).collect(),
+        });
     }
 }
 
@@ -233,177 +221,93 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Keeps the chain and every verdict on it, and decides as the verifier inside does.
+/// Rejects every chain, for want of a root.
 #[derive(Debug)]
-struct CapturingVerifier {
-    inner: ObservingVerifier,
-    /// Chain verification is wanted, and there is no root to do it with.
-    trusts_none: bool,
+struct NoChain;
+
+impl Chains for NoChain {
+    fn verify(&self, _: &Chain<'_>) -> Result<(), Error> {
+        Err(CertificateError::UnknownIssuer.into())
+    }
+}
+
+/// Keeps the chain and every verdict on it.
+#[derive(Debug)]
+pub(super) struct Capture {
+    /// Verification of the chain is wanted, whether or not there is a root to do it with.
+    checks_chain: bool,
     roots: Option<RootCertStore>,
     names: Vec<ExpectedName>,
-    grounds: Grounds,
-    algorithms: WebPkiSupportedAlgorithms,
     seen: Shared,
 }
 
-impl CapturingVerifier {
-    fn issuer(
-        &self,
-        leaf: &CertificateDer<'_>,
-        rest: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Finding {
-        let chain: Vec<_> = [leaf].into_iter().chain(rest).collect();
-        let found = |result: &Result<(), rustls::Error>, at| {
-            found(result, |error| self.grounds.explain(error, &chain, at, ""))
+impl Capture {
+    pub fn chain(&self, chain: &Chain<'_>, grounds: &Grounds, verdict: Option<&Rejection>) {
+        let _for_the_reader = enter(Work::Probe, None);
+        let name = Trusting::name(&self.names, chain);
+        let judgement = Judgement {
+            issuer: match verdict {
+                // Whatever the way to it was, the chain is trusted.
+                None if self.checks_chain => Finding::Passed,
+                _ => self.issuer(chain, grounds),
+            },
+            name: found(&name, grounds, chain),
+            verdict: Finding::of(verdict),
         };
-        if self.trusts_none {
-            return found(&Err(CertificateError::UnknownIssuer.into()), now);
-        }
-        let Some(roots) = &self.roots else {
+        let mut seen = self.seen.lock();
+        seen.chain = chain
+            .certs()
+            .map(|cert| cert.clone().into_owned())
+            .collect();
+        seen.judgement = Some(judgement);
+    }
+
+    pub fn signature(&self, verdict: Option<&Rejection>) {
+        self.seen.lock().signature = Some(Finding::of(verdict));
+    }
+
+    fn issuer(&self, chain: &Chain<'_>, grounds: &Grounds) -> Finding {
+        if !self.checks_chain {
             return Finding::NotChecked;
+        }
+        let at = |now| {
+            let chain = Chain { now, ..*chain };
+            let verified = match &self.roots {
+                None => NoChain.verify(&chain),
+                Some(roots) => ParsedCertificate::try_from(chain.leaf).and_then(|leaf| {
+                    let algorithms = grounds.algorithms;
+                    verify_server_cert_signed_by_trust_anchor(
+                        &leaf, roots, chain.rest, now, algorithms,
+                    )
+                }),
+            };
+            found(&verified, grounds, &chain)
         };
-        let verify = |at| {
-            let leaf = ParsedCertificate::try_from(leaf)?;
-            let all = self.algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&leaf, roots, rest, at, all)
-        };
-        match found(&verify(now), now) {
+        match at(chain.now) {
             // The dates have their own check: judge the issuer at a time when all were valid.
             Finding::Failed {
                 fault: ServerCertFault::Expired | ServerCertFault::NotYetValid,
                 ..
-            } => {
-                let then = common_validity(leaf, rest).unwrap_or(now);
-                found(&verify(then), then)
-            }
+            } => at(common_validity(chain).unwrap_or(chain.now)),
             finding => finding,
         }
     }
 }
 
 /// The first second at which every certificate had begun to be valid.
-fn common_validity(leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>]) -> Option<UnixTime> {
-    let begins = std::iter::once(leaf)
-        .chain(rest)
-        .filter_map(|cert| CertLinks::parse(cert).map(|links| links.not_before_unix_s))
+fn common_validity(chain: &Chain<'_>) -> Option<UnixTime> {
+    let begins = chain
+        .certs()
+        .filter_map(|cert| Some(CertInspect::parse(cert)?.validity_unix_s().0))
         .max()?;
     let since_1970 = u64::try_from(begins).ok()?;
     Some(UnixTime::since_unix_epoch(Duration::from_secs(since_1970)))
 }
 
-/// A check that failed as the verifier explains it.
-fn found<T>(
-    result: &Result<T, rustls::Error>,
-    explain: impl FnOnce(&rustls::Error) -> Rejection,
-) -> Finding {
-    match result {
-        Ok(_) => Finding::Passed,
-        Err(error) => {
-            let Rejection {
-                fault, sentence, ..
-            } = explain(error);
-            Finding::Failed {
-                fault,
-                message: sentence,
-            }
-        }
-    }
-}
-
-impl ServerCertVerifier for CapturingVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).collect();
-        let sent = server_name.to_str();
-        let explain = |error: &rustls::Error| self.grounds.explain(error, &chain, now, &sent);
-        let result = if self.trusts_none {
-            let error = CertificateError::UnknownIssuer.into();
-            reject::keep(explain(&error));
-            Err(error)
-        } else {
-            let inner = &self.inner;
-            inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        };
-        let _for_the_reader = enter(Work::Probe, None);
-        let name = Trusting::name(&self.names, end_entity, server_name);
-        let verdict = found(&result, explain);
-        let trusted = result.is_ok() && self.roots.is_some();
-        let judgement = Judgement {
-            // Whatever the way to it was, the chain is trusted.
-            issuer: if trusted {
-                Finding::Passed
-            } else {
-                self.issuer(end_entity, intermediates, now)
-            },
-            name: found(&name, explain),
-            verdict,
-        };
-        let mut seen = self.seen.lock();
-        seen.chain = chain
-            .iter()
-            .map(|cert| (*cert).clone().into_owned())
-            .collect();
-        seen.judgement = Some(judgement);
-        result
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let result = self.inner.verify_tls12_signature(message, cert, dss);
-        let explain = |error: &rustls::Error| handshake(&self.grounds, error, message, cert, dss);
-        self.seen.lock().signature = Some(found(&result, explain));
-        result
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let result = self.inner.verify_tls13_signature(message, cert, dss);
-        let explain = |error: &rustls::Error| handshake(&self.grounds, error, message, cert, dss);
-        self.seen.lock().signature = Some(found(&result, explain));
-        result
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Keeps what the server asks for, and answers as the resolver inside does.
-#[derive(Debug)]
-struct CapturingResolver {
-    inner: ObservingResolver,
-    seen: Shared,
-}
-
-impl ResolvesClientCert for CapturingResolver {
-    fn resolve(
-        &self,
-        root_hint_subjects: &[&[u8]],
-        sigschemes: &[SignatureScheme],
-    ) -> Option<Arc<CertifiedKey>> {
-        self.seen.lock().requested = Some(Requested {
-            ca_names: root_hint_subjects.iter().map(|der| der.to_vec()).collect(),
-            schemes: sigschemes.iter().map(|s| (*s).into()).collect(),
-        });
-        self.inner.resolve(root_hint_subjects, sigschemes)
-    }
-
-    fn has_certs(&self) -> bool {
-        self.inner.has_certs()
-    }
+fn found(result: &Result<(), Error>, grounds: &Grounds, chain: &Chain<'_>) -> Finding {
+    let rejection = result
+        .as_ref()
+        .err()
+        .map(|error| grounds.explain(error, chain));
+    Finding::of(rejection.as_ref())
 }

@@ -62,7 +62,6 @@ fn end_in(stage: Stage, elsewhere: fn(Stage) -> FailureClass) -> FailureClass {
     }
 }
 
-/// Whether what came instead of TLS is text, by its first characters.
 fn is_text(begin: &str) -> bool {
     let mut first = begin.chars().take(5);
     first.all(|c| matches!(c, ' '..='~' | '\r' | '\n' | '\t'))

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
+use rustls::ProtocolVersion;
 use rustls::client::ClientConnection;
-use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::net::TcpStream;
 
 use super::ClientTls;
 use super::fault::Fault;
-use super::observe::{Captured, Current};
+use super::observe::{Captured, Current, ok_kind};
 use super::resume::Wish;
 use super::session::{Bytes, Marks, SessionStream};
 use super::sight::Sight;
@@ -109,11 +109,7 @@ impl SessionStream for TlsStream<ClientConnection> {
     }
 
     fn kind(&self) -> Option<OkKind> {
-        self.conn.handshake_kind().map(|kind| match kind {
-            HandshakeKind::Full => OkKind::Full,
-            HandshakeKind::FullWithHelloRetryRequest => OkKind::FullWithHelloRetryRequest,
-            HandshakeKind::Resumed => OkKind::Resumed,
-        })
+        self.conn.handshake_kind().map(ok_kind)
     }
 
     fn observed(&self) -> Option<Observed> {

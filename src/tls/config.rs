@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{
-    ClientConnection, ResolvesClientCert, Resumption, TicketRequest, Tls12Resumption,
-};
+use rustls::client::{ClientConnection, Resumption, TicketRequest, Tls12Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
 use rustls::{ClientConfig, Error, SupportedProtocolVersion};
 
 use super::credential::certified;
-use super::observe::{ObservingResolver, ObservingVerifier};
+use super::observe::Resolver;
 use super::resume::{SessionStore, TicketUse};
-use super::verify::{as_often, verifier};
+use super::verifier::Verifier;
+use super::verify::server_verifier;
 use super::{Fault, TlsFault};
-use crate::crypto::{self, Ledger, Metering, ProviderError, cipher_suite_name, group_name};
+use crate::crypto::{Ledger, Metering, ProviderError, cipher_suite_name, group_name};
 use crate::pki::Identity;
 use crate::scenario::{ProviderName, TlsVersion, Verify, canonical_group};
 
@@ -26,69 +24,42 @@ pub const DEFAULT_GROUPS: [&str; 3] = ["x25519", "secp256r1", "secp384r1"];
 
 /// TLS parameters that cannot work, and what to do about it.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum TlsConfigError {
-    /// The provider cannot be used.
     #[error(transparent)]
     Provider(#[from] ProviderError),
-    /// A name that is neither a DNS name nor an address.
     #[error(
         "{0:?} is not a server name; give a DNS name or an IP address with --sni, and a URI that the certificate holds with --expected-name"
     )]
     ServerName(String),
-    /// A group the provider does not have.
-    #[error("key exchange group {name:?} is not offered by this provider; choose from {known}")]
-    UnknownGroup {
-        /// As written.
+    #[error("{what} {name:?} is not offered by this provider; choose from {known}")]
+    Unknown {
+        what: &'static str,
         name: String,
-        /// What there is.
         known: String,
     },
-    /// A cipher suite the provider does not have.
-    #[error("cipher suite {name:?} is not offered by this provider; choose from {known}")]
-    UnknownSuite {
-        /// As written.
-        name: String,
-        /// What there is.
-        known: String,
-    },
-    /// No suite or group is left for the versions asked for.
     #[error(
         "these TLS versions, suites and groups leave nothing to offer: {0}; widen one of them (post-quantum groups need TLS 1.3)"
     )]
     NothingLeft(TlsFault),
-    /// No trusted root.
     #[error(
         "no root certificate to verify the server against; pass --cacert (or -k to skip verification)"
     )]
     NoRoots,
-    /// A root that cannot be used.
     #[error(
         "certificate {number} in the CA bundle cannot be used as a root: {cause}; look at it with `openssl x509 -noout -text`, and leave it out if it is not needed"
     )]
-    BadRoot {
-        /// Which certificate of the bundle, counted from 1.
-        number: usize,
-        /// Why.
-        cause: String,
-    },
-    /// A name to expect that is none.
+    BadRoot { number: usize, cause: String },
     #[error(
         "{0:?} is no name to expect; give a DNS name, an address, or a URI such as spiffe://example.org/web"
     )]
     ExpectedName(String),
-    /// The verifier could not be built.
     #[error(
         "certificates cannot be verified with this CA bundle and these revocation lists: {0}; look at the files with openssl, and leave out what is not needed"
     )]
     Verifier(String),
-    /// The identity's key cannot be used.
     #[error("the key of identity {name:?} cannot be used: {reason}")]
-    BadKey {
-        /// The identity.
-        name: String,
-        /// What it is, why the provider cannot use it, and what can be done.
-        reason: String,
-    },
+    BadKey { name: String, reason: String },
 }
 
 /// What a cell asks of the client.
@@ -138,7 +109,6 @@ pub struct ResumptionSpec {
     pub early_data: bool,
 }
 
-/// What a client keeps to resume by.
 #[derive(Debug, Clone)]
 struct Resuming {
     store: Arc<SessionStore>,
@@ -166,6 +136,34 @@ pub struct ClientTls {
     metered: bool,
 }
 
+/// What a configuration is put together from, for those who change a part.
+pub(super) struct Parts {
+    pub provider: Arc<CryptoProvider>,
+    pub verifier: Verifier,
+    pub resolver: Resolver,
+    metering: Metering,
+}
+
+impl Parts {
+    pub fn new(spec: &ClientTlsSpec<'_>, metering: Metering) -> Result<Self, TlsConfigError> {
+        let provider = Arc::new(provider(spec.provider, spec.groups, spec.suites, metering)?);
+        let verifier = server_verifier(spec, &provider)?;
+        let key = spec
+            .identity
+            .map(|identity| certified(identity, &provider, spec.provider))
+            .transpose()?;
+        Ok(Self {
+            verifier,
+            resolver: Resolver {
+                key,
+                ..Resolver::default()
+            },
+            provider,
+            metering,
+        })
+    }
+}
+
 impl ClientTls {
     /// Builds the configuration.
     ///
@@ -174,29 +172,16 @@ impl ClientTls {
     /// Fails where names are unknown, parameters leave nothing to offer, or key or roots are
     /// unusable.
     pub fn new(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
-        Self::build(spec, Metering::default())
+        Self::metering(spec, Metering::default())
     }
 
-    /// Builds the configuration with a metered provider: its sessions keep a ledger.
+    /// Builds the configuration. If metered, its sessions keep a ledger.
     ///
     /// # Errors
     ///
     /// Fails as [`Self::new`] does.
-    pub fn metered(spec: &ClientTlsSpec<'_>) -> Result<Self, TlsConfigError> {
-        Self::build(spec, Metering::On)
-    }
-
-    fn build(spec: &ClientTlsSpec<'_>, metering: Metering) -> Result<Self, TlsConfigError> {
-        let provider = provider(spec.provider, spec.groups, spec.suites)?;
-        let provider = Arc::new(metering.provider(provider));
-        let verifier = verifier(spec, spec.roots, &provider, metering)?;
-        let key = spec
-            .identity
-            .map(|identity| certified(identity, &provider, spec.provider))
-            .transpose()?;
-        let verifier = Arc::new(ObservingVerifier(as_often(spec, verifier)));
-        let resolver = Arc::new(ObservingResolver::new(key));
-        Self::assemble(spec, (provider, metering), verifier, resolver)
+    pub fn metering(spec: &ClientTlsSpec<'_>, metering: Metering) -> Result<Self, TlsConfigError> {
+        Self::assemble(spec, Parts::new(spec, metering)?)
     }
 
     /// An empty ledger for a session, if the configuration is metered.
@@ -204,23 +189,14 @@ impl ClientTls {
         self.metered.then(Ledger::client)
     }
 
-    /// Begins a session with a full handshake, which the caller drives in memory.
+    /// Begins a session that the caller drives in memory; with `resume` it offers to resume an earlier one, if
+    /// one is in store.
     ///
     /// # Errors
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
-    pub fn connection(&self) -> Result<ClientConnection, Fault> {
-        self.begin(false).map(|begun| begun.conn)
-    }
-
-    /// Begins a session that offers to resume an earlier one, which the caller drives in memory; a full
-    /// one where nothing is in store.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::connection`] does.
-    pub fn resuming_connection(&self) -> Result<ClientConnection, Fault> {
-        self.begin(true).map(|begun| begun.conn)
+    pub fn connection(&self, resume: bool) -> Result<ClientConnection, Fault> {
+        self.begin(resume).map(|begun| begun.conn)
     }
 
     pub(super) fn begin(&self, resume: bool) -> Result<Begun, Fault> {
@@ -272,21 +248,14 @@ impl ClientTls {
         Ok(tls)
     }
 
-    /// Puts a configuration together from its parts. What the callbacks are wrapped in is the
-    /// caller's choice; everything else is the same for all.
-    pub(super) fn assemble(
-        spec: &ClientTlsSpec<'_>,
-        (provider, metering): (Arc<CryptoProvider>, Metering),
-        verifier: Arc<dyn ServerCertVerifier>,
-        resolver: Arc<dyn ResolvesClientCert>,
-    ) -> Result<Self, TlsConfigError> {
+    pub(super) fn assemble(spec: &ClientTlsSpec<'_>, parts: Parts) -> Result<Self, TlsConfigError> {
         let server_name = server_name(spec.server_name)?;
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(parts.provider)
             .with_protocol_versions(&protocol_versions(spec.versions))
             .map_err(nothing_left)?
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_client_cert_resolver(resolver);
+            .with_custom_certificate_verifier(Arc::new(parts.verifier))
+            .with_client_cert_resolver(Arc::new(parts.resolver));
         config.resumption = Resumption::disabled();
         let store = spec.resumption.map(|spec| resume(&mut config, spec));
         config.alpn_protocols = spec.alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
@@ -295,7 +264,7 @@ impl ClientTls {
             server_name,
             provider: spec.provider,
             resuming: None,
-            metered: metering == Metering::On,
+            metered: parts.metering == Metering::On,
         };
         if let Some(store) = store {
             let full_hello = tls.full_hello().map_err(nothing_left)?;
@@ -317,7 +286,6 @@ impl ClientTls {
     }
 }
 
-/// What leaves nothing to offer.
 pub(super) fn nothing_left(error: Error) -> TlsConfigError {
     TlsConfigError::NothingLeft(error.into())
 }
@@ -344,58 +312,51 @@ fn resume(config: &mut ClientConfig, spec: ResumptionSpec) -> Arc<SessionStore> 
 }
 
 /// A provider with groups and suites pinned as asked, in the order asked.
-pub(super) fn provider(
+fn provider(
     name: ProviderName,
     groups: &[String],
     suites: &[String],
+    metering: Metering,
 ) -> Result<CryptoProvider, TlsConfigError> {
-    let mut provider = crypto::provider(name)?;
-    let known = &provider.kx_groups;
-    let has = |name: &&str| known.iter().any(|g| group_name(g.name().into()) == **name);
-    let default: Vec<String> = (DEFAULT_GROUPS.iter().filter(|name| has(name)))
-        .map(|name| (*name).to_owned())
-        .collect();
-    let groups = if groups.is_empty() {
-        &default[..]
+    let mut provider = metering.provider(name)?;
+    let all = &provider.kx_groups;
+    let known: Vec<String> = all.iter().map(|g| group_name(g.name().into())).collect();
+    provider.kx_groups = if groups.is_empty() {
+        let default = DEFAULT_GROUPS.iter();
+        let at = default.filter_map(|name| known.iter().position(|known| known == name));
+        at.map(|at| all[at]).collect()
     } else {
-        groups
+        pinned("key exchange group", groups, all, &known, canonical_group)?
     };
-    provider.kx_groups = groups
-        .iter()
-        .map(|name| {
-            let wanted = canonical_group(name);
-            let found = known.iter().find(|g| group_name(g.name().into()) == wanted);
-            found.copied().ok_or_else(|| TlsConfigError::UnknownGroup {
-                name: name.clone(),
-                known: known
-                    .iter()
-                    .map(|g| group_name(g.name().into()))
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
-        })
-        .collect::<Result<_, _>>()?;
     if !suites.is_empty() {
-        let known = provider.cipher_suites.clone();
-        provider.cipher_suites = suites
-            .iter()
-            .map(|name| {
-                let wanted = name.to_uppercase();
-                let found = known
-                    .iter()
-                    .find(|s| cipher_suite_name(s.suite().into()) == wanted);
-                found.copied().ok_or_else(|| TlsConfigError::UnknownSuite {
-                    name: name.clone(),
-                    known: known
-                        .iter()
-                        .map(|s| cipher_suite_name(s.suite().into()))
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let all = &provider.cipher_suites;
+        let known: Vec<String> = (all.iter())
+            .map(|suite| cipher_suite_name(suite.suite().into()))
+            .collect();
+        provider.cipher_suites = pinned("cipher suite", suites, all, &known, str::to_uppercase)?;
     }
     Ok(provider)
+}
+
+/// Those of `all`, which have the names `known`, that are asked for.
+fn pinned<T: Copy>(
+    what: &'static str,
+    names: &[String],
+    all: &[T],
+    known: &[String],
+    canonical: fn(&str) -> String,
+) -> Result<Vec<T>, TlsConfigError> {
+    let find = |name: &String| {
+        let found = known.iter().position(|known| *known == canonical(name));
+        found
+            .map(|at| all[at])
+            .ok_or_else(|| TlsConfigError::Unknown {
+                what,
+                name: name.clone(),
+                known: known.join(", "),
+            })
+    };
+    names.iter().map(find).collect()
 }
 
 /// Has a provider draw its first random bytes for this thread now, rather than in a session that is measured:
@@ -415,10 +376,9 @@ pub fn check_offer(
     groups: &[String],
     suites: &[String],
 ) -> Result<(), TlsConfigError> {
-    provider(name, groups, suites).map(drop)
+    provider(name, groups, suites, Metering::Off).map(drop)
 }
 
-/// The versions for rustls's builder.
 pub(super) fn protocol_versions(versions: &[TlsVersion]) -> Vec<&'static SupportedProtocolVersion> {
     versions
         .iter()

@@ -84,7 +84,6 @@ pub fn remarked<S: SessionStream>(stream: &S, (class, message): Failure) -> Fail
             format!("{message}; {remark}")
         }
         FailureClass::HttpProtocol | FailureClass::Unconfirmed if chose_h2(&observed) => {
-            // The message may be long.
             format!(
                 "the server chose h2 of --alpn, and shakedown speaks no HTTP/2: drop h2; {message}"
             )

@@ -13,7 +13,6 @@ use crate::crypto;
 use crate::pki::{CertInspect, Identity, KeyHeld, Spki, rsa_verifies_pss_sha256, same_key};
 use crate::scenario::ProviderName;
 
-/// Every scheme that some provider signs with.
 const SCHEMES: [SignatureScheme; 14] = [
     SignatureScheme::RSA_PSS_SHA256,
     SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -31,7 +30,6 @@ const SCHEMES: [SignatureScheme; 14] = [
     SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
-/// What is signed to try a key.
 const MESSAGE: &[u8] = b"shakedown tries a key before it is used";
 
 /// How often a key with an RSA modulus of odd length is tried: PSS is salted, and a provider that pads such keys
@@ -159,32 +157,20 @@ fn reason(identity: &Identity, name: ProviderName, why: Unusable) -> String {
         Unusable::Sign => format!("with which {name} fails to sign"),
         _ => format!("with which {name} makes signatures that do not verify"),
     };
-    let able: Vec<&str> = ProviderName::ALL
-        .into_iter()
-        .filter(|other| *other != name)
-        .filter(|other| {
-            crypto::provider(*other).is_ok_and(|other| signing_key(identity, &other).is_ok())
-        })
-        .map(ProviderName::as_str)
-        .collect();
-    let convert = held.as_ref().and_then(KeyHeld::conversion);
-    let next = match (able.is_empty(), convert) {
-        (_, Some(command)) => format!("convert it with `{command}`"),
-        (true, None) => {
+    let able = crypto::others_that(name, |other| signing_key(identity, other).is_ok());
+    let mut ways = Vec::new();
+    if !able.is_empty() {
+        ways.push(format!("{able} can (--provider)"));
+    }
+    if let Some(command) = held.as_ref().and_then(KeyHeld::conversion) {
+        ways.push(format!("convert it with `{command}`"));
+    }
+    if ways.is_empty() {
+        ways.push(
             "no provider of this build can use it: have a certificate issued for an ECDSA P-256 key"
-                .to_owned()
-        }
-        (false, None) => String::new(),
-    };
-    let others = if able.is_empty() {
-        String::new()
-    } else {
-        format!("{} can (--provider)", able.join(", "))
-    };
-    let ways: Vec<String> = [others, next]
-        .into_iter()
-        .filter(|way| !way.is_empty())
-        .collect();
+                .to_owned(),
+        );
+    }
     format!("it is {words}, {cannot}; {}", ways.join(", or "))
 }
 

@@ -77,7 +77,6 @@ impl EarlyData {
         }
     }
 
-    /// What became of it so far.
     pub fn fate(&self) -> Early {
         self.fate
     }

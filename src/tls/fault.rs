@@ -49,7 +49,6 @@ impl Fault {
 #[derive(Debug, Clone)]
 pub struct TlsFault {
     pub(super) error: rustls::Error,
-    /// What the verifier found wrong with the peer's certificates.
     rejection: Option<Box<Rejection>>,
 }
 

@@ -5,15 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DistinguishedName, Error};
+use rustls::Error;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use super::TlsConfigError;
 use super::classify::is_about_the_name;
-use super::delegate::signatures_by;
 use super::signature::{Algorithms, Answer, NamedKey, signed_with};
+use super::verifier::{Chain, Chains};
 use crate::pki::{CertInspect, ListScope, Signed};
 
 /// A revocation list with its scope.
@@ -48,26 +46,26 @@ fn newest(crls: &[CertificateRevocationListDer<'static>]) -> Vec<Listed> {
 }
 
 /// Makes a verifier of some lists.
-type Build<V> = Box<
-    dyn Fn(Vec<CertificateRevocationListDer<'static>>) -> Result<Arc<V>, TlsConfigError>
+type Build = Box<
+    dyn Fn(Vec<CertificateRevocationListDer<'static>>) -> Result<Arc<dyn Chains>, TlsConfigError>
         + Send
         + Sync,
 >;
 
 /// Chooses the lists for each chain; nothing needs choosing where no issuer has several.
-pub(super) struct ByChain<V: ?Sized> {
+pub(super) struct ByChain {
     /// Those among which there is a choice.
     lists: Vec<Listed>,
     roots: Vec<NamedKey>,
     algorithms: &'static Algorithms,
-    build: Build<V>,
+    build: Build,
     /// By the indexes of their lists.
-    built: Mutex<BTreeMap<Vec<usize>, Arc<V>>>,
+    built: Mutex<BTreeMap<Vec<usize>, Arc<dyn Chains>>>,
     /// With all lists that count.
-    all: Arc<V>,
+    all: Arc<dyn Chains>,
 }
 
-impl<V: ?Sized> fmt::Debug for ByChain<V> {
+impl fmt::Debug for ByChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByChain")
             .field("lists", &self.lists.len())
@@ -75,7 +73,7 @@ impl<V: ?Sized> fmt::Debug for ByChain<V> {
     }
 }
 
-impl<V: ?Sized> ByChain<V> {
+impl ByChain {
     /// Looks chains up in the newest of these lists, with what `build` makes of them.
     ///
     /// Fails as `build` does.
@@ -83,7 +81,7 @@ impl<V: ?Sized> ByChain<V> {
         crls: &[CertificateRevocationListDer<'static>],
         roots: &[CertificateDer<'static>],
         algorithms: &'static Algorithms,
-        build: Build<V>,
+        build: Build,
     ) -> Result<Self, TlsConfigError> {
         let mut lists = newest(crls);
         let all = if lists.is_empty() {
@@ -108,7 +106,7 @@ impl<V: ?Sized> ByChain<V> {
     }
 
     /// The verifiers that a chain has to pass, at least one.
-    fn verifiers(&self, chain: &[&CertificateDer<'_>]) -> Result<Vec<Arc<V>>, Error> {
+    fn verifiers(&self, chain: &[&CertificateDer<'_>]) -> Result<Vec<Arc<dyn Chains>>, Error> {
         if self.lists.is_empty() {
             return Ok(vec![Arc::clone(&self.all)]);
         }
@@ -194,63 +192,18 @@ impl<V: ?Sized> ByChain<V> {
     }
 }
 
-impl ServerCertVerifier for ByChain<dyn ServerCertVerifier> {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).collect();
+impl Chains for ByChain {
+    fn verify(&self, chain: &Chain<'_>) -> Result<(), Error> {
+        let certs: Vec<_> = chain.certs().collect();
         // The name comes last in each, and another may do: all lists are asked before it counts.
-        let mut result = Ok(ServerCertVerified::assertion());
-        for verifier in self.verifiers(&chain)? {
-            let verified = verifier.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                now,
-            );
-            match verified {
+        let mut result = Ok(());
+        for verifier in self.verifiers(&certs)? {
+            match verifier.verify(chain) {
                 Err(error) if !is_about_the_name(&error) => return Err(error),
                 Err(error) => result = Err(error),
-                Ok(_) => {}
+                Ok(()) => {}
             }
         }
         result
     }
-
-    signatures_by!(all);
-}
-
-impl ClientCertVerifier for ByChain<dyn ClientCertVerifier> {
-    fn offer_client_auth(&self) -> bool {
-        self.all.offer_client_auth()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.all.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.all.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).collect();
-        for verifier in self.verifiers(&chain)? {
-            verifier.verify_client_cert(end_entity, intermediates, now)?;
-        }
-        Ok(ClientCertVerified::assertion())
-    }
-
-    signatures_by!(all);
 }

@@ -4,9 +4,9 @@
 use std::ops::DerefMut;
 use std::time::Duration;
 
-use rustls::{ConnectionCommon, HandshakeKind, SideData};
+use rustls::{ConnectionCommon, SideData};
 
-use super::observe::Current;
+use super::observe::{Current, ok_kind};
 use super::{ClientTls, Fault, ServerTls};
 use crate::clock::thread_cpu;
 use crate::crypto::{Ledger, note};
@@ -78,15 +78,10 @@ pub fn session_in_memory(
             break;
         }
     }
-    let kind = match client.conn.handshake_kind() {
-        Some(HandshakeKind::Full) => OkKind::Full,
-        Some(HandshakeKind::FullWithHelloRetryRequest) => OkKind::FullWithHelloRetryRequest,
-        Some(HandshakeKind::Resumed) => OkKind::Resumed,
-        None => return Err(Fault::Eof),
-    };
+    let kind = client.conn.handshake_kind().ok_or(Fault::Eof)?;
     let version = client.conn.protocol_version().map_or(0, u16::from);
     Ok(MemorySession {
-        kind,
+        kind: ok_kind(kind),
         version,
         client: client.end(),
         server: server.end(),
@@ -171,7 +166,6 @@ fn write<D>(conn: &mut ConnectionCommon<D>, data: &[u8]) -> Result<(), Fault> {
     conn.writer().write_all(data).map_err(Fault::Io)
 }
 
-/// What came, if anything did.
 fn read<D>(conn: &mut ConnectionCommon<D>) -> Result<Vec<u8>, Fault> {
     use std::io::Read;
     let mut came = vec![0; PAYLOAD.len()];

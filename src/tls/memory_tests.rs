@@ -2,7 +2,7 @@
 //! metered provider forwards everything a session needs.
 
 use super::*;
-use crate::crypto::entry;
+use crate::crypto::{Metering, entry};
 use crate::pki::{Pki, PkiSpec};
 use crate::scenario::{ProviderName, TicketMode, TlsVersion, Verify};
 use crate::stats::{CryptoOp, Entry, OkKind, Passage, SessionLedger, Work};
@@ -24,7 +24,7 @@ fn ends_verifying(
     groups: &[String],
 ) -> Ends {
     let pki = Pki::mint(&PkiSpec::default()).unwrap();
-    let client = ClientTls::metered(&ClientTlsSpec {
+    let spec = ClientTlsSpec {
         provider,
         versions: &[version],
         groups,
@@ -43,8 +43,8 @@ fn ends_verifying(
             request: None,
             early_data: false,
         }),
-    })
-    .unwrap();
+    };
+    let client = ClientTls::metering(&spec, Metering::On).unwrap();
     let auth = if mutual {
         ServerAuth::Required(pki.roots().to_vec().into())
     } else {
@@ -58,7 +58,7 @@ fn ends_verifying(
         tickets: TicketMode::Stateless,
         alpn: &[],
     };
-    let server = ServerTls::metered(&spec, TicketSupply::default()).unwrap();
+    let server = ServerTls::supplying(&spec, TicketSupply::default(), Metering::On).unwrap();
     Ends { client, server }
 }
 

@@ -10,9 +10,7 @@ mod client;
 mod config;
 mod confirm;
 mod credential;
-mod delegate;
 mod early;
-mod explaining;
 mod fault;
 mod lists;
 mod memory;
@@ -33,6 +31,7 @@ mod signature;
 mod stream;
 mod switching;
 mod trust;
+mod verifier;
 mod verify;
 
 #[cfg(test)]

@@ -6,16 +6,15 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::ResolvesClientCert;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::{HandshakeKind, SignatureScheme};
 
+use super::capture::Shared;
 use crate::crypto::{Ledger, attributed};
-use crate::stats::Work;
+use crate::stats::{OkKind, Work};
 
 /// What the callbacks saw of one session.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,7 +39,6 @@ thread_local! {
 }
 
 impl Captured {
-    /// Of a client's session that has not begun.
     pub fn of(provider: &'static str) -> Self {
         Self {
             provider,
@@ -73,126 +71,56 @@ fn note(change: impl FnOnce(&mut Captured)) {
     CURRENT.set(captured);
 }
 
-/// Answers a `CertificateRequest` with the one identity of its configuration, and notes it.
-#[derive(Debug)]
-pub(super) struct ObservingResolver {
-    key: Option<Arc<CertifiedKey>>,
-}
-
-impl ObservingResolver {
-    pub fn new(key: Option<Arc<CertifiedKey>>) -> Self {
-        Self { key }
+/// How a session was established.
+pub(super) fn ok_kind(kind: HandshakeKind) -> OkKind {
+    match kind {
+        HandshakeKind::Full => OkKind::Full,
+        HandshakeKind::FullWithHelloRetryRequest => OkKind::FullWithHelloRetryRequest,
+        HandshakeKind::Resumed => OkKind::Resumed,
     }
 }
 
-impl ResolvesClientCert for ObservingResolver {
+/// Notes the scheme of the peer's signature over the handshake.
+pub(super) fn note_peer_scheme(scheme: SignatureScheme) {
+    note(|captured| captured.server_scheme = scheme.into());
+}
+
+/// Answers a `CertificateRequest` with the identity of its configuration, and notes it.
+#[derive(Debug, Default)]
+pub(super) struct Resolver {
+    pub key: Option<Arc<CertifiedKey>>,
+    /// Presented from the session on that begins once `switched` is set. It is behind the same pointer as `key`
+    /// because rustls offers a ticket only where the resolver is the one that the ticket was gained with.
+    pub other: Option<Arc<CertifiedKey>>,
+    pub switched: Arc<AtomicBool>,
+    /// Where a probe keeps what the server asks for.
+    pub seen: Option<Shared>,
+}
+
+impl ResolvesClientCert for Resolver {
     fn resolve(
         &self,
-        _root_hint_subjects: &[&[u8]],
+        root_hint_subjects: &[&[u8]],
         sigschemes: &[SignatureScheme],
     ) -> Option<Arc<CertifiedKey>> {
-        let signer = self
-            .key
-            .as_ref()
-            .and_then(|key| key.key.choose_scheme(sigschemes));
+        if let Some(seen) = &self.seen {
+            seen.requested(root_hint_subjects, sigschemes);
+        }
+        let key = if self.switched.load(Ordering::Relaxed) {
+            &self.other
+        } else {
+            &self.key
+        };
+        let signer = (key.as_ref()).and_then(|key| key.key.choose_scheme(sigschemes));
         note(|captured| {
             captured.requested = true;
             captured.client_scheme = signer.as_ref().map_or(0, |s| s.scheme().into());
         });
-        signer.and(self.key.clone())
+        signer.and(key.clone())
     }
 
     fn has_certs(&self) -> bool {
         // Also without a key: a `CertificateRequest` must be noticed to be reported.
         true
-    }
-}
-
-/// Notes the scheme of the server's signature and leaves the judgement to another verifier.
-#[derive(Debug)]
-pub(super) struct ObservingVerifier(pub Arc<dyn ServerCertVerifier>);
-
-impl ServerCertVerifier for ObservingVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.0
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        note(|captured| captured.server_scheme = dss.scheme.into());
-        self.0.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        note(|captured| captured.server_scheme = dss.scheme.into());
-        self.0.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        self.0.requires_raw_public_keys()
-    }
-
-    fn root_hint_subjects(&self) -> Option<&[rustls::DistinguishedName]> {
-        self.0.root_hint_subjects()
-    }
-}
-
-/// Accepts any chain and name (`--insecure`), but still checks that the server holds its key.
-#[derive(Debug)]
-pub(super) struct ChainBlindVerifier(pub WebPkiSupportedAlgorithms);
-
-impl ServerCertVerifier for ChainBlindVerifier {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
     }
 }

@@ -89,7 +89,9 @@ impl Ends<'_> {
         });
         let client = client.map_err(|error| error.to_string())?;
         let server = server.map_err(|error| error.to_string())?;
-        let mut client = client.connection().map_err(|fault| format!("{fault:?}"))?;
+        let mut client = client
+            .connection(false)
+            .map_err(|fault| format!("{fault:?}"))?;
         let mut server = server.connection().map_err(|fault| format!("{fault:?}"))?;
         drive(&mut client, &mut server).map_err(|error| error.to_string())?;
         Ok((client, server))

@@ -6,80 +6,86 @@ use rustls::{CertRevocationListError, CertificateError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::classify::webpki_error;
-use super::reject::{Grounds, SHORT_RSA, Subject, is_short_rsa, name_sentence, plain};
-use super::signature::{Algorithms, Answer, NamedKey, signed_with};
+use super::classify::{cert_fault, webpki_error};
+use super::reject::{Grounds, SHORT_RSA, Subject, is_short_rsa, name_sentence, plain, variant};
+use super::signature::{Algorithms, Answer, signed_with};
+use super::verifier::Chain;
 use crate::crypto;
 use crate::pki::{
     CertFacts, CertInspect, ListScope, Signed, lists_naming, name_text, newest_list_of,
 };
-use crate::scenario::ProviderName;
-use crate::text::words;
+use crate::stats::ServerCertFault;
 
 /// One rejected chain.
 pub(super) struct Case<'a> {
-    pub grounds: &'a Grounds,
+    grounds: &'a Grounds,
     /// The name that was sent to the server.
-    pub sent: &'a str,
-    pub chain: &'a [&'a CertificateDer<'a>],
-    pub certs: Vec<Option<CertInspect<'a>>>,
+    sent: String,
+    chain: Vec<&'a CertificateDer<'a>>,
+    certs: Vec<Option<CertInspect<'a>>>,
     /// Seconds since 1970.
-    pub now_s: i64,
+    now_s: i64,
 }
 
-impl Case<'_> {
-    pub fn certificate(&self, error: &CertificateError) -> String {
-        match error {
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                self.name()
-            }
-            CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => self.dates(),
-            CertificateError::UnknownIssuer => self.unknown_issuer(),
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-                self.purpose()
-            }
-            CertificateError::Revoked => self.revoked(),
-            CertificateError::BadSignature => self.signature(),
-            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-                self.algorithm()
-            }
-            CertificateError::ExpiredRevocationList
-            | CertificateError::ExpiredRevocationListContext { .. } => self.expired_list(),
-            CertificateError::BadEncoding => self.encoding(),
-            other => match webpki_error(other) {
-                Some(error) => self.path(error),
-                None => plain(&other.clone().into()),
-            },
+impl<'a> Case<'a> {
+    pub fn new(grounds: &'a Grounds, chain: &Chain<'a>) -> Self {
+        Self {
+            grounds,
+            sent: chain
+                .name
+                .map_or_else(String::new, |name| name.to_str().into_owned()),
+            chain: chain.certs().collect(),
+            certs: chain.certs().map(CertInspect::parse).collect(),
+            now_s: chain.now_unix_s(),
         }
     }
 
-    fn path(&self, error: &webpki::Error) -> String {
-        use webpki::Error as E;
-        match error {
-            E::CaUsedAsEndEntity => format!(
+    pub fn certificate(&self, error: &CertificateError) -> String {
+        match cert_fault(error) {
+            ServerCertFault::Name => self.name(),
+            ServerCertFault::Expired | ServerCertFault::NotYetValid => self.dates(),
+            ServerCertFault::UnknownIssuer => self.unknown_issuer(),
+            ServerCertFault::Purpose => self.purpose(),
+            ServerCertFault::Revoked => self.revoked(),
+            ServerCertFault::Signature => self.signature(),
+            ServerCertFault::UnsupportedAlgorithm => self.algorithm(),
+            ServerCertFault::CrlExpired => self.expired_list(),
+            ServerCertFault::CaAsLeaf => format!(
                 "{} is a CA certificate (basicConstraints CA:TRUE), which {} presents as its own",
                 self.who(0),
                 self.peer()
             ),
-            E::EndEntityUsedAsCa => self.which(
-                |at| at > 0 && self.certs[at].as_ref().is_some_and(|c| !c.authority().0),
-                |who| format!("{who} is no CA (basicConstraints CA:TRUE is missing), but a certificate below it names it as its issuer"),
+            ServerCertFault::NotACa => self.first(
+                |at, cert| (at > 0 && !cert.authority().0).then(|| format!("{} is no CA (basicConstraints CA:TRUE is missing), but a certificate below it names it as its issuer", self.who(at))),
                 "a certificate of the chain was issued by one that is no CA",
             ),
-            E::PathLenConstraintViolated => self.which(
-                |at| self.below(at).is_some(),
-                |who| format!("there are more CAs below {who} than its path length allows (basicConstraints pathlen)"),
+            ServerCertFault::PathLength => self.first(
+                |at, cert| {
+                    let (is_ca, allowed) = cert.authority();
+                    let cas_below = u32::try_from(at.saturating_sub(1)).ok()?;
+                    (is_ca && cas_below > allowed?).then(|| format!("there are more CAs below {} than its path length allows (basicConstraints pathlen)", self.who(at)))
+                },
                 "there are more CAs below one of the chain than its path length allows",
             ),
-            E::NameConstraintViolation => self.constraints(),
-            E::UnsupportedCriticalExtension => self.critical(),
-            E::UnsupportedCertVersion => self.which(
-                |at| self.certs[at].as_ref().is_some_and(|c| c.version() != 3),
-                |who| format!("{who} is not of version 3, as it has no extensions; have it issued with a subjectAltName"),
+            ServerCertFault::NameConstraints => self.constraints(),
+            ServerCertFault::CriticalExtension => self.first(
+                |at, cert| Some(format!("{} has a critical extension that is not processed here: {}", self.who(at), cert.unprocessed_critical()?)),
+                "a certificate of the chain has a critical extension that is not processed here",
+            ),
+            _ => match webpki_error(error) {
+                Some(error) => self.path(error),
+                None if *error == CertificateError::BadEncoding => self.encoding(),
+                None => plain(&error.clone().into()),
+            },
+        }
+    }
+
+    /// What has no class of its own.
+    fn path(&self, error: &webpki::Error) -> String {
+        use webpki::Error as E;
+        match error {
+            E::UnsupportedCertVersion => self.first(
+                |at, cert| (cert.version() != 3).then(|| format!("{} is not of version 3, as it has no extensions; have it issued with a subjectAltName", self.who(at))),
                 "a certificate of the chain is not of version 3",
             ),
             E::SignatureAlgorithmMismatch => {
@@ -102,12 +108,8 @@ impl Case<'_> {
             E::EmptyEkuExtension => "a certificate of the chain has an empty list of extended key usages (extKeyUsage)".into(),
             E::MalformedExtensions | E::ExtensionValueInvalid | E::MalformedNameConstraint
             | E::InvalidNetworkMaskConstraint | E::MalformedDnsIdentifier
-            | E::UnsupportedNameType => self.broken(&words(&format!("{error:?}"))),
-            other => format!(
-                "{} or one above it is not accepted: {}",
-                self.who(0),
-                words(&format!("{other:?}"))
-            ),
+            | E::UnsupportedNameType => self.broken(&variant(error)),
+            other => format!("{} or one above it is not accepted: {}", self.who(0), variant(other)),
         }
     }
 
@@ -127,7 +129,7 @@ impl Case<'_> {
             CertRevocationListError::IssuerInvalidForCrl => format!(
                 "{list} cannot be used: the key usage of that authority does not allow it to sign lists (cRLSign)"
             ),
-            other => format!("{list} cannot be used: {}", words(&format!("{other:?}"))),
+            other => format!("{list} cannot be used: {}", variant(other)),
         }
     }
 
@@ -153,49 +155,46 @@ impl Case<'_> {
         }
     }
 
-    /// The sentence about the first certificate for which something is so.
-    fn which(
+    /// The first sentence that one of the certificates gives.
+    fn first(
         &self,
-        is: impl Fn(usize) -> bool,
-        say: impl Fn(String) -> String,
+        say: impl Fn(usize, &CertInspect<'_>) -> Option<String>,
         otherwise: &str,
     ) -> String {
-        match (0..self.certs.len()).find(|at| is(*at)) {
-            Some(at) => say(self.who(at)),
-            None => otherwise.to_owned(),
-        }
+        let mut certs = self.certs.iter().enumerate();
+        let said = certs.find_map(|(at, cert)| say(at, cert.as_ref()?));
+        said.unwrap_or_else(|| otherwise.to_owned())
     }
 
     fn name(&self) -> String {
         let Subject::Server(wanted) = &self.grounds.subject else {
             return "the certificate is for another name".into();
         };
-        let wanted = if wanted.is_empty() { self.sent } else { wanted };
+        let wanted = if wanted.is_empty() {
+            &self.sent
+        } else {
+            wanted
+        };
         name_sentence(self.chain.first().copied(), wanted)
     }
 
     fn dates(&self) -> String {
-        let found = (0..self.certs.len()).find_map(|at| {
-            let (from, to) = self.certs[at].as_ref()?.validity_unix_s();
+        let out_of_date = |at, cert: &CertInspect<'_>| {
+            let (from, to) = cert.validity_unix_s();
+            let who = self.who(at);
             if self.now_s > to {
-                let days = (self.now_s - to) / 86_400;
-                Some(format!(
-                    "{} expired on {}, {} ago",
-                    self.who(at),
-                    date(to),
-                    count_days(days)
-                ))
+                let ago = count_days((self.now_s - to) / 86_400);
+                Some(format!("{who} expired on {}, {ago} ago", date(to)))
             } else if self.now_s < from {
-                Some(format!(
-                    "{} is not valid before {}",
-                    self.who(at),
-                    date(from)
-                ))
+                Some(format!("{who} is not valid before {}", date(from)))
             } else {
                 None
             }
-        });
-        found.unwrap_or_else(|| "a certificate of the chain is not valid at this time".into())
+        };
+        self.first(
+            out_of_date,
+            "a certificate of the chain is not valid at this time",
+        )
     }
 
     fn unknown_issuer(&self) -> String {
@@ -207,8 +206,8 @@ impl Case<'_> {
                 self.trust()
             ),
             Some(Some(cert)) => {
-                let mut roots = self.grounds.roots.iter().filter_map(NamedKey::of);
-                let held = roots.any(|root| root.subject_der == cert.issuer_der());
+                let mut roots = self.grounds.roots.iter().filter_map(CertInspect::parse);
+                let held = roots.any(|root| root.subject_der() == cert.issuer_der());
                 let issuer = cert.issuer();
                 if held {
                     format!(
@@ -249,32 +248,26 @@ impl Case<'_> {
     }
 
     fn revoked(&self) -> String {
-        let named = self.certs.iter().enumerate().find_map(|(at, cert)| {
-            let cert = cert.as_ref()?;
+        let revoked = |at, cert: &CertInspect<'_>| {
+            let (issuer, who) = (cert.issuer(), self.who(at));
             lists_naming(&self.grounds.crls, cert.issuer_der(), cert.serial())
-                .then(|| (at, cert.issuer()))
-        });
-        match named {
-            Some((at, issuer)) => format!(
-                "{} is revoked by the revocation list of {issuer}",
-                self.who(at)
-            ),
-            None => "a certificate of the chain is revoked".into(),
-        }
+                .then(|| format!("{who} is revoked by the revocation list of {issuer}"))
+        };
+        self.first(revoked, "a certificate of the chain is revoked")
     }
 
     fn expired_list(&self) -> String {
-        let stale = self.certs.iter().flatten().find_map(|cert| {
+        let stale = |_, cert: &CertInspect<'_>| {
             let (_, next_update) = newest_list_of(&self.grounds.crls, cert.issuer_der())?;
-            (next_update <= self.now_s).then(|| (cert.issuer(), next_update))
-        });
-        match stale {
-            Some((issuer, at)) => format!(
-                "the revocation list of {issuer} is out of date: a new one was due on {}",
-                date(at)
-            ),
-            None => "a revocation list is out of date".into(),
-        }
+            (next_update <= self.now_s).then(|| {
+                format!(
+                    "the revocation list of {} is out of date: a new one was due on {}",
+                    cert.issuer(),
+                    date(next_update)
+                )
+            })
+        };
+        self.first(stale, "a revocation list is out of date")
     }
 
     /// Which signature does not verify, and whether another provider makes more of it.
@@ -339,24 +332,26 @@ impl Case<'_> {
             let signed = Signed::parse(self.chain[at])?;
             let keys = self.issuer_keys(at);
             let (first, _) = keys.first()?;
-            let all = keys
-                .iter()
-                .all(|(_, key)| is(signed_with(&signed, &key.spki_der, algorithms)));
+            let mut keys = keys.iter();
+            let all = keys.all(|(_, key)| is(signed_with(&signed, key, algorithms)));
             all.then(|| (at, first.clone()))
         })
     }
 
     /// The keys of those who bear the name of a certificate's issuer, each with its kind.
-    fn issuer_keys(&self, at: usize) -> Vec<(String, NamedKey)> {
+    fn issuer_keys(&self, at: usize) -> Vec<(String, &[u8])> {
         let Some(Some(cert)) = self.certs.get(at) else {
             return Vec::new();
         };
-        let roots = self.grounds.roots.iter();
-        let sent = self.chain.iter().copied();
+        let roots = self.grounds.roots.iter().filter_map(CertInspect::parse);
+        let sent = self
+            .chain
+            .iter()
+            .filter_map(|cert| CertInspect::parse(cert));
         roots
-            .filter_map(|root| Some((CertInspect::parse(root)?.key(), NamedKey::of(root)?)))
-            .chain(sent.filter_map(|c| Some((CertInspect::parse(c)?.key(), NamedKey::of(c)?))))
-            .filter(|(_, key)| key.subject_der == cert.issuer_der())
+            .chain(sent)
+            .filter(|issuer| issuer.subject_der() == cert.issuer_der())
+            .map(|issuer| (issuer.key(), issuer.spki_der()))
             .collect()
     }
 
@@ -366,17 +361,11 @@ impl Case<'_> {
             return String::new();
         };
         let keys = self.issuer_keys(at);
-        let able = ProviderName::ALL.into_iter().filter(|name| {
-            *name != self.grounds.provider
-                && crypto::provider(*name).is_ok_and(|provider| {
-                    let all = provider.signature_verification_algorithms.all;
-                    keys.iter()
-                        .any(|(_, key)| signed_with(&signed, &key.spki_der, all) == Answer::Good)
-                })
-        });
-        able.map(ProviderName::as_str)
-            .collect::<Vec<_>>()
-            .join(", ")
+        crypto::others_that(self.grounds.provider, |provider| {
+            let all = provider.signature_verification_algorithms.all;
+            keys.iter()
+                .any(|(_, key)| signed_with(&signed, key, all) == Answer::Good)
+        })
     }
 
     /// Whether a certificate is signed as it should be, and the lists of its issuer are not.
@@ -393,8 +382,8 @@ impl Case<'_> {
             let mut lists = (self.grounds.crls.iter())
                 .filter(|crl| ListScope::parse(crl).is_some_and(|scope| scope.issuer_der == issuer))
                 .peekable();
-            let good = |signed: &Signed<'_>, key: &NamedKey| {
-                signed_with(signed, &key.spki_der, algorithms) == Answer::Good
+            let good = |signed: &Signed<'_>, key: &[u8]| {
+                signed_with(signed, key, algorithms) == Answer::Good
             };
             let issuer_key = keys.iter().find(|(_, key)| good(&signed, key));
             lists.peek().is_some()
@@ -405,18 +394,14 @@ impl Case<'_> {
     }
 
     fn constraints(&self) -> String {
-        let constraint = self
-            .certs
-            .iter()
-            .enumerate()
-            .skip(1)
-            .find_map(|(at, cert)| {
-                let said = cert.as_ref()?.name_constraints();
-                (!said.is_empty()).then(|| format!("{}, which {said}", self.who(at)))
-            });
+        let mut above = self.certs.iter().enumerate().skip(1);
+        let constraint = above.find_map(|(at, cert)| {
+            let said = cert.as_ref()?.name_constraints();
+            (!said.is_empty()).then(|| format!("{}, which {said}", self.who(at)))
+        });
         let root = || {
-            self.grounds.roots.iter().find_map(|root| {
-                let root = CertInspect::parse(root)?;
+            let mut roots = self.grounds.roots.iter().filter_map(CertInspect::parse);
+            roots.find_map(|root| {
                 let said = root.name_constraints();
                 (!said.is_empty()).then(|| format!("the root {}, which {said}", root.subject()))
             })
@@ -429,19 +414,6 @@ impl Case<'_> {
         )
     }
 
-    fn critical(&self) -> String {
-        let found = self.certs.iter().enumerate().find_map(|(at, cert)| {
-            let extension = cert.as_ref()?.unprocessed_critical()?;
-            Some(format!(
-                "{} has a critical extension that is not processed here: {extension}",
-                self.who(at)
-            ))
-        });
-        found.unwrap_or_else(|| {
-            "a certificate of the chain has a critical extension that is not processed here".into()
-        })
-    }
-
     fn encoding(&self) -> String {
         match self.certs.iter().position(Option::is_none) {
             Some(at) => format!("{} does not parse as X.509", self.who(at)),
@@ -450,18 +422,16 @@ impl Case<'_> {
     }
 
     fn broken(&self, what: &str) -> String {
-        let found = self.certs.iter().enumerate().find_map(|(at, cert)| {
-            let extension = cert.as_ref()?.broken_extension()?;
-            Some(format!("{}: {extension}: {what}", self.who(at)))
-        });
-        found.unwrap_or_else(|| format!("a certificate of the chain is malformed: {what}"))
-    }
-
-    /// The path length of a CA that has more CAs below it.
-    fn below(&self, at: usize) -> Option<u32> {
-        let (is_ca, allowed) = self.certs.get(at)?.as_ref()?.authority();
-        let cas_below = u32::try_from(at.saturating_sub(1)).ok()?;
-        allowed.filter(|allowed| is_ca && cas_below > *allowed)
+        self.first(
+            |at, cert| {
+                Some(format!(
+                    "{}: {}: {what}",
+                    self.who(at),
+                    cert.broken_extension()?
+                ))
+            },
+            &format!("a certificate of the chain is malformed: {what}"),
+        )
     }
 }
 

@@ -50,7 +50,6 @@ impl Refusal {
     }
 }
 
-/// What a client gets that does not keep to the protocol.
 const VIOLATED: &str = "the TLS protocol was violated";
 
 fn by_tls(tls: &TlsFault) -> &'static str {
@@ -65,7 +64,6 @@ fn by_tls(tls: &TlsFault) -> &'static str {
     }
 }
 
-/// What a kind does not say.
 fn detail(tls: &TlsFault) -> String {
     match &tls.error {
         rustls::Error::AlertReceived(alert) => format!("alert {}", alert_text((*alert).into())),

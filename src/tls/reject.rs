@@ -2,6 +2,7 @@
 //! the fault that ends the session. Here and in `reason` only, errors of rustls and webpki become words.
 
 use std::cell::Cell;
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -11,10 +12,11 @@ use rustls::{AlertDescription, CertRevocationListError, CertificateError, Error}
 use super::classify::{cert_fault, list_fault, webpki_error};
 use super::reason::Case;
 use super::signature::Algorithms;
-use crate::crypto;
+use super::verifier::Chain;
+use crate::crypto::{self, ProviderError};
 use crate::pki::{CertFacts, CertInspect};
 use crate::scenario::ProviderName;
-use crate::stats::ServerCertFault;
+use crate::stats::{ServerCertFault, alert_text};
 use crate::text::words;
 
 /// Most names that one sentence lists.
@@ -70,21 +72,25 @@ pub(super) struct Grounds {
 }
 
 impl Grounds {
-    /// Why this chain was rejected with this error at this time; `sent` is the name that was sent.
-    pub fn explain(
-        &self,
-        error: &Error,
-        chain: &[&CertificateDer<'_>],
-        now: UnixTime,
-        sent: &str,
-    ) -> Rejection {
-        let case = Case {
-            grounds: self,
-            sent,
-            certs: chain.iter().map(|cert| CertInspect::parse(cert)).collect(),
-            chain,
-            now_s: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-        };
+    pub fn new(
+        subject: Subject,
+        roots: &[CertificateDer<'static>],
+        crls: &[CertificateRevocationListDer<'static>],
+        provider: ProviderName,
+    ) -> Result<Self, ProviderError> {
+        // Without meters: what a message takes is no work of the handshake.
+        let plain = crypto::provider(provider)?;
+        Ok(Self {
+            subject,
+            roots: roots.into(),
+            crls: crls.into(),
+            provider,
+            algorithms: plain.signature_verification_algorithms.all,
+        })
+    }
+
+    pub fn explain(&self, error: &Error, chain: &Chain<'_>) -> Rejection {
+        let case = Case::new(self, chain);
         match error {
             // Of several roots with one name webpki reports what is wrong with the last.
             Error::InvalidCertificate(CertificateError::BadSignature)
@@ -122,23 +128,24 @@ impl Grounds {
         verifies: impl Fn(&CryptoProvider) -> bool,
     ) -> Rejection {
         let key = CertInspect::parse(leaf).map_or_else(|| "unreadable".to_owned(), |c| c.key());
-        let mut rejection = self.explain(error, &[leaf], UnixTime::now(), "");
-        let able = || {
-            let others = ProviderName::ALL.into_iter().filter(|name| {
-                *name != self.provider
-                    && crypto::provider(*name).is_ok_and(|provider| verifies(&provider))
-            });
-            let names: Vec<&str> = others.map(ProviderName::as_str).collect();
-            match names[..] {
-                [] if is_short_rsa(&key) => SHORT_RSA.to_owned(),
-                [] => "the peer holds another key, or one that no provider of this build can use"
-                    .to_owned(),
-                _ => format!(
-                    "{} cannot use that key, but {} can (--provider)",
-                    self.provider,
-                    names.join(", ")
-                ),
-            }
+        let mut rejection = self.explain(
+            error,
+            &Chain {
+                leaf,
+                rest: &[],
+                name: None,
+                ocsp: &[],
+                now: UnixTime::now(),
+            },
+        );
+        let able = || match crypto::others_that(self.provider, &verifies) {
+            others if !others.is_empty() => format!(
+                "{} cannot use that key, but {others} can (--provider)",
+                self.provider
+            ),
+            _ if is_short_rsa(&key) => SHORT_RSA.to_owned(),
+            _ => "the peer holds another key, or one that no provider of this build can use"
+                .to_owned(),
         };
         if let Error::InvalidCertificate(
             CertificateError::BadSignature
@@ -154,7 +161,6 @@ impl Grounds {
     }
 }
 
-/// Why a signature with an RSA key of fewer bits never verifies.
 pub(super) const SHORT_RSA: &str = "the providers of this build take no RSA key below 2048 bits";
 
 /// Whether a key, as [`CertInspect::key`] names it, is an RSA key that no provider takes.
@@ -166,40 +172,31 @@ pub(super) fn is_short_rsa(key: &str) -> bool {
 /// The words of an error that is about no certificate, without names of its types.
 pub(super) fn plain(error: &Error) -> String {
     match error {
-        Error::PeerIncompatible(why) => {
-            format!("the peer is incompatible: {}", words(&format!("{why:?}")))
+        Error::PeerIncompatible(why) => format!("the peer is incompatible: {}", variant(why)),
+        Error::PeerMisbehaved(why) => format!("the peer broke the protocol: {}", variant(why)),
+        Error::InvalidMessage(why) => format!("a message is malformed: {}", variant(why)),
+        Error::AlertReceived(alert) => {
+            format!("received the alert {}", alert_text((*alert).into()))
         }
-        Error::PeerMisbehaved(why) => {
-            format!(
-                "the peer broke the protocol: {}",
-                words(&format!("{why:?}"))
-            )
-        }
-        Error::InvalidMessage(why) => {
-            format!("a message is malformed: {}", words(&format!("{why:?}")))
-        }
-        Error::AlertReceived(alert) => format!(
-            "received the alert {}",
-            crate::stats::alert_text((*alert).into())
-        ),
         Error::InvalidCertificate(why) => {
-            let inner = webpki_error(why).map(|why| format!("{why:?}"));
-            let name = inner.unwrap_or_else(|| format!("{why:?}"));
-            format!("the certificate is not accepted: {}", words(&name))
+            let why = webpki_error(why).map_or_else(|| variant(why), variant);
+            format!("the certificate is not accepted: {why}")
         }
-        Error::InvalidCertRevocationList(why) => format!(
-            "a revocation list cannot be used: {}",
-            words(&format!("{why:?}"))
-        ),
-        Error::InconsistentKeys(why) => {
-            format!("key and certificate differ: {}", words(&format!("{why:?}")))
+        Error::InvalidCertRevocationList(why) => {
+            format!("a revocation list cannot be used: {}", variant(why))
         }
+        Error::InconsistentKeys(why) => format!("key and certificate differ: {}", variant(why)),
         Error::InvalidEncryptedClientHello(why) => {
-            format!("encrypted client hello: {}", words(&format!("{why:?}")))
+            format!("encrypted client hello: {}", variant(why))
         }
         Error::General(why) => why.clone(),
         other => other.to_string(),
     }
+}
+
+/// The words in the name of an error's variant, where its library has no sentence for it.
+pub(super) fn variant<E: fmt::Debug + ?Sized>(error: &E) -> String {
+    words(&format!("{error:?}"))
 }
 
 /// Whom a certificate is for, and whom not.

@@ -3,19 +3,14 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ServerConnection, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ServerConnection};
 use tokio::net::TcpStream;
 
 use super::config::{TlsConfigError, nothing_left, protocol_versions, seed};
 use super::credential::certified;
-use super::explaining::Explaining;
-use super::lists::ByChain;
-use super::reject::{Grounds, Subject};
 use super::server_sessions::ServerSessions;
-use super::verify::{root_store, unbuilt};
+use super::verify::client_verifier;
 use super::{Fault, TlsStream};
 use crate::crypto::{self, Ledger, Metering};
 use crate::pki::Identity;
@@ -105,10 +100,11 @@ impl ServerTls {
     ///
     /// Fails where key, roots or revocation lists are unusable.
     pub fn new(spec: &ServerTlsSpec<'_>) -> Result<Self, TlsConfigError> {
-        Self::supplying(spec, TicketSupply::default())
+        Self::supplying(spec, TicketSupply::default(), Metering::default())
     }
 
-    /// Builds the configuration with a supply of tickets or sessions to suit the load.
+    /// Builds the configuration with a supply of tickets or sessions to suit the load. If metered, its
+    /// sessions keep a ledger.
     ///
     /// # Errors
     ///
@@ -116,45 +112,20 @@ impl ServerTls {
     pub fn supplying(
         spec: &ServerTlsSpec<'_>,
         supply: TicketSupply,
-    ) -> Result<Self, TlsConfigError> {
-        Self::build(spec, supply, Metering::default())
-    }
-
-    /// Builds the configuration with a metered provider: its sessions keep a ledger.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::new`] does.
-    pub fn metered(spec: &ServerTlsSpec<'_>, supply: TicketSupply) -> Result<Self, TlsConfigError> {
-        Self::build(spec, supply, Metering::On)
-    }
-
-    fn build(
-        spec: &ServerTlsSpec<'_>,
-        supply: TicketSupply,
         metering: Metering,
     ) -> Result<Self, TlsConfigError> {
-        let provider = Arc::new(metering.provider(crypto::provider(spec.provider)?));
+        let provider = Arc::new(metering.provider(spec.provider)?);
         let key = certified(spec.identity, &provider, spec.provider)?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&protocol_versions(spec.versions))
             .map_err(nothing_left)?;
         let builder = match &spec.auth {
             ServerAuth::Off => builder.with_no_client_auth(),
-            ServerAuth::Optional(trust) => builder.with_client_cert_verifier(client_verifier(
-                trust,
-                spec.provider,
-                &provider,
-                metering,
-                false,
-            )?),
-            ServerAuth::Required(trust) => builder.with_client_cert_verifier(client_verifier(
-                trust,
-                spec.provider,
-                &provider,
-                metering,
-                true,
-            )?),
+            ServerAuth::Optional(trust) | ServerAuth::Required(trust) => {
+                let required = matches!(spec.auth, ServerAuth::Required(_));
+                let verifier = client_verifier(trust, spec.provider, &provider, required)?;
+                builder.with_client_cert_verifier(Arc::new(verifier))
+            }
         };
         let mut config =
             builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));
@@ -210,52 +181,4 @@ impl ServerTls {
     pub fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
         TlsStream::server(io, || self.connection(), self.ledger())
     }
-}
-
-/// Verifies clients, with the revocation lists that count; without `required` one may present nothing.
-pub(super) fn client_verifier(
-    trust: &ClientTrust,
-    name: ProviderName,
-    provider: &Arc<CryptoProvider>,
-    metering: Metering,
-    required: bool,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsConfigError> {
-    let roots = Arc::new(root_store(&trust.roots)?);
-    let algorithms = provider.signature_verification_algorithms.all;
-    let provider = Arc::clone(provider);
-    let build = move |lists: Vec<CertificateRevocationListDer<'static>>| -> Result<Arc<dyn ClientCertVerifier>, TlsConfigError> {
-        let roots = Arc::clone(&roots);
-        let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
-            .with_crls(lists)
-            .allow_unknown_revocation_status()
-            .enforce_revocation_expiration();
-        let builder = if required {
-            builder
-        } else {
-            builder.allow_unauthenticated()
-        };
-        builder.build().map_err(unbuilt)
-    };
-    let inner = if trust.crls.is_empty() {
-        build(Vec::new())?
-    } else {
-        Arc::new(ByChain::new(
-            &trust.crls,
-            &trust.roots,
-            algorithms,
-            Box::new(build),
-        )?)
-    };
-    Ok(Arc::new(Explaining {
-        grounds: Grounds {
-            subject: Subject::Client,
-            roots: trust.roots.clone().into(),
-            crls: trust.crls.clone().into(),
-            provider: name,
-            algorithms: crypto::provider(name)?
-                .signature_verification_algorithms
-                .all,
-        },
-        inner: metering.client_verifier(inner),
-    }))
 }

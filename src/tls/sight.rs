@@ -37,7 +37,6 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    /// Of a client's session.
     pub fn of_client() -> Self {
         Self {
             is_client: true,

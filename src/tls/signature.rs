@@ -4,7 +4,6 @@ use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 
 use crate::pki::{CertInspect, Signed, Spki};
 
-/// What a provider verifies chains with.
 pub(super) type Algorithms = [&'static dyn SignatureVerificationAlgorithm];
 
 /// What a provider makes of a signature.

@@ -4,15 +4,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error};
 
 use super::TlsConfigError;
 use super::classify::is_about_the_name;
-use super::delegate::signatures_by;
+use super::verifier::{Chain, Chains};
 use crate::pki::{CertInspect, lists_naming};
 
 /// A name that one of the server's subject alternative names has to match.
@@ -84,7 +83,6 @@ impl fmt::Display for ExpectedName {
     }
 }
 
-/// The names to expect, in words.
 pub(super) fn listed(names: &[ExpectedName]) -> String {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     names.join(" or ")
@@ -93,7 +91,7 @@ pub(super) fn listed(names: &[ExpectedName]) -> String {
 /// Trusts leaves that are in the CA bundle, byte for byte, and looks for the names to expect.
 #[derive(Debug)]
 pub(super) struct Trusting {
-    pub inner: Arc<dyn ServerCertVerifier>,
+    pub inner: Arc<dyn Chains>,
     /// The CA bundle.
     pub roots: Arc<[CertificateDer<'static>]>,
     pub crls: Arc<[CertificateRevocationListDer<'static>]>,
@@ -103,14 +101,11 @@ pub(super) struct Trusting {
 
 impl Trusting {
     /// Whether the leaf has one of the names, or the one that is sent where none is expected.
-    pub fn name(
-        names: &[ExpectedName],
-        leaf: &CertificateDer<'_>,
-        server_name: &ServerName<'_>,
-    ) -> Result<(), Error> {
+    pub fn name(names: &[ExpectedName], chain: &Chain<'_>) -> Result<(), Error> {
+        let leaf = chain.leaf;
         if names.is_empty() {
             let leaf = ParsedCertificate::try_from(leaf)?;
-            return verify_server_name(&leaf, server_name);
+            return verify_server_name(&leaf, chain.server_name()?);
         }
         let uris = CertInspect::parse(leaf).map_or_else(Vec::new, |leaf| leaf.uris());
         if names.iter().any(|name| name.matches(leaf, &uris)) {
@@ -121,15 +116,10 @@ impl Trusting {
     }
 
     /// Verifies a leaf that is trusted as it is: its dates, purpose and name, and that no list names it.
-    fn trusted_leaf(
-        &self,
-        leaf: &CertificateDer<'_>,
-        server_name: &ServerName<'_>,
-        now: UnixTime,
-    ) -> Result<(), Error> {
-        let cert = CertInspect::parse(leaf).ok_or(CertificateError::BadEncoding)?;
+    fn trusted_leaf(&self, chain: &Chain<'_>) -> Result<(), Error> {
+        let cert = CertInspect::parse(chain.leaf).ok_or(CertificateError::BadEncoding)?;
         let (from, to) = cert.validity_unix_s();
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+        let now = chain.now_unix_s();
         if now < from {
             return Err(CertificateError::NotValidYet.into());
         }
@@ -142,7 +132,7 @@ impl Trusting {
         if lists_naming(&self.crls, cert.issuer_der(), cert.serial()) {
             return Err(CertificateError::Revoked.into());
         }
-        Self::name(&self.names, leaf, server_name)
+        Self::name(&self.names, chain)
     }
 }
 
@@ -159,40 +149,19 @@ fn is_about_the_path(error: &Error) -> bool {
     ) && !is_about_the_name(error)
 }
 
-impl ServerCertVerifier for Trusting {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let result = self.inner.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        match result {
-            Err(error) if is_about_the_path(&error) && self.roots.contains(end_entity) => {
+impl Chains for Trusting {
+    fn verify(&self, chain: &Chain<'_>) -> Result<(), Error> {
+        match self.inner.verify(chain) {
+            Err(error) if is_about_the_path(&error) && self.roots.contains(chain.leaf) => {
                 // A leaf that cannot be read keeps the error that says so.
-                ParsedCertificate::try_from(end_entity)?;
-                self.trusted_leaf(end_entity, server_name, now)?;
+                ParsedCertificate::try_from(chain.leaf)?;
+                self.trusted_leaf(chain)
             }
-            Err(error) if !self.names.is_empty() && is_about_the_name(&error) => {
-                Self::name(&self.names, end_entity, server_name)?;
-            }
-            Ok(_) if !self.names.is_empty() => {
-                Self::name(&self.names, end_entity, server_name)?;
-            }
-            result => return result,
+            Err(error) if self.names.is_empty() || !is_about_the_name(&error) => Err(error),
+            _ if self.names.is_empty() => Ok(()),
+            _ => Self::name(&self.names, chain),
         }
-        Ok(ServerCertVerified::assertion())
     }
-
-    signatures_by!(inner);
 }
 
 #[cfg(test)]

@@ -6,27 +6,24 @@
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::danger::{ServerCertVerified, ServerCertVerifier};
 use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
-use rustls::{DistinguishedName, Error, RootCertStore};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{Error, RootCertStore};
 
-use super::delegate::signatures_by;
-use super::explaining::Explaining;
 use super::lists::ByChain;
-use super::observe::ChainBlindVerifier;
 use super::reject::{Grounds, Subject, plain};
+use super::server::ClientTrust;
 use super::trust::{ExpectedName, Trusting, listed};
+use super::verifier::{AnyChain, Chain, Chains, Timed, Verifier, WebPkiClients};
 use super::{ClientTlsSpec, TlsConfigError};
-use crate::crypto::{self, Metering};
-use crate::pki::CertLinks;
-use crate::scenario::Verify;
+use crate::pki::CertInspect;
+use crate::scenario::{ProviderName, Verify};
 
 /// Most chains that a configuration remembers; those beyond are verified in every handshake.
 const MOST_CHAINS: usize = 256;
 
-/// Roots as rustls stores them.
 pub(super) fn root_store(
     roots: &[CertificateDer<'static>],
 ) -> Result<RootCertStore, TlsConfigError> {
@@ -46,42 +43,53 @@ pub(super) fn root_store(
     }
 }
 
-/// Verifies the server in every handshake; only its signature without `roots`.
-pub(super) fn verifier(
+/// What a client verifies its server with; only the signature without roots.
+pub(super) fn server_verifier(
     spec: &ClientTlsSpec<'_>,
-    roots: Option<&[CertificateDer<'static>]>,
     provider: &Arc<CryptoProvider>,
-    metering: Metering,
-) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
-    let grounds = grounds(spec, roots.unwrap_or_default())?;
-    let inner: Arc<dyn ServerCertVerifier> = match roots {
-        None => Arc::new(ChainBlindVerifier(
-            provider.signature_verification_algorithms,
-        )),
-        Some(roots) => metering.server_verifier(Arc::new(Trusting {
-            inner: by_chain(roots, spec.crls, provider)?,
+) -> Result<Verifier, TlsConfigError> {
+    let names = expected_names(spec)?;
+    let subject = Subject::Server(listed(&names));
+    let roots = spec.roots.unwrap_or_default();
+    let grounds = Grounds::new(subject, roots, spec.crls, spec.provider)?;
+    let chains: Arc<dyn Chains> = match spec.roots {
+        None => Arc::new(AnyChain),
+        Some(roots) => Arc::new(Timed(Trusting {
+            inner: by_chain(roots, spec.crls, provider, server_chains)?,
             roots: Arc::clone(&grounds.roots),
             crls: Arc::clone(&grounds.crls),
-            names: expected_names(spec)?,
+            names,
         })),
     };
-    Ok(Arc::new(Explaining { grounds, inner }))
+    Ok(Verifier {
+        chains: match spec.verify {
+            // Lists go out of date by themselves, so with them nothing is remembered.
+            Verify::OncePerChain if spec.crls.is_empty() => Arc::new(OncePerChain::new(chains)),
+            Verify::OncePerChain | Verify::EveryHandshake => chains,
+        },
+        algorithms: provider.signature_verification_algorithms,
+        grounds,
+        capture: None,
+        required: true,
+        hints: Vec::new(),
+    })
 }
 
-/// What a client verifies its server with, for messages.
-pub(super) fn grounds(
-    spec: &ClientTlsSpec<'_>,
-    roots: &[CertificateDer<'static>],
-) -> Result<Grounds, TlsConfigError> {
-    Ok(Grounds {
-        subject: Subject::Server(listed(&expected_names(spec)?)),
-        roots: roots.into(),
-        crls: spec.crls.into(),
-        provider: spec.provider,
-        // Without meters: what a message takes is no work of the handshake.
-        algorithms: crypto::provider(spec.provider)?
-            .signature_verification_algorithms
-            .all,
+/// What a server verifies its clients with; without `required` one may present nothing.
+pub(super) fn client_verifier(
+    trust: &ClientTrust,
+    name: ProviderName,
+    provider: &Arc<CryptoProvider>,
+    required: bool,
+) -> Result<Verifier, TlsConfigError> {
+    let chains = by_chain(&trust.roots, &trust.crls, provider, client_chains)?;
+    Ok(Verifier {
+        chains: Arc::new(Timed(chains)),
+        algorithms: provider.signature_verification_algorithms,
+        grounds: Grounds::new(Subject::Client, &trust.roots, &trust.crls, name)?,
+        capture: None,
+        required,
+        hints: root_store(&trust.roots)?.subjects(),
     })
 }
 
@@ -93,57 +101,75 @@ pub(super) fn expected_names(
     names.map(|name| ExpectedName::parse(name)).collect()
 }
 
+type List = CertificateRevocationListDer<'static>;
+
+type Make = fn(
+    Arc<RootCertStore>,
+    Vec<List>,
+    Arc<CryptoProvider>,
+) -> Result<Arc<dyn Chains>, VerifierBuilderError>;
+
+fn server_chains(
+    roots: Arc<RootCertStore>,
+    lists: Vec<List>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn Chains>, VerifierBuilderError> {
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
+        .with_crls(lists)
+        .allow_unknown_revocation_status()
+        .enforce_revocation_expiration()
+        .build()?;
+    Ok(verifier)
+}
+
+fn client_chains(
+    roots: Arc<RootCertStore>,
+    lists: Vec<List>,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn Chains>, VerifierBuilderError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+        .with_crls(lists)
+        .allow_unknown_revocation_status()
+        .enforce_revocation_expiration()
+        .build()?;
+    Ok(Arc::new(WebPkiClients(verifier)))
+}
+
 /// The verifier of rustls, with the revocation lists that count.
 fn by_chain(
     roots: &[CertificateDer<'static>],
-    crls: &[CertificateRevocationListDer<'static>],
+    crls: &[List],
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
+    make: Make,
+) -> Result<Arc<dyn Chains>, TlsConfigError> {
     let store = Arc::new(root_store(roots)?);
     let provider = Arc::clone(provider);
     let algorithms = provider.signature_verification_algorithms.all;
-    let build = move |lists: Vec<CertificateRevocationListDer<'static>>| -> Result<Arc<dyn ServerCertVerifier>, TlsConfigError> {
-        let roots = Arc::clone(&store);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-            .with_crls(lists)
-            .allow_unknown_revocation_status()
-            .enforce_revocation_expiration()
-            .build()
-            .map_err(unbuilt)?;
-        Ok(verifier)
-    };
+    let build =
+        move |lists| make(Arc::clone(&store), lists, Arc::clone(&provider)).map_err(unbuilt);
     if crls.is_empty() {
         return build(Vec::new());
     }
-    let by_chain = ByChain::new(crls, roots, algorithms, Box::new(build))?;
-    Ok(Arc::new(by_chain))
+    Ok(Arc::new(ByChain::new(
+        crls,
+        roots,
+        algorithms,
+        Box::new(build),
+    )?))
 }
 
-/// Why rustls made no verifier.
-pub(super) fn unbuilt(error: VerifierBuilderError) -> TlsConfigError {
+fn unbuilt(error: VerifierBuilderError) -> TlsConfigError {
     TlsConfigError::Verifier(match error {
         VerifierBuilderError::InvalidCrl(error) => plain(&error.into()),
         other => other.to_string(),
     })
 }
 
-/// Verifies as often as a client asks for.
-pub(super) fn as_often(
-    spec: &ClientTlsSpec<'_>,
-    verifier: Arc<dyn ServerCertVerifier>,
-) -> Arc<dyn ServerCertVerifier> {
-    match spec.verify {
-        // Lists go out of date by themselves, so with them nothing is remembered.
-        Verify::OncePerChain if spec.crls.is_empty() => Arc::new(OncePerChain::new(verifier)),
-        Verify::OncePerChain | Verify::EveryHandshake => verifier,
-    }
-}
-
 /// Verifies each distinct chain for each name once, and again whenever one of its certificates is not
 /// valid at the time. What fails is not remembered. The signature over the handshake is verified always.
 #[derive(Debug)]
 struct OncePerChain {
-    verifier: Arc<dyn ServerCertVerifier>,
+    verifier: Arc<dyn Chains>,
     known: Mutex<Vec<Known>>,
 }
 
@@ -160,34 +186,34 @@ struct Known {
 impl Known {
     /// `None` if not every certificate that was sent can be read and is valid now: the verifier did
     /// without it, and has to say so again next time.
-    fn of(name: &ServerName<'_>, chain: &[&CertificateDer<'_>], now: UnixTime) -> Option<Self> {
+    fn of(chain: &Chain<'_>) -> Option<Self> {
         let (mut from, mut to) = (0, u64::MAX);
-        for cert in chain {
-            let links = CertLinks::parse(cert)?;
-            from = from.max(u64::try_from(links.not_before_unix_s).unwrap_or(0));
-            to = to.min(u64::try_from(links.not_after_unix_s).ok()?);
+        for cert in chain.certs() {
+            let (not_before, not_after) = CertInspect::parse(cert)?.validity_unix_s();
+            from = from.max(u64::try_from(not_before).unwrap_or(0));
+            to = to.min(u64::try_from(not_after).ok()?);
         }
         let known = Self {
-            name: name.to_owned(),
+            name: chain.name?.to_owned(),
             chain: chain
-                .iter()
-                .map(|cert| (*cert).clone().into_owned())
+                .certs()
+                .map(|cert| cert.clone().into_owned())
                 .collect(),
             valid: from..=to,
         };
-        known.valid.contains(&now.as_secs()).then_some(known)
+        known.valid.contains(&chain.now.as_secs()).then_some(known)
     }
 
-    fn is(&self, name: &ServerName<'_>, chain: &[&CertificateDer<'_>], now: UnixTime) -> bool {
-        self.valid.contains(&now.as_secs())
-            && self.chain.len() == chain.len()
-            && self.chain.iter().zip(chain).all(|(a, b)| a == *b)
-            && self.name == *name
+    fn is(&self, chain: &Chain<'_>) -> bool {
+        self.valid.contains(&chain.now.as_secs())
+            && self.chain.len() == 1 + chain.rest.len()
+            && self.chain.iter().zip(chain.certs()).all(|(a, b)| a == b)
+            && chain.name == Some(&self.name)
     }
 }
 
 impl OncePerChain {
-    fn new(verifier: Arc<dyn ServerCertVerifier>) -> Self {
+    fn new(verifier: Arc<dyn Chains>) -> Self {
         Self {
             verifier,
             known: Mutex::default(),
@@ -200,45 +226,20 @@ impl OncePerChain {
     }
 }
 
-impl ServerCertVerifier for OncePerChain {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let chain: Vec<_> = [end_entity].into_iter().chain(intermediates).collect();
-        let is_known = |known: &Known| known.is(server_name, &chain, now);
-        if self.with(|known| known.iter().any(is_known)) {
-            return Ok(ServerCertVerified::assertion());
+impl Chains for OncePerChain {
+    fn verify(&self, chain: &Chain<'_>) -> Result<(), Error> {
+        if self.with(|known| known.iter().any(|known| known.is(chain))) {
+            return Ok(());
         }
-        let verified = self.verifier.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )?;
-        if let Some(new) = Known::of(server_name, &chain, now) {
+        self.verifier.verify(chain)?;
+        if let Some(new) = Known::of(chain) {
             self.with(|known| {
                 if known.len() < MOST_CHAINS {
                     known.push(new);
                 }
             });
         }
-        Ok(verified)
-    }
-
-    signatures_by!(verifier);
-
-    fn requires_raw_public_keys(&self) -> bool {
-        self.verifier.requires_raw_public_keys()
-    }
-
-    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        self.verifier.root_hint_subjects()
+        Ok(())
     }
 }
 
@@ -247,54 +248,23 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
-    use rustls::client::danger::HandshakeSignatureValid;
-    use rustls::{DigitallySignedStruct, SignatureScheme};
+    use rustls::pki_types::UnixTime;
 
     use super::*;
+    use crate::crypto;
     use crate::pki::{Pki, PkiSpec};
-    use crate::scenario::ProviderName;
 
     /// Counts the chains that it hands on to the verifier of `rustls`.
     #[derive(Debug)]
     struct Counting {
-        verifier: Arc<dyn ServerCertVerifier>,
+        verifier: Arc<dyn Chains>,
         asked: Arc<AtomicU64>,
     }
 
-    impl ServerCertVerifier for Counting {
-        fn verify_server_cert(
-            &self,
-            end_entity: &CertificateDer<'_>,
-            intermediates: &[CertificateDer<'_>],
-            server_name: &ServerName<'_>,
-            ocsp_response: &[u8],
-            now: UnixTime,
-        ) -> Result<ServerCertVerified, Error> {
+    impl Chains for Counting {
+        fn verify(&self, chain: &Chain<'_>) -> Result<(), Error> {
             self.asked.fetch_add(1, Ordering::Relaxed);
-            let verifier = &self.verifier;
-            verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        }
-
-        fn verify_tls12_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            panic!("no handshake here")
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            panic!("no handshake here")
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            self.verifier.supported_verify_schemes()
+            self.verifier.verify(chain)
         }
     }
 
@@ -311,7 +281,7 @@ mod tests {
             Self::asking(builder.build().unwrap())
         }
 
-        fn asking(verifier: Arc<dyn ServerCertVerifier>) -> Self {
+        fn asking(verifier: Arc<dyn Chains>) -> Self {
             let asked = Arc::new(AtomicU64::new(0));
             let counting = Counting {
                 verifier,
@@ -325,10 +295,15 @@ mod tests {
 
         fn accepts(&self, chain: &[CertificateDer<'_>], name: &str, now: u64) -> bool {
             let name = ServerName::try_from(name).unwrap();
-            let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
             let (leaf, rest) = chain.split_first().unwrap();
-            let verified = self.once.verify_server_cert(leaf, rest, &name, &[], now);
-            verified.is_ok()
+            let chain = Chain {
+                leaf,
+                rest,
+                name: Some(&name),
+                ocsp: &[],
+                now: UnixTime::since_unix_epoch(Duration::from_secs(now)),
+            };
+            self.once.verify(&chain).is_ok()
         }
 
         fn verified(&self) -> u64 {
@@ -337,9 +312,9 @@ mod tests {
     }
 
     fn bounds(chain: &[CertificateDer<'_>]) -> (u64, u64) {
-        let links: Vec<_> = chain.iter().filter_map(CertLinks::parse).collect();
-        let from = links.iter().map(|links| links.not_before_unix_s).max();
-        let to = links.iter().map(|links| links.not_after_unix_s).min();
+        let validity = |cert| CertInspect::parse(cert).unwrap().validity_unix_s();
+        let from = chain.iter().map(|cert| validity(cert).0).max();
+        let to = chain.iter().map(|cert| validity(cert).1).min();
         let seconds = |at: Option<i64>| u64::try_from(at.unwrap()).unwrap();
         (seconds(from), seconds(to))
     }
@@ -397,9 +372,7 @@ mod tests {
         let pki = Pki::mint(&PkiSpec::default()).unwrap();
         let chain = &pki.server().chain;
         let (now, _) = bounds(chain);
-        let provider = crypto::provider(ProviderName::AwsLcRs).unwrap();
-        let any = ChainBlindVerifier(provider.signature_verification_algorithms);
-        let client = Client::asking(Arc::new(any));
+        let client = Client::asking(Arc::new(AnyChain));
         for _ in 0..2 {
             for host in 0..=MOST_CHAINS {
                 assert!(client.accepts(chain, &format!("host-{host}"), now));

@@ -8,11 +8,13 @@ use rcgen::{
     CrlIssuingDistributionPoint, CustomExtension, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
     KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use time::{Duration, OffsetDateTime};
 
-use super::{ClientTlsSpec, ClientTrust, TlsConfigError, reject, server, verify};
-use crate::crypto::{self, Metering};
+use super::{ClientTlsSpec, ClientTrust, TlsConfigError, reject, verify};
+use crate::crypto;
 use crate::pki::{Pki, PkiSpec};
 use crate::scenario::{ProviderName, TlsVersion, Verify};
 
@@ -133,7 +135,7 @@ fn client(
         resumption: None,
     };
     let provider = Arc::new(crypto::provider(ProviderName::AwsLcRs).unwrap());
-    let verifier = verify::verifier(&spec, Some(roots), &provider, Metering::Off).unwrap();
+    let verifier = verify::server_verifier(&spec, &provider).unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let (leaf, rest) = chain.split_first().unwrap();
     told(verifier.verify_server_cert(leaf, rest, &name, &[], UnixTime::now()))
@@ -151,7 +153,7 @@ fn server(
     };
     let name = ProviderName::AwsLcRs;
     let provider = Arc::new(crypto::provider(name).unwrap());
-    let verifier = server::client_verifier(&trust, name, &provider, Metering::Off, true).unwrap();
+    let verifier = verify::client_verifier(&trust, name, &provider, true).unwrap();
     let (leaf, rest) = chain.split_first().unwrap();
     told(verifier.verify_client_cert(leaf, rest, UnixTime::now()))
 }

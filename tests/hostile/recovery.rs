@@ -89,7 +89,11 @@ impl Ends {
 /// Length of the server's first flight.
 fn flight(client: &ClientTls, server: &Arc<ServerConfig>) -> usize {
     let mut hello = Vec::new();
-    client.connection().unwrap().write_tls(&mut hello).unwrap();
+    client
+        .connection(false)
+        .unwrap()
+        .write_tls(&mut hello)
+        .unwrap();
     let mut conn = ServerConnection::new(Arc::clone(server)).unwrap();
     conn.read_tls(&mut hello.as_slice()).unwrap();
     conn.process_new_packets().unwrap();

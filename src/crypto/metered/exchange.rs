@@ -4,7 +4,8 @@ use rustls::crypto::{ActiveKeyExchange, CompletedKeyExchange, SharedSecret, Supp
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, ProtocolVersion, SupportedProtocolVersion};
 
-use super::{crypto, label};
+use super::crypto;
+use crate::crypto::group_name;
 use crate::stats::CryptoOp;
 
 /// A group whose key pairs and shared secrets are metered.
@@ -18,7 +19,7 @@ impl Group {
     pub fn new(inner: &'static dyn SupportedKxGroup) -> Self {
         Self {
             inner,
-            name: label(&format!("{:?}", inner.name())),
+            name: group_name(inner.name().into()).leak(),
         }
     }
 

@@ -101,7 +101,7 @@ impl Ledger {
         self.passage = Passage::Data;
     }
 
-    /// What was written so far.
+    /// The entries so far.
     pub fn read(&self) -> SessionLedger {
         let plain = Passage::ALL.into_iter().flat_map(|passage| {
             Work::all().map(move |work| Entry {

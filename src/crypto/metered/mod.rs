@@ -4,7 +4,6 @@
 //! It is for cells of its own, as two readings of the clock around each operation are not free
 //! ([`span_cost`]); latency and CPU figures are taken without it.
 
-mod callbacks;
 mod exchange;
 mod ledger;
 mod signature;
@@ -15,21 +14,17 @@ mod tests;
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use rustls::client::danger::ServerCertVerifier;
-use rustls::crypto::{
-    CryptoProvider, GetRandomFailed, KeyProvider, SecureRandom, SupportedKxGroup,
-    WebPkiSupportedAlgorithms,
-};
+use rustls::crypto::{CryptoProvider, GetRandomFailed, SecureRandom, WebPkiSupportedAlgorithms};
 use rustls::pki_types::SignatureVerificationAlgorithm;
 use rustls::server::ProducesTickets;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{SignatureScheme, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
+use rustls::{SignatureScheme, SupportedCipherSuite};
 
+use super::{ProviderError, Ticketer, provider};
+use crate::scenario::ProviderName;
 use crate::stats::{CryptoOp, Work};
 
 pub use ledger::{Ledger, attributed, enter, note, span_cost};
 
-use callbacks::Metered;
 use ledger::Entered;
 
 /// The environment variable that meters every session of the process if it is `1`, so that the tests can
@@ -55,57 +50,47 @@ impl Default for Metering {
 }
 
 impl Metering {
-    /// A provider, decorated if it is on.
-    #[must_use]
-    pub fn provider(self, provider: CryptoProvider) -> CryptoProvider {
-        match self {
-            Self::Off => provider,
-            Self::On => metered(&provider),
+    /// A provider with all its groups, suites and schemes, decorated if it is on. rustls wants those to live for
+    /// ever, so each provider is decorated once per process and what is leaked does not grow.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`provider`] does.
+    pub fn provider(self, name: ProviderName) -> Result<CryptoProvider, ProviderError> {
+        static METERED: Mutex<Vec<(ProviderName, CryptoProvider)>> = Mutex::new(Vec::new());
+        let plain = provider(name)?;
+        if self == Self::Off {
+            return Ok(plain);
         }
-    }
-
-    /// What verifies servers, decorated if it is on.
-    pub fn server_verifier(
-        self,
-        verifier: Arc<dyn ServerCertVerifier>,
-    ) -> Arc<dyn ServerCertVerifier> {
-        match self {
-            Self::Off => verifier,
-            Self::On => Arc::new(Metered(verifier)),
+        let mut known = METERED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, metered)) = known.iter().find(|(other, _)| *other == name) {
+            return Ok(metered.clone());
         }
-    }
-
-    /// What verifies clients, decorated if it is on.
-    pub fn client_verifier(
-        self,
-        verifier: Arc<dyn ClientCertVerifier>,
-    ) -> Arc<dyn ClientCertVerifier> {
-        match self {
-            Self::Off => verifier,
-            Self::On => Arc::new(Metered(verifier)),
-        }
+        let metered = metered(&plain);
+        known.push((name, metered.clone()));
+        Ok(metered)
     }
 
     /// What makes tickets, decorated if it is on.
-    pub fn ticketer(self, ticketer: Arc<dyn ProducesTickets>) -> Arc<dyn ProducesTickets> {
+    pub fn ticketer(self, ticketer: Ticketer) -> Ticketer {
         match self {
             Self::Off => ticketer,
-            Self::On => Arc::new(Metered(ticketer)),
+            Self::On => Arc::new(Tickets(ticketer)),
         }
     }
 }
 
 /// The same provider with every operation metered.
-///
-/// rustls wants groups, suites and algorithms that live for ever. Each is decorated once per process,
-/// however many configurations are made from it, so what is leaked does not grow.
 fn metered(provider: &CryptoProvider) -> CryptoProvider {
+    let groups = provider.kx_groups.iter();
     CryptoProvider {
-        cipher_suites: provider.cipher_suites.iter().map(|s| suite(*s)).collect(),
-        kx_groups: provider.kx_groups.iter().map(|g| group(*g)).collect(),
+        cipher_suites: provider.cipher_suites.iter().map(suite).collect(),
+        kx_groups: groups
+            .map(|inner| forever(exchange::Group::new(*inner)) as _)
+            .collect(),
         signature_verification_algorithms: verification(provider.signature_verification_algorithms),
-        secure_random: random(provider.secure_random),
-        key_provider: keys(provider.key_provider),
+        secure_random: forever(Random(provider.secure_random)),
+        key_provider: forever(signature::Keys(provider.key_provider)),
     }
 }
 
@@ -119,101 +104,29 @@ fn forever<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-/// What was decorated already, each with its decoration.
-type Known<T, D> = LazyLock<Mutex<Vec<(T, D)>>>;
-
-/// The decoration of what `is` recognises; made by `make` the first time.
-fn once<T: Copy, D: Copy>(
-    known: &Known<T, D>,
-    inner: T,
-    is: impl Fn(T) -> bool,
-    make: impl FnOnce() -> D,
-) -> D {
-    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, decorated)) = known.iter().find(|(other, _)| is(*other)) {
-        return *decorated;
-    }
-    let decorated = make();
-    known.push((inner, decorated));
-    decorated
-}
-
-/// A name in lower case that lives for ever, each once.
-fn label(name: &str) -> &'static str {
-    static KNOWN: Known<&'static str, ()> = LazyLock::new(Mutex::default);
-    let name = name.to_lowercase();
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((kept, ())) = known.iter().find(|(kept, ())| *kept == name) {
-        return kept;
-    }
-    let kept: &'static str = Box::leak(name.into_boxed_str());
-    known.push((kept, ()));
-    kept
-}
-
-/// Whether two references are to the same object of the same type. Objects without size may share an
-/// address, so the type counts.
-fn same<T: ?Sized>(one: &T, other: &T) -> bool {
-    std::ptr::eq(one, other)
-}
-
-fn group(inner: &'static dyn SupportedKxGroup) -> &'static dyn SupportedKxGroup {
-    type Group = &'static dyn SupportedKxGroup;
-    static KNOWN: Known<Group, Group> = LazyLock::new(Mutex::default);
-    let is = |other: Group| same(other, inner) && other.name() == inner.name();
-    once(&KNOWN, inner, is, || forever(exchange::Group::new(inner)))
-}
-
-fn suite(inner: SupportedCipherSuite) -> SupportedCipherSuite {
-    static KNOWN12: Known<&Tls12CipherSuite, &Tls12CipherSuite> = LazyLock::new(Mutex::default);
-    static KNOWN13: Known<&Tls13CipherSuite, &Tls13CipherSuite> = LazyLock::new(Mutex::default);
-    match inner {
-        SupportedCipherSuite::Tls12(inner) => {
-            let is = |other| same(other, inner);
-            once(&KNOWN12, inner, is, || forever(suite::tls12(inner))).into()
-        }
-        SupportedCipherSuite::Tls13(inner) => {
-            let is = |other| same(other, inner);
-            once(&KNOWN13, inner, is, || forever(suite::tls13(inner))).into()
-        }
+fn suite(inner: &SupportedCipherSuite) -> SupportedCipherSuite {
+    match *inner {
+        SupportedCipherSuite::Tls12(inner) => forever(suite::tls12(inner)).into(),
+        SupportedCipherSuite::Tls13(inner) => forever(suite::tls13(inner)).into(),
     }
 }
 
 type Algorithms = &'static [&'static dyn SignatureVerificationAlgorithm];
 
 fn verification(inner: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
-    static KNOWN: Known<WebPkiSupportedAlgorithms, WebPkiSupportedAlgorithms> =
-        LazyLock::new(Mutex::default);
-    let is = |other: WebPkiSupportedAlgorithms| {
-        same(other.all, inner.all) && same(other.mapping, inner.mapping)
-    };
     let decorate = |all: Algorithms, op| -> Algorithms {
         let each = |inner: &&'static dyn SignatureVerificationAlgorithm| {
             forever(signature::Verification::new(*inner, op)) as _
         };
         all.iter().map(each).collect::<Vec<_>>().leak()
     };
-    once(&KNOWN, inner, is, || WebPkiSupportedAlgorithms {
+    WebPkiSupportedAlgorithms {
         all: decorate(inner.all, CryptoOp::VerifyChain),
         mapping: (inner.mapping.iter())
             .map(|(scheme, all)| (*scheme, decorate(all, CryptoOp::VerifyTranscript)))
             .collect::<Vec<(SignatureScheme, Algorithms)>>()
             .leak(),
-    })
-}
-
-fn keys(inner: &'static dyn KeyProvider) -> &'static dyn KeyProvider {
-    type Keys = &'static dyn KeyProvider;
-    static KNOWN: Known<Keys, Keys> = LazyLock::new(Mutex::default);
-    let is = |other: Keys| same(other, inner);
-    once(&KNOWN, inner, is, || forever(signature::Keys(inner)))
-}
-
-fn random(inner: &'static dyn SecureRandom) -> &'static dyn SecureRandom {
-    type Source = &'static dyn SecureRandom;
-    static KNOWN: Known<Source, Source> = LazyLock::new(Mutex::default);
-    let is = |other: Source| same(other, inner);
-    once(&KNOWN, inner, is, || forever(Random(inner)))
+    }
 }
 
 /// A source of random bytes that is metered.
@@ -228,5 +141,32 @@ impl SecureRandom for Random {
 
     fn fips(&self) -> bool {
         self.0.fips()
+    }
+}
+
+/// The algorithm under which tickets are entered.
+const TICKET: &str = "ticket";
+
+/// A maker of tickets that is metered.
+#[derive(Debug)]
+struct Tickets(Ticketer);
+
+impl ProducesTickets for Tickets {
+    fn enabled(&self) -> bool {
+        self.0.enabled()
+    }
+
+    fn lifetime(&self) -> u32 {
+        self.0.lifetime()
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let _span = crypto(CryptoOp::Seal, Some(TICKET));
+        self.0.encrypt(plain)
+    }
+
+    fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
+        let _span = crypto(CryptoOp::Open, Some(TICKET));
+        self.0.decrypt(cipher)
     }
 }

@@ -11,7 +11,8 @@ use rustls::pki_types::{
 use rustls::sign::{Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
-use super::{crypto, label};
+use super::crypto;
+use crate::crypto::names::known_scheme;
 use crate::stats::CryptoOp;
 
 /// A provider of keys that are metered.
@@ -78,10 +79,8 @@ pub(super) struct Verification {
 
 impl Verification {
     pub fn new(inner: &'static dyn SignatureVerificationAlgorithm, op: CryptoOp) -> Self {
-        let name = label(&algorithm_name(
-            &inner.public_key_alg_id(),
-            &inner.signature_alg_id(),
-        ));
+        let name = algorithm_name(&inner.public_key_alg_id(), &inner.signature_alg_id());
+        let name = name.leak();
         Self { inner, op, name }
     }
 }
@@ -114,16 +113,8 @@ impl SignatureVerificationAlgorithm for Verification {
     }
 }
 
-/// What a scheme is called in the registry of TLS; rustls has older names for some.
 fn scheme_label(scheme: SignatureScheme) -> &'static str {
-    let name = format!("{scheme:?}");
-    label(
-        &(name.replace("NISTP256", "SECP256R1"))
-            .replace("NISTP384", "SECP384R1")
-            .replace("NISTP521", "SECP521R1")
-            .replace("RSA_PSS_SHA", "RSA_PSS_RSAE_SHA")
-            .replace("ML_DSA_", "MLDSA"),
-    )
+    known_scheme(scheme.into()).unwrap_or("other")
 }
 
 /// What a verification algorithm is called: the name of the signature scheme of TLS 1.3 where it has
