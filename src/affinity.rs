@@ -1,4 +1,4 @@
-//! Which core a thread runs on: lists of cores as people write them, and pinning.
+//! Pins threads to cores, and parses lists of cores.
 
 use core_affinity::CoreId;
 use schemars::JsonSchema;
@@ -70,7 +70,7 @@ pub fn parse_cores(text: &str, available: &[usize]) -> Result<Vec<usize>, CoreLi
 
 /// Pins the calling thread to a core and says whether that worked.
 pub fn pin_current(thread: String, core: Option<usize>) -> Placement {
-    // The library panics on a core beyond the system's set, so only known ones are tried.
+    // The library panics on a core outside the system's set.
     let pinned = core.is_some_and(|id| {
         available_cores().contains(&id) && core_affinity::set_for_current(CoreId { id })
     });
@@ -81,8 +81,7 @@ pub fn pin_current(thread: String, core: Option<usize>) -> Placement {
     }
 }
 
-/// Shares cores out between the embedded target and the workers: the target gets the first ones,
-/// the workers the rest. With a single core both share it.
+/// Divides cores between the embedded target, which gets the first ones, and the workers. A single core is shared.
 pub fn split_cores(available: &[usize], target_threads: usize) -> (Vec<usize>, Vec<usize>) {
     if available.len() < 2 {
         return (available.to_vec(), available.to_vec());

@@ -1,7 +1,6 @@
 //! The clocks: monotonic time for latency, thread CPU time for cost, wall time for the record.
 //!
-//! Latency marks are plain [`Instant`]s; what is paced or recorded takes them as arguments, so tests
-//! of pacers and recorders pass the times they want and no clock has to be faked.
+//! Pacers and recorders take plain [`Instant`]s as arguments, so tests need no fake clock.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,9 +19,8 @@ pub struct ThreadClock(ClockId);
 impl ThreadClock {
     /// The CPU clock of the calling thread.
     ///
-    /// On Linux the clock id of a thread is derived from its id (`pthread_getcpuclockid(3)`,
-    /// `CPUCLOCK_PERTHREAD` in the kernel's `posix-timers_types.h`), so that another thread can
-    /// read it later. Elsewhere the clock only answers on its own thread.
+    /// On Linux derived from the thread's id (`pthread_getcpuclockid(3)`, `CPUCLOCK_PERTHREAD` in the kernel's
+    /// `posix-timers_types.h`), so that other threads can read it. Elsewhere it only works on its own thread.
     pub fn current() -> Self {
         #[cfg(target_os = "linux")]
         {

@@ -1,4 +1,4 @@
-//! What a provider can do, asked of the provider itself: nothing here is a table.
+//! A provider's capabilities, all determined by querying it.
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::PrivateKeyDer;
@@ -11,22 +11,22 @@ use crate::scenario::{KeyAlgorithm, TlsVersion};
 /// Both versions, the older one first.
 const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
 
-/// What a provider can do.
+/// A provider's capabilities.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Capabilities {
-    /// TLS versions for which it has a suite.
+    /// TLS versions with a suite.
     pub versions: Vec<TlsVersion>,
     /// Cipher suites, in its own order of preference.
     pub suites: Vec<Suite>,
     /// Key exchange groups, in its own order of preference.
     pub groups: Vec<Group>,
-    /// Schemes of handshake signatures that it verifies, by their IANA names.
+    /// IANA names of the signature schemes that it verifies.
     pub verifies: Vec<String>,
     /// Keys of certificates.
     pub keys: Vec<KeySupport>,
     /// Whether all of it is approved by FIPS 140.
     pub fips: bool,
-    /// Whether it has suites that early data can be sent with (TLS 1.3).
+    /// Whether it has suites for early data (TLS 1.3).
     pub early_data: bool,
     /// Whether it has suites for QUIC.
     pub quic: bool,
@@ -48,27 +48,25 @@ pub struct Group {
     pub name: String,
     /// The versions it can be used in.
     pub versions: Vec<TlsVersion>,
-    /// Whether ML-KEM is in it, which is all there is of post-quantum groups.
+    /// Whether it includes ML-KEM, the only post-quantum algorithm so far.
     pub post_quantum: bool,
     /// Whether it is approved by FIPS 140.
     pub fips: bool,
 }
 
-/// What can be done with certificates of one key algorithm, at either end: signing with it, or verifying
-/// the other's signature and chain.
+/// Support for certificates of one key algorithm: signing, and verifying the other end's signature and chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeySupport {
     /// The algorithm.
     pub key: KeyAlgorithm,
-    /// Versions in which the server may have such a certificate.
+    /// Versions that allow such certificates of servers.
     pub server: Vec<TlsVersion>,
-    /// Versions in which the client may.
+    /// Versions that allow them of clients.
     pub client: Vec<TlsVersion>,
 }
 
 impl Capabilities {
-    /// Asks a provider. `sample` has a private key of each algorithm, to see whether it can be loaded and
-    /// signs as it should; those of which there is none are left out.
+    /// Queries a provider. `sample` gives a private key of each algorithm to try; algorithms without one are left out.
     pub fn of(
         provider: &CryptoProvider,
         sample: impl Fn(KeyAlgorithm) -> Option<PrivateKeyDer<'static>>,
@@ -103,7 +101,7 @@ impl Capabilities {
         self.groups.iter().find(|group| group.name == name)
     }
 
-    /// What is known of an algorithm.
+    /// The support for an algorithm.
     pub fn key(&self, key: KeyAlgorithm) -> Option<&KeySupport> {
         self.keys.iter().find(|support| support.key == key)
     }
@@ -179,7 +177,7 @@ fn key_support(
     }
 }
 
-/// Whether a suite of TLS 1.2, which has to fit the server's certificate, is for this scheme.
+/// Whether a TLS 1.2 suite, which is tied to the server's kind of key, fits this scheme.
 fn in_tls12(provider: &CryptoProvider, scheme: SignatureScheme) -> bool {
     provider.cipher_suites.iter().any(|suite| match suite {
         SupportedCipherSuite::Tls12(suite) => suite.sign.contains(&scheme),

@@ -1,5 +1,5 @@
-//! Crypto providers: which there are, which this build has, what each can do, and what each of their
-//! operations costs a session. Knows rustls's traits, but no configuration and no certificate.
+//! Crypto providers: those of this build, their capabilities, and the cost of their operations. Knows rustls's traits,
+//! but no configurations or certificates.
 
 mod capabilities;
 mod metered;

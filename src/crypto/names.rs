@@ -40,7 +40,7 @@ pub fn scheme_name(code: u16) -> String {
     }
 }
 
-/// The IANA name of a signature scheme (RFC 8446 section 4.2.3); rustls has older ones.
+/// The IANA name of a signature scheme (RFC 8446 section 4.2.3), for which rustls has older names.
 pub(super) fn known_scheme(code: u16) -> Option<&'static str> {
     Some(match code {
         0x0401 => "rsa_pkcs1_sha256",

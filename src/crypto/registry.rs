@@ -1,4 +1,4 @@
-//! The registry: an entry per provider, with what it needs, and how to get it where it is compiled in.
+//! The registry: each provider with its requirements and, where compiled in, its constructor.
 
 use std::sync::Arc;
 
@@ -39,15 +39,15 @@ pub enum ProviderError {
     Ticketer { name: ProviderName, cause: String },
 }
 
-/// What encrypts stateless tickets.
+/// Encrypts stateless tickets.
 pub type Ticketer = Arc<dyn ProducesTickets>;
 
-/// How to get a provider that is compiled in.
+/// The constructors of a provider that is compiled in.
 #[derive(Debug, Clone, Copy)]
 pub struct Backend {
-    /// Makes it, with every group it has and not only those it offers by default.
+    /// Makes it with all its groups, not only its defaults.
     pub crypto: fn() -> CryptoProvider,
-    /// Makes a ticketer of its own; none where it has none.
+    /// Makes its own ticketer, if it has one.
     pub ticketer: Option<fn() -> Result<Ticketer, rustls::Error>>,
 }
 
@@ -58,16 +58,16 @@ pub struct Entry {
     pub name: ProviderName,
     /// The crate that provides it.
     pub package: &'static str,
-    /// The cargo feature that adds it; none where it is always built.
+    /// Its cargo feature; none if it is always built.
     pub feature: Option<&'static str>,
-    /// What building it takes, beside Rust.
+    /// Build dependencies other than Rust.
     pub builds_with: &'static str,
     /// What a reader should know.
     pub remarks: &'static str,
-    /// CPU instruction sets that it cannot do without on this architecture, and whether they are there.
+    /// Instruction sets that it requires on this architecture, and whether the CPU has them.
     #[serde(skip)]
     pub cpu: fn() -> Vec<(&'static str, bool)>,
-    /// How to get it; none where it is not compiled in.
+    /// None if it is not compiled in.
     #[serde(skip)]
     pub backend: Option<Backend>,
 }
@@ -172,7 +172,7 @@ pub fn entry(name: ProviderName) -> Entry {
     }
 }
 
-/// A provider with all its groups, suites and schemes. Both ends of every session get theirs here.
+/// A provider with all its groups, suites and schemes, for either end of a session.
 ///
 /// # Errors
 ///
@@ -181,7 +181,7 @@ pub fn provider(name: ProviderName) -> Result<CryptoProvider, ProviderError> {
     entry(name).backend().map(|backend| (backend.crypto)())
 }
 
-/// The other providers of this build that can do something, in a list; empty if none can.
+/// The other providers of this build that can do something, as a list in words; empty if none can.
 pub fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> bool) -> String {
     let others = ProviderName::ALL.into_iter().filter(|other| *other != name);
     let able = others.filter(|other| provider(*other).is_ok_and(|provider| can(&provider)));
@@ -190,8 +190,7 @@ pub fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> bool) ->
         .join(", ")
 }
 
-/// What encrypts the stateless tickets of a server: the provider's own, or that of AWS-LC where it has
-/// none.
+/// A provider's ticketer, or that of AWS-LC if it has none.
 ///
 /// # Errors
 ///
@@ -276,7 +275,7 @@ const BORING: Option<Backend> = Some(Backend {
 #[cfg(not(feature = "boring"))]
 const BORING: Option<Backend> = None;
 
-/// What graviola asserts before its first operation: without it the process would be gone.
+/// What graviola asserts at its first operation: it would abort the process.
 fn graviola_cpu() -> Vec<(&'static str, bool)> {
     #[cfg(target_arch = "x86_64")]
     {

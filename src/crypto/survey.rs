@@ -1,4 +1,4 @@
-//! All providers side by side: what those of this build can do, and how to get the others.
+//! All providers: the capabilities of those in this build, and how to get the others.
 
 use rustls::pki_types::PrivateKeyDer;
 use serde::Serialize;
@@ -9,14 +9,13 @@ use crate::scenario::{KeyAlgorithm, ProviderName};
 /// One provider, as far as this build knows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Surveyed {
-    /// What is known of it without asking.
+    /// Its entry in the registry.
     #[serde(flatten)]
     pub entry: Entry,
-    /// Whether its stateless tickets are encrypted by itself, and not by AWS-LC; unknown where it is not
-    /// in this build.
+    /// Whether it encrypts its stateless tickets itself, and not AWS-LC; unknown if it is not in this build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub own_tickets: Option<bool>,
-    /// What it can do; none where it cannot be used.
+    /// None if it cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
     /// Why it cannot be used.

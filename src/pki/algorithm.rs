@@ -1,4 +1,4 @@
-//! How keys of each algorithm are made, and how they are written.
+//! Generates and encodes keys of each algorithm.
 
 use rcgen::{KeyPair, RsaKeySize};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -25,7 +25,7 @@ pub(super) fn key_pair(algorithm: KeyAlgorithm) -> Result<KeyPair, rcgen::Error>
     }
 }
 
-/// A fresh private key, to see what can be done with keys of its kind.
+/// A fresh private key, to test a provider's support of its kind.
 ///
 /// # Errors
 ///
@@ -38,8 +38,7 @@ pub fn throw_away_key(algorithm: KeyAlgorithm) -> Result<PrivateKeyDer<'static>,
 
 /// The private key of a generated pair as PKCS#8 version 1.
 ///
-/// aws-lc-rs serialises Ed25519 as version 2 (RFC 5958, with the public key appended), which OpenSSL 3.0
-/// refuses to read. Version 1 (RFC 8410) holds the seed alone and is read everywhere.
+/// aws-lc-rs encodes Ed25519 as version 2 (RFC 5958), which OpenSSL 3.0 cannot read.
 pub(super) fn pkcs8_v1(pair: &KeyPair) -> PrivateKeyDer<'static> {
     // After the outer header: version 1, the Ed25519 AlgorithmIdentifier, and the 32-byte seed in two
     // octet strings.

@@ -1,5 +1,4 @@
-//! A client certificate that expires within seconds, signed by an authority whose key is on disk: what
-//! becomes of a session when the certificate that began it has run out?
+//! Mints a client certificate that expires within seconds, to test sessions that outlive their certificate.
 
 use std::time::Duration;
 
@@ -10,12 +9,12 @@ use super::error::failed;
 use super::mint::{Authority, BACKDATE, Validity, generate, leaf};
 use super::{Identity, KeyAlgorithm, PkiError};
 
-/// Mints a client named `client-brief`, signed by `issuer`, whose chain its own goes on with, and says
-/// when it expires: `lifetime` from now, cut to a whole second, since X.509 knows no fractions.
+/// Mints a client named `client-brief`, signed by `issuer`, and says when it expires: `lifetime` from now, truncated to
+/// whole seconds, as X.509 has no fractions.
 ///
 /// # Errors
 ///
-/// Fails if `issuer` is no authority or its key cannot sign, if the lifetime is out of the calendar,
+/// Fails if `issuer` is no authority or its key cannot sign, if the lifetime is out of range,
 /// and if the crypto library fails.
 pub fn brief_client(
     issuer: &Identity,

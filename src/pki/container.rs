@@ -1,5 +1,5 @@
-//! What a certificate or key file is, told from its bytes: PEM, one DER object, or a container to convert.
-//! Reads at most [`MAX_FILE_BYTES`]; knows how things are wrapped, not what certificates say.
+//! Recognises the format of a certificate or key file: PEM, one DER object, or a container to convert. Reads at most
+//! [`MAX_FILE_BYTES`]; does not look into certificates.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::error::{quoted, with_suffix};
 use super::pem::Section;
 use crate::files::read_capped;
 
-/// The most that is read of one file. A system's whole trust store is about a quarter of a megabyte.
+/// Most bytes read of a file. A system's whole trust store is about a quarter of a megabyte.
 pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
 
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -19,19 +19,17 @@ const INTEGER: u8 = 0x02;
 /// The contents of OID 1.2.840.113549.1.7, the arc of PKCS#7.
 const PKCS7_ARC: [u8; 8] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07];
 
-/// What a file holds, by its outermost layer.
+/// The outermost layer of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     /// Text with at least one `-----BEGIN`.
     Pem,
-    /// One complete DER object of unknown meaning: a certificate or a key.
+    /// One complete DER object: a certificate or a key.
     Der,
     /// A PKCS#8 key under a password, in DER.
     EncryptedDer,
 }
 
-/// Reads a whole file.
-///
 /// Fails if the file cannot be read or is larger than [`MAX_FILE_BYTES`].
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
     read_capped(path, MAX_FILE_BYTES).map_err(|source| match source.kind() {
@@ -46,7 +44,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, PkiError> {
     })
 }
 
-/// Tells the shape of a file's bytes; `Ok(Err(found))` says what they are when they are none of the shapes.
+/// The shape of a file's bytes, or `Ok(Err(found))` if they have none.
 ///
 /// Fails if the file is a container that has to be converted first.
 pub(super) fn shape(path: &Path, bytes: &[u8]) -> Result<Result<Shape, String>, PkiError> {
@@ -111,8 +109,7 @@ pub(super) fn shape(path: &Path, bytes: &[u8]) -> Result<Result<Shape, String>, 
     }
 }
 
-/// The encoding of a text in 16-bit units, as iconv calls it: it says so at its start, or has the dashes of a
-/// PEM file in it.
+/// The encoding, as iconv names it, of UTF-16 text with a byte order mark or PEM dashes.
 fn utf16(bytes: &[u8]) -> Option<&'static str> {
     let dashes = |units: &[u8]| bytes.windows(units.len()).any(|window| window == units);
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
@@ -126,9 +123,7 @@ fn utf16(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A PEM file whose sections are no certificates and keys, but what these can be made from.
-///
-/// Fails if it is such a file and nothing else, with the command that converts it.
+/// Fails if the sections only hold containers of certificates or keys, with the command that converts them.
 pub(super) fn refuse_wrapped(path: &Path, sections: &[Section<'_>]) -> Result<(), PkiError> {
     let holds = |label: &str| sections.iter().any(|section| section.label == label);
     let pem = quoted(&with_suffix(path, ".pem"));
@@ -162,7 +157,7 @@ pub(super) struct Element<'a> {
     pub(super) tag: u8,
     /// The declared length of the contents, in bytes.
     len: usize,
-    /// As much of the contents as is there.
+    /// The contents, as far as present.
     pub(super) body: &'a [u8],
     /// What follows the element.
     pub(super) rest: &'a [u8],

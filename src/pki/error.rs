@@ -1,5 +1,5 @@
-//! The one error of `pki`: every message names the place, the cause and the next step.
-//! No variant may carry key material, and text from files is kept out or escaped.
+//! The error of `pki`: every message names the place, the cause and the next step. It never carries key material, nor
+//! text from files that is not escaped.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,12 +92,12 @@ pub enum PkiError {
     Write { path: PathBuf, source: io::Error },
 }
 
-/// Quotes a path for a command that the reader may paste into a shell.
+/// Quotes a path for a shell.
 pub(super) fn quoted(path: &Path) -> String {
     shell_quote(&path.to_string_lossy())
 }
 
-/// Replaces the extension of `path`, for the output of a command that we suggest.
+/// Replaces the extension of `path`, for the output of a suggested command.
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_stem().unwrap_or_default().to_os_string();
     name.push(suffix);
@@ -111,7 +111,7 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     other
 }
 
-/// Names what the certificate library could not make.
+/// The failure to make `what`.
 pub(super) fn failed(what: &str) -> impl FnOnce(rcgen::Error) -> PkiError + use<'_> {
     move |error| PkiError::Mint {
         what: what.to_owned(),

@@ -1,5 +1,5 @@
-//! What one certificate says, as plain data for reports. Every string a stranger chose is escaped and capped.
-//! Facts are read, not judged: nothing here verifies a signature or trusts a name.
+//! The contents of a certificate as plain data for reports. Text of strangers is escaped and capped; nothing is
+//! verified.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use super::PkiError;
 use super::identity;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
-/// The most entries of one list that are kept; one more says how many were left out.
+/// Most entries kept of a list; one more says how many were left out.
 const MAX_LISTED: usize = 64;
 
 /// The facts of one certificate.
@@ -203,7 +203,7 @@ fn signature_name(oid: &str) -> String {
         "1.2.840.10045.4.3.1" => "ecdsa-with-SHA224",
         "1.2.840.10040.4.3" => "dsa-with-SHA1",
         "2.16.840.1.101.3.4.3.2" => "dsa-with-SHA256",
-        // Of these, key and signature have one identifier.
+        // The others have one identifier for key and signature.
         other => return family_name(other),
     };
     name.to_owned()

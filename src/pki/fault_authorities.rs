@@ -1,5 +1,5 @@
-//! The authorities behind faulty identities, each with its revocation list. All but the stranger are
-//! validly issued below the root of their [`Pki`], and share one key: it is not what is wrong with them.
+//! The authorities behind faulty identities, with their revocation lists. All but the stranger are validly issued
+//! below the root of their [`Pki`] and share one key.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
@@ -15,10 +15,9 @@ use super::{Identity, Pki, PkiError};
 
 /// How many intermediates a long chain has.
 ///
-/// More than webpki (6), mbed TLS (8), wolfSSL (9), Java (10) and `GnuTLS` (16) follow by default, and than
-/// nginx and Apache do (1). OpenSSL itself follows 100, so servers that leave its default in place, such
-/// as haproxy, accept the chain. With ECDSA it takes about 8 KB, with RSA about 16 KB: far below what one
-/// handshake message may carry.
+/// More than the default limits of webpki (6), mbed TLS (8), wolfSSL (9), Java (10), `GnuTLS` (16), nginx and
+/// Apache (1). OpenSSL's is 100, so servers that keep its default, such as haproxy, accept the chain. It takes about
+/// 8 KB with ECDSA and 16 KB with RSA, far below the limit of a handshake message.
 pub(super) const LONG_CHAIN: usize = 17;
 
 /// An authority that shares its key.
@@ -38,13 +37,13 @@ pub(super) struct AuthorityKeys {
 pub(super) struct Authorities<'k> {
     /// The intermediate that issues the good identities.
     pub(super) intermediate: Authority<'k>,
-    /// Below a root of its own, which is not sent.
+    /// Below another root, which is not sent.
     pub(super) stranger: Authority<'k>,
     /// Its certificate has expired.
     pub(super) expired: Authority<'k>,
-    /// It may sign for no name that is in use.
+    /// Its name constraints permit no name in use.
     pub(super) constrained: Authority<'k>,
-    /// Below the good intermediate, which allows no authority below itself.
+    /// Below the good intermediate, whose path length is 0.
     pub(super) too_deep: Authority<'k>,
     /// An end entity, validly issued by the root.
     pub(super) end_entity: Authority<'k>,
@@ -109,7 +108,7 @@ impl<'k> Authorities<'k> {
     }
 }
 
-/// A random serial number of 127 bits: certificates under one key need their own to tell them apart.
+/// A random serial number of 127 bits: rcgen derives it from the key, which many certificates share here.
 pub(super) fn serial() -> Result<SerialNumber, PkiError> {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).map_err(|error| PkiError::Mint {
@@ -159,7 +158,7 @@ fn issued<'k>(
     above.below(name, params, key)
 }
 
-/// An intermediate below a root that nobody is told of.
+/// An intermediate below a root that nobody trusts.
 fn stranger(key: &KeyPair, validity: Validity) -> Result<Authority<'_>, PkiError> {
     let (root, name) = ("unknown root", "unknown intermediate");
     let root = Authority {
@@ -181,8 +180,8 @@ fn end_entity<'k>(pki: &Pki, keys: &'k AuthorityKeys) -> Result<Authority<'k>, P
     issued(name, params, &keys.faulty, &root)
 }
 
-/// Constraints (critical, RFC 5280 section 4.2.1.10) to names that no leaf here has: a reserved domain
-/// and the unspecified addresses.
+/// Critical constraints (RFC 5280 section 4.2.1.10) to names that no leaf has: a reserved domain and the unspecified
+/// addresses.
 fn nobody() -> NameConstraints {
     NameConstraints {
         permitted_subtrees: vec![

@@ -1,5 +1,5 @@
-//! Identities with exactly one defect each, minted beside the good ones of a [`Pki`] and signed by its
-//! authorities: whatever a peer says against one can only be about that defect.
+//! Mints identities with exactly one defect each, signed by the authorities of a [`Pki`], so that a rejection can only be
+//! about that defect.
 
 use rcgen::{
     CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose,
@@ -16,15 +16,15 @@ use super::short_rsa::ShortRsa;
 use super::{Identity, Pki, PkiError};
 use crate::scenario::{IdentityFault, TlsVersion};
 
-/// The object identifier of the unknown critical extension. It lies below the enterprise number for
-/// documentation (RFC 5612), so that no software will ever know it.
+/// The unknown critical extension, below the enterprise number for documentation (RFC 5612), so that no software will
+/// ever know it.
 const UNKNOWN_OID: [u64; 8] = [1, 3, 6, 1, 4, 1, 32473, 1];
 
-/// The name that the certificate of [`IdentityFault::WrongName`] is for; its domain is reserved (RFC 2606).
+/// The name of [`IdentityFault::WrongName`], in a reserved domain (RFC 2606).
 const WRONG_NAME: &str = "wrong-name.invalid";
 
-/// How long before the authorities' end an identity that is not valid yet begins: as late as possible,
-/// so that it stays so for as long as the files are used, and yet while its authorities are valid.
+/// How long before its authorities expire a not yet valid identity begins: as late as possible, to stay so for as long
+/// as the files are used.
 const BEGINS_BEFORE_END: Duration = Duration::HOUR;
 
 /// Identities that peers must reject, and the revocation lists that belong to them.
@@ -36,14 +36,14 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The client with this fault, named `client-` and its label. There is none for
-    /// [`IdentityFault::None`], which is to present nothing, and for faults of servers only.
+    /// The client with this fault, named `client-` and its label; none for [`IdentityFault::None`] and faults of
+    /// servers.
     pub fn client(&self, fault: IdentityFault) -> Option<&Identity> {
         find(&self.clients, fault)
     }
 
-    /// The server with this fault, named `server-` and its label. But for [`IdentityFault::WrongName`]
-    /// it is for the names of the good server. There is none for faults of clients only.
+    /// The server with this fault, named `server-` and its label; none for faults of clients. All but
+    /// [`IdentityFault::WrongName`] have the names of the good server.
     pub fn server(&self, fault: IdentityFault) -> Option<&Identity> {
         find(&self.servers, fault)
     }
@@ -62,9 +62,8 @@ impl Faults {
             .map(|(fault, identity)| (*fault, identity))
     }
 
-    /// The revocation lists: one of each authority at or below the root, valid for as long as the
-    /// certificates are. A verifier that demands a list for every certificate accepts the good
-    /// identities with them.
+    /// A revocation list of each authority at or below the root, valid as long as the certificates. With them a verifier
+    /// that demands a list for every certificate accepts the good identities.
     pub fn crls(&self) -> &[CertificateRevocationListDer<'static>] {
         &self.crls
     }
@@ -76,9 +75,8 @@ fn find(identities: &[(IdentityFault, Identity)], wanted: IdentityFault) -> Opti
 }
 
 impl Pki {
-    /// Mints every faulty client and server under the authorities of this [`Pki`], with the key
-    /// algorithms, names and validity of the good ones, which stay as they are. The faulty clients share
-    /// one key, and so do the faulty servers.
+    /// Mints every faulty client and server under the authorities of this [`Pki`], with the key algorithms, names and
+    /// validity of the good ones. The faulty clients share one key, and so do the faulty servers.
     ///
     /// # Errors
     ///
@@ -117,7 +115,7 @@ impl Pki {
 }
 
 impl Pki {
-    /// Some faults are about the one intermediate, and long chains of ML-DSA fit no handshake message.
+    /// Some faults need one intermediate, and long chains of ML-DSA exceed a handshake message.
     fn can_be_faulty(&self) -> Result<(), PkiError> {
         let spec = &self.spec;
         let keys = [spec.ca_key, spec.server_key, spec.client_key];
@@ -181,7 +179,7 @@ struct Mint<'a> {
 }
 
 impl Mint<'_> {
-    /// A chain that is right in everything but the fault.
+    /// An identity without another defect.
     fn identity(
         &self,
         fault: IdentityFault,
@@ -242,19 +240,19 @@ impl Mint<'_> {
                 params.not_before = validity.early;
                 params.not_after = validity.early + Duration::DAY;
             }
-            // It was valid when its intermediate was.
+            // As its intermediate, so that it was once valid.
             IdentityFault::ExpiredIntermediate => params.not_before = validity.early,
             IdentityFault::NotYetValid => {
                 params.not_before = validity.not_after - BEGINS_BEFORE_END;
             }
             IdentityFault::WrongEku => params.extended_key_usages = vec![self.role.other_usage()],
-            // The one usage that every kind of key may have and that none of TLS accepts: OpenSSL takes
-            // keyAgreement from clients, and keyEncipherment too from servers, for digitalSignature.
+            // Allowed for every kind of key, and useless for TLS. In place of digitalSignature OpenSSL also accepts
+            // keyAgreement, and from servers keyEncipherment.
             IdentityFault::NoDigitalSignature => {
                 params.key_usages = vec![KeyUsagePurpose::ContentCommitment];
             }
             IdentityFault::UnknownCritical => {
-                // The contents: an ASN.1 NULL.
+                // An ASN.1 NULL.
                 let mut unknown = CustomExtension::from_oid_content(&UNKNOWN_OID, vec![5, 0]);
                 unknown.set_criticality(true);
                 params.custom_extensions.push(unknown);
@@ -272,8 +270,8 @@ impl Mint<'_> {
     }
 }
 
-/// Flips the last bit of the leaf, which is one of the signature's value: of the number s for ECDSA,
-/// of the only number for RSA, of the last byte for Ed25519. Every length stays what it was.
+/// Flips the last bit of the leaf, which is in the value of the signature with every algorithm, so that all lengths
+/// stay.
 fn break_signature(chain: &mut [CertificateDer<'static>]) {
     if let [leaf, ..] = chain {
         let mut der = leaf.to_vec();

@@ -1,5 +1,5 @@
-//! Identities (a chain and its key) and trust anchors, as loaded from files that users bring.
-//! A loaded identity is known to parse and to match; whether anyone trusts it is the peer's business.
+//! Loads identities (a chain and its key) and trust anchors from users' files. A loaded identity parses, and its key
+//! matches; only the peer decides whether to trust it.
 
 use std::fmt;
 use std::path::Path;
@@ -30,22 +30,20 @@ pub struct Identity {
 impl Identity {
     /// Loads a chain from `cert` and its key from `key`, or from `cert` too where `key` is `None`.
     ///
-    /// Both files may be PEM or DER; the key may be PKCS#8, SEC1 or PKCS#1. RSA keys of 1024 bits and more
-    /// are read, although few peers accept one below 2048. Where a PEM file holds several
-    /// private keys the first one counts.
+    /// Both files may be PEM or DER; the key may be PKCS#8, SEC1 or PKCS#1. RSA keys are read from 1024 bits on, although
+    /// few peers accept less than 2048. Of several private keys in a PEM file the first counts.
     ///
     /// # Errors
     ///
-    /// Fails if a file cannot be read, holds something else, or is
-    /// damaged, if the key is encrypted or unusable, and if it is not the key of the first certificate.
+    /// Fails if a file cannot be read, holds something else or is damaged, if the key is encrypted or unusable, and if
+    /// it is not the key of the first certificate.
     pub fn load(cert: &Path, key: Option<&Path>) -> Result<Self, PkiError> {
         let cert_bytes = container::read(cert)?;
         let key_bytes = key.map(container::read).transpose()?;
         Self::parse((cert, &cert_bytes), key.zip(key_bytes.as_deref()))
     }
 
-    /// Reads a chain and its key from the bytes of one or two files, as [`Self::load`] does from disk;
-    /// the paths are only named in errors and, for the identity's name, in its certificate's stem.
+    /// As [`Self::load`], from the bytes of one or two files; the paths only serve for errors and the name.
     ///
     /// # Errors
     ///
@@ -198,8 +196,8 @@ fn private_key(
     }
 }
 
-/// Checks that the key can be read and belongs to the first certificate, whatever the encodings. A key of a kind
-/// that is not computed with here passes: the provider that is to use it says more.
+/// Checks that the key can be read and belongs to the first certificate, in any encodings. Keys of kinds unknown here
+/// pass: the provider that uses them says more.
 fn check_pair(
     cert: &Path,
     chain: &[CertificateDer<'static>],
@@ -259,7 +257,7 @@ fn public_key(key: &PrivateKeyDer<'static>) -> Result<Vec<u8>, String> {
             Some(public) => Ok(public.as_ref().to_vec()),
             None => Err("the crypto provider does not tell its public key".into()),
         },
-        // Too short for the provider, and kept apart because peers must reject it.
+        // Keys too short for the provider are loaded so that peers can reject them.
         Err(error) => match ShortRsa::load(key) {
             Some(key) => Ok(key.spki_der().to_vec()),
             None => Err(match error {
@@ -279,15 +277,14 @@ fn is_request(der: &[u8]) -> bool {
 
 /// Parses one certificate, as [`whole`] does.
 pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
-    // The parser overlooks whether the sequence is marked as constructed (X.690 section 8.9.1), which
-    // is what tells DER from other files and what TLS peers insist on.
+    // The parser does not check that the sequence is constructed (X.690 section 8.9.1), as TLS peers do.
     if der.first().is_some_and(|tag| *tag != container::SEQUENCE) {
         return Err("it does not begin as a DER sequence".into());
     }
     whole(der)
 }
 
-/// Parses one object that must fill its bytes; the error is a clause, without text from them.
+/// Parses an object that must fill its bytes; the error is a clause, without text from them.
 pub(super) fn whole<'a, T: FromDer<'a, X509Error>>(der: &'a [u8]) -> Result<T, String> {
     match T::from_der(der) {
         Ok(([], parsed)) => Ok(parsed),

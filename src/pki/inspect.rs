@@ -1,4 +1,4 @@
-//! What in a certificate keeps a verifier from accepting it, read for a message: nothing is verified here.
+//! Reads the parts of a certificate that can make a verifier reject it. Verifies nothing.
 
 use rustls_pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
@@ -9,8 +9,8 @@ use x509_parser::x509::X509Name;
 use super::facts::{alt_name, key_name, shown};
 use super::identity;
 
-/// The extensions of certificates that are processed: key usage, subject alternative name, basic and name
-/// constraints, distribution points, extended key usage, and the list of certificate transparency.
+/// The extensions that webpki processes: key usage, subject alternative name, basic and name constraints, distribution
+/// points, extended key usage, and the SCTs of certificate transparency.
 const PROCESSED: [&str; 7] = [
     "2.5.29.15",
     "2.5.29.17",
@@ -21,7 +21,7 @@ const PROCESSED: [&str; 7] = [
     "1.3.6.1.4.1.11129.2.4.2",
 ];
 
-/// What a message says of one certificate of a chain.
+/// A parsed certificate.
 #[derive(Debug)]
 pub struct CertInspect<'a> {
     parsed: X509Certificate<'a>,
@@ -69,7 +69,7 @@ impl<'a> CertInspect<'a> {
         key_name(self.parsed.public_key())
     }
 
-    /// The serial number's bytes as they stand in the certificate.
+    /// The serial number as encoded.
     pub fn serial(&self) -> &[u8] {
         self.parsed.raw_serial()
     }
@@ -83,7 +83,7 @@ impl<'a> CertInspect<'a> {
         )
     }
 
-    /// The version as people count: 3 with extensions.
+    /// The version, counted from 1: 3 with extensions.
     pub fn version(&self) -> u32 {
         self.parsed.version().0.saturating_add(1)
     }
@@ -96,7 +96,7 @@ impl<'a> CertInspect<'a> {
         }
     }
 
-    /// The extended key usages that are not server authentication, if that is not among them.
+    /// Whether there are extended key usages without server authentication.
     pub fn lacks_server_auth(&self) -> bool {
         match self.parsed.extended_key_usage() {
             Ok(Some(found)) => !found.value.server_auth,
@@ -127,7 +127,7 @@ impl<'a> CertInspect<'a> {
         })
     }
 
-    /// An extension that is there twice or does not parse.
+    /// A repeated or malformed extension.
     pub fn broken_extension(&self) -> Option<String> {
         let extensions = self.parsed.extensions();
         let broken = extensions.iter().enumerate().find(|(at, extension)| {
@@ -138,7 +138,7 @@ impl<'a> CertInspect<'a> {
         broken.map(|(_, extension)| extension_name(&extension.oid.to_id_string()))
     }
 
-    /// The names that it may certify and those that it may not, in words; empty without constraints.
+    /// Its name constraints in words; empty if there are none.
     pub fn name_constraints(&self) -> String {
         let Ok(Some(found)) = self.parsed.name_constraints() else {
             return String::new();
@@ -161,7 +161,7 @@ impl<'a> CertInspect<'a> {
     }
 }
 
-/// A distinguished name in DER as text, escaped and capped: as a server lists the authorities it accepts.
+/// A distinguished name in DER as text, escaped and capped.
 pub fn name_text(der: &[u8]) -> String {
     match X509Name::from_der(der) {
         Ok(([], name)) => shown(&name.to_string()),

@@ -1,5 +1,5 @@
-//! What a private key file holds, whatever the crypto provider makes of it, and whether two encodings are of one
-//! key. Nothing here prints or returns private parts.
+//! Describes private keys from their encoding, independent of any provider, and compares public keys across
+//! encodings. Never prints or returns private parts.
 
 use rustls_pki_types::PrivateKeyDer;
 use x509_parser::oid_registry::Oid;
@@ -19,12 +19,12 @@ const EC: &str = "1.2.840.10045.2.1";
 const RSA: &str = "1.2.840.113549.1.1.1";
 const RSA_PSS: &str = "1.2.840.113549.1.1.10";
 
-/// What is known of a private key from its encoding alone.
+/// The public facts in a private key's encoding.
 #[derive(Debug)]
 pub struct KeyHeld<'a> {
     /// The object identifier of its algorithm.
     algorithm: String,
-    /// How an EC key says on which curve it is.
+    /// The curve of an EC key.
     curve: Option<Curve>,
     /// The public point of an EC key.
     point: Option<&'a [u8]>,
@@ -35,14 +35,14 @@ pub struct KeyHeld<'a> {
 /// The curve of an EC key.
 #[derive(Debug, PartialEq, Eq)]
 enum Curve {
-    /// By its object identifier.
+    /// Its object identifier.
     Named(String),
-    /// By all its parameters (RFC 3279 section 2.3.5).
+    /// Given by its parameters (RFC 3279 section 2.3.5).
     Explicit,
 }
 
 impl<'a> KeyHeld<'a> {
-    /// Reads what a key says of itself; `None` if it is damaged.
+    /// `None` if the key is damaged.
     pub fn parse(key: &'a PrivateKeyDer<'_>) -> Option<Self> {
         match key {
             PrivateKeyDer::Pkcs8(der) => Self::pkcs8(der.secret_pkcs8_der()),
@@ -101,8 +101,7 @@ impl<'a> KeyHeld<'a> {
         })
     }
 
-    /// Whether it is an RSA key whose modulus does not fill its last byte (RFC 8017 section 9.1.1 pads such keys
-    /// in another way).
+    /// Whether it is an RSA key whose modulus is not whole bytes, which changes the padding (RFC 8017 section 9.1.1).
     pub fn has_modulus_of_odd_length(&self) -> bool {
         self.rsa
             .is_some_and(|(modulus, _)| !bit_len(modulus).is_multiple_of(8))
@@ -138,7 +137,7 @@ impl<'a> KeyHeld<'a> {
         }
     }
 
-    /// The command that makes the usual encoding of an unusual one.
+    /// The command that converts an unusual encoding to the usual one.
     pub fn conversion(&self) -> Option<&'static str> {
         let plain =
             matches!(self.point, Some([4, ..])) && matches!(self.curve, Some(Curve::Named(_)));
@@ -147,8 +146,7 @@ impl<'a> KeyHeld<'a> {
         )
     }
 
-    /// Whether it is the key of this DER `SubjectPublicKeyInfo`; `None` where that cannot be told
-    /// without computing.
+    /// Whether it is the key of this DER `SubjectPublicKeyInfo`; `None` if that takes curve arithmetic to tell.
     pub(super) fn is_of(&self, spki_der: &[u8]) -> Option<bool> {
         let own = match (self.rsa, self.point) {
             (Some((modulus, exponent)), _) => Comparable::Rsa(modulus, exponent),
@@ -159,8 +157,8 @@ impl<'a> KeyHeld<'a> {
     }
 }
 
-/// Whether two DER `SubjectPublicKeyInfo`s hold one key, however they are encoded: with a compressed point, with
-/// explicit parameters, with or without the parameters of RSA.
+/// Whether two DER `SubjectPublicKeyInfo`s hold the same key in any encoding: compressed points, explicit curves, RSA
+/// with or without parameters.
 pub fn same_key(one: &[u8], other: &[u8]) -> bool {
     one == other
         || matches!(

@@ -1,5 +1,5 @@
 //! A throw-away certificate authority: root, intermediates, one server and any number of clients.
-//! The keys exist to be measured and thrown away. Nothing here should guard anything of value.
+//! Its keys are for measurements, not for protecting anything.
 
 use std::net::IpAddr;
 
@@ -19,14 +19,13 @@ use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 /// The most clients of one [`Pki`]: enough for one identity per session on one machine.
 const MAX_CLIENTS: usize = 100_000;
 
-/// The longest validity, in days; a century, far inside what X.509 can express.
+/// The longest validity, in days: a century.
 const MAX_VALID_DAYS: u32 = 36_525;
 
-/// How far in the past certificates begin, so that peers whose clocks are behind accept them.
+/// How far certificates are backdated, for peers whose clocks are behind.
 pub(super) const BACKDATE: Duration = Duration::HOUR;
 
-/// How far in the past authorities begin: early enough that a leaf which has expired was valid under
-/// them once, so that having expired is all that is wrong with it.
+/// How far authorities are backdated, so that an expired leaf was once valid under them and has no other defect.
 const AUTHORITY_BACKDATE: Duration = Duration::days(2);
 
 /// What [`Pki::mint`] should make.
@@ -66,17 +65,17 @@ impl Default for PkiSpec {
 
 /// A minted authority with the identities it issued.
 ///
-/// Chains are leaf and intermediates: a peer trusts [`Pki::roots`] and is sent everything else.
+/// Chains end below the root, which is in [`Pki::roots`].
 #[derive(Clone, Debug)]
 pub struct Pki {
     /// Exactly one certificate, the root.
     roots: Vec<CertificateDer<'static>>,
     pub(super) root: Identity,
-    /// What issues the leaves: the lowest intermediate, or the root where there is none.
+    /// The issuer of the leaves: the lowest intermediate, or the root without one.
     pub(super) intermediate: Identity,
     server: Identity,
     clients: Vec<Identity>,
-    /// What was asked for, and when it is valid: what is minted later has to agree with it.
+    /// Kept for identities that are minted later.
     pub(super) spec: PkiSpec,
     pub(super) validity: Validity,
 }
@@ -93,8 +92,8 @@ impl Pki {
         minted.pop().ok_or_else(nothing_issues)
     }
 
-    /// Mints one for each of several numbers of intermediates, in place of that of `spec`. They share the
-    /// root, the intermediates as far as each goes, and the keys of the leaves: RSA keys take long.
+    /// Mints one for each number of intermediates in `lengths`. They share the root, intermediates and keys of leaves, as
+    /// RSA keys take long to generate.
     ///
     /// # Errors
     ///
@@ -143,7 +142,7 @@ impl Pki {
         lengths.iter().map(mint).collect()
     }
 
-    /// What to trust: the root certificate alone.
+    /// The certificate to trust.
     pub fn roots(&self) -> &[CertificateDer<'static>] {
         &self.roots
     }
@@ -159,7 +158,7 @@ impl Pki {
     }
 }
 
-/// The two ends of validity, shared by all certificates of one [`Pki`].
+/// The validity of all certificates of one [`Pki`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validity {
     /// When authorities begin.
@@ -229,8 +228,8 @@ fn check(spec: &PkiSpec, intermediates: u8) -> Result<(), PkiError> {
 
 /// The parameters of a certificate authority.
 ///
-/// Its name carries part of its key's identifier: two authorities minted apart then have different names,
-/// and a peer that finds issuers by name cannot confuse them.
+/// Its name has a part of its key's identifier, so that peers, which find issuers by name, never confuse two
+/// authorities.
 pub(super) fn authority(
     name: &str,
     key: &KeyPair,
@@ -262,7 +261,7 @@ pub(super) fn leaf(
         .map_err(failed(name))?
         .subject_alt_names;
     params.distinguished_name = named(name);
-    // Explicitly no authority: this also makes rcgen write the subject key identifier.
+    // Also makes rcgen write the subject key identifier.
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![usage];
@@ -283,10 +282,10 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// Who signs, and what is sent above the certificates that it signs.
+/// A signer of certificates.
 pub(super) struct Authority<S> {
     pub(super) issuer: Issuer<'static, S>,
-    /// Its own certificate and those above it, the root left out.
+    /// Its own certificate and those above it, without the root.
     pub(super) chain: Vec<CertificateDer<'static>>,
 }
 
@@ -302,7 +301,7 @@ impl<S: SigningKey> Authority<S> {
         Ok(Self { issuer, chain })
     }
 
-    /// Signs the certificate of a key, and gives the chain that begins with it.
+    /// Signs a key's certificate and returns its chain.
     pub(super) fn issue(
         &self,
         name: &str,
@@ -342,7 +341,7 @@ impl<S: SigningKey> Authority<S> {
     }
 }
 
-/// A root with its certificate, and so many intermediates, each below the one before it.
+/// A root's certificate; then the root and intermediates, each below the previous.
 fn line(
     algorithm: KeyAlgorithm,
     intermediates: u8,

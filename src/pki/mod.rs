@@ -1,8 +1,8 @@
-//! Certificates and keys: minted for a test, loaded from disk, described for a report.
+//! Certificates and keys: minted for tests, loaded from disk, described for reports.
 //!
-//! [`Pki::mint`] makes a root, intermediates, a server and clients, [`Pki::mint_faults`] identities to
-//! be rejected; [`Pki::write`] puts them on disk; [`Identity::load`], [`load_roots`] and [`load_crls`]
-//! read what users bring; [`CertFacts`] describes. This module knows no sockets, sessions or load.
+//! [`Pki::mint`] makes a root, intermediates, a server and clients; [`Pki::mint_faults`] adds identities to be rejected;
+//! [`Pki::write`] writes them to disk. [`Identity::load`], [`load_roots`] and [`load_crls`] read users' files;
+//! [`CertFacts`] describes certificates. Knows no sockets, sessions or load.
 
 mod algorithm;
 mod brief;

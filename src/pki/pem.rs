@@ -1,5 +1,5 @@
-//! PEM text: split into labelled sections with line numbers, decoded one by one, and written.
-//! Messages made here never quote a line of the file, because that line may be a key.
+//! Splits PEM text into sections with line numbers, decodes and encodes them. Messages never quote the file, which may
+//! hold a key.
 
 use std::str;
 
@@ -12,7 +12,7 @@ use super::container::Element;
 /// The label of a certificate's section.
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";
 
-/// What OpenSSL calls certificates beside that: the name of old versions, and one with its own trust settings.
+/// OpenSSL's other labels of certificates: an old one, and one with trust settings.
 const OTHER_CERTIFICATES: [&str; 2] = ["X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
 
 /// The UTF-8 byte order mark that editors on Windows begin files with.
@@ -24,11 +24,11 @@ pub(super) struct Section<'a> {
     pub(super) label: &'a str,
     /// The line of its `BEGIN`, counted from 1.
     pub(super) line: usize,
-    /// Its lines in between, without the space around them.
+    /// Its lines, trimmed.
     body: Vec<&'a [u8]>,
 }
 
-/// What is wrong with a PEM text, and where.
+/// A defect of a PEM text.
 #[derive(Debug)]
 pub(super) struct PemFault {
     /// The line, counted from 1.
@@ -38,17 +38,17 @@ pub(super) struct PemFault {
 }
 
 impl Section<'_> {
-    /// Says whether the section is a private key of any kind, encrypted ones included.
+    /// Whether it is a private key of any kind, encrypted or not.
     pub(super) fn is_private_key(&self) -> bool {
         self.label.ends_with("PRIVATE KEY")
     }
 
-    /// Says whether the section is a certificate, by any of the names it has.
+    /// Whether it is a certificate, under any label.
     pub(super) fn is_certificate(&self) -> bool {
         self.label == CERTIFICATE || OTHER_CERTIFICATES.contains(&self.label)
     }
 
-    /// Says whether a password is needed: PKCS#8 by its label, the old OpenSSL form by its header.
+    /// Whether a password is needed: PKCS#8 by its label, OpenSSL's old form by its header.
     pub(super) fn is_encrypted(&self) -> bool {
         self.label == "ENCRYPTED PRIVATE KEY"
             || self.body.iter().any(|line| {
@@ -56,14 +56,12 @@ impl Section<'_> {
             })
     }
 
-    /// Whether this OpenSSH key is of the kind Ed25519, by the name in its public part.
+    /// Whether this OpenSSH key is Ed25519, by the name in its public part.
     pub(super) fn has_openssh_ed25519(&self) -> bool {
         let der = STANDARD.decode(self.body.concat()).unwrap_or_default();
         der.windows(11).any(|name| name == b"ssh-ed25519")
     }
 
-    /// Decodes the section.
-    ///
     /// Fails if the section is not one of the standard kinds, is empty, or is not base64.
     pub(super) fn decode(&self) -> Result<(SectionKind, Vec<u8>), PemFault> {
         let fault = |cause: String| PemFault {
@@ -105,9 +103,9 @@ fn first(mut der: Vec<u8>) -> Vec<u8> {
     der
 }
 
-/// The lines of a text, which end in LF, CRLF or a lone CR, without the space and byte order marks around them.
+/// The lines of a text, which end in LF, CRLF or CR, trimmed and without byte order marks.
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // With a CR of its own ahead of it, an LF ends no second line.
+    // The LF of a CRLF ends the line, not the CR.
     let ends = move |at: usize| match text.get(at) {
         Some(b'\n') => true,
         Some(b'\r') => text.get(at + 1) != Some(&b'\n'),
@@ -201,7 +199,7 @@ pub(super) fn encode(label: &str, der: &[u8]) -> String {
 
 /// Reads a label up to its dashes, and whether the line ends there.
 ///
-/// Only plain capitals are passed on: where line breaks are lost, what follows may be key material.
+/// Only plain capitals are a label: where line breaks are lost, key material may follow.
 fn read_label(rest: &[u8]) -> (&str, bool) {
     let end = rest.windows(5).position(|w| w == b"-----");
     let label = rest.get(..end.unwrap_or(0)).unwrap_or_default();

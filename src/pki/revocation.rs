@@ -1,5 +1,5 @@
-//! Certificate revocation lists as users bring them. A loaded list is known to parse, and which of them a newer
-//! one supersedes; whether its signature holds and what it says about a certificate is the verifier's business.
+//! Loads certificate revocation lists from users' files and finds superseded ones. Verifying their signatures and
+//! applying them is up to the verifier.
 
 use std::path::Path;
 
@@ -17,8 +17,8 @@ use crate::text::words;
 /// The label of a revocation list's section.
 pub(super) const CRL: &str = "X509 CRL";
 
-/// The extensions of lists that the verifier knows: number, delta indicator, issuing distribution
-/// point, authority key identifier.
+/// The extensions of lists that webpki knows: number, delta indicator, issuing distribution point, authority key
+/// identifier.
 const LIST_EXTENSIONS: [&str; 4] = ["2.5.29.20", "2.5.29.27", "2.5.29.28", "2.5.29.35"];
 
 /// Loads revocation lists: all sections of a PEM file, or one DER list.
@@ -93,7 +93,7 @@ fn read(der: &[u8]) -> Result<CertificateRevocationList<'_>, String> {
     whole(der)
 }
 
-/// Why the verifier does not take a list that parses, as a clause, and what to do.
+/// Why the verifier does not support a list that parses, as a clause, and the remedy.
 fn unsupported(list: &CertificateRevocationList<'_>) -> Option<(String, &'static str)> {
     use webpki::Error;
 
@@ -145,18 +145,18 @@ fn unsupported(list: &CertificateRevocationList<'_>) -> Option<(String, &'static
     }
 }
 
-/// What identifies a list among those of one file, and how recent it is.
+/// The certificates that a list covers, and its age.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListScope {
     /// The issuer's distinguished name in DER.
     pub issuer_der: Vec<u8>,
     /// The key that the list says it is signed with (RFC 5280 section 5.2.1).
     key_id: Option<Vec<u8>>,
-    /// The issuing distribution point (RFC 5280 section 5.2.5); a list without one covers everything
-    /// that its issuer has issued.
+    /// The issuing distribution point (RFC 5280 section 5.2.5); a list without one covers all of its issuer's
+    /// certificates.
     point: Option<Vec<u8>>,
-    /// Seconds since 1970, then the list number (RFC 5280 section 5.2.3), big-endian with its length
-    /// first, so that it compares as a number.
+    /// Seconds since 1970, then the list number (RFC 5280 section 5.2.3) with its length first, so that it compares as a
+    /// number.
     age: (i64, usize, Vec<u8>),
 }
 
@@ -189,27 +189,26 @@ impl ListScope {
         })
     }
 
-    /// Whether the other list says nothing that this one does not say more recently: this one is
-    /// newer, by date and then by number, and covers as much.
+    /// Whether this list is newer than the other, by date and then by number, and covers as much.
     pub fn supersedes(&self, other: &Self) -> bool {
         self.key_id == other.key_id && self.outdates(other)
     }
 
-    /// As [`Self::supersedes`], for lists that are known to be signed with the same key.
+    /// As [`Self::supersedes`], for lists known to be signed with one key.
     pub fn outdates(&self, other: &Self) -> bool {
         self.issuer_der == other.issuer_der
             && (self.point.is_none() || self.point == other.point)
             && self.age > other.age
     }
 
-    /// Whether the list of the later date has the lower number, which RFC 5280 section 5.2.3 forbids.
+    /// Whether this list is newer by date but not by number, which RFC 5280 section 5.2.3 forbids.
     fn contradicts(&self, other: &Self) -> bool {
         let number = |scope: &Self| (scope.age.1, scope.age.2.clone());
         self.age.0 > other.age.0 && number(self) < number(other)
     }
 }
 
-/// Whether a list of this issuer that no newer one supersedes names a serial number, whoever signed it.
+/// Whether a current list of this issuer has a serial number; the list's signature is not checked.
 pub fn lists_naming(
     crls: &[CertificateRevocationListDer<'static>],
     issuer_der: &[u8],
@@ -231,7 +230,7 @@ pub fn lists_naming(
     })
 }
 
-/// The newest list of an issuer: its scope, and when a new one is due, in seconds since 1970.
+/// The newest list of an issuer: its scope, and its next update in seconds since 1970.
 pub fn newest_list_of(
     crls: &[CertificateRevocationListDer<'static>],
     issuer_der: &[u8],
@@ -245,7 +244,7 @@ pub fn newest_list_of(
         .max_by(|(a, _), (b, _)| a.age.cmp(&b.age))
 }
 
-/// A sentence for each list of a file that a newer one of it supersedes; `path` is only named.
+/// A sentence for each superseded list of a file; `path` is only named.
 pub fn superseded(path: &Path, crls: &[CertificateRevocationListDer<'static>]) -> Vec<String> {
     let scopes: Vec<_> = crls.iter().map(|crl| ListScope::parse(crl)).collect();
     let newest = |old: &ListScope| {

@@ -1,5 +1,5 @@
-//! RSA keys too short for the crypto provider: made, read and used for signing, only to be rejected by peers.
-//! They protect nothing, so what attacks on 1024 bits or on the code below could learn is of no value.
+//! RSA keys too short for the provider, for peers to reject. They protect nothing, so weaknesses of 1024 bits or of this
+//! code's timing do not matter.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::PkiError;
 
-/// The modulus of the keys that are made, in bits.
+/// The modulus of generated keys, in bits.
 const BITS: usize = 1024;
 
 /// The shortest modulus that the provider signs with, in bits.
@@ -33,7 +33,7 @@ impl ShortRsa {
         Self::new(key).ok_or_else(|| failed("its public key cannot be encoded"))
     }
 
-    /// Reads a key that the provider refuses for its length; `None` for every other key.
+    /// `None` for keys that the provider does not refuse as too short.
     pub fn load(key: &PrivateKeyDer<'_>) -> Option<Self> {
         let key = match key {
             PrivateKeyDer::Pkcs8(der) => PrivateKey::from_pkcs8_der(der.secret_pkcs8_der()).ok(),
@@ -83,8 +83,7 @@ impl ShortRsa {
     }
 }
 
-/// Whether a signature with RSASSA-PSS and SHA-256 is right, by arithmetic of no provider; `None` for a key that is
-/// not read here.
+/// Verifies a signature with RSASSA-PSS and SHA-256 without a provider; `None` for keys that cannot be read here.
 pub fn rsa_verifies_pss_sha256(spki_der: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
     let key = PublicKey::from_public_key_der(spki_der).ok()?;
     Some(key.pss_verify::<Sha256>(message, signature).is_ok())

@@ -1,5 +1,4 @@
-//! Certificates and revocation lists taken apart as what they have in common: signed bytes, an algorithm and
-//! a signature. Nothing is verified here; everything borrows from the DER that was given.
+//! Splits certificates and revocation lists into signed bytes, algorithm and signature. Verifies nothing.
 
 use super::container::{Element, SEQUENCE};
 
@@ -9,16 +8,16 @@ const BIT_STRING: u8 = 0x03;
 /// A signed object: a certificate or a revocation list (RFC 5280 sections 4.1.1 and 5.1.1).
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
-    /// What is signed, with its header.
+    /// The signed bytes, header included.
     pub tbs: &'a [u8],
-    /// The contents of the `AlgorithmIdentifier`, as verifiers compare it.
+    /// The contents of the `AlgorithmIdentifier`, the form that verifiers compare.
     pub algorithm: &'a [u8],
     /// The signature's bytes.
     pub signature: &'a [u8],
 }
 
 impl<'a> Signed<'a> {
-    /// Takes a certificate or revocation list apart; `None` if it is neither.
+    /// `None` if `der` is neither a certificate nor a revocation list.
     pub fn parse(der: &'a [u8]) -> Option<Self> {
         let (_, outer) = sequence(der)?;
         let (tbs, _) = sequence(outer)?;
@@ -37,12 +36,12 @@ impl<'a> Signed<'a> {
 pub struct Spki<'a> {
     /// The contents of the `AlgorithmIdentifier`.
     pub algorithm: &'a [u8],
-    /// The key itself, in the form its algorithm gives it.
+    /// The key in the form of its algorithm.
     pub key: &'a [u8],
 }
 
 impl<'a> Spki<'a> {
-    /// Takes a DER `SubjectPublicKeyInfo` apart; `None` if it is none.
+    /// `None` if `der` is no `SubjectPublicKeyInfo`.
     pub fn parse(der: &'a [u8]) -> Option<Self> {
         let (_, outer) = sequence(der)?;
         let (raw, algorithm) = sequence(outer)?;
@@ -53,7 +52,7 @@ impl<'a> Spki<'a> {
     }
 }
 
-/// The SEQUENCE at the start of some bytes: with its header, and its contents alone.
+/// The SEQUENCE at the start of some bytes, with and without its header.
 fn sequence(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let element = Element::of(bytes, SEQUENCE)?;
     let raw = bytes.get(..bytes.len() - element.rest.len())?;

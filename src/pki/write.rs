@@ -1,5 +1,5 @@
-//! A minted [`Pki`] on disk: one file per certificate chain and per key, keys private from their first byte.
-//! All files appear whole, or none does. Data is not synced: these files can be minted again.
+//! Writes a minted [`Pki`] to disk, a file per chain and per key. Keys are never readable by others, and all files
+//! appear or none. They are not synced, as they can be minted again.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -46,9 +46,8 @@ impl Pki {
     ///
     /// # Errors
     ///
-    /// Fails if a file exists and `overwrite` is false, if clients, faulty identities or revocation lists
-    /// of an earlier, larger set would be left, and if writing fails. Then the directory is as it was, except
-    /// that files which were to be overwritten may be new.
+    /// Fails if a file exists and `overwrite` is false, if clients, faulty identities or revocation lists of an earlier,
+    /// larger set would remain, and if writing fails. The directory is then as it was, but for overwritten files.
     pub fn write(&self, dir: &Path, overwrite: bool) -> Result<Vec<PathBuf>, PkiError> {
         self.put(dir, &self.entries(), overwrite)
     }
@@ -58,7 +57,7 @@ impl Pki {
     ///
     /// # Errors
     ///
-    /// Fails as [`Self::write`] does, and if faulty identities of another set would be left.
+    /// Fails as [`Self::write`] does, and if faulty identities of another set would remain.
     pub fn write_with_faults(
         &self,
         faults: &Faults,
@@ -126,7 +125,7 @@ fn chain_pem(chain: &[CertificateDer<'_>]) -> String {
         .collect()
 }
 
-/// Writes all files to a temporary folder in `dir`, where a full disk is found, and then moves them into place.
+/// Writes all files to a temporary folder in `dir`, so that a full disk is noticed, and then renames them into place.
 fn put_all(
     dir: &Path,
     entries: &[Entry],
@@ -158,7 +157,7 @@ fn put_all(
     Ok(written)
 }
 
-/// Refuses a directory in which old and new files would be confused, before anything is written.
+/// Refuses a directory in which old and new files would mix.
 fn check_target(
     dir: &Path,
     entries: &[Entry],
@@ -189,8 +188,7 @@ fn check_target(
     }
 }
 
-/// A faulty identity or revocation list in the directory that is not written anew; the whole folder where
-/// none of its files is.
+/// A faulty identity or revocation list that would remain from another set; the whole folder if it is not written.
 fn stale_fault(dir: &Path, entries: &[Entry]) -> Result<Option<String>, PkiError> {
     let written = |name: &str| entries.iter().any(|entry| entry.name == name);
     let folder_is_written = entries.iter().any(|entry| entry.is_in(FAULTS));
@@ -244,14 +242,14 @@ fn client_index(file_name: &str) -> Option<usize> {
     }
 }
 
-/// Writes a file into the folder where the set is put together, with its final mode from the start.
+/// Writes a file to the temporary folder, with its final mode from the start.
 fn stage(path: &Path, entry: &Entry) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(entry.mode)
         .open(path)?;
-    // Whatever the umask leaves out.
+    // The umask may have cleared bits.
     file.set_permissions(Permissions::from_mode(entry.mode))?;
     file.write_all(entry.text.as_bytes())
 }
@@ -275,7 +273,7 @@ fn place(staged: &Path, path: &Path, overwrite: bool) -> Result<(), PkiError> {
         .map_err(|error| failed(error.error))
 }
 
-/// What a failed attempt takes away again, the newest first: files that it placed, then folders that it made.
+/// The files and folders that a failed attempt removes again.
 #[derive(Default)]
 struct Undo {
     files: Vec<PathBuf>,
@@ -293,7 +291,7 @@ impl Undo {
     }
 
     fn undo(self) {
-        // What cannot be taken away stays; the error that led here is the one to tell.
+        // Failures here must not hide the first error.
         for file in self.files.iter().rev() {
             let _ = fs::remove_file(file);
         }

@@ -15,12 +15,12 @@ use super::sight::Sight;
 use crate::crypto::enter;
 use crate::stats::Work;
 
-/// Lets rustls's blocking interface speak to a non-blocking socket: not ready is `WouldBlock`.
+/// Reports a socket that is not ready as `WouldBlock`.
 pub(super) struct Adapter<'a, 'b> {
     pub io: &'a mut TcpStream,
     pub cx: &'a mut Context<'b>,
     pub sight: &'a mut Sight,
-    /// What is written may wait for what follows at once, and go out in one segment with it.
+    /// More is written at once, so the kernel may hold this back to send both in one segment.
     pub more: bool,
 }
 
@@ -58,7 +58,7 @@ impl Write for Adapter<'_, '_> {
     }
 }
 
-/// Hands data to the kernel, which may hold it back until more comes or the stream ends.
+/// Hands data to the kernel, which may hold it back until more follows or the stream ends.
 #[cfg(target_os = "linux")]
 fn send_before_more(
     io: &TcpStream,

@@ -1,6 +1,6 @@
-//! What one handshake shows, kept for a reader: the server's chain and its verification piece by
-//! piece, its `CertificateRequest`, and what we offered. For a single connection, not for load: it
-//! locks, copies and verifies more than once. The result knows no type of rustls.
+//! Records one handshake for a reader: our offer, the server's chain with each check of it, and its
+//! `CertificateRequest`. For single connections, not for load: it locks, copies and verifies repeatedly. The result
+//! holds no types of rustls.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,9 +42,9 @@ pub struct Offer {
 /// The outcome of one check of the server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
-    /// It holds.
+    /// Passed.
     Passed,
-    /// It does not.
+    /// Failed.
     Failed {
         /// The class that is counted.
         fault: ServerCertFault,
@@ -75,7 +75,7 @@ impl Finding {
     }
 }
 
-/// How we judged the server's chain.
+/// The checks of the server's chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
     /// Whether a trusted root signed the chain, dates left aside.
@@ -95,12 +95,12 @@ pub struct Requested {
     pub schemes: Vec<u16>,
 }
 
-/// What the handshake has shown so far.
+/// What the handshake has shown so far; see [`HandshakeCapture::seen`].
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     /// The server's certificates as sent, leaf first.
     pub chain: Vec<CertificateDer<'static>>,
-    /// What we made of them.
+    /// The checks of them.
     pub judgement: Option<Judgement>,
     /// Whether the server's handshake signature verifies, once it was checked.
     pub signature: Option<Finding>,
@@ -108,7 +108,7 @@ pub struct Seen {
     pub requested: Option<Requested>,
 }
 
-/// A window into the handshake of the one session made with its configuration.
+/// The record of the one session made with its configuration.
 #[derive(Debug, Clone)]
 pub struct HandshakeCapture {
     offer: Offer,
@@ -128,9 +128,8 @@ impl HandshakeCapture {
 }
 
 impl ClientTls {
-    /// Builds a configuration that keeps what its handshake shows. Beside [`ClientTls::new`] it
-    /// allows an empty list of roots: the server is then rejected, but only after it has shown its
-    /// chain. Its session keeps a ledger.
+    /// Builds a configuration that records its handshake and keeps a ledger. Unlike [`ClientTls::new`] it accepts an
+    /// empty list of roots: the server is then rejected, but only after its chain was recorded.
     ///
     /// # Errors
     ///
@@ -189,8 +188,7 @@ fn offer(spec: &ClientTlsSpec<'_>, provider: &CryptoProvider) -> Offer {
     }
 }
 
-/// The alert that we send when we end a handshake with this fault; `None` where that is not for a
-/// certificate.
+/// The alert that we sent for the server's certificate, if that is this fault.
 pub fn alert_sent_for(fault: &Fault) -> Option<u8> {
     match fault {
         Fault::Tls(fault) => fault.rejection()?.alert,
@@ -203,7 +201,7 @@ pub(super) struct Shared(Arc<Mutex<Seen>>);
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        // Nothing is left half done under this lock, so a poisoned one is as good.
+        // No update under this lock can be left half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -221,7 +219,7 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// Rejects every chain, for want of a root.
+/// Rejects every chain, as there is no root.
 #[derive(Debug)]
 struct NoChain;
 
@@ -231,10 +229,10 @@ impl Chains for NoChain {
     }
 }
 
-/// Keeps the chain and every verdict on it.
+/// Records the chain and its checks.
 #[derive(Debug)]
 pub(super) struct Capture {
-    /// Verification of the chain is wanted, whether or not there is a root to do it with.
+    /// Whether chains are verified, even if without a root.
     checks_chain: bool,
     roots: Option<RootCertStore>,
     names: Vec<ExpectedName>,
@@ -247,7 +245,7 @@ impl Capture {
         let name = Trusting::name(&self.names, chain);
         let judgement = Judgement {
             issuer: match verdict {
-                // Whatever the way to it was, the chain is trusted.
+                // A trusted leaf passes without an issuer.
                 None if self.checks_chain => Finding::Passed,
                 _ => self.issuer(chain, grounds),
             },
@@ -294,7 +292,7 @@ impl Capture {
     }
 }
 
-/// The first second at which every certificate had begun to be valid.
+/// The first second at which no certificate was still to become valid.
 fn common_validity(chain: &Chain<'_>) -> Option<UnixTime> {
     let begins = chain
         .certs()

@@ -1,4 +1,4 @@
-//! From what ended a session to the outcome class that is counted.
+//! Maps what ended a session to the outcome class that is counted.
 
 use std::io;
 
@@ -26,7 +26,7 @@ pub(super) fn classify_connect(error: &io::Error) -> FailureClass {
     }
 }
 
-/// The resource of our own host that an error says has run out.
+/// The exhausted resource of our host, if that is the error.
 fn exhausted(error: &io::Error) -> Option<LocalResource> {
     match Errno::from_raw(error.raw_os_error()?) {
         Errno::EMFILE | Errno::ENFILE => Some(LocalResource::Files),
@@ -53,8 +53,8 @@ pub fn classify_fault(fault: &Fault, stage: Stage) -> FailureClass {
     }
 }
 
-/// The end of the connection without an alert. Before anything proved that the server accepts us it is
-/// one class, whichever of our reads and writes met it.
+/// An end without an alert. Until the server is proved to accept us it is one class, whether a read or a write met
+/// it.
 fn end_in(stage: Stage, elsewhere: fn(Stage) -> FailureClass) -> FailureClass {
     match stage {
         Stage::Confirm => FailureClass::Unconfirmed,
@@ -76,9 +76,9 @@ fn classify_io(error: &io::Error, stage: Stage) -> FailureClass {
             end_in(stage, FailureClass::Reset)
         }
         io::ErrorKind::UnexpectedEof => end_in(stage, FailureClass::Eof),
-        // The kernel sent again and again, and gave up.
+        // The kernel's retransmissions timed out.
         io::ErrorKind::TimedOut => FailureClass::Unanswered(stage),
-        // No socket says so: rustls does, of a message that comes in too many records.
+        // Not a socket error: rustls reports it for over-fragmented messages.
         io::ErrorKind::InvalidData => FailureClass::TlsProtocol,
         _ => FailureClass::Transport(stage),
     }
@@ -86,20 +86,20 @@ fn classify_io(error: &io::Error, stage: Stage) -> FailureClass {
 
 fn classify_tls(error: &rustls::Error, stage: Stage) -> FailureClass {
     match error {
-        // The caps that rustls has of its own.
+        // rustls's own limits.
         rustls::Error::PeerMisbehaved(
             PeerMisbehaved::TooManyEmptyFragments
             | PeerMisbehaved::TooManyKeyUpdateRequests
             | PeerMisbehaved::TooManyRenegotiationRequests
             | PeerMisbehaved::TooManyWarningAlertsReceived,
         ) => FailureClass::Flood(stage),
-        // An end in order, which TLS 1.3 encrypts in the handshake, too.
+        // An orderly close during the handshake.
         rustls::Error::AlertReceived(AlertDescription::CloseNotify) => {
             end_in(stage, FailureClass::Eof)
         }
         rustls::Error::AlertReceived(alert) => FailureClass::Alert((*alert).into()),
         rustls::Error::InvalidCertificate(error) => FailureClass::ServerCert(cert_fault(error)),
-        // One of our own lists, with which the certificate cannot be verified.
+        // Our list, not the server's fault, but its certificate cannot be verified.
         rustls::Error::InvalidCertRevocationList(error) => {
             FailureClass::ServerCert(list_fault(error))
         }
@@ -134,7 +134,7 @@ pub(super) fn cert_fault(error: &CertificateError) -> ServerCertFault {
     }
 }
 
-/// Whether all that is wrong with a server's certificate is its name: rustls verifies that last.
+/// Whether a certificate's name is its only defect, as rustls verifies it last.
 pub(super) fn is_about_the_name(error: &rustls::Error) -> bool {
     matches!(
         error,
@@ -144,7 +144,7 @@ pub(super) fn is_about_the_name(error: &rustls::Error) -> bool {
     )
 }
 
-/// What rustls hands on of webpki's errors, as it has no words of its own for them.
+/// An error of webpki that rustls passes on as it is.
 pub(super) fn webpki_error(error: &CertificateError) -> Option<&webpki::Error> {
     match error {
         CertificateError::Other(rustls::OtherError(inner)) => inner.downcast_ref(),

@@ -1,4 +1,4 @@
-//! The client's side of the session driver: how a session begins, and what became of it.
+//! The client's side of the session driver: begins sessions and reports their outcome.
 
 use std::time::Instant;
 
@@ -29,8 +29,8 @@ impl TlsStream<ClientConnection> {
         Self::resuming(io, tls, false, tls.ledger())
     }
 
-    /// Starts a client session that, if `planned`, offers to resume an earlier one, as far as there is
-    /// one in store. Nothing is sent yet. A `ledger` is written on if the configuration is metered.
+    /// As [`Self::client`]; if `planned`, offers to resume an earlier session if one is in store. A `ledger` is
+    /// written only if the configuration is metered.
     ///
     /// # Errors
     ///
@@ -60,8 +60,8 @@ impl TlsStream<ClientConnection> {
     }
 
     /// Sends the protocol's first request as early data (RFC 8446 section 2.3) if the session offers a
-    /// ticket that allows for all of it. Comes before anything is sent; the protocol writes its
-    /// request all the same, and the server gets it once.
+    /// ticket with room for all of it. Call it before anything is sent. The protocol still writes its request, which
+    /// the server gets once.
     pub fn send_early(&mut self, request: &[u8]) {
         self.attributed(|stream| stream.early.send(&mut stream.conn, request));
     }
@@ -92,8 +92,7 @@ impl SessionStream for TlsStream<ClientConnection> {
         if !self.conn.is_handshaking()
             && let Err(fault @ (Fault::Eof | Fault::Io(_))) = result
         {
-            // Our part was done, so this is how the server meets our Finished, whether or not the
-            // kernel still took it.
+            // Our part was done: this is the server's answer to our Finished, even if the kernel refused it.
             self.behind_data = Some(fault);
             result = Ok(());
         }
@@ -141,8 +140,8 @@ impl SessionStream for TlsStream<ClientConnection> {
             _ if !planned => Offer::Undecided,
             _ if !given => Offer::Starved,
             0 => Offer::Undecided,
-            // Only an offer makes it larger. Where it replaces the random session id that a
-            // `ClientHello` of TLS 1.3 has anyway, taking it up shows it.
+            // Only an offer makes it larger. A session id just replaces the random one that TLS 1.3 sends anyway;
+            // then only resumption shows that it was offered.
             hello if hello > full_hello || resumed => Offer::Sent {
                 bytes: hello.saturating_sub(full_hello),
                 early: self.early.fate(),

@@ -1,4 +1,4 @@
-//! The client's side of TLS for one cell: everything resolved once, shared by its sessions.
+//! The client configuration of one cell, shared by its sessions.
 
 use std::sync::Arc;
 
@@ -17,12 +17,11 @@ use crate::crypto::{Ledger, Metering, ProviderError, cipher_suite_name, group_na
 use crate::pki::Identity;
 use crate::scenario::{ProviderName, TlsVersion, Verify, canonical_group};
 
-/// Groups offered unless others are asked for: X25519 first, so that every provider and server
-/// compares on the same one. The curves of ECDSA certificates follow, since a TLS 1.2 server may
-/// present a certificate only on a curve that was offered (RFC 8422 section 5.1).
+/// Groups offered by default: X25519 first, so that all providers and servers compare on the same one, then the
+/// curves of ECDSA certificates, which a TLS 1.2 server may only use if offered (RFC 8422 section 5.1).
 pub const DEFAULT_GROUPS: [&str; 3] = ["x25519", "secp256r1", "secp384r1"];
 
-/// TLS parameters that cannot work, and what to do about it.
+/// TLS parameters that cannot work, each with a remedy.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum TlsConfigError {
@@ -62,33 +61,33 @@ pub enum TlsConfigError {
     BadKey { name: String, reason: String },
 }
 
-/// What a cell asks of the client.
+/// The client's side of a cell.
 #[derive(Debug)]
 pub struct ClientTlsSpec<'a> {
     /// Where the cryptography comes from.
     pub provider: ProviderName,
     /// Versions to offer.
     pub versions: &'a [TlsVersion],
-    /// Groups to offer by name; those of [`DEFAULT_GROUPS`] that the provider has if empty.
+    /// Groups to offer by name; if empty, those of [`DEFAULT_GROUPS`] that the provider has.
     pub groups: &'a [String],
-    /// Suites to offer by name; the provider's if empty.
+    /// Suites to offer by name; if empty, the provider's.
     pub suites: &'a [String],
     /// ALPN protocols to offer.
     pub alpn: &'a [String],
     /// The name to send, and to verify unless others are expected.
     pub server_name: &'a str,
-    /// Names of which the server's certificate has to have one, in place of the one that is sent: DNS
-    /// names, addresses or URIs; unused without `roots`.
+    /// Names (DNS names, addresses or URIs) of which the certificate must have one, in place of `server_name`;
+    /// unused without `roots`.
     pub expected_names: &'a [String],
     /// Roots to verify against; `None` skips the verification of chain and name.
     pub roots: Option<&'a [CertificateDer<'static>]>,
-    /// Revocation lists of the server's authorities; unused without `roots`. Every certificate of the
-    /// chain is looked up in the newest list of its issuer, and of each of its scopes. One whose issuer
-    /// has no list here counts as not revoked, and a list past its next update makes the chain fail.
+    /// Revocation lists; unused without `roots`. Every certificate of the chain is looked up in its issuer's newest
+    /// list of each scope. Without a list of its issuer it counts as not revoked; a list past its next update fails
+    /// the chain.
     pub crls: &'a [CertificateRevocationListDer<'static>],
-    /// How often a chain is verified; a probe and an audit do it in every handshake.
+    /// How often a chain is verified.
     pub verify: Verify,
-    /// What to answer a `CertificateRequest` with.
+    /// The answer to a `CertificateRequest`.
     pub identity: Option<&'a Identity>,
     /// Whether and how sessions are resumed; `None` makes every handshake full.
     pub resumption: Option<ResumptionSpec>,
@@ -119,9 +118,9 @@ struct Resuming {
 /// A session that has not sent anything yet.
 pub(super) struct Begun {
     pub conn: ClientConnection,
-    /// Whether the store had something for it to offer.
+    /// Whether the store had a session to offer.
     pub given: bool,
-    /// Bytes of its `ClientHello` if it offers nothing; zero where nothing is ever resumed.
+    /// Bytes of a `ClientHello` that offers nothing; zero without resumption.
     pub full_hello: u64,
 }
 
@@ -136,7 +135,7 @@ pub struct ClientTls {
     metered: bool,
 }
 
-/// What a configuration is put together from, for those who change a part.
+/// The parts of a configuration, for callers that change one.
 pub(super) struct Parts {
     pub provider: Arc<CryptoProvider>,
     pub verifier: Verifier,
@@ -215,7 +214,7 @@ impl ClientTls {
         })
     }
 
-    /// Gathers the entropy that sessions on the calling thread will need, ahead of the first one.
+    /// Seeds the provider's generator of the calling thread ahead of the first session.
     pub fn seed_thread(&self) {
         seed(self.config.crypto_provider());
     }
@@ -225,13 +224,13 @@ impl ClientTls {
         self.config.enable_early_data
     }
 
-    /// Where what it can resume by is kept; none where resumption is off.
+    /// Its store of sessions; none without resumption.
     pub fn store(&self) -> Option<&SessionStore> {
         self.resuming.as_ref().map(|resuming| &*resuming.store)
     }
 
-    /// The same client, with the same sessions in store, for another server name: what was gained under
-    /// one name is offered under the other, which no ordinary client does.
+    /// The same client and store for another server name, so that tickets of one name are offered under the other,
+    /// which no ordinary client does.
     ///
     /// # Errors
     ///
@@ -273,8 +272,8 @@ impl ClientTls {
         Ok(tls)
     }
 
-    /// The size of a `ClientHello` that offers nothing. It is the same for every session of a
-    /// configuration, so that a larger one is known to offer something.
+    /// The size of a `ClientHello` that offers nothing. It is the same for all sessions of a configuration, so a
+    /// larger one offers something.
     fn full_hello(&self) -> Result<u64, Error> {
         let mut conn = ClientConnection::new(Arc::clone(&self.config), self.server_name.clone())?;
         let mut hello = Vec::new();
@@ -294,7 +293,7 @@ fn server_name(name: &str) -> Result<ServerName<'static>, TlsConfigError> {
     ServerName::try_from(name.to_owned()).map_err(|_| TlsConfigError::ServerName(name.to_owned()))
 }
 
-/// Switches resumption on, with a store of the configuration's own.
+/// Turns on resumption, with a store of its own.
 fn resume(config: &mut ClientConfig, spec: ResumptionSpec) -> Arc<SessionStore> {
     let store = Arc::new(SessionStore::new(spec.capacity, spec.ticket_use));
     let by_tls12 = if spec.by_id_only {
@@ -311,7 +310,7 @@ fn resume(config: &mut ClientConfig, spec: ResumptionSpec) -> Arc<SessionStore> 
     store
 }
 
-/// A provider with groups and suites pinned as asked, in the order asked.
+/// A provider with groups and suites pinned in the order asked.
 fn provider(
     name: ProviderName,
     groups: &[String],
@@ -338,7 +337,7 @@ fn provider(
     Ok(provider)
 }
 
-/// Those of `all`, which have the names `known`, that are asked for.
+/// Picks `names` from `all`, whose names are `known`.
 fn pinned<T: Copy>(
     what: &'static str,
     names: &[String],
@@ -359,18 +358,18 @@ fn pinned<T: Copy>(
     names.iter().map(find).collect()
 }
 
-/// Has a provider draw its first random bytes for this thread now, rather than in a session that is measured:
-/// AWS-LC gathers entropy then, once per process, for some 30 ms of CPU time, and seeds a generator for each thread.
+/// Draws the thread's first random bytes now rather than in a measured session: AWS-LC then gathers entropy, once
+/// per process for some 30 ms of CPU time, and seeds a generator for each thread.
 pub(super) fn seed(provider: &CryptoProvider) {
-    // Where there is none, sessions fail and say so.
+    // Sessions report the failure.
     let _ = provider.secure_random.fill(&mut [0]);
 }
 
-/// Whether a provider has every one of these groups and suites.
+/// Whether a provider has all these groups and suites.
 ///
 /// # Errors
 ///
-/// Fails if it cannot be used, or with the first name that it does not have.
+/// Fails if it cannot be used, or with the first name it lacks.
 pub fn check_offer(
     name: ProviderName,
     groups: &[String],

@@ -1,5 +1,5 @@
-//! Did the server accept us? The rules that every client session follows, under load or alone
-//! (invariant 3), and what it is called when it did not.
+//! Decides whether the server accepted us (invariant 3), by the same rules for load, probe and audit, and names the
+//! failure if it did not.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use super::{Fault, classify_fault};
 use crate::stats::{AlpnId, FailureClass, Observed, Proof, Stage};
 use crate::units::format_ns;
 
-/// A failed attempt: what is counted, and an example for people, not yet escaped.
+/// A failed attempt: the counted class, and an example for people, not yet escaped.
 pub type Failure = (FailureClass, String);
 
 /// The failure behind a fault in `stage`.
@@ -26,7 +26,7 @@ pub fn connect_failure(error: &io::Error) -> Failure {
     told(classify_connect(error), &error.to_string())
 }
 
-/// A failure that the system or the peer gave. Of silence only the kernel can say something.
+/// A failure reported by the system or the peer; silence can only be reported by the kernel.
 fn told(class: FailureClass, message: &str) -> Failure {
     let message = if class.is_silence() {
         format!("no answer until the kernel gave up: {message}")
@@ -36,15 +36,15 @@ fn told(class: FailureClass, message: &str) -> Failure {
     (class, message)
 }
 
-/// The failure of a stage to which no answer came within its limit.
+/// The failure of a stage that timed out.
 pub fn timed_out(stage: Stage, limit: Duration) -> Failure {
     let limit = format_ns(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
     let message = format!("no answer within {limit}, the timeout");
     (FailureClass::Unanswered(stage), message)
 }
 
-/// Finds what is behind an I/O error: the fault the stream remembers, or, after a failed write, the
-/// server's alert that is still to be read.
+/// Finds the cause of an I/O error: the fault that the stream remembers or, after a failed write, the server's
+/// unread alert.
 pub async fn explain<S: SessionStream>(
     stream: &mut S,
     error: io::Error,
@@ -57,7 +57,7 @@ pub async fn explain<S: SessionStream>(
     );
     let fault = match stream.take_fault() {
         Some(fault @ Fault::SpokeFirst(_)) => {
-            // Nothing that comes now is an answer, but an alert among it says more.
+            // Data cannot be an answer any more, but an alert behind it says more.
             let _ = timeout(limit, stream.shutdown()).await;
             fault
         }
@@ -71,13 +71,13 @@ pub async fn explain<S: SessionStream>(
     }
 }
 
-/// A failure with what the session shows about it.
+/// Adds a remark to failures that the session explains.
 pub fn remarked<S: SessionStream>(stream: &S, (class, message): Failure) -> Failure {
     let Some(observed) = stream.observed() else {
         return (class, message);
     };
     let remarked = match class {
-        // Under TLS 1.3 nobody can be asked after the handshake, so such servers refuse.
+        // A TLS 1.3 server that cannot ask after the handshake answers 403.
         FailureClass::HttpStatus(403) if !observed.certificate_requested && !observed.resumed => {
             let remark = "the server asked for no client certificate in the handshake: if it does so per \
                           path (Apache: SSLVerifyClient in a Location), move that to the virtual host";
@@ -99,9 +99,9 @@ fn chose_h2(observed: &Observed) -> bool {
         .is_some_and(|alpn| alpn == AlpnId::from(b"h2".as_slice()))
 }
 
-/// Our `close_notify` and FIN, and all that the server still has to say.
+/// Sends our `close_notify` and FIN, and reads to the server's end.
 async fn close<S: SessionStream>(stream: &mut S) -> Result<(), Fault> {
-    // A failed write is followed by reading all the same: the reason is in what the server sent.
+    // After a failed write, too: the reason is in what the server sent.
     let _ = stream.shutdown().await;
     stream.read_to_end().await
 }
@@ -110,8 +110,8 @@ async fn close<S: SessionStream>(stream: &mut S) -> Result<(), Fault> {
 ///
 /// # Errors
 ///
-/// Fails with a fatal alert of the server's. Under TLS 1.3 it may answer before it has looked at our
-/// certificate, and nothing tells such an answer from a true one, so a rejection behind it counts.
+/// Fails with the server's fatal alert. A TLS 1.3 server may answer before it has verified our certificate, so a
+/// rejection after the answer counts.
 pub async fn close_in_order<S: SessionStream>(
     stream: &mut S,
     limit: Duration,
@@ -122,18 +122,17 @@ pub async fn close_in_order<S: SessionStream>(
     }
 }
 
-/// Ends a session on which nothing was asked, and takes a ticket or the server's orderly close in answer
-/// to ours for the proof, with the time it came. Data is no proof: nothing was asked, and under TLS 1.3 a
-/// server may send it before it has looked at our certificate.
+/// Ends a session without a request. A ticket, or the server's orderly close in answer to ours, is the proof, with its
+/// time. Data proves nothing: a TLS 1.3 server may send it before it has verified our certificate.
 ///
 /// # Errors
 ///
-/// Fails with what the server sent instead; an end of stream without any of these proves nothing.
+/// Fails with the server's alert or another fault, and as unconfirmed without a proof.
 pub async fn confirm_by_close<S: SessionStream>(
     stream: &mut S,
     limit: Duration,
 ) -> Result<(Proof, Instant), Failure> {
-    // A close of its own accord answers nothing.
+    // A close before ours answers nothing.
     let closed_before = stream.marks().closed.is_some();
     let ended = timeout(limit, close(stream)).await;
     let marks = stream.marks();

@@ -1,5 +1,5 @@
-//! Our own chain and key, tried once with the provider before they are used: a key that a provider cannot sign
-//! with must not look like a fault of the server.
+//! Tries our key with the provider before its first use, so that a key the provider cannot sign with does not look
+//! like a fault of the server.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ const SCHEMES: [SignatureScheme; 14] = [
 
 const MESSAGE: &[u8] = b"shakedown tries a key before it is used";
 
-/// How often a key with an RSA modulus of odd length is tried: PSS is salted, and a provider that pads such keys
+/// How often an RSA key whose modulus is not whole bytes is tried: PSS is salted, and a provider that pads such keys
 /// wrongly fails only with some salts.
 const ODD_TRIES: usize = 32;
 
@@ -45,7 +45,7 @@ enum Unusable {
     Mismatch,
 }
 
-/// An identity's chain with its key loaded into the provider, which has signed with it.
+/// An identity's chain and its key, with which the provider has signed.
 pub(super) fn certified(
     identity: &Identity,
     provider: &CryptoProvider,
@@ -77,7 +77,7 @@ fn signing_key(
     let leaf = identity.chain.first().and_then(CertInspect::parse);
     let leaf = leaf.as_ref().map(CertInspect::spki_der);
     let own = key.public_key();
-    // The key's own encoding is one that providers read; the certificate's need not be.
+    // Providers can read the key's own encoding, but not always the certificate's.
     let spki = match (own.as_deref(), leaf) {
         (Some(own), Some(leaf)) if !same_key(own, leaf) => return Err(Unusable::Mismatch),
         (Some(own), _) => own,
@@ -98,8 +98,8 @@ fn signing_key(
     Ok(key)
 }
 
-/// Whether a signature over [`MESSAGE`] is right: by AWS-LC, which every build has; for RSA keys that it does not
-/// take by the mathematics alone; else by the provider itself. One that nobody can verify passes.
+/// Verifies a signature over [`MESSAGE`] with AWS-LC, which every build has; RSA keys that it refuses, by plain
+/// arithmetic; all others, with the provider itself. Passes if none of them can tell.
 fn verifies(
     provider: &CryptoProvider,
     scheme: SignatureScheme,
@@ -120,7 +120,7 @@ fn verifies(
     by_itself.or(by_reference).unwrap_or(true)
 }
 
-/// What a provider makes of a signature; `None` where it has no algorithm for such keys.
+/// Verifies a signature; `None` where the provider has no algorithm for such keys.
 fn asked(
     provider: &CryptoProvider,
     scheme: SignatureScheme,
@@ -142,7 +142,7 @@ fn asked(
     }))
 }
 
-/// What the key is, what the provider cannot do with it, and what can be done about it.
+/// The kind of key, what the provider cannot do with it, and remedies.
 fn reason(identity: &Identity, name: ProviderName, why: Unusable) -> String {
     if matches!(why, Unusable::Mismatch) {
         return "it is not the key of the certificate; give the pair that was issued together"

@@ -1,7 +1,7 @@
 //! Early data (RFC 8446 section 2.3): the first request, sent ahead with the `ClientHello`.
 //!
-//! The protocol does not know of it and writes its request as always. If the server took the early
-//! data, that write is swallowed; if not, it goes through, which is the replay.
+//! The protocol is unaware and writes its request as always. If the server accepted the early data, that write is
+//! swallowed; if not, it is the replay.
 
 use std::io::{self, IoSlice, Write};
 
@@ -9,21 +9,20 @@ use rustls::client::ClientConnection;
 
 use crate::stats::Early;
 
-/// What became of a session's first request, as far as it was to go ahead.
+/// The first request of a session that may send it early.
 #[derive(Debug, Default)]
 pub(super) struct EarlyData {
     fate: Early,
     /// The request, once it was sent ahead.
     request: Vec<u8>,
-    /// How much of it the protocol has written since.
+    /// Bytes of it that the protocol has written since.
     written: usize,
     /// Bytes of the `ClientHello` in front of it; zero if nothing was sent ahead.
     pub hello: u64,
 }
 
 impl EarlyData {
-    /// Puts `request` behind the `ClientHello`, which must not have been sent yet, if the session
-    /// offers a ticket that allows for all of it.
+    /// Puts `request` behind the unsent `ClientHello` if the session offers a ticket with room for all of it.
     pub fn send(&mut self, conn: &mut ClientConnection, request: &[u8]) {
         self.fate = Early::Withheld;
         let room = conn.early_data().map_or(0, |early| early.bytes_left());
@@ -35,7 +34,7 @@ impl EarlyData {
         let Some(mut early) = conn.early_data().filter(|_| measured) else {
             return;
         };
-        // It takes as much as it said, so a request is never sent in part.
+        // There is room, so it is never sent in part.
         if early.write_all(request).is_ok() {
             self.fate = Early::Sent;
             self.request = request.to_vec();
@@ -43,7 +42,7 @@ impl EarlyData {
         }
     }
 
-    /// Notes, once the handshake is complete, whether the server took it.
+    /// Notes whether the server accepted it.
     pub fn answered(&mut self, accepted: bool) {
         if self.fate == Early::Sent {
             self.fate = if accepted {
@@ -54,8 +53,7 @@ impl EarlyData {
         }
     }
 
-    /// How many of the bytes that the protocol is about to write the server has already; zero if they
-    /// are to be sent.
+    /// How many bytes of `data` the server has already.
     pub fn swallow(&mut self, data: &[u8]) -> usize {
         let taken = if self.fate == Early::Accepted {
             data.len().min(self.request.len() - self.written)
@@ -67,7 +65,7 @@ impl EarlyData {
         taken
     }
 
-    /// Notes how many bytes of the protocol's were sent after the handshake.
+    /// Notes bytes that the protocol sent after the handshake.
     pub fn sent(&mut self, bytes: usize) {
         if self.fate == Early::Rejected {
             self.written += bytes;
@@ -82,7 +80,7 @@ impl EarlyData {
     }
 }
 
-/// Measures the first record that is to be written, and takes nothing.
+/// Measures the first record to be written, without taking it.
 struct FirstRecord(u64);
 
 impl Write for FirstRecord {

@@ -1,4 +1,4 @@
-//! What ends a session: TLS, the end of the stream, the transport, or too much of it.
+//! What ends a session early.
 
 use std::{fmt, io};
 
@@ -8,7 +8,7 @@ use super::reject::{self, Rejection};
 /// What ended a session before it was done.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// TLS: an alert from the server, or what we refused.
+    /// An alert from the server, or what we rejected.
     #[error("{0}")]
     Tls(TlsFault),
     /// The server closed the connection without `close_notify`.
@@ -17,10 +17,10 @@ pub enum Fault {
     /// The transport failed.
     #[error("{0}")]
     Io(io::Error),
-    /// The server sent more than anyone asked for.
+    /// The server exceeded a limit on unasked data.
     #[error("{0}")]
     Flood(#[from] Flood),
-    /// What came is no TLS; its beginning, not yet escaped.
+    /// The bytes are not TLS; their beginning, not yet escaped.
     #[error("what came is not TLS; it begins \"{0}\"")]
     NotTls(String),
     /// The server asked for a certificate after the handshake, and this followed.
@@ -28,13 +28,13 @@ pub enum Fault {
         "the server asked for a certificate after the handshake, which is not supported; then: {0}"
     )]
     LateRequest(String),
-    /// The server's data came before our request, so it answers nothing; its beginning, not yet escaped.
+    /// The server's data came before our request; its beginning, not yet escaped.
     #[error("the server sent data before our request, which answers nothing; it begins \"{0}\"")]
     SpokeFirst(String),
 }
 
 impl Fault {
-    /// Whether the server said with an alert what it thinks of us.
+    /// Whether it is a fatal alert from the server.
     pub(super) fn is_alert(&self) -> bool {
         use rustls::AlertDescription::CloseNotify;
         matches!(
@@ -53,7 +53,7 @@ pub struct TlsFault {
 }
 
 impl TlsFault {
-    /// The peer's chain that was rejected, if that is what it was.
+    /// The rejection of the peer's chain, if that is the error.
     pub fn rejection(&self) -> Option<&Rejection> {
         self.rejection.as_deref()
     }
@@ -81,7 +81,7 @@ impl From<rustls::Error> for Fault {
     }
 }
 
-/// The fault of a stream that is read again after its end: rustls repeats the missing `close_notify`.
+/// The fault of reading again after the end of a stream: rustls repeats the missing `close_notify`.
 pub(super) fn again(error: io::Error) -> Fault {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Fault::Eof,

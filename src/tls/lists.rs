@@ -1,5 +1,5 @@
-//! Which revocation lists a chain is looked up in. webpki takes the first list that applies, so the newest of each
-//! scope is given to it alone, and where an issuer has several lists that all apply, one after the other.
+//! Chooses the revocation lists for a chain. webpki consults only the first list that applies, so it is given the
+//! newest of each scope; where several lists of one issuer apply, the chain is verified once with each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,16 +52,16 @@ type Build = Box<
         + Sync,
 >;
 
-/// Chooses the lists for each chain; nothing needs choosing where no issuer has several.
+/// Chooses the lists for each chain.
 pub(super) struct ByChain {
-    /// Those among which there is a choice.
+    /// Empty where no issuer has several.
     lists: Vec<Listed>,
     roots: Vec<NamedKey>,
     algorithms: &'static Algorithms,
     build: Build,
-    /// By the indexes of their lists.
+    /// Keyed by the indexes of their lists.
     built: Mutex<BTreeMap<Vec<usize>, Arc<dyn Chains>>>,
-    /// With all lists that count.
+    /// Has all current lists.
     all: Arc<dyn Chains>,
 }
 
@@ -74,8 +74,6 @@ impl fmt::Debug for ByChain {
 }
 
 impl ByChain {
-    /// Looks chains up in the newest of these lists, with what `build` makes of them.
-    ///
     /// Fails as `build` does.
     pub fn new(
         crls: &[CertificateRevocationListDer<'static>],
@@ -85,7 +83,7 @@ impl ByChain {
     ) -> Result<Self, TlsConfigError> {
         let mut lists = newest(crls);
         let all = if lists.is_empty() {
-            // None that can be read: the verifier says what is wrong.
+            // Let the verifier report the unreadable list.
             build(crls.to_vec())?
         } else {
             build(lists.iter().map(|list| list.der.clone()).collect())?
@@ -176,7 +174,7 @@ impl ByChain {
             return;
         }
         let scope = |at: usize| &self.lists[at].scope;
-        // With keys of one name that both signed in this chain, each keeps its own.
+        // Where two keys of one name signed in this chain, each keeps its own lists.
         let one_key = signers.len() == 1;
         let outdated = |at: usize| {
             let mut others = signed.iter();
@@ -195,7 +193,7 @@ impl ByChain {
 impl Chains for ByChain {
     fn verify(&self, chain: &Chain<'_>) -> Result<(), Error> {
         let certs: Vec<_> = chain.certs().collect();
-        // The name comes last in each, and another may do: all lists are asked before it counts.
+        // A wrong name is forgiven where another is expected, so it must not hide what later lists say.
         let mut result = Ok(());
         for verifier in self.verifiers(&certs)? {
             match verifier.verify(chain) {

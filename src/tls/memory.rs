@@ -1,5 +1,5 @@
-//! A whole session in memory: both ends on this thread, no socket and no runtime, each end's work
-//! entered in its ledger and held against the CPU time it took.
+//! A whole session in memory, both ends on this thread without socket or runtime: each end's ledger beside the CPU
+//! time it took.
 
 use std::ops::DerefMut;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::clock::thread_cpu;
 use crate::crypto::{Ledger, note};
 use crate::stats::{OkKind, SessionLedger};
 
-/// Bytes that are sent and come back once the handshake is complete.
+/// Sent to the server and echoed once the handshake is complete.
 const PAYLOAD: [u8; 64] = [b'e'; 64];
 /// Most turns of both ends: a handshake takes three, with a `HelloRetryRequest` four.
 const MOST_TURNS: usize = 16;
@@ -26,7 +26,7 @@ pub struct MemoryEnd {
     pub cpu: Duration,
 }
 
-/// What a session in memory was.
+/// The outcome of a session in memory.
 #[derive(Debug, Clone)]
 pub struct MemorySession {
     /// How it was established.
@@ -39,8 +39,8 @@ pub struct MemorySession {
     pub server: MemoryEnd,
 }
 
-/// Makes a session between two configurations: a handshake, which resumes an earlier session if `resume`
-/// and there is one in store, then 64 bytes there and back.
+/// Makes a session: a handshake, which resumes an earlier session if `resume` and one is in store, then 64 bytes
+/// there and back.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ pub fn session_in_memory(
     let mut to_client = Vec::new();
     let (mut done, mut sent) = (false, false);
     for _ in 0..MOST_TURNS {
-        // Not in one piece with Finished, so that the server tells its handshake from what follows.
+        // A turn after Finished, so that the server's ledger keeps the data apart from the handshake.
         let speaks = done && !std::mem::replace(&mut sent, done);
         client.turn(&mut to_client, &mut to_server, |conn| {
             if speaks {
@@ -116,7 +116,7 @@ where
         })
     }
 
-    /// Takes in what the other end sent, lets `speak` use the session, and puts out what is to be sent.
+    /// Reads `input`, lets `speak` use the session, and appends what is to be sent to `output`.
     fn turn(
         &mut self,
         input: &mut Vec<u8>,

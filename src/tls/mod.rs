@@ -1,7 +1,7 @@
-//! TLS on a TCP stream: configurations, the session driver, and what a failure means.
+//! TLS on a TCP stream: configurations, the session driver, and the classes of failures.
 //!
-//! rustls is driven directly on the non-blocking socket, so that every byte, mark and alert is seen
-//! here. What goes on inside a session is the business of `protocol`.
+//! Drives rustls directly on the non-blocking socket, to see every byte, mark and alert. The data of a session is up
+//! to `protocol`.
 
 mod adapter;
 mod capture;

@@ -1,8 +1,8 @@
-//! What rustls decides inside its callbacks, attributed to the session that is being driven.
+//! Attributes what rustls's callbacks see to the current session.
 //!
-//! rustls calls the verifier and the client resolver synchronously while it processes packets, so
-//! a thread-local "current session" around each poll attributes exactly, without a lock and with
-//! one shared configuration per cell. Where the session is metered, so does its ledger.
+//! rustls calls the verifier and the client resolver synchronously while it processes packets, so a thread-local
+//! "current session" around each poll is exact, without a lock and with one configuration per cell. The ledger of a
+//! metered session works the same way.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::stats::{OkKind, Work};
 /// What the callbacks saw of one session.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Captured {
-    /// The provider of the configuration that the session was begun with; empty for a server's.
+    /// The client's provider; empty for a server.
     pub provider: &'static str,
     /// The server sent a `CertificateRequest`.
     pub requested: bool,
-    /// Scheme of our answer to it, zero if we answered without a certificate.
+    /// Scheme of our answer, zero without a certificate.
     pub client_scheme: u16,
-    /// Scheme of the server's handshake signature.
+    /// Scheme of the peer's signature over the handshake.
     pub server_scheme: u16,
 }
 
@@ -47,16 +47,16 @@ impl Captured {
     }
 }
 
-/// What is known of a session only while it is being driven.
+/// State of a session that the callbacks reach.
 #[derive(Debug, Default)]
 pub(super) struct Current {
     pub captured: Captured,
-    /// Where its time goes, if it is metered.
+    /// If metered.
     pub ledger: Option<Box<Ledger>>,
 }
 
 impl Current {
-    /// Runs `drive` with this as the current session. What nothing else is entered for is rustls's.
+    /// Runs `drive` with this as the current session. Time without another entry counts as rustls's.
     pub fn attribute<T>(&mut self, drive: impl FnOnce() -> T) -> T {
         CURRENT.set(self.captured);
         let result = attributed(&mut self.ledger, Work::Tls, drive);
@@ -89,11 +89,11 @@ pub(super) fn note_peer_scheme(scheme: SignatureScheme) {
 #[derive(Debug, Default)]
 pub(super) struct Resolver {
     pub key: Option<Arc<CertifiedKey>>,
-    /// Presented from the session on that begins once `switched` is set. It is behind the same pointer as `key`
-    /// because rustls offers a ticket only where the resolver is the one that the ticket was gained with.
+    /// Presented once `switched` is set. Both keys are in one resolver because rustls offers a ticket only with the
+    /// resolver that earned it.
     pub other: Option<Arc<CertifiedKey>>,
     pub switched: Arc<AtomicBool>,
-    /// Where a probe keeps what the server asks for.
+    /// Of a probe.
     pub seen: Option<Shared>,
 }
 
@@ -120,7 +120,7 @@ impl ResolvesClientCert for Resolver {
     }
 
     fn has_certs(&self) -> bool {
-        // Also without a key: a `CertificateRequest` must be noticed to be reported.
+        // Even without a key, so that a `CertificateRequest` is noticed.
         true
     }
 }

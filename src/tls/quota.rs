@@ -1,15 +1,14 @@
-//! How much a server may send that nobody asked for. Each stage has a limit of time; this one is of
-//! what a fast server can make us process within it. In bytes on the wire, bytes of data, tickets.
+//! Limits what a server may send unasked. Timeouts bound the time of each stage; these limits bound the work that
+//! a fast server can cause within it.
 
-/// Most bytes received without any application data among them: handshake messages, tickets, key
-/// updates, alerts and empty records. rustls has caps of its own on the size of a handshake message
-/// (64 KiB) and on some counts (32 empty records in a row, 32 key updates that ask for one of ours
-/// since the last data, 4 warning alerts, 2 `ChangeCipherSpec` records, 1 renegotiation request), but
-/// none on tickets and on key updates that ask for nothing.
+/// Most bytes received in a row without application data: handshake messages, tickets, key updates, alerts and
+/// empty records. rustls itself limits the size of a handshake message (64 KiB), empty records in a row (32), key
+/// updates since the last data that ask for one of ours (32), warning alerts (4), `ChangeCipherSpec` records (2) and
+/// renegotiation requests (1), but neither tickets nor other key updates.
 const QUIET_CAP: u64 = 1 << 20;
 /// Most TLS 1.3 `NewSessionTicket` messages of one session; each costs a key derivation.
 const TICKET_CAP: u32 = 256;
-/// Most bytes of application data that come while no answer is awaited.
+/// Most bytes of application data received while no answer is expected.
 const UNASKED_CAP: u64 = 1 << 20;
 
 /// What a server sent too much of.
@@ -28,7 +27,7 @@ pub enum Flood {
     Unasked,
 }
 
-/// What one session has used up.
+/// The use of one session.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
     quiet: u64,
@@ -36,8 +35,8 @@ pub(super) struct Quota {
 }
 
 impl Quota {
-    /// Counts `bytes` from the wire. With `delivered` there was application data among them, and
-    /// the protocol that reads it has caps of its own. `tickets` is their number so far.
+    /// Counts `bytes` from the wire; `delivered` if they held application data, which the protocol limits itself.
+    /// `tickets` is their number so far.
     pub fn received(&mut self, bytes: u64, delivered: bool, tickets: u32) -> Result<(), Flood> {
         self.quiet = if delivered { 0 } else { self.quiet + bytes };
         if self.quiet > QUIET_CAP {

@@ -1,5 +1,5 @@
-//! Why a chain was rejected, in one sentence: which certificate, what about it, and what was expected. Nothing is
-//! decided here, and nothing of it runs unless a chain was rejected.
+//! Explains a rejected chain in one sentence: which certificate, its defect, and what was expected. Runs only after
+//! a rejection and decides nothing.
 
 use rustls::pki_types::CertificateDer;
 use rustls::{CertRevocationListError, CertificateError};
@@ -80,7 +80,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What has no class of its own.
+    /// Errors without a class of their own.
     fn path(&self, error: &webpki::Error) -> String {
         use webpki::Error as E;
         match error {
@@ -133,7 +133,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// What a message calls a certificate: its number as sent, counted from 1, and its subject.
+    /// A certificate's number as sent, counted from 1, and its subject.
     fn who(&self, at: usize) -> String {
         match self.certs.get(at) {
             Some(Some(cert)) => format!("certificate {} ({})", at + 1, cert.subject()),
@@ -270,7 +270,7 @@ impl<'a> Case<'a> {
         self.first(stale, "a revocation list is out of date")
     }
 
-    /// Which signature does not verify, and whether another provider makes more of it.
+    /// The signature that does not verify, and the providers that can verify it.
     fn signature(&self) -> String {
         let found = self.signatures(self.grounds.algorithms, |answer| answer == Answer::Bad);
         let Some((at, issuer_key)) = found else {
@@ -296,7 +296,7 @@ impl<'a> Case<'a> {
         )
     }
 
-    /// Which algorithm is not supported, and which provider has it.
+    /// The unsupported algorithm, and the providers that support it.
     fn algorithm(&self) -> String {
         let found = self.signatures(self.grounds.algorithms, |answer| answer == Answer::Unknown);
         let Some((at, issuer_key)) = found else {
@@ -322,7 +322,7 @@ impl<'a> Case<'a> {
         )
     }
 
-    /// The first certificate whose signature is such by every key of its issuer's name, and that key.
+    /// The first certificate for which `is` holds with every key of its issuer's name, and the kind of the first key.
     fn signatures(
         &self,
         algorithms: &Algorithms,
@@ -338,7 +338,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// The keys of those who bear the name of a certificate's issuer, each with its kind.
+    /// The keys of all certificates with the issuer's name, each with its kind.
     fn issuer_keys(&self, at: usize) -> Vec<(String, &[u8])> {
         let Some(Some(cert)) = self.certs.get(at) else {
             return Vec::new();
@@ -368,7 +368,7 @@ impl<'a> Case<'a> {
         })
     }
 
-    /// Whether a certificate is signed as it should be, and the lists of its issuer are not.
+    /// Whether a certificate's signature verifies but no list of its issuer's does.
     pub fn has_foreign_list(&self) -> bool {
         let algorithms = self.grounds.algorithms;
         (0..self.chain.len()).any(|at| {
@@ -435,7 +435,7 @@ impl<'a> Case<'a> {
     }
 }
 
-/// A time as people write it; the number if it has no such form.
+/// RFC 3339, or the number if it is out of range.
 fn date(unix_s: i64) -> String {
     OffsetDateTime::from_unix_timestamp(unix_s)
         .ok()

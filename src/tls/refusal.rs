@@ -1,4 +1,4 @@
-//! Why a server did not accept a session, in words for the one who runs it.
+//! Why a server refused a session, in words for its operator.
 
 use std::io;
 
@@ -8,26 +8,26 @@ use super::classify::cert_fault;
 use super::{Fault, TlsFault};
 use crate::stats::{ServerCertFault, alert_text};
 
-/// Why a server did not accept a session.
+/// Why a server refused a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// One of a few kinds, to count and to limit by.
+    /// One of a few kinds, by which refusals are counted and log lines limited.
     pub kind: &'static str,
-    /// More about this one, empty if there is no more to say. Not yet escaped.
+    /// Details, possibly none. Not yet escaped.
     pub detail: String,
 }
 
 impl Refusal {
-    /// What a peer gets that does not speak TLS.
+    /// The peer does not speak TLS.
     pub const NOT_TLS: &'static str = "not TLS";
 
-    /// A refusal whose kind says it all.
+    /// A refusal without details.
     pub fn new(kind: &'static str) -> Self {
         let detail = String::new();
         Self { kind, detail }
     }
 
-    /// What ended a server's handshake of which `received` bytes had come.
+    /// Of a handshake that failed after `received` bytes.
     pub fn of(fault: &Fault, received: u64) -> Self {
         let kind = match fault {
             Fault::Tls(tls) => by_tls(tls),
@@ -42,7 +42,7 @@ impl Refusal {
         };
         let detail = match fault {
             Fault::Tls(tls) => detail(tls),
-            // It may be a request with secrets in it.
+            // The bytes may be a request with secrets in it.
             Fault::Eof | Fault::NotTls(_) => String::new(),
             other => other.to_string(),
         };

@@ -1,5 +1,5 @@
-//! Rejected chains: their class and their words, and how these get from the verifier, which knows the chain, to
-//! the fault that ends the session. Here and in `reason` only, errors of rustls and webpki become words.
+//! Carries the class and explanation of a rejected chain from the verifier, which knows the chain, to the fault that
+//! ends the session. Only here and in `reason` are errors of rustls and webpki put into words.
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::scenario::ProviderName;
 use crate::stats::{ServerCertFault, alert_text};
 use crate::text::words;
 
-/// Most names that one sentence lists.
+/// Most names in one sentence.
 const MAX_NAMED: usize = 5;
 
 /// A chain that was rejected.
@@ -27,23 +27,23 @@ const MAX_NAMED: usize = 5;
 pub struct Rejection {
     /// The class that is counted.
     pub fault: ServerCertFault,
-    /// The cause. What strangers chose is escaped in it.
+    /// The explanation, already escaped.
     pub sentence: String,
-    /// The alert that we sent for it, by its code.
+    /// The code of the alert that we sent.
     pub alert: Option<u8>,
 }
 
 thread_local! {
-    /// The rejection of the session that is being driven, until its error is picked up.
+    /// The rejection of the current session, until its error becomes a fault.
     static LAST: Cell<Option<Box<Rejection>>> = const { Cell::new(None) };
 }
 
-/// Keeps a rejection for the fault that its error is about to become.
+/// Keeps a rejection for [`take`].
 pub(super) fn keep(rejection: Rejection) {
     LAST.set(Some(Box::new(rejection)));
 }
 
-/// The rejection that belongs to an error of the session that is being driven.
+/// The rejection behind an error of the current session.
 pub(super) fn take(error: &Error) -> Option<Box<Rejection>> {
     let last = LAST.take();
     match error {
@@ -52,16 +52,16 @@ pub(super) fn take(error: &Error) -> Option<Box<Rejection>> {
     }
 }
 
-/// Whose chain it is, which decides what trust is called.
+/// Whose chain it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// A server's, with the names to expect in words; empty where it is the one that is sent.
+    /// A server's, with the expected names in words; empty if it is the one that was sent.
     Server(String),
     /// A client's.
     Client,
 }
 
-/// What the chains of one configuration are verified with.
+/// The trust and provider of a configuration, for explanations.
 #[derive(Debug, Clone)]
 pub(super) struct Grounds {
     pub subject: Subject,
@@ -78,7 +78,7 @@ impl Grounds {
         crls: &[CertificateRevocationListDer<'static>],
         provider: ProviderName,
     ) -> Result<Self, ProviderError> {
-        // Without meters: what a message takes is no work of the handshake.
+        // Not metered: explaining is no work of the handshake.
         let plain = crypto::provider(provider)?;
         Ok(Self {
             subject,
@@ -92,7 +92,7 @@ impl Grounds {
     pub fn explain(&self, error: &Error, chain: &Chain<'_>) -> Rejection {
         let case = Case::new(self, chain);
         match error {
-            // Of several roots with one name webpki reports what is wrong with the last.
+            // Of several roots with one name, webpki reports the error of the last.
             Error::InvalidCertificate(CertificateError::BadSignature)
                 if case.has_foreign_list() =>
             {
@@ -120,7 +120,7 @@ impl Grounds {
         }
     }
 
-    /// Why the signature that a peer made over the handshake was rejected; `verifies` asks another provider.
+    /// Explains a rejected signature over the handshake; `verifies` tries another provider.
     pub fn explain_handshake(
         &self,
         error: &Error,
@@ -163,13 +163,13 @@ impl Grounds {
 
 pub(super) const SHORT_RSA: &str = "the providers of this build take no RSA key below 2048 bits";
 
-/// Whether a key, as [`CertInspect::key`] names it, is an RSA key that no provider takes.
+/// Whether [`CertInspect::key`] names an RSA key that no provider accepts.
 pub(super) fn is_short_rsa(key: &str) -> bool {
     let bits = key.strip_prefix("RSA ").and_then(|bits| bits.parse().ok());
     bits.is_some_and(|bits: u32| bits < 2048)
 }
 
-/// The words of an error that is about no certificate, without names of its types.
+/// Words for an error without the chain's context, and without type names.
 pub(super) fn plain(error: &Error) -> String {
     match error {
         Error::PeerIncompatible(why) => format!("the peer is incompatible: {}", variant(why)),
@@ -194,12 +194,12 @@ pub(super) fn plain(error: &Error) -> String {
     }
 }
 
-/// The words in the name of an error's variant, where its library has no sentence for it.
+/// The name of an error's variant as words, for errors without a message.
 pub(super) fn variant<E: fmt::Debug + ?Sized>(error: &E) -> String {
     words(&format!("{error:?}"))
 }
 
-/// Whom a certificate is for, and whom not.
+/// Says whom a certificate is for, and that `wanted` is not among them.
 pub(super) fn name_sentence(leaf: Option<&CertificateDer<'_>>, wanted: &str) -> String {
     let names = leaf
         .and_then(|leaf| CertFacts::parse(leaf).ok())

@@ -1,8 +1,8 @@
-//! The client's own store of resumable sessions: one per worker and identity, so that nothing is
-//! shared and no identity can resume as another.
+//! A client's store of resumable sessions: one per worker and identity, so that nothing is shared and no identity
+//! resumes as another.
 //!
-//! Whether a session may resume is decided before it begins. rustls asks the store for a ticket
-//! exactly once, while it makes the `ClientHello`; the store then gives one or says that it has none.
+//! Whether a session may resume is decided before it begins. rustls asks for a ticket exactly once, while it makes
+//! the `ClientHello`.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -11,13 +11,13 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// Whether several sessions may be resumed from the same one.
+/// Whether a ticket may be offered repeatedly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TicketUse {
-    /// What was offered is gone (RFC 8446 appendix C.4), until a server gives something new. TLS 1.2
-    /// is different: a session that was resumed comes back, since its server need not give another.
+    /// It is dropped once offered (RFC 8446 appendix C.4). A TLS 1.2 session comes back once it was resumed, since
+    /// its server need not issue another.
     Once,
-    /// What was offered stays. TLS 1.2 only: rustls lets go of a TLS 1.3 ticket once it was offered.
+    /// It is kept. TLS 1.2 only: rustls drops a TLS 1.3 ticket once it was offered.
     Reused,
 }
 
@@ -31,12 +31,12 @@ pub(super) struct Wish {
     pub(super) full_hello: u64,
 }
 
-/// What the store took in.
+/// Tickets stored and dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreCounts {
-    /// Tickets, or TLS 1.2 sessions, that went in.
+    /// Tickets, or TLS 1.2 sessions, that were stored.
     pub harvested: u64,
-    /// Those that were dropped because the store was full; the oldest go first.
+    /// The oldest, dropped because the store was full.
     pub dropped: u64,
 }
 
@@ -69,8 +69,8 @@ impl SessionStore {
         }
     }
 
-    /// Runs `begin`, which makes a `ClientHello`; if `resume`, with a ticket to offer as far as there
-    /// is one. Returns whether one was given.
+    /// Runs `begin`, which makes a `ClientHello`, offering a ticket if `resume` and one is in store. Says whether
+    /// one was offered.
     pub fn offering<T>(&self, resume: bool, begin: impl FnOnce() -> T) -> (T, bool) {
         self.with(|inner| {
             inner.offering = resume;
@@ -102,7 +102,7 @@ impl SessionStore {
         });
     }
 
-    /// The lock is never contended, since a store belongs to one worker; rustls asks for `Sync`.
+    /// The lock is never contended: a store belongs to one worker, but rustls requires `Sync`.
     fn with<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -121,7 +121,7 @@ fn keep<T>(kept: &mut VecDeque<T>, value: T, capacity: usize, counts: &mut Store
 impl ClientSessionStore for SessionStore {
     fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
 
-    /// Never: with a hint, sessions after the first would offer another key share than was asked.
+    /// Never: a hint would change the key share that later sessions offer.
     fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
         None
     }
@@ -131,7 +131,7 @@ impl ClientSessionStore for SessionStore {
         self.with(|inner| keep(&mut inner.tls12, value, capacity, &mut inner.counts));
     }
 
-    /// The oldest, so that none grows older than it takes the store to turn over: servers forget.
+    /// The oldest first, so that none outlives the server's memory of it.
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
         self.with(|inner| {
             let oldest = inner.offering.then(|| inner.tls12.pop_front()).flatten()?;

@@ -1,5 +1,5 @@
-//! One scheme for all RSA signatures of ours. Providers differ in the one they prefer, and what is compared
-//! must be like; keys of other kinds have just one.
+//! Pins the scheme of our RSA signatures: providers prefer different ones, which would make them incomparable.
+//! Other kinds of key have only one scheme.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use rustls::pki_types::SubjectPublicKeyInfoDer;
 use rustls::sign::{Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
-/// The scheme of RSA keys wherever the peer takes it: every TLS 1.3 peer has to (RFC 8446 section 9.1).
+/// Every TLS 1.3 peer must accept it (RFC 8446 section 9.1).
 const RSA: SignatureScheme = SignatureScheme::RSA_PSS_SHA256;
 
-/// The key, which signs with [`RSA`] if it is an RSA key and the peer offers that.
+/// Makes an RSA key sign with [`RSA`] where the peer accepts it.
 pub(super) fn one_scheme(key: Arc<dyn SigningKey>) -> Arc<dyn SigningKey> {
     if key.algorithm() == SignatureAlgorithm::RSA {
         Arc::new(OneScheme(key))

@@ -30,9 +30,9 @@ pub enum ServerAuth {
 /// What a server verifies clients against.
 #[derive(Debug, Clone)]
 pub struct ClientTrust {
-    /// The authorities it accepts.
+    /// The trusted authorities.
     pub roots: Vec<CertificateDer<'static>>,
-    /// Revocation lists, used as those of [`ClientTlsSpec`](super::ClientTlsSpec) are.
+    /// Revocation lists, used like those of [`ClientTlsSpec`](super::ClientTlsSpec).
     pub crls: Vec<CertificateRevocationListDer<'static>>,
 }
 
@@ -54,7 +54,7 @@ pub struct ServerTlsSpec<'a> {
     pub identity: &'a Identity,
     /// Client authentication.
     pub auth: ServerAuth,
-    /// What is offered for resumption.
+    /// The kind of tickets.
     pub tickets: TicketMode,
     /// ALPN protocols to accept.
     pub alpn: &'a [String],
@@ -68,15 +68,14 @@ pub struct ServerTls {
     metered: bool,
 }
 
-/// How much a server offers for resumption, where it does.
+/// How much a server offers for resumption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TicketSupply {
-    /// TLS 1.3 tickets after a handshake in which the client asked for no number.
+    /// TLS 1.3 tickets per handshake, unless the client asks for a number.
     pub count: u8,
-    /// Sessions that are kept at least, by a server that keeps them.
+    /// Least sessions that a stateful server keeps.
     pub cached: usize,
-    /// Most bytes of early data that are taken; 0 takes none. rustls takes early data only where
-    /// sessions are kept (RFC 8446 section 8.1).
+    /// Most bytes of early data to accept. rustls accepts any only with stateful tickets (RFC 8446 section 8.1).
     pub early_data: u32,
 }
 
@@ -90,7 +89,7 @@ impl Default for TicketSupply {
     }
 }
 
-/// Most TLS 1.3 tickets that a client is given when it asks for a number (RFC 9149).
+/// Most TLS 1.3 tickets given to a client that asks for a number (RFC 9149).
 const MOST_TICKETS: usize = 8;
 
 impl ServerTls {
@@ -103,8 +102,7 @@ impl ServerTls {
         Self::supplying(spec, TicketSupply::default(), Metering::default())
     }
 
-    /// Builds the configuration with a supply of tickets or sessions to suit the load. If metered, its
-    /// sessions keep a ledger.
+    /// Builds the configuration with this supply. If metered, its sessions keep a ledger.
     ///
     /// # Errors
     ///
@@ -134,7 +132,7 @@ impl ServerTls {
         config.send_tls13_tickets = usize::from(supply.count);
         config.max_tls13_tickets = MOST_TICKETS;
         config.max_early_data_size = supply.early_data;
-        // Early data is answered at once, which is what it is for.
+        // Early data is pointless unless it is answered at once.
         config.send_half_rtt_data = supply.early_data > 0;
         match spec.tickets {
             TicketMode::Off => {

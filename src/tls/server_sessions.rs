@@ -1,12 +1,11 @@
-//! The embedded target's session cache: sharded, so that its threads rarely wait for each other, and
-//! as large as the run needs. The session used longest ago goes first.
+//! The embedded target's session cache: LRU, as large as the run needs, and sharded so that threads rarely contend.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use rustls::server::StoresServerSessions;
 
-/// Shards; keys are random, so a bit of their first byte is as good as a hash.
+/// Keys are random, so a part of their first byte serves as the hash.
 const SHARDS: usize = 16;
 
 /// Sessions by id or by ticket.
@@ -16,7 +15,7 @@ pub(super) struct ServerSessions {
     most: usize,
 }
 
-/// Keys and values are secrets (they hold master secrets), so they are not printed.
+/// Keys and values hold master secrets, so they are not printed.
 impl std::fmt::Debug for ServerSessions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ServerSessions")
@@ -29,13 +28,13 @@ impl std::fmt::Debug for ServerSessions {
 struct Shard {
     /// Each with the number of its last use.
     sessions: HashMap<Vec<u8>, (u64, Vec<u8>)>,
-    /// Uses in order. Only the last one of a session counts; earlier ones are skipped.
+    /// In order. Only the last use of a session counts; earlier ones are skipped.
     uses: VecDeque<(u64, Vec<u8>)>,
     next_use: u64,
 }
 
 impl ServerSessions {
-    /// A cache for about `capacity` sessions, no fewer.
+    /// Holds at least `capacity` sessions.
     pub fn new(capacity: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),

@@ -1,4 +1,4 @@
-//! The one interface under every cell: a byte stream with its marks, whether plain or TLS.
+//! The interface of every cell's byte stream, plain or TLS, with its marks.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -21,7 +21,7 @@ pub struct Bytes {
     pub received: u64,
 }
 
-/// When the server first gave each kind of sign that it accepted the session.
+/// The times of the server's first signs of acceptance.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Marks {
     /// First application data.
@@ -56,7 +56,7 @@ pub trait SessionStream: AsyncRead + AsyncWrite + Unpin {
     /// What was negotiated; `None` before the handshake is complete, and for plain TCP.
     fn observed(&self) -> Option<Observed>;
 
-    /// What became of the plan to resume an earlier session, as far as it is known.
+    /// The outcome so far of the plan to resume an earlier session.
     fn offer(&self) -> Offer;
 
     /// Whether finishing the handshake proves that the server verified us: TLS 1.2, where the
@@ -69,23 +69,23 @@ pub trait SessionStream: AsyncRead + AsyncWrite + Unpin {
     /// Bytes so far.
     fn bytes(&self) -> Bytes;
 
-    /// Takes what ended the stream, if it ended with more than an I/O error.
+    /// Takes the fault that ended the stream, if it was more than an I/O error.
     fn take_fault(&mut self) -> Option<Fault>;
 
-    /// Has the socket send RST when it is closed, and not FIN, so that its port is not kept in `TIME_WAIT`.
-    /// What the server has not read yet may be lost to it (RFC 9293 section 3.10.7).
+    /// Makes the socket close with RST instead of FIN, so that its port does not stay in `TIME_WAIT`. The server may
+    /// lose data it has not read (RFC 9293 section 3.10.7).
     ///
     /// # Errors
     ///
     /// Fails if the system refuses.
     fn reset_on_close(&self) -> io::Result<()>;
 
-    /// Ends the session, closing its socket, and gives its ledger, if it is metered.
+    /// Closes the socket and returns the ledger, if metered.
     fn into_ledger(self) -> Option<Box<Ledger>>;
 }
 
-/// For [`SessionStream::read_to_end`]: reads once into a buffer of this poll alone, and says how much came. Sessions
-/// that are held wait in it, and would each keep a buffer.
+/// Reads once and says how much, for [`SessionStream::read_to_end`]. Held sessions wait here, so the buffer lives only
+/// as long as a poll.
 pub(super) async fn read_away(
     mut poll: impl FnMut(&mut Context<'_>, &mut ReadBuf<'_>) -> Poll<io::Result<()>>,
 ) -> io::Result<usize> {

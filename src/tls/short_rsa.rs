@@ -1,5 +1,5 @@
-//! Handshake signatures with RSA keys that are too short for the provider, so that a peer can be seen to
-//! reject them. Slower than the provider's own keys: nothing to be measured by.
+//! Signs handshakes with RSA keys that the provider refuses as too short, to test that peers reject them. Slower than
+//! the provider's own keys, so not for measurements.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
 use crate::pki::ShortRsa;
 
-/// The schemes, the preferred one first. With SHA-512 a PSS signature does not fit 1024 bits.
+/// In order of preference. A PSS signature with SHA-512 does not fit 1024 bits.
 const SCHEMES: [SignatureScheme; 2] = [
     SignatureScheme::RSA_PSS_SHA256,
     SignatureScheme::RSA_PKCS1_SHA256,
 ];
 
-/// The signing key of a private key that the provider refuses for its length; `None` for other keys.
+/// `None` for keys that the provider does not refuse as too short.
 pub(super) fn signing_key(key: &PrivateKeyDer<'_>) -> Option<Arc<dyn SigningKey>> {
     let key = ShortRsa::load(key)?;
     Some(Arc::new(ShortRsaKey(Arc::new(key))))

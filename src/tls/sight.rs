@@ -1,25 +1,24 @@
-//! What the session driver sees beside what rustls tells: who spoke first, what is no TLS at all, and
-//! that the server wants another handshake.
+//! Observes what rustls does not report: who spoke first, bytes that are not TLS, and requests to renegotiate.
 
 use rustls::{HandshakeType, ProtocolVersion};
 
 use super::fault::{Fault, TlsFault};
 use crate::text::first_line;
 
-/// Most bytes kept of what is no TLS, and shown of what came unasked.
+/// Most bytes shown of data that is not TLS or came unasked.
 pub(super) const SHOWN: usize = 64;
 
-/// Bytes of an alert in the clear, record header included.
+/// Bytes of a plaintext alert with its record header.
 const ALERT_RECORD: usize = 7;
 
-/// What was seen of one session. Nothing here allocates while the server speaks TLS.
+/// The observations of one session. Allocates nothing while the server speaks TLS.
 #[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is something that was seen or not, in any combination"
 )]
 pub(super) struct Sight {
-    /// Whether it matters who speaks first: a server answers, so its client does.
+    /// Only a client must speak first.
     is_client: bool,
     /// Our first application data was handed to rustls.
     asked: bool,
@@ -27,10 +26,10 @@ pub(super) struct Sight {
     spoke_first: bool,
     /// The server asked to renegotiate (RFC 5246 section 7.4.1.1).
     renegotiates: bool,
-    /// The last read filled its buffer, so more may have come with it.
+    /// The last read filled its buffer, so more may be waiting.
     full: bool,
     begun: bool,
-    /// The beginning of what cannot be a TLS record.
+    /// The beginning of data that cannot be a TLS record.
     strange: Vec<u8>,
     /// The last bytes that came.
     tail: [u8; ALERT_RECORD],
@@ -44,7 +43,7 @@ impl Sight {
         }
     }
 
-    /// Notes what one read brought; `full` if it filled its buffer.
+    /// Notes the bytes of one read; `full` if it filled its buffer.
     pub fn received(&mut self, bytes: &[u8], full: bool) {
         self.full = full;
         let new = bytes.len().min(ALERT_RECORD);
@@ -66,23 +65,22 @@ impl Sight {
         }
     }
 
-    /// Whether what came first cannot be a TLS record.
+    /// Whether the first bytes cannot be a TLS record.
     pub fn is_strange(&self) -> bool {
         !self.strange.is_empty()
     }
 
-    /// Whether a `close_notify` in the clear came last. In a handshake rustls takes it for a warning and
-    /// waits for more.
+    /// Whether the last bytes are a plaintext `close_notify`, which rustls ignores during a handshake.
     pub fn closes_in_the_clear(&self) -> bool {
         matches!(self.tail, [21, 3, _, 0, 2, 1, 0])
     }
 
-    /// Notes that application data is there to be read.
+    /// Notes that application data has arrived.
     pub fn delivered(&mut self) {
         self.spoke_first |= self.is_client && !self.asked;
     }
 
-    /// Notes that our request is out.
+    /// Notes that our request was sent.
     pub fn asked(&mut self) {
         self.asked = true;
     }
@@ -92,18 +90,18 @@ impl Sight {
         self.spoke_first && !self.asked
     }
 
-    /// Whether what was read may not be all that has come.
+    /// Whether the socket may hold more of the server's first data.
     pub fn may_have_more(&self) -> bool {
         self.is_client && self.full && !self.spoke_first
     }
 
-    /// Notes that rustls has an answer to something that was no application data. TLS 1.2 has but one
-    /// such thing, a `HelloRequest`, and the answer is a warning.
+    /// Notes that rustls answers something other than application data. In TLS 1.2 that can only be a
+    /// `HelloRequest`, which it answers with a warning.
     pub fn answered_unasked(&mut self, version: Option<ProtocolVersion>) {
         self.renegotiates |= version == Some(ProtocolVersion::TLSv1_2);
     }
 
-    /// What a fault is in the light of this.
+    /// Replaces a fault by the one that the observations explain it with.
     pub fn explain(&mut self, fault: Fault) -> Fault {
         match fault {
             Fault::Tls(_) if !self.strange.is_empty() => {

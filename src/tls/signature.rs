@@ -1,4 +1,4 @@
-//! Whether one key made a signature: asked of a provider where a verifier's own answer is too short.
+//! Checks single signatures with a provider, where a verifier's answer is not specific enough.
 
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm};
 
@@ -6,14 +6,12 @@ use crate::pki::{CertInspect, Signed, Spki};
 
 pub(super) type Algorithms = [&'static dyn SignatureVerificationAlgorithm];
 
-/// What a provider makes of a signature.
+/// A provider's verdict on a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It verifies.
     Good,
-    /// It does not.
     Bad,
-    /// The provider does not know the algorithm, or not for such keys.
+    /// The provider lacks the algorithm, or lacks it for such keys.
     Unknown,
 }
 
@@ -37,7 +35,7 @@ pub(super) fn signed_with(signed: &Signed<'_>, spki_der: &[u8], algorithms: &Alg
     answer
 }
 
-/// A key that may have signed what a chain holds, by the name of who holds it.
+/// A possible issuer's key, with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NamedKey {
     /// The distinguished name in DER.

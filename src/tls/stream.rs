@@ -1,7 +1,7 @@
 //! The session driver: rustls on a non-blocking socket.
 //!
-//! It hands each flight to the kernel whole, counts bytes, marks the server's signs of acceptance,
-//! and after a write error goes on reading until it has the server's alert (invariant 3).
+//! Hands each flight to the kernel whole, counts bytes, marks the server's signs of acceptance, and after a write error
+//! reads on until it has the server's alert (invariant 3).
 
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
@@ -37,26 +37,26 @@ pub struct TlsStream<C> {
     pub(super) marks: Marks,
     pub(super) current: Current,
     pub(super) fault: Option<Fault>,
-    /// A fault that came in one piece with data, which is to be read first.
+    /// A fault that arrived with data, which is read first.
     pub(super) behind_data: Option<Fault>,
     pub(super) write_failed: Option<io::Error>,
     pub(super) quota: Quota,
     pub(super) sight: Sight,
     /// TLS 1.3 tickets received; a server receives none.
     pub(super) tickets: fn(&C) -> u32,
-    /// Bytes of the `ClientHello`, once it was sent whole; zero before and for a server.
+    /// Bytes of the `ClientHello` once sent; zero before, and for a server.
     pub(super) hello: u64,
-    /// What the session was to offer.
+    /// The plan to resume.
     pub(super) wish: Wish,
-    /// A client's request that went ahead with the `ClientHello`.
+    /// Of a client.
     pub(super) early: EarlyData,
-    /// What a client sent ahead, where it is taken; a client receives none.
+    /// A server's access to early data.
     pub(super) early_of: fn(&mut C) -> Option<ReadEarlyData<'_>>,
 }
 
 impl TlsStream<ServerConnection> {
-    /// Begins a server's connection. Early data is read ahead of the rest, and the handshake counts as
-    /// complete once it is taken, so that it is answered before the client's Finished comes.
+    /// Begins a server's connection. The handshake counts as complete once early data is accepted, so that it is
+    /// answered before the client's Finished arrives.
     pub(super) fn server(
         io: TcpStream,
         begin: impl FnOnce() -> Result<ServerConnection, Fault>,
@@ -79,12 +79,12 @@ impl TlsStream<ServerConnection> {
         Refusal::of(fault, self.bytes.received)
     }
 
-    /// The socket, for an answer without TLS to a client that speaks none.
+    /// The socket, to answer a client that speaks no TLS.
     pub fn into_socket(self) -> TcpStream {
         self.io
     }
 
-    /// Whether the client sent early data that is taken; known once the handshake is complete.
+    /// Whether early data was accepted; known once the handshake is complete.
     pub fn takes_early_data(&mut self) -> bool {
         self.conn.early_data().is_some()
     }
@@ -130,7 +130,7 @@ where
         poll_fn(|cx| self.attributed(|stream| stream.poll_handshake(cx))).await
     }
 
-    /// Does a poll's work with this session as the current one.
+    /// Polls with this session as the current one.
     pub(super) fn attributed<T>(&mut self, poll: impl FnOnce(&mut Self) -> T) -> T {
         let mut current = std::mem::take(&mut self.current);
         let result = current.attribute(|| poll(self));
@@ -184,8 +184,8 @@ where
         }
     }
 
-    /// Takes in what came in one piece with the end of the handshake but did not fit into the read, so
-    /// that how the network cuts the stream does not decide what came before our request.
+    /// Reads what arrived with the end of the handshake but did not fit into the last read, so that segmentation does
+    /// not decide whether the server spoke first.
     fn poll_rest(&mut self, cx: &mut Context<'_>) {
         while self.sight.may_have_more() && self.behind_data.is_none() {
             match self.poll_fill(cx) {
@@ -196,8 +196,7 @@ where
         }
     }
 
-    /// Drops the application data that is ahead of the alert we look for: rustls takes no more
-    /// while its buffer is full.
+    /// Drops application data ahead of the alert that we look for, as rustls reads no more while its buffer is full.
     fn drop_plaintext(&mut self) -> Result<(), Flood> {
         let mut scratch = [0u8; 1024];
         while let Ok(dropped @ 1..) = self.conn.reader().read(&mut scratch) {
@@ -206,13 +205,12 @@ where
         Ok(())
     }
 
-    /// Sends what rustls has to send. A transport error is remembered, not returned: what the
-    /// server said before it hung up is still to be read.
+    /// Sends rustls's output. A transport error is remembered, not returned, as the server's reason is yet to be read.
     pub(super) fn poll_flush_tls(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_send(cx, false)
     }
 
-    /// As [`Self::poll_flush_tls`]; with `more` the caller ends the stream at once.
+    /// As [`Self::poll_flush_tls`]; `more` if the caller ends the stream next.
     fn poll_send(&mut self, cx: &mut Context<'_>, more: bool) -> Poll<()> {
         while self.conn.wants_write() && self.write_failed.is_none() {
             let mut writer = Adapter {
@@ -269,8 +267,7 @@ where
                 Poll::Ready(within.map_err(Fault::Flood))
             }
             Err(error) => {
-                // Our own alert is sent as far as the socket takes it; the verdict stands. A client that
-                // does not speak TLS could not read it.
+                // Our alert is best effort. A client that speaks no TLS could not read it.
                 if self.bytes.sent > 0 || !self.sight.is_strange() {
                     let _ = self.poll_flush_tls(cx);
                 }
@@ -323,12 +320,12 @@ where
             if nothing_to_send && self.conn.wants_write() {
                 self.sight.answered_unasked(self.conn.protocol_version());
             }
-            // Keys are updated and alerts answered on the way.
+            // Key updates and warnings may have to be answered.
             let _ = self.poll_flush_tls(cx);
         }
     }
 
-    /// Remembers the fault for the driver and gives the protocol an I/O error in its place.
+    /// Keeps the fault for the driver and returns an I/O error for the protocol.
     fn fail(&mut self, fault: Fault) -> io::Error {
         let kind = match &fault {
             Fault::Io(e) => e.kind(),
@@ -379,7 +376,7 @@ where
         }
     }
 
-    /// The beginning of application data that is there to be read.
+    /// The beginning of unread application data.
     fn unasked(&mut self) -> String {
         let mut shown = [0; SHOWN];
         let read = self.conn.reader().read(&mut shown).unwrap_or(0);
@@ -394,8 +391,8 @@ where
         }
     }
 
-    /// Reads and discards until the stream ends; `after_poll` runs whenever something may have come,
-    /// also when it was nothing for the application.
+    /// Reads and discards until the stream ends; `after_poll` runs after every read, with or without application
+    /// data.
     pub(super) async fn discard(
         &mut self,
         mut after_poll: impl FnMut(&mut Self),
@@ -450,7 +447,7 @@ where
         self.get_mut().attributed(|stream| {
             stream.conn.send_close_notify();
             ready!(stream.poll_send(cx, true));
-            // Without an error there is nothing left to send, and this is at once.
+            // Everything was sent, so this only reports a failed write.
             ready!(stream.poll_flush_all(cx))?;
             let _socket = enter(Work::Socket, None);
             Pin::new(&mut stream.io).poll_shutdown(cx)

@@ -1,5 +1,5 @@
-//! A client that changes who it is between two sessions, and still offers the tickets of the first:
-//! for audits of what a server makes of that.
+//! A client that changes its identity between two sessions and still offers the tickets of the first, for audits
+//! of servers that accept them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use super::{ClientTls, ClientTlsSpec, TlsConfigError};
 use crate::crypto::Metering;
 use crate::pki::Identity;
 
-/// Which identity a switching client presents from now on.
+/// Switches a client to its other identity.
 #[derive(Debug, Clone)]
 pub struct IdentitySwitch(Arc<AtomicBool>);
 

@@ -1,5 +1,5 @@
-//! What lies between full verification and none: a leaf that is itself trusted, and names to expect in place of
-//! the one that is sent. The chain is always the business of the verifier inside.
+//! Relaxes full verification: leaves that are trusted themselves, and names expected in place of the one that is
+//! sent. The inner layer verifies the chain.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use super::classify::is_about_the_name;
 use super::verifier::{Chain, Chains};
 use crate::pki::{CertInspect, lists_naming};
 
-/// A name that one of the server's subject alternative names has to match.
+/// A name that a subject alternative name of the server must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ExpectedName {
-    /// A DNS name or an address, matched as RFC 9525 has it.
+    /// A DNS name or an address, matched by RFC 9525.
     Host(ServerName<'static>),
     /// A URI, equal to the certificate's.
     Uri(String),
-    /// Any path in a SPIFFE trust domain, which ends in a slash here.
+    /// Any path in this SPIFFE trust domain, which ends in a slash.
     TrustDomain(String),
 }
 
 impl ExpectedName {
-    /// Reads a name: a URI has a scheme and a colon before it; `spiffe://` with no path stands for the trust domain.
+    /// `spiffe://` without a path stands for the trust domain; other URIs begin with a scheme and a colon.
     ///
     /// Fails if it is neither a URI nor a DNS name nor an address.
     pub fn parse(text: &str) -> Result<Self, TlsConfigError> {
@@ -88,19 +88,19 @@ pub(super) fn listed(names: &[ExpectedName]) -> String {
     names.join(" or ")
 }
 
-/// Trusts leaves that are in the CA bundle, byte for byte, and looks for the names to expect.
+/// Trusts leaves that are in the CA bundle, byte for byte, and checks the expected names.
 #[derive(Debug)]
 pub(super) struct Trusting {
     pub inner: Arc<dyn Chains>,
     /// The CA bundle.
     pub roots: Arc<[CertificateDer<'static>]>,
     pub crls: Arc<[CertificateRevocationListDer<'static>]>,
-    /// If there are none, the name that is sent has to match.
+    /// If empty, the name that was sent must match.
     pub names: Vec<ExpectedName>,
 }
 
 impl Trusting {
-    /// Whether the leaf has one of the names, or the one that is sent where none is expected.
+    /// Checks that the leaf has one of the names or, if there are none, the one that was sent.
     pub fn name(names: &[ExpectedName], chain: &Chain<'_>) -> Result<(), Error> {
         let leaf = chain.leaf;
         if names.is_empty() {
@@ -115,7 +115,7 @@ impl Trusting {
         }
     }
 
-    /// Verifies a leaf that is trusted as it is: its dates, purpose and name, and that no list names it.
+    /// Verifies a trusted leaf: its dates, purpose and name, and that no list revokes it.
     fn trusted_leaf(&self, chain: &Chain<'_>) -> Result<(), Error> {
         let cert = CertInspect::parse(chain.leaf).ok_or(CertificateError::BadEncoding)?;
         let (from, to) = cert.validity_unix_s();
@@ -136,7 +136,7 @@ impl Trusting {
     }
 }
 
-/// Whether an error is about the way from a leaf to a root, which one that is trusted itself does not need.
+/// Whether an error is about the path to a root, which a trusted leaf does not need.
 fn is_about_the_path(error: &Error) -> bool {
     !matches!(
         error,
@@ -153,7 +153,7 @@ impl Chains for Trusting {
     fn verify(&self, chain: &Chain<'_>) -> Result<(), Error> {
         match self.inner.verify(chain) {
             Err(error) if is_about_the_path(&error) && self.roots.contains(chain.leaf) => {
-                // A leaf that cannot be read keeps the error that says so.
+                // webpki's parser is stricter: keep its error.
                 ParsedCertificate::try_from(chain.leaf)?;
                 self.trusted_leaf(chain)
             }

@@ -1,5 +1,5 @@
-//! The verifier that rustls asks, at either end: layers of [`Chains`] decide about the chain, the provider about
-//! the signature over the handshake, and what is rejected is explained for the fault that ends the session.
+//! The verifier that rustls calls, at either end. Layers of [`Chains`] verify the chain, the provider verifies the
+//! signature over the handshake, and every rejection is explained for the fault that ends the session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use super::reject::{Grounds, keep};
 use crate::crypto::enter;
 use crate::stats::{CryptoOp, Work};
 
-/// A peer's chain, and what it is verified for.
+/// A chain to verify.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chain<'a> {
     pub leaf: &'a CertificateDer<'a>,
     /// The other certificates as sent.
     pub rest: &'a [CertificateDer<'a>],
-    /// The name that we sent to the server; none for a client's chain.
+    /// The name sent to the server; none for a client's chain.
     pub name: Option<&'a ServerName<'a>>,
     pub ocsp: &'a [u8],
     pub now: UnixTime,
@@ -61,7 +61,7 @@ impl Chains for WebPkiServerVerifier {
     }
 }
 
-/// The verifier of clients that rustls makes.
+/// rustls's verifier of clients.
 #[derive(Debug)]
 pub(super) struct WebPkiClients(pub Arc<dyn ClientCertVerifier>);
 
@@ -90,7 +90,7 @@ impl Chains for AnyChain {
     }
 }
 
-/// Enters the time of the layer inside in the session's ledger.
+/// Enters the time of the inner layer in the session's ledger.
 #[derive(Debug)]
 pub(super) struct Timed<C>(pub C);
 
@@ -101,18 +101,18 @@ impl<C: Chains> Chains for Timed<C> {
     }
 }
 
-/// The outermost: what rustls knows.
+/// What rustls calls.
 #[derive(Debug)]
 pub(super) struct Verifier {
     pub chains: Arc<dyn Chains>,
-    /// For the signatures over the handshake.
+    /// For signatures over the handshake.
     pub algorithms: WebPkiSupportedAlgorithms,
     pub grounds: Grounds,
-    /// Where a probe keeps what it sees.
+    /// Of a probe.
     pub capture: Option<Capture>,
     /// Whether a client has to present a certificate.
     pub required: bool,
-    /// The authorities whose clients are accepted.
+    /// Names of the accepted authorities.
     pub hints: Vec<DistinguishedName>,
 }
 
@@ -139,7 +139,7 @@ impl Verifier {
         let rejection = result.as_ref().err().map(|error| {
             self.grounds.explain_handshake(error, leaf, |provider| {
                 let algorithms = &provider.signature_verification_algorithms;
-                // That of TLS 1.2 tries more algorithms.
+                // The function for TLS 1.2 tries more algorithms.
                 verify_tls13_signature(message, leaf, dss, algorithms)
                     .or_else(|_| verify_tls12_signature(message, leaf, dss, algorithms))
                     .is_ok()
@@ -153,7 +153,7 @@ impl Verifier {
     }
 }
 
-/// The methods for signatures, which both traits have alike.
+/// The methods that the two traits share.
 macro_rules! signatures {
     () => {
         fn verify_tls12_signature(

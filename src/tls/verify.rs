@@ -1,7 +1,5 @@
-//! How the server's certificates are verified, and how often.
-//!
-//! What every handshake proves anew, whatever the setting: that the server holds the key of the
-//! certificate it presents. Times are seconds since 1970.
+//! Builds the verifiers of both sides, and limits how often a server's chain is verified. Its signature over the
+//! handshake is checked every time. Times are seconds since 1970.
 
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +19,7 @@ use super::{ClientTlsSpec, TlsConfigError};
 use crate::pki::CertInspect;
 use crate::scenario::{ProviderName, Verify};
 
-/// Most chains that a configuration remembers; those beyond are verified in every handshake.
+/// Most chains that a configuration remembers; further ones are verified in every handshake.
 const MOST_CHAINS: usize = 256;
 
 pub(super) fn root_store(
@@ -43,7 +41,7 @@ pub(super) fn root_store(
     }
 }
 
-/// What a client verifies its server with; only the signature without roots.
+/// The verifier of a client. Without roots it checks only the signature over the handshake.
 pub(super) fn server_verifier(
     spec: &ClientTlsSpec<'_>,
     provider: &Arc<CryptoProvider>,
@@ -63,7 +61,7 @@ pub(super) fn server_verifier(
     };
     Ok(Verifier {
         chains: match spec.verify {
-            // Lists go out of date by themselves, so with them nothing is remembered.
+            // Lists expire, so a verdict that used them cannot be remembered.
             Verify::OncePerChain if spec.crls.is_empty() => Arc::new(OncePerChain::new(chains)),
             Verify::OncePerChain | Verify::EveryHandshake => chains,
         },
@@ -75,7 +73,7 @@ pub(super) fn server_verifier(
     })
 }
 
-/// What a server verifies its clients with; without `required` one may present nothing.
+/// The verifier of a server; unless `required`, a client may present nothing.
 pub(super) fn client_verifier(
     trust: &ClientTrust,
     name: ProviderName,
@@ -93,7 +91,7 @@ pub(super) fn client_verifier(
     })
 }
 
-/// The names that the server's certificate may have, if they are not those that are sent.
+/// The names to expect in place of the one that is sent.
 pub(super) fn expected_names(
     spec: &ClientTlsSpec<'_>,
 ) -> Result<Vec<ExpectedName>, TlsConfigError> {
@@ -135,7 +133,7 @@ fn client_chains(
     Ok(Arc::new(WebPkiClients(verifier)))
 }
 
-/// The verifier of rustls, with the revocation lists that count.
+/// rustls's verifier, with the revocation lists chosen for each chain.
 fn by_chain(
     roots: &[CertificateDer<'static>],
     crls: &[List],
@@ -165,27 +163,27 @@ fn unbuilt(error: VerifierBuilderError) -> TlsConfigError {
     })
 }
 
-/// Verifies each distinct chain for each name once, and again whenever one of its certificates is not
-/// valid at the time. What fails is not remembered. The signature over the handshake is verified always.
+/// Verifies each chain once per name, and again while one of its certificates is out of its validity. Rejections are
+/// not remembered.
 #[derive(Debug)]
 struct OncePerChain {
     verifier: Arc<dyn Chains>,
     known: Mutex<Vec<Known>>,
 }
 
-/// A chain that was verified.
+/// A verified chain.
 #[derive(Debug)]
 struct Known {
     name: ServerName<'static>,
     /// As sent, leaf first.
     chain: Vec<CertificateDer<'static>>,
-    /// When every certificate of it is valid.
+    /// When all its certificates are valid.
     valid: RangeInclusive<u64>,
 }
 
 impl Known {
-    /// `None` if not every certificate that was sent can be read and is valid now: the verifier did
-    /// without it, and has to say so again next time.
+    /// `None` if a certificate cannot be read or is not valid now: the verifier did without it, which may not
+    /// work next time.
     fn of(chain: &Chain<'_>) -> Option<Self> {
         let (mut from, mut to) = (0, u64::MAX);
         for cert in chain.certs() {

@@ -35,7 +35,7 @@ impl SupportedKxGroup for Group {
         self.inner.start().map(|inner| self.active(inner))
     }
 
-    /// Both halves in one call, which cannot be split: for an encapsulation they are one.
+    /// Both halves at once: an encapsulation cannot be split.
     fn start_and_complete(&self, peer_pub_key: &[u8]) -> Result<CompletedKeyExchange, Error> {
         let _span = crypto(CryptoOp::KxComplete, Some(self.name));
         self.inner.start_and_complete(peer_pub_key)

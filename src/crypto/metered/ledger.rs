@@ -1,8 +1,8 @@
-//! The ledger that is being written on this thread. rustls works synchronously inside one poll, so a
-//! thread-local "current session" around each poll attributes exactly, without a lock.
+//! The current ledger of this thread. rustls works synchronously inside a poll, so a thread-local "current session"
+//! around each poll is exact, without a lock.
 //!
-//! At every moment exactly one entry is running: entering another stops the clock of the one around it,
-//! so that each nanosecond is counted once and a whole poll is accounted for.
+//! Exactly one entry runs at a time: entering another stops the clock of the outer one, so that each nanosecond of a
+//! poll is counted once.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -10,26 +10,26 @@ use std::time::{Duration, Instant};
 use crate::clock::ns_between;
 use crate::stats::{CryptoOp, Entry, Flight, Passage, SessionLedger, Spent, Work};
 
-/// Entries without an algorithm have a place of their own, by passage and work.
+/// Entries without an algorithm are indexed by passage and work.
 const PLAIN: usize = Passage::ALL.len() * Work::COUNT;
-/// Most flights of a handshake that are kept apart; further ones are added to the last.
+/// Most flights kept apart; further ones are added to the last.
 const MOST_FLIGHTS: usize = 8;
 
-/// The ledger of one session at one end, while it is being written.
+/// The ledger of one end of a session, while it is written.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     plain: [Spent; PLAIN],
     /// Entries with an algorithm. There are few, so they are searched.
     named: Vec<(Entry, Spent)>,
     passage: Passage,
-    /// What is running, and since when.
+    /// The running entry, and since when.
     running: usize,
     since: Instant,
     flights: Vec<Flight>,
     data_sent: u64,
     data_received: u64,
     turns: u64,
-    /// Whether the last bytes were sent, so that the next ones received were waited for.
+    /// Whether the last bytes were sent, so that the next received ones end a wait.
     waiting: bool,
 }
 
@@ -141,7 +141,7 @@ impl Ledger {
             })
     }
 
-    /// Stops the clock of what is running and starts that of `place`. Returns what ran before.
+    /// Stops the running clock and starts that of `place`. Returns the previous place.
     fn switch(&mut self, place: usize) -> usize {
         let now = Instant::now();
         let ns = ns_between(self.since, now);
@@ -158,8 +158,7 @@ impl Ledger {
     }
 }
 
-/// Runs `drive`, whose time is `work` where nothing else is entered, with `ledger` as the current one.
-/// Without a ledger it only runs `drive`.
+/// Runs `drive` with `ledger`, if any, as the current one. Time without another entry counts as `work`.
 pub fn attributed<T>(ledger: &mut Option<Box<Ledger>>, work: Work, drive: impl FnOnce() -> T) -> T {
     let Some(mut own) = ledger.take() else {
         return drive();
@@ -186,8 +185,7 @@ pub fn note(change: impl FnOnce(&mut Ledger)) {
     });
 }
 
-/// Starts the clock of `work` in the current ledger, if there is one, until what is returned is
-/// dropped.
+/// Runs the clock of `work` in the current ledger, if there is one, until the result is dropped.
 #[must_use = "the clock stops as soon as it is dropped"]
 pub fn enter(work: Work, algorithm: Option<&'static str>) -> Entered {
     CURRENT.with_borrow_mut(|current| {
@@ -203,10 +201,10 @@ pub fn enter(work: Work, algorithm: Option<&'static str>) -> Entered {
     })
 }
 
-/// An entry whose clock runs.
+/// A running entry.
 #[derive(Debug)]
 pub struct Entered {
-    /// What ran before; none where there is no ledger.
+    /// The outer entry; none without a ledger.
     outer: Option<usize>,
     /// Whether it opens a record, after which everything that follows is protected.
     opens: bool,
@@ -224,8 +222,8 @@ impl Drop for Entered {
     }
 }
 
-/// What one entry adds to a session, its two readings of the clock included: the least of several
-/// batches, measured now on this thread. Boxes and indirect calls of the decorators are not in it.
+/// The overhead of one entry with its two clock readings, measured now on this thread: the least of several batches.
+/// Excludes the boxes and indirect calls of the decorators.
 pub fn span_cost() -> Duration {
     const BATCHES: u32 = 9;
     const SPANS: u32 = 2_000;

@@ -1,8 +1,8 @@
-//! The metered provider: any provider, with every operation entered in the ledger of the session that
-//! is being driven. It forwards everything and changes nothing but the time it takes.
+//! The metered provider decorates a provider to enter each operation in the current session's ledger. Apart from its
+//! timing it behaves the same.
 //!
-//! It is for cells of its own, as two readings of the clock around each operation are not free
-//! ([`span_cost`]); latency and CPU figures are taken without it.
+//! Metered cells are separate, as two clock readings per operation are not free ([`span_cost`]); latency and CPU figures
+//! are taken without it.
 
 mod exchange;
 mod ledger;
@@ -27,14 +27,14 @@ pub use ledger::{Ledger, attributed, enter, note, span_cost};
 
 use ledger::Entered;
 
-/// The environment variable that meters every session of the process if it is `1`, so that the tests can
-/// be run so. The result says so, as headline figures are not to be taken with it.
+/// The environment variable that meters every session of the process if it is `1`, for tests. Results say so, as they
+/// are no headline figures.
 pub const SWITCH: &str = "SHAKEDOWN_METERED";
 
 /// Whether a configuration's cryptography is metered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Metering {
-    /// It is as the provider made it.
+    /// Plain.
     Off,
     /// Its sessions keep a ledger.
     On,
@@ -50,8 +50,8 @@ impl Default for Metering {
 }
 
 impl Metering {
-    /// A provider with all its groups, suites and schemes, decorated if it is on. rustls wants those to live for
-    /// ever, so each provider is decorated once per process and what is leaked does not grow.
+    /// A provider with all its groups, suites and schemes. rustls requires these to be `'static`, so each provider is
+    /// decorated, and leaked, once per process.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Metering {
         Ok(metered)
     }
 
-    /// What makes tickets, decorated if it is on.
+    /// Decorates a ticketer, if on.
     pub fn ticketer(self, ticketer: Ticketer) -> Ticketer {
         match self {
             Self::Off => ticketer,

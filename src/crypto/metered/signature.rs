@@ -1,5 +1,4 @@
-//! Signatures, metered by algorithm: keys that sign, and algorithms that verify, those of chains apart
-//! from those of handshakes.
+//! Meters signing and verifying by algorithm, chains apart from handshakes.
 
 use std::sync::Arc;
 
@@ -117,8 +116,7 @@ fn scheme_label(scheme: SignatureScheme) -> &'static str {
     known_scheme(scheme.into()).unwrap_or("other")
 }
 
-/// What a verification algorithm is called: the name of the signature scheme of TLS 1.3 where it has
-/// one, so that signing and verifying are called the same.
+/// Names a verification algorithm by its TLS 1.3 signature scheme, if it has one, as signing does.
 fn algorithm_name(key: &AlgorithmIdentifier, signature: &AlgorithmIdentifier) -> String {
     const ALONE: [(AlgorithmIdentifier, &str); 11] = [
         (alg_id::ED25519, "ed25519"),

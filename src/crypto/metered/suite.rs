@@ -1,4 +1,4 @@
-//! What belongs to a cipher suite, metered: transcript hash, key schedule, protection of records.
+//! Meters a cipher suite: transcript hash, key schedule and record protection.
 
 use rustls::crypto::cipher::{
     AeadKey, InboundOpaqueMessage, InboundPlainMessage, Iv, KeyBlockShape, MessageDecrypter,
@@ -15,7 +15,7 @@ use rustls::{ConnectionTrafficSecrets, Error, Tls12CipherSuite, Tls13CipherSuite
 use super::{crypto, forever};
 use crate::stats::CryptoOp;
 
-/// A TLS 1.3 suite with everything in it metered but QUIC, which no session here speaks.
+/// A TLS 1.3 suite, metered except for QUIC, which no session uses.
 pub(super) fn tls13(inner: &'static Tls13CipherSuite) -> Tls13CipherSuite {
     Tls13CipherSuite {
         common: common(&inner.common),
@@ -25,7 +25,7 @@ pub(super) fn tls13(inner: &'static Tls13CipherSuite) -> Tls13CipherSuite {
     }
 }
 
-/// A TLS 1.2 suite with everything in it metered.
+/// A metered TLS 1.2 suite.
 pub(super) fn tls12(inner: &'static Tls12CipherSuite) -> Tls12CipherSuite {
     Tls12CipherSuite {
         common: common(&inner.common),
