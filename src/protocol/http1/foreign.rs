@@ -49,9 +49,14 @@ where
         .half_close(true)
         .max_buf_size(HEAD_CAP)
         .serve_connection(TokioIo::new(io), service_fn(answer));
-    // An error is the client's, and hyper has answered it where there was something to answer.
-    let _ = connection.without_shutdown().await;
-    close(stream).await
+    match connection.without_shutdown().await.map(drop) {
+        // hyper answers malformed heads, but neither one that ends too early nor the preface of HTTP/2.
+        Err(error) if error.is_incomplete_message() || error.is_parse_version_h2() => {
+            let why = "the request ended before its head did";
+            refuse(stream, StatusCode::BAD_REQUEST, why).await
+        }
+        _ => close(stream).await,
+    }
 }
 
 /// Answers a request that is not to be served, and closes.

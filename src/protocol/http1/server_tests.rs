@@ -59,6 +59,18 @@ fn statuses_of(request: &str) -> Vec<u16> {
     whole
 }
 
+#[test]
+fn a_head_that_ends_too_early_is_refused_wherever_it_is_cut() {
+    // In one piece hyper sees that the second head is malformed, in two only that it is not whole.
+    let foreign = "T / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let head = "HEAD /\r?b HTTP/1.1\r\nHost: h\r\n";
+    let whole = format!("{foreign}{head}");
+    for at in [whole.len(), foreign.len() + 2] {
+        let (first, second) = whole.as_bytes().split_at(at);
+        assert_eq!(statuses(&answered(&[first, second])), [200, 400], "{at}");
+    }
+}
+
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n";
 
 #[test]
