@@ -1,7 +1,7 @@
-//! The CPU cost of a whole session through the worker and loopback. Its distance from the client's
-//! handshake in memory (the bench `handshake`) is the driver and the kernel.
+//! The CPU cost of a whole session through the worker and loopback. The difference from the client's handshake in memory
+//! (the bench `handshake`) is the driver and the kernel.
 //!
-//! Every figure is thread CPU time (`CLOCK_THREAD_CPUTIME_ID`), not wall time.
+//! Figures are thread CPU time (`CLOCK_THREAD_CPUTIME_ID`), not wall time.
 
 #![allow(
     missing_docs,

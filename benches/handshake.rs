@@ -1,7 +1,7 @@
 //! The CPU cost of a handshake in memory, client and server apart: by provider, version, authentication,
 //! key and kind. docs/anatomy.md says how to read it.
 //!
-//! Both ends run in turns on one thread; a figure is the thread CPU time of one end's calls alone.
+//! Both ends take turns on one thread; figures are the thread CPU time of one end's calls.
 
 #![allow(
     missing_docs,

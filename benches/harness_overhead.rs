@@ -1,5 +1,5 @@
-//! What measuring costs the measured: counting a session, working out when arrivals are due, and metering.
-//! docs/anatomy.md says how to read it. Counting and arithmetic are wall time, sessions thread CPU time.
+//! The overhead of measuring: counting a session, scheduling arrivals, and metering. docs/anatomy.md says how to read
+//! it. Counting and scheduling are wall time, sessions thread CPU time.
 
 #![allow(
     missing_docs,
@@ -27,7 +27,7 @@ use support::brief;
 use support::material::Material;
 use support::pair::{Case, End, Pair};
 
-/// Arrivals of one schedule, so that a ramp is worked out from its beginning to its end.
+/// Arrivals of one schedule, enough for a whole ramp.
 const ARRIVALS: u64 = 10_000;
 
 /// A confirmed session of the measure phase, the commonest.
@@ -75,8 +75,8 @@ fn recorder(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What a worker pays for being watched: its part of counting a session in the current second, and handing a
-/// second over. What that is of a handshake is printed.
+/// A worker's overhead for live figures: counting a session in the current second, and handing a second over. Prints
+/// its share of a handshake.
 fn seconds(criterion: &mut Criterion) {
     const NS_PER_S: u64 = 1_000_000_000;
     /// Sessions of a worker in a second, of the figure that is printed.
@@ -129,7 +129,7 @@ fn seconds(criterion: &mut Criterion) {
     }
     let watched = session.each() + turn.each() / RATE;
     let share = 100.0 * watched / handshake.each();
-    // As a test each is done once, which says nothing.
+    // A test runs each only once.
     if share.is_finite() && session.1 > 1_000 {
         eprintln!(
             "being watched, at {RATE}/s per worker: {:.0} ns a session and {:.1} µs a second, {share:.3} % of the \
@@ -180,8 +180,7 @@ fn schedule(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same session with and without metering, in turns, so that both meet the same noise; the ratio is
-/// printed.
+/// The same session with and without metering, interleaved to share noise. Prints the ratio.
 fn metering(criterion: &mut Criterion) {
     let key = KeyAlgorithm::EcdsaP256;
     let material = Material::mint(&[key]);
@@ -204,7 +203,7 @@ fn metering(criterion: &mut Criterion) {
                     b.iter_custom(|n| {
                         let mut used = [Duration::ZERO; 2];
                         for turn in 0..n {
-                            // Who goes first alternates too.
+                            // The order alternates too.
                             for side in [turn % 2, 1 - turn % 2] {
                                 let side = usize::from(side == 1);
                                 used[side] += pairs[side].handshake().of(end);

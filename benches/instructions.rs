@@ -19,9 +19,9 @@ use shakedown::pki::{CertificateDer, Identity, KeyAlgorithm, load_roots};
 use shakedown::scenario::{ProviderName, TlsVersion};
 use support::pair::{Case, Certificates, End, Pair};
 
-/// Keys that guard nothing and are never made anew, so that every count verifies the same chain.
+/// Throw-away keys, fixed so that every count verifies the same chain.
 const FOLDER: &str = "benches/throw-away-pki";
-/// Handshakes before the first that is counted: what a process does once is then done.
+/// Handshakes before the first counted one, for one-time work.
 const WARM_UP: usize = 3;
 
 fn main() {
@@ -31,13 +31,13 @@ fn main() {
         cases().for_each(|(name, ..)| println!("{name}"));
         return;
     }
-    // As cargo runs it, only to see that it works, there is no number.
+    // Without a number cargo runs it as a test.
     let handshakes = (arguments.first().and_then(|first| first.parse().ok())).unwrap_or(1);
     let only = arguments.get(1);
     let throwaway = Throwaway::load();
     for (name, case, end) in cases() {
         if only.is_none_or(|only| *only == name) {
-            // Resumed ones are so short that random numbers weigh more.
+            // Resumed ones are short, so random numbers weigh more.
             let handshakes = if case.resumed {
                 4 * handshakes
             } else {

@@ -1,5 +1,5 @@
-//! The ledger's figures beside those of the same operations alone, all in turns in one run: does the ledger
-//! tell the truth? docs/anatomy.md says how to read it. Times are wall time of one operation.
+//! Checks the ledger: its figures beside those of the same operations alone, interleaved in one run. docs/anatomy.md
+//! says how to read it. Times are wall time per operation.
 
 #![allow(
     clippy::unwrap_used,
@@ -35,12 +35,12 @@ struct Effort {
     rounds: usize,
 }
 
-/// An operation that a session makes and that can be repeated alone.
+/// An operation of a session that can be repeated alone.
 struct Op {
     name: String,
     end: End,
     work: CryptoOp,
-    /// Does it once and returns what it took.
+    /// Does it once and returns the time it took.
     alone: Box<dyn FnMut() -> Duration>,
 }
 
@@ -53,7 +53,7 @@ struct Round {
 }
 
 fn main() {
-    // Without this flag cargo only wants to see it run.
+    // Without this flag cargo runs it as a test.
     let effort = if std::env::args().any(|argument| argument == "--bench") {
         Effort {
             times: 200,
@@ -127,7 +127,7 @@ fn compare(material: &Material, case: Case, effort: &Effort) {
 
 fn ops(provider: &CryptoProvider, case: Case, signing: Signing) -> Vec<Op> {
     let kx = provider.kx_groups.iter().copied();
-    // The group that clients put first unless asked for another.
+    // The default first group of clients.
     let kx = kx.filter(|kx| ["x25519", "secp256r1"].contains(&&*group_name(kx.name().into())));
     let kx = kx
         .min_by_key(|kx| group_name(kx.name().into()) != "x25519")
@@ -185,7 +185,7 @@ fn us(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// What one operation took in a session, by its ledger.
+/// The time of an operation in a session, by its ledger.
 fn in_ledger(session: &MemorySession, op: &Op) -> f64 {
     let ledger: &SessionLedger = match op.end {
         End::Client => &session.client.ledger,

@@ -1,5 +1,5 @@
-//! The generator's heap for each idle session that is held, by an allocator that counts. The server is another
-//! process, so its end is not in it; sockets are the kernel's and not in it, either.
+//! The generator's heap per held idle session, by a counting allocator. Excludes the server, which is another process,
+//! and the kernel's sockets.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,9 +21,9 @@ use tokio::sync::watch;
 #[global_allocator]
 static HEAP: dhat::Alloc = dhat::Alloc;
 
-/// Sessions that are held at once. What a process needs without any is in both and drops out.
+/// Sessions held at once. The process's own needs cancel out.
 const HELD: [u64; 2] = [200, 600];
-/// What one may take, in KiB: twenty thousand of them in less than a quarter of a GiB.
+/// The limit per session, in KiB: 20,000 in less than a quarter of a GiB.
 const MOST_KIB: f64 = 12.0;
 
 fn main() {
@@ -40,7 +40,7 @@ fn main() {
     }
 }
 
-/// Bytes on the heap while so many mTLS sessions are held: the least that is seen, when nothing is under way.
+/// Bytes on the heap while this many mTLS sessions are held: the minimum seen, when none is under way.
 fn heap_while_held(port: u16, pki: &Path, version: &str, count: u64) -> usize {
     let pki = pki.display();
     let text = format!(

@@ -1,7 +1,7 @@
-//! How late the open-loop pacer is: the lag of each arrival behind its due time, at several rates.
+//! The lag of the open-loop pacer: how late each arrival is, at several rates.
 //!
-//! Criterion reports the mean lag as the time of one iteration; the distribution is printed below
-//! it. An idle machine is a condition: the lag of a busy one is that of its scheduler.
+//! Criterion reports the mean lag as the time of one iteration; the distribution is printed below it. Needs an idle
+//! machine: a busy one shows the lag of its scheduler.
 
 #![allow(
     missing_docs,

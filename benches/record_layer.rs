@@ -1,5 +1,5 @@
-//! Bulk data between two ends in memory, both ways, sender and receiver apart: by provider and suite.
-//! docs/anatomy.md says how to read it. A figure is the thread CPU time of one end's calls.
+//! Bulk data between two ends in memory, both ways, sender and receiver apart, by provider and suite. docs/anatomy.md
+//! says how to read it. Figures are the thread CPU time of one end's calls.
 
 #![allow(
     missing_docs,
@@ -31,7 +31,7 @@ fn bulk(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(BURST as u64));
     for provider in providers() {
         for suite in material.capabilities(provider).suites {
-            // With an RSA key the records are the same.
+            // The kind of key does not affect records.
             if suite.name.contains("_RSA_") {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! The same handshakes through two stacks in one run: rustls, and OpenSSL, the system's. Client and server
-//! apart, in memory; docs/anatomy.md says how to read it. A figure is the thread CPU time of one end's calls.
+//! The same handshakes in memory through rustls and the system's OpenSSL in one run, client and server apart.
+//! docs/anatomy.md says how to read it. Figures are the thread CPU time of one end's calls.
 
 #![allow(
     missing_docs,

@@ -1,5 +1,5 @@
-//! A client and a server of OpenSSL joined in memory, set up as the pair of rustls is: the same certificates,
-//! version, suite, group, verification and tickets.
+//! A client and a server of OpenSSL joined in memory, with the same certificates, version, suite, group, verification
+//! and tickets as the pair of rustls.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -27,7 +27,7 @@ pub struct OpensslPair {
     client: SslContext,
     server: SslContext,
     case: Case,
-    /// What the client was last given to resume by.
+    /// The client's last ticket or session.
     session: Arc<Mutex<Option<SslSession>>>,
 }
 
@@ -47,7 +47,7 @@ impl OpensslPair {
             server.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
         }
         server.set_session_id_context(b"bench").unwrap();
-        // Stateless tickets or none: as many as the server of rustls gives.
+        // As many stateless tickets as the server of rustls sends.
         server.set_session_cache_mode(SslSessionCacheMode::OFF);
         server
             .set_num_tickets(if case.resumed { 2 } else { 0 })
@@ -63,7 +63,7 @@ impl OpensslPair {
         }
     }
 
-    /// Makes a session, and checks on both ends that it is what was asked for.
+    /// Makes a session, and checks it on both ends.
     fn session(&self, resumed: bool) -> Times {
         let (to_server, to_client) = (Pipe::default(), Pipe::default());
         let mut times = Times::default();
@@ -72,7 +72,7 @@ impl OpensslPair {
             ssl.set_hostname("localhost").unwrap();
             ssl.param_mut().set_host("localhost").unwrap();
             if resumed {
-                // In TLS 1.2 OpenSSL gives no new ticket for one that is still good.
+                // In TLS 1.2 OpenSSL does not replace a valid ticket.
                 let session = self.session.lock().unwrap().clone().unwrap();
                 resume(&mut ssl, &session);
             }
@@ -185,11 +185,11 @@ fn version(version: TlsVersion) -> SslVersion {
     reason = "OpenSSL has no other call to resume; the session is of the context that `ssl` is of"
 )]
 fn resume(ssl: &mut Ssl, session: &SslSession) {
-    // SAFETY: each pair keeps what its own client context was given, and offers it to that alone.
+    // SAFETY: each pair offers a session only to the client context that received it.
     unsafe { ssl.set_session(session) }.unwrap();
 }
 
-/// Whether a step went through; `false` if it waits for the other end.
+/// Whether a step completed; `false` if it waits for the other end.
 fn done(result: Result<(), openssl::ssl::Error>) -> bool {
     match result {
         Ok(()) => true,

@@ -42,7 +42,7 @@ impl Material {
         &self.0[&key]
     }
 
-    /// What a provider can do, with the algorithms there are certificates for.
+    /// A provider's capabilities, for the algorithms of these certificates.
     pub fn capabilities(&self, provider: ProviderName) -> Capabilities {
         let sample = |key| Some(self.0.get(&key)?.server().key.clone_key());
         Capabilities::of(&crypto::provider(provider).unwrap(), sample)

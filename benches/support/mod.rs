@@ -1,6 +1,5 @@
-//! What benches share: which providers and certificates there are, and a client and a server joined in
-//! memory, each timed by itself. It must not print figures. Times are thread CPU time
-//! (`CLOCK_THREAD_CPUTIME_ID`); each reading of that clock costs about 0.15 µs and is part of them.
+//! Shared by benches: providers, certificates, and a client and a server joined in memory, each timed by itself. Prints
+//! no figures. Times are thread CPU time (`CLOCK_THREAD_CPUTIME_ID`) and include its readings of about 0.15 µs each.
 
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 

@@ -12,12 +12,12 @@ use shakedown::crypto::scheme_name;
 use shakedown::pki::{KeyAlgorithm, Pki};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// As long as what a handshake signs in TLS 1.3 with SHA-256: 64 spaces, a context and a hash.
+/// The length of what TLS 1.3 signs with SHA-256: 64 spaces, a context and a hash.
 pub const SIGNED: [u8; 130] = [b' '; 130];
-/// Bytes of the only keys that can be made outside rustls: those of AES-256 and `ChaCha20`.
+/// Bytes of the only keys that can be made outside rustls, of AES-256 and `ChaCha20`.
 const LONG_KEY: usize = 32;
 
-/// A key with a signature by it, and what verifies that.
+/// A key, a signature by it, and its verification algorithm.
 pub struct Signing {
     signer: Box<dyn Signer>,
     algorithm: &'static dyn SignatureVerificationAlgorithm,
@@ -26,8 +26,7 @@ pub struct Signing {
 }
 
 impl Signing {
-    /// The key of the server, with the scheme that its handshakes are pinned to; none where the provider
-    /// cannot use it.
+    /// The server's key, with the pinned scheme; none if the provider cannot use it.
     pub fn new(provider: &CryptoProvider, key: KeyAlgorithm, pki: &Pki) -> Option<Self> {
         let mut schemes = provider.signature_verification_algorithms.mapping.iter();
         let is = |scheme: u16| scheme_name(scheme) == key.scheme();
@@ -65,7 +64,7 @@ impl Signing {
     }
 }
 
-/// The public half that a server answers a client's with, and what the client started.
+/// The server's share, and the client's started exchange.
 pub fn answered(
     group: &'static dyn SupportedKxGroup,
 ) -> (Box<dyn rustls::crypto::ActiveKeyExchange>, Vec<u8>) {
@@ -78,12 +77,12 @@ pub fn answered(
 pub struct Aead {
     seals: Box<dyn MessageEncrypter>,
     opens: Box<dyn MessageDecrypter>,
-    /// The number of the next record: AWS-LC wants them from 0, and none twice.
+    /// The number of the next record: AWS-LC requires them in order from 0.
     next: u64,
 }
 
 impl Aead {
-    /// With a key of 32 bytes; none for suites with shorter ones, which rustls alone can make.
+    /// Of a key of 32 bytes; none for suites with shorter keys, which only rustls can make.
     pub fn new(suite: &Tls13CipherSuite) -> Option<Self> {
         if suite.aead_alg.key_len() != LONG_KEY {
             return None;
@@ -109,7 +108,7 @@ impl Aead {
         sealed.payload.as_ref().to_vec()
     }
 
-    /// Opens the payload of the last record in place. Returns the length of what was in it.
+    /// Opens the payload of the last record in place. Returns the length of the plaintext.
     pub fn open(&mut self, sealed: &mut [u8]) -> usize {
         let message = InboundOpaqueMessage::new(
             ContentType::ApplicationData,

@@ -53,7 +53,7 @@ pub struct Case {
     pub version: TlsVersion,
     pub mutual: bool,
     pub key: KeyAlgorithm,
-    /// Whether a session is resumed, by stateless ticket. A full handshake neither takes nor makes any.
+    /// Whether it is resumed, by stateless ticket. A full handshake neither offers nor sends one.
     pub resumed: bool,
 }
 
@@ -74,7 +74,7 @@ impl Case {
         )
     }
 
-    /// The one suite that is offered, so that like is compared with like: AES-128-GCM with SHA-256.
+    /// The only suite offered, for comparability: AES-128-GCM with SHA-256.
     pub fn suite(self) -> &'static str {
         let rsa = matches!(self.key, KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072);
         match (self.version, rsa) {
@@ -84,7 +84,7 @@ impl Case {
         }
     }
 
-    /// Why the provider cannot do it.
+    /// Why the provider does not support it.
     pub fn lacks(self, provider: &Capabilities) -> Option<String> {
         let key = provider.key(self.key);
         let serves = key.is_some_and(|key| key.server.contains(&self.version));
@@ -202,13 +202,12 @@ impl Pair {
         }
     }
 
-    /// One handshake of the kind asked for, with the tickets that follow it where sessions are resumed;
-    /// each brings those of the next.
+    /// One handshake, with the tickets for the next one where sessions are resumed.
     pub fn handshake(&self) -> Times {
         self.session(self.case.resumed, None).times
     }
 
-    /// The same with one end's calls in [`counted_turn`], where a tool can count their instructions.
+    /// The same with one end's calls in [`counted_turn`], to count their instructions.
     pub fn counted(&self, end: End) {
         self.session(self.case.resumed, Some(end));
     }
@@ -223,12 +222,12 @@ impl Pair {
         session_in_memory(&self.client, &self.server, self.case.resumed).unwrap()
     }
 
-    /// The client's end of a session of the kind asked for, to be driven by the caller.
+    /// The client's end of a session, driven by the caller.
     pub fn client(&self) -> ClientConnection {
         self.begin(self.case.resumed)
     }
 
-    /// The server's end of a session, to be driven by the caller.
+    /// The server's end of a session, driven by the caller.
     pub fn server(&self) -> ServerConnection {
         self.server.connection().unwrap()
     }
@@ -237,7 +236,7 @@ impl Pair {
         self.client.connection(resumed).unwrap()
     }
 
-    /// Makes a session, and checks on both ends that it is what was asked for.
+    /// Makes a session, and checks it on both ends.
     fn session(&self, resumed: bool, counted: Option<End>) -> Joined {
         let clock = |end| Clock {
             counted: counted == Some(end),
@@ -293,9 +292,9 @@ impl Pair {
 pub struct Joined {
     pub client: ClientConnection,
     pub server: ServerConnection,
-    /// Bytes of each flight: the client's first, then in turns; 0 where an end had nothing to say.
+    /// Bytes of each flight, alternating from the client's; 0 where an end sent nothing.
     pub flights: Vec<usize>,
-    /// What the handshake took.
+    /// The time of the handshake.
     pub times: Times,
 }
 
@@ -322,7 +321,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// Times the beginning of a session, of which the making of its ledger is a part.
+    /// Times the beginning of a session, its ledger included.
     fn begin<T>(
         &mut self,
         ledger: impl FnOnce() -> Option<Box<Ledger>>,
@@ -347,8 +346,8 @@ impl Clock {
     }
 }
 
-/// What is counted when instructions are. `scripts/ci-gate` knows it by its name, which no other function may
-/// have as a part of its own: entering that would switch counting off again.
+/// Instructions are counted in here. `scripts/ci-gate` finds it by name, which must not be part of another function's:
+/// entering that would turn counting off.
 #[inline(never)]
 fn counted_turn<T>(work: impl FnOnce() -> T) -> T {
     black_box(work())

@@ -1,4 +1,4 @@
-//! Handshakes in memory, whatever implementation of TLS makes them, and how one end of them is timed.
+//! Handshakes in memory of any TLS implementation, and the timing of one end.
 
 use std::hint::black_box;
 
@@ -7,12 +7,12 @@ use criterion::measurement::WallTime;
 
 use super::pair::{End, Pair, Times};
 
-/// Both ends of sessions in memory, of some implementation of TLS.
+/// Both ends of sessions in memory.
 pub trait Stack {
-    /// Gets what the next handshake resumes by, where sessions are resumed.
+    /// Gets a ticket for the next handshake, if sessions are resumed.
     fn prime(&self);
 
-    /// One handshake, checked on both ends to be what was asked for.
+    /// One handshake, checked on both ends.
     fn handshake(&self) -> Times;
 }
 
@@ -26,7 +26,7 @@ impl Stack for Pair {
     }
 }
 
-/// Benches one end's part of handshakes; filling the store is outside of what is measured.
+/// Benches one end's part of handshakes; filling the store is not measured.
 pub fn bench_end(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: String,

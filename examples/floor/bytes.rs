@@ -1,4 +1,4 @@
-//! An end that moves so many bytes and knows no TLS: the kernel's part of a session.
+//! An end that moves given numbers of bytes without TLS: the kernel's part of a session.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,13 +1,12 @@
-//! What a session cannot cost less than: a handshake in memory, and TCP with the same bytes on loopback; and what the two
-//! come to in one program that does nothing else.
-//! `scripts/peers` holds shakedown against it. Times are thread CPU time in µs of each end.
+//! The least a session can cost: a handshake in memory, TCP with the same bytes on loopback, and both in one program
+//! that does nothing else. `scripts/peers` compares shakedown with it. Times are thread CPU time in µs of each end.
 //!
 //! usage: floor tls|mtls 1.2|1.3 full|resumed SUITE SESSIONS [CORE CORE]      (the client's and the server's)
 //!
 //! Prints one line of JSON. The handshake is that of the bench `handshake`: aws-lc-rs, X25519, P-256 chains of leaf and
 //! intermediate that are verified. The kernel's part moves the bytes of those flights, a request and its answer
-//! (so that it is confirmed), and closes in order. In one program they cost a little more than by themselves: each finds the
-//! caches full of the other.
+//! (so that it is confirmed), and closes in order. In one program they cost slightly more than apart, as they share the
+//! caches.
 
 #![allow(
     clippy::unwrap_used,
@@ -113,7 +112,7 @@ fn case(auth: &str, version: &str, kind: &str) -> Case {
     }
 }
 
-/// The CPU time of so many handshakes, and the bytes of each turn of a session with a request, the client's first.
+/// The CPU time of `sessions` handshakes, and the bytes of each turn of a session with a request, the client's first.
 fn in_memory(pair: &Pair, case: Case, sessions: u32) -> (Times, Vec<usize>) {
     for _ in 0..AT_ONCE {
         pair.prime();

@@ -1,4 +1,4 @@
-//! An end that makes its handshake over TCP, in the plainest way: what both parts of the floor cost in one program.
+//! An end that makes its handshake over TCP as simply as possible: both parts of the floor in one program.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,11 +11,11 @@ use crate::step::End;
 /// One end of a session; `C` is rustls's connection of either side.
 pub struct Tls<C> {
     pub conn: C,
-    /// What it says in the last turn: a request or its answer.
+    /// Sent in the last turn: a request or its answer.
     pub says: &'static [u8],
     /// The last turn.
     pub last: usize,
-    /// What the handshake has to have been.
+    /// The expected handshake.
     pub kind: HandshakeKind,
 }
 

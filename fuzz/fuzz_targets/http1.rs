@@ -1,5 +1,5 @@
-//! What a server sends to an HTTP/1.1 client: whatever it is, the exchange ends, and how it ends
-//! does not depend on how the bytes are cut into segments.
+//! Arbitrary bytes from a server to the HTTP/1.1 client: the exchange ends, and its outcome does not depend on
+//! segmentation.
 //!
 //! Input: flags, the number of cuts, the cuts (two bytes each), and then what the server sends.
 #![no_main]
@@ -13,8 +13,7 @@ use shakedown_fuzz::segments;
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::Runtime;
 
-/// What a client says that has seen more than the response; with less of it in the same segment it
-/// cannot know yet.
+/// The message of a client that sees more than the response, which depends on whether that is in the same segment.
 const MORE_FOLLOWS: &str = "bytes follow the response";
 
 thread_local! {
@@ -39,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
     let plan = scenario.check("", "").expect("a scenario").protocol;
     let whole = outcome(&plan, &[answer]);
     let cut = outcome(&plan, &segments(answer, cuts));
-    // Byte by byte, but for long ones: what came is parsed again with every segment.
+    // Byte by byte unless long, as every segment makes the client parse again.
     let crumbs: Vec<&[u8]> = answer.chunks(answer.len() / 256 + 1).collect();
     for other in [cut, outcome(&plan, &crumbs)] {
         let unseen = whole.as_ref().is_err_and(|e| e.ends_with(MORE_FOLLOWS))

@@ -1,5 +1,5 @@
-//! What a client sends to the HTTP/1.1 server: whatever it is, the session ends, what comes back is a row of
-//! well-formed answers of which only the last may be an error, and it does not depend on how the bytes are cut.
+//! Arbitrary bytes from a client to the HTTP/1.1 server: the session ends, the answers are well-formed, only the last may
+//! be an error, and their statuses do not depend on segmentation.
 //!
 //! Input: the number of cuts, the cuts (two bytes each), and then what the client sends.
 #![no_main]
@@ -39,11 +39,11 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(whole, answers(&segments(sent, cuts)));
 });
 
-/// The statuses that a client gets which sends these segments and then ends its side.
+/// The statuses of the answers to a client that sends these segments and then ends its side.
 fn answers(segments: &[&[u8]]) -> Vec<u16> {
     let (mut client, mut server) = tokio::io::duplex(1 << 20);
     let serve = async move {
-        // It fails where the stream ends too early, which is the client's to know.
+        // Fails if the stream ends early, as the input may.
         let _ = protocol::serve(ProtocolKind::Http1, &mut server).await;
     };
     let ask = async move {
@@ -52,7 +52,7 @@ fn answers(segments: &[&[u8]]) -> Vec<u16> {
             if client.write_all(segment).await.is_err() {
                 break;
             }
-            // It reads what is there before more comes.
+            // Let the server read this segment first.
             tokio::task::yield_now().await;
         }
         let _ = client.shutdown().await;
@@ -86,7 +86,7 @@ fn statuses(came: &str) -> Vec<u16> {
         let length = length.map_or(0, |digits| digits.parse().expect("a length"));
         let has_body = !behind.is_empty() && !behind.starts_with("HTTP/1.");
         rest = if has_body { &behind[length..] } else { behind };
-        // Whether an interim answer comes hangs on how much of the body is there already.
+        // Interim answers depend on how much of the body has arrived.
         if status != 100 {
             statuses.push(status);
         }

@@ -1,5 +1,5 @@
-//! The session driver against a server whose bytes are meddled with on their way, or against bytes
-//! that no server sent: every session ends, and none is ok that the server did not accept.
+//! The session driver against a server over a hostile path, or against arbitrary bytes: every session ends, and is ok only
+//! if the server accepted it.
 //!
 //! Input: flags, and then operations of [`shakedown_fuzz::Path`] or the bytes themselves.
 #![no_main]
@@ -38,7 +38,7 @@ const END: Duration = Duration::from_secs(60);
 
 thread_local! {
     static RUNTIME: LazyCell<Runtime> = LazyCell::new(|| {
-        // libFuzzer owns `main`, so Rust's own start-up has not done this.
+        // Rust's start-up code does this, but libFuzzer owns `main`.
         signal_hook::flag::register(13, Arc::new(AtomicBool::new(false))).expect("SIGPIPE");
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -166,8 +166,7 @@ fn must_hold(result: &Result<Proof, Failure>, served: &Served, has_certificate: 
     }
 }
 
-/// A connection within this process. The driver asks nothing of its socket that only TCP has, and
-/// thousands a second of these leave no port behind.
+/// A Unix connection within this process: the driver needs nothing specific to TCP, and it uses up no ports.
 fn pair() -> (TcpStream, TcpStream) {
     let stream = |end: UnixStream| {
         end.set_nonblocking(true)?;
@@ -262,8 +261,8 @@ async fn serve(mut io: TcpStream, tls: &ServerTls, version: usize, operations: &
         }
         let mut chunk = Vec::new();
         while conn.wants_write() && conn.write_tls(&mut chunk).is_ok() {}
-        // An echo is proof once it is whole, and so is the last flight of TLS 1.2. Of what follows a
-        // TLS 1.3 handshake the first ticket would do, so there only the handshake itself counts.
+        // A whole echo is proof, and so is the last flight of TLS 1.2. After a TLS 1.3 handshake the first ticket
+        // would do, so there only the handshake itself counts.
         if !conn.is_handshaking() {
             let first = !served.accepted;
             served.accepted = true;

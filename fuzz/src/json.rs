@@ -1,4 +1,4 @@
-//! Mutations of a JSON text that leave it JSON: of a single byte's change hardly one in a thousand does.
+//! Mutations that keep a JSON text valid, as hardly one in a thousand changes of a byte does.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -48,7 +48,7 @@ pub fn mutate_json(text: &[u8], seed: u32, bytes: fn(&mut Vec<u8>)) -> Option<Ve
     serde_json::to_vec(&root).ok()
 }
 
-/// Values that are not made of others, and containers themselves, which can be emptied or grow.
+/// Scalars, and containers, which can be emptied or grow.
 fn leaves(value: &mut Value) -> usize {
     1 + children(value).map(leaves).sum::<usize>()
 }

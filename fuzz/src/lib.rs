@@ -1,5 +1,4 @@
-//! What fuzz targets share: a hostile path for a server's bytes, bytes cut into segments, and mutations of JSON that
-//! stay JSON.
+//! Shared by fuzz targets: a hostile network path, segmentation, and mutations that keep JSON valid.
 
 mod json;
 mod path;

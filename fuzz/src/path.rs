@@ -1,5 +1,5 @@
-//! A hostile path: what may happen to the bytes of a server on their way to the client, as told by
-//! the bytes of a fuzz input, and what of it a client has to notice.
+//! A hostile network path: the input decides what happens to a server's bytes on their way to the client. Knows what a
+//! client must notice.
 
 /// Bytes of one operation: kind, chunk, offset (two bytes, little endian) and value.
 const OPERATION: usize = 5;
@@ -25,7 +25,7 @@ enum Operation {
     Split(usize),
 }
 
-/// Records a meddler can make up without a key: alerts, a `ChangeCipherSpec`, a `HelloRequest`,
+/// Records an attacker can forge without a key: alerts, a `ChangeCipherSpec`, a `HelloRequest`,
 /// an empty fragment, application data, and an oversized header.
 const FORGED: [&[u8]; 8] = [
     &[21, 3, 3, 0, 2, 2, 40],
@@ -53,7 +53,7 @@ pub struct Path {
 }
 
 impl Path {
-    /// Reads the operations from an input; what is left of it after the last whole one is ignored.
+    /// Reads the operations from an input; a rest shorter than an operation is ignored.
     pub fn new(input: &[u8]) -> Self {
         let operations = input.chunks_exact(OPERATION).map(|bytes| {
             let offset = usize::from(u16::from_le_bytes([bytes[2], bytes[3]]));
@@ -142,10 +142,9 @@ impl Path {
 
     /// Whether everything that TLS protects in the first `length` bytes sent was delivered.
     ///
-    /// Neither record headers nor `ChangeCipherSpec` nor a plaintext warning are protected (RFC 8446
-    /// sections 5 and 5.1, RFC 5246 section 6.2), so a client need not notice what is done to them. rustls
-    /// opens a record of TLS 1.3 whatever type its header claims, so what was sent counts as
-    /// delivered under any.
+    /// Record headers, `ChangeCipherSpec` and plaintext warnings are not protected (RFC 8446 sections 5 and 5.1, RFC 5246
+    /// section 6.2), so changes to them may go unnoticed. rustls opens a TLS 1.3 record whatever type its header claims,
+    /// so it counts as delivered under any.
     pub fn delivered_intact(&self, length: usize) -> bool {
         let sent = self.sent.get(..length).unwrap_or(&self.sent);
         let sent: Vec<u8> = records(sent)
