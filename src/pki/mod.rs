@@ -42,7 +42,7 @@ pub use identity::{Identity, load_roots, parse_roots};
 pub use inspect::{CertInspect, name_text};
 pub use key::{KeyHeld, same_key};
 pub use mint::{Pki, PkiSpec};
-pub use revocation::{ListScope, lists_naming, load_crls, newest_list_of, parse_crls, superseded};
+pub use revocation::{ListScope, lists_naming, load_crls, next_update_of, parse_crls, superseded};
 pub use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 pub use short_rsa::{ShortRsa, rsa_verifies_pss_sha256};
 pub use signed::{Signed, Spki};

@@ -163,7 +163,10 @@ pub struct ListScope {
 impl ListScope {
     /// Reads the scope of a list; `None` if it does not parse.
     pub fn parse(der: &[u8]) -> Option<Self> {
-        let list = read(der).ok()?;
+        read(der).ok().map(|list| Self::of(&list))
+    }
+
+    fn of(list: &CertificateRevocationList<'_>) -> Self {
         let number = list
             .crl_number()
             .map(x509_parser::num_bigint::BigUint::to_bytes_be);
@@ -181,12 +184,12 @@ impl ListScope {
                 _ => {}
             }
         }
-        Some(Self {
+        Self {
             issuer_der: list.issuer().as_raw().to_vec(),
             key_id,
             point,
             age: (list.last_update().timestamp(), number.len(), number),
-        })
+        }
     }
 
     /// Whether this list is newer than the other, by date and then by number, and covers as much.
@@ -208,40 +211,44 @@ impl ListScope {
     }
 }
 
+/// The lists of an issuer that parse, with their scopes.
+fn lists_of<'a>(
+    crls: &'a [CertificateRevocationListDer<'static>],
+    issuer_der: &[u8],
+) -> Vec<(CertificateRevocationList<'a>, ListScope)> {
+    let lists = crls.iter().filter_map(|crl| read(crl).ok());
+    lists
+        .filter(|list| list.issuer().as_raw() == issuer_der)
+        .map(|list| {
+            let scope = ListScope::of(&list);
+            (list, scope)
+        })
+        .collect()
+}
+
 /// Whether a current list of this issuer has a serial number; the list's signature is not checked.
 pub fn lists_naming(
     crls: &[CertificateRevocationListDer<'static>],
     issuer_der: &[u8],
     serial: &[u8],
 ) -> bool {
-    let scopes: Vec<_> = crls
-        .iter()
-        .filter_map(|crl| ListScope::parse(crl))
-        .collect();
-    crls.iter().any(|crl| {
-        let (Ok(list), Some(scope)) = (read(crl), ListScope::parse(crl)) else {
-            return false;
-        };
-        scope.issuer_der == issuer_der
-            && !scopes.iter().any(|other| other.supersedes(&scope))
-            && list
-                .iter_revoked_certificates()
-                .any(|revoked| revoked.raw_serial() == serial)
+    let lists = lists_of(crls, issuer_der);
+    let is_current = |scope| !lists.iter().any(|(_, other)| other.supersedes(scope));
+    lists.iter().any(|(list, scope)| {
+        let mut revoked = list.iter_revoked_certificates();
+        is_current(scope) && revoked.any(|revoked| revoked.raw_serial() == serial)
     })
 }
 
-/// The newest list of an issuer: its scope, and its next update in seconds since 1970.
-pub fn newest_list_of(
+/// The next update of an issuer's newest list, in seconds since 1970.
+pub fn next_update_of(
     crls: &[CertificateRevocationListDer<'static>],
     issuer_der: &[u8],
-) -> Option<(ListScope, i64)> {
-    let lists = crls.iter().filter_map(|crl| {
-        let next_update = read(crl).ok()?.next_update()?.timestamp();
-        Some((ListScope::parse(crl)?, next_update))
-    });
-    lists
-        .filter(|(scope, _)| scope.issuer_der == issuer_der)
-        .max_by(|(a, _), (b, _)| a.age.cmp(&b.age))
+) -> Option<i64> {
+    let lists = lists_of(crls, issuer_der).into_iter();
+    let due = lists.filter_map(|(list, scope)| Some((scope, list.next_update()?.timestamp())));
+    due.max_by(|(a, _), (b, _)| a.age.cmp(&b.age))
+        .map(|(_, at)| at)
 }
 
 /// A sentence for each superseded list of a file; `path` is only named.

@@ -12,7 +12,7 @@ use super::signature::{Algorithms, Answer, signed_with};
 use super::verifier::Chain;
 use crate::crypto;
 use crate::pki::{
-    CertFacts, CertInspect, ListScope, Signed, lists_naming, name_text, newest_list_of,
+    CertFacts, CertInspect, ListScope, Signed, lists_naming, name_text, next_update_of,
 };
 use crate::stats::ServerCertFault;
 
@@ -117,7 +117,7 @@ impl<'a> Case<'a> {
         let issuers = self.certs.iter().flatten();
         let listed = issuers
             .map(CertInspect::issuer_der)
-            .find(|issuer| newest_list_of(&self.grounds.crls, issuer).is_some());
+            .find(|issuer| next_update_of(&self.grounds.crls, issuer).is_some());
         let list = match listed {
             Some(issuer) => format!("the revocation list of {}", name_text(issuer)),
             None => "a revocation list".to_owned(),
@@ -258,7 +258,7 @@ impl<'a> Case<'a> {
 
     fn expired_list(&self) -> String {
         let stale = |_, cert: &CertInspect<'_>| {
-            let (_, next_update) = newest_list_of(&self.grounds.crls, cert.issuer_der())?;
+            let next_update = next_update_of(&self.grounds.crls, cert.issuer_der())?;
             (next_update <= self.now_s).then(|| {
                 format!(
                     "the revocation list of {} is out of date: a new one was due on {}",
