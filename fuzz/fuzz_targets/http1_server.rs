@@ -7,8 +7,7 @@
 use std::cell::LazyCell;
 
 use libfuzzer_sys::fuzz_target;
-use shakedown::protocol;
-use shakedown::scenario::ProtocolKind;
+use shakedown::protocol::ProtocolKind;
 use shakedown_fuzz::segments;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -44,7 +43,7 @@ fn answers(segments: &[&[u8]]) -> Vec<u16> {
     let (mut client, mut server) = tokio::io::duplex(1 << 20);
     let serve = async move {
         // Fails if the stream ends early, as the input may.
-        let _ = protocol::serve(ProtocolKind::Http1, &mut server).await;
+        let _ = ProtocolKind::Http1.serve(&mut server).await;
     };
     let ask = async move {
         for segment in segments {
