@@ -187,7 +187,8 @@ def document(measured, kinds):
         f"on {measured['machine']}.",
         tables.what_they_count(installed, measured["versions"]),
         f"Left out: {left_out}.",
-        f"**In short**\n\n{tables.in_short(measured['kinds'], installed)}",
+        "**In short**: client CPU of the cheapest peer that verifies the server by shakedown's, and of shakedown's worker by the floor\n\n"
+        + tables.in_short(measured["kinds"], installed),
     ]
     parts += [tables.of_kind(kind, installed) for kind in kinds]
     return "\n\n".join(part.strip() for part in parts)

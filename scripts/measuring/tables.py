@@ -113,20 +113,17 @@ def cheapest(measured, peers, verifies):
 
 
 def in_short(kinds, peers):
-    """One row for each kind: the cheapest peer by shakedown, and shakedown by the floor and by the plainest program."""
-    rows = []
+    """One row for each kind of handshake: for each server the cheapest peer by shakedown, and shakedown by the floor."""
+    servers = list(dict.fromkeys(measured["kind"]["server"] for measured in kinds))
+    rows = {}
     for measured in kinds:
+        name, _, server = title(measured["kind"]).partition(", against ")
         peer = cheapest(measured, peers, True)
-        by_peer = lambda base: spread(ratios(measured, peer.name, base), 2) if peer else "–"
-        rows.append([
-            title(measured["kind"]), peer.name if peer else "–", by_peer("shakedown"), by_peer("shakedown-once"),
-            spread(over(measured, "own_us", floor.client_us), 2), spread(over(measured, "own_us", floor.whole_client_us), 2),
-        ])
-    head = [
-        "", "cheapest peer that verifies", "by shakedown", "by shakedown-once", "shakedown's worker / floor",
-        "shakedown's worker / plainest program",
-    ]
-    return table(head, rows)
+        of_peer = f"{peer.name} {spread(ratios(measured, peer.name), 2)}" if peer else "–"
+        of_floor = spread(over(measured, "own_us", floor.client_us), 2)
+        rows.setdefault(name, {})[server] = [of_peer, of_floor]
+    head = ["", *(cell for server in servers for cell in (f"{server}: cheapest peer", "worker / floor"))]
+    return table(head, [[name, *(cell for server in servers for cell in row.get(server, ["–", "–"]))] for name, row in rows.items()])
 
 
 def over(measured, key, of_floor):
