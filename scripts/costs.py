@@ -49,19 +49,22 @@ def keep(name, points):
 
 def document():
     """The tables and the chart of everything that is kept."""
-    parts, rows = [], []
+    parts, rows, machines = [], [], {}
     for name in NAMES:
         path = KEPT / f"{name}.json"
         if not path.exists():
             continue
         kept = json.loads(path.read_text())
         module = part(name)
-        parts.append(f"### {module.TITLE}\n\n{module.text(kept['points'])}\n\nOn {kept['machine']}.")
+        parts.append(f"### {module.TITLE}\n\n{module.text(kept['points'])}")
+        machine, _, load = kept["machine"].partition(", load average ")
+        machines.setdefault(machine, []).append(f"{load.removesuffix(' at the end')} ({module.TITLE.lower()})")
         if module.X:
             rows.append(panels(module, kept["points"]))
     if rows:
         CHART.write_text(chart.svg(rows))
         parts.insert(0, "![CPU time and memory against sessions held, sessions made, workers, duration, cells and identities](pictures/costs.svg)")
+    parts += [f"On {machine}; load average at the end: {', '.join(loads)}." for machine, loads in machines.items()]
     return "\n\n".join(parts)
 
 
