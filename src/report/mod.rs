@@ -2,9 +2,13 @@
 
 mod addresses;
 mod anatomy;
+mod background;
 mod bar;
 pub mod comparison;
 mod csv;
+mod differences;
+mod document;
+mod drawing;
 mod expectations;
 mod exposition;
 mod facts;
@@ -13,7 +17,11 @@ mod hdr;
 mod html;
 mod json;
 mod markdown;
+mod pictures;
 mod prometheus;
+mod result;
+mod sections;
+mod several;
 mod style;
 mod tables;
 mod text;
@@ -160,8 +168,8 @@ pub fn render_as(
 /// Fails if a result is damaged.
 pub fn page(results: &[Titled<'_>], against: &[Comparison]) -> Result<String, ReportError> {
     match results {
-        [result] => html::render(result),
-        _ => html::several(results, against),
+        [result] => result::render(result),
+        _ => several::render(results, against),
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod annotations;
 mod benchmarks;
+mod document;
+pub(super) mod judged;
 mod junit;
 mod markdown;
 mod text;
@@ -13,9 +15,9 @@ mod format_tests;
 #[cfg(test)]
 mod tests;
 
-pub use super::html::comparison as html;
 pub use annotations::annotations;
 pub use benchmarks::{Benchmark, Benchmarks, Metric, bencher, benchmarks};
+pub use document::render as html;
 pub use junit::junit;
 pub use markdown::markdown;
 pub use text::render;

@@ -1,38 +1,15 @@
 //! Reports as one HTML page: a file of its own that asks for nothing from outside, runs no script, and reads
 //! on a screen, in the dark, on paper and without colours. ADR 0023 says why it is made this way.
 
-mod background;
-mod comparison;
-mod course;
-mod differences;
-mod drawings;
-mod effects;
-mod frame;
-mod heat;
-mod judged;
-mod page;
-mod percentiles;
-mod result;
-mod scale;
-mod sections;
-mod series;
-mod several;
-mod stack;
-mod svg;
-
 use askama::Template;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::ReportError;
+use super::document::{Block, Section};
 use crate::record::Note;
 use crate::text::defuse;
-use page::{Block, Section};
-
-pub use comparison::render as comparison;
-pub(super) use result::render;
-pub(super) use several::render as several;
 
 /// The style of the page. Its hash is the only thing that the page's policy admits.
 const STYLE: &str = include_str!("style.css");
@@ -52,16 +29,16 @@ struct Page {
 }
 
 /// What a page says before anything else.
-struct Banner {
-    tone: Tone,
-    words: String,
-    marks: Vec<&'static str>,
-    notes: Vec<NoteLine>,
+pub(super) struct Banner {
+    pub tone: Tone,
+    pub words: String,
+    pub marks: Vec<&'static str>,
+    pub notes: Vec<NoteLine>,
 }
 
 /// How good that is; each has a sign as well as a colour.
 #[derive(Clone, Copy)]
-enum Tone {
+pub(super) enum Tone {
     Good,
     Unclear,
     Bad,
@@ -86,15 +63,15 @@ impl Tone {
 }
 
 /// A reason for the worse, or something else to know.
-struct NoteLine {
-    bad: bool,
-    code: String,
-    message: String,
-    advice: String,
+pub(super) struct NoteLine {
+    pub bad: bool,
+    pub code: String,
+    pub message: String,
+    pub advice: String,
 }
 
 impl NoteLine {
-    fn of(note: &Note, bad: bool) -> Self {
+    pub(super) fn of(note: &Note, bad: bool) -> Self {
         Self {
             bad,
             code: defuse(&note.code),
@@ -105,17 +82,17 @@ impl NoteLine {
 }
 
 /// What stands above and below the sections of a page; plain text.
-struct Head {
-    name: String,
-    question: String,
-    conditions: Vec<String>,
-    banners: Vec<Banner>,
+pub(super) struct Head {
+    pub name: String,
+    pub question: String,
+    pub conditions: Vec<String>,
+    pub banners: Vec<Banner>,
     /// What the page was made from, and how to read intervals: the end of a sentence.
-    source: String,
+    pub source: String,
 }
 
 /// Puts a page together. Sections that say nothing are left out.
-fn page(head: Head, mut sections: Vec<Section>) -> Result<String, ReportError> {
+pub(super) fn page(head: Head, mut sections: Vec<Section>) -> Result<String, ReportError> {
     sections.retain(|section| !section.is_empty());
     let conditions = head.conditions.iter().map(|text| defuse(text));
     let page = Page {

@@ -23,7 +23,7 @@ const MOST_TICKS: usize = 6;
 const PERCENTILES: [(&str, f64, usize); 2] = [("p50", 0.5, 4), ("p99", 0.99, 5)];
 
 /// Rates, sessions in flight and latency of the cell with this name. `asked` is the rate of an open loop.
-pub(super) fn plot(id: &str, name: &str, course: &Course, asked: Option<f64>) -> String {
+pub(in crate::report) fn plot(id: &str, name: &str, course: &Course, asked: Option<f64>) -> String {
     let steps = &course.steps;
     let of = |value: fn(&Step) -> f64| steps.iter().map(value).collect::<Vec<f64>>();
     let (confirmed, in_flight) = (of(|s| s.confirmed), of(|s| s.in_flight));

@@ -1,24 +1,24 @@
 //! Judged figures as drawings and as rows of tables, for the pages that hold results against each other.
 
-use super::effects::{self, Effect, Mood, Span};
-use super::page::{Ids, Section};
 use crate::record::{CellComparison, Comparison, FigureComparison, UnitKind, Verdict};
 use crate::report::comparison::words::{self, NOTHING};
+use crate::report::document::{Ids, Section};
+use crate::report::drawing::effects::{self, Effect, Mood, Span};
 use crate::units::format_count;
 
 /// Up to so many cells, each has a drawing of its figures; of more, each figure that gates has one of its cells.
 const MOST_CELLS: usize = 6;
 /// A drawing has no more rows than this.
-pub(super) const MOST_ROWS: usize = 40;
+pub(in crate::report) const MOST_ROWS: usize = 40;
 
 /// How to read effects.
-pub(super) const READING: &str = "A ratio is the candidate over the baseline, so 1.03 is 3 % more. The dot is the estimate, the line through it \
+pub(in crate::report) const READING: &str = "A ratio is the candidate over the baseline, so 1.03 is 3 % more. The dot is the estimate, the line through it \
      the interval; where that reaches across 1, there may be no difference. The upright mark is what is allowed: beyond it is a regression, \
      on this side of it a pass, and an interval across it is inconclusive. Full dots gate, hollow ones are to look at; \
      an arrow marks one of those that reaches further.";
 
 /// The effects as drawings: a cell's figures together, or a figure's cells where there are many.
-pub(super) fn effects(comparison: &Comparison, ids: &mut Ids) -> Section {
+pub(in crate::report) fn effects(comparison: &Comparison, ids: &mut Ids) -> Section {
     let mut section = Section::new("effects", "Effects");
     if comparison.baseline.is_none() {
         return section;
@@ -49,7 +49,7 @@ pub(super) fn effects(comparison: &Comparison, ids: &mut Ids) -> Section {
 }
 
 /// Adds a drawing of these effects below their name, if there are any.
-pub(super) fn draw(section: &mut Section, ids: &mut Ids, name: &str, all: &[Effect]) {
+pub(in crate::report) fn draw(section: &mut Section, ids: &mut Ids, name: &str, all: &[Effect]) {
     let title = format!("{name}: candidate over baseline");
     let how = "candidate over baseline";
     let Some(drawing) = effects::plot(&ids.next(), &title, how, Span::Narrow, all) else {
@@ -79,7 +79,7 @@ fn gating(cells: &[CellComparison]) -> Vec<&str> {
 }
 
 /// An effect to draw; none of shares, which are told by difference.
-pub(super) fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
+pub(in crate::report) fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
     let found = figure.effect.filter(words::is_ratio)?;
     let mood = match figure.verdict {
         Some(Verdict::Regress) => Mood::Worse,
@@ -106,7 +106,11 @@ pub(super) fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
 
 /// An effect with whether it is for the better, if there are units enough to say so; none of shares, which are told
 /// by difference.
-pub(super) fn unjudged(name: &str, figure: &FigureComparison, unit: UnitKind) -> Option<Effect> {
+pub(in crate::report) fn unjudged(
+    name: &str,
+    figure: &FigureComparison,
+    unit: UnitKind,
+) -> Option<Effect> {
     let found = figure.effect.filter(words::is_ratio)?;
     if let Some(few) = words::few_units(&found, unit) {
         return Some(Effect {
@@ -142,7 +146,7 @@ fn verdict(figure: &FigureComparison) -> String {
 }
 
 /// Columns of [`row`].
-pub(super) const HEADER: [&str; 8] = [
+pub(in crate::report) const HEADER: [&str; 8] = [
     "cell",
     "figure",
     "baseline",
@@ -154,7 +158,7 @@ pub(super) const HEADER: [&str; 8] = [
 ];
 
 /// A figure of a cell as a row of a table.
-pub(super) fn row(cell: &str, figure: &FigureComparison) -> Vec<String> {
+pub(in crate::report) fn row(cell: &str, figure: &FigureComparison) -> Vec<String> {
     let [baseline, candidate] = words::medians(figure);
     let effect = figure.effect.as_ref();
     vec![

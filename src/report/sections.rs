@@ -1,10 +1,10 @@
 //! The sections of a page that hold figures: the answer in short, the cells, failures, resumption.
 
 use super::differences::MOST_APART;
-use super::page::{Grid, Section};
+use super::document::{Grid, Section};
+use super::{facts, tables};
 use crate::analysis::{CellSummary, Question, Tax};
 use crate::record::RunRecord;
-use crate::report::{facts, tables};
 use crate::stats::{HistogramError, LEAST_UNITS, Metric, OkKind};
 use crate::units::{format_count, format_ns, three_digits};
 

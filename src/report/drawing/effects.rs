@@ -15,7 +15,7 @@ const MOST_ROUNDS: usize = 40;
 
 /// One ratio.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Effect {
+pub(in crate::report) struct Effect {
     pub name: String,
     pub ratio: f64,
     /// None where there are too few units for one: then it is a hollow dot.
@@ -41,7 +41,7 @@ impl Effect {
 
 /// Whether an effect is welcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Mood {
+pub(in crate::report) enum Mood {
     #[default]
     Plain,
     Better,
@@ -60,7 +60,7 @@ impl Mood {
 
 /// What an axis of ratios shows at least, on both sides of one.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Span {
+pub(in crate::report) enum Span {
     /// Effects that are looked for: a fourth.
     Wide,
     /// Effects that should not be: a few per cent, with a digit more.
@@ -90,7 +90,7 @@ impl Span {
 }
 
 /// The plot of these ratios; none of none.
-pub(super) fn plot(
+pub(in crate::report) fn plot(
     id: &str,
     title: &str,
     how: &str,

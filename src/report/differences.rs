@@ -1,9 +1,9 @@
 //! What makes a difference within one result: cells against cells, as drawings and tables of ratios.
 
-use super::effects::{self, Effect, Span};
-use super::page::{Grid, Ids, Section};
+use super::document::{Grid, Ids, Section};
+use super::drawing::effects::{self, Effect, Span};
+use super::{facts, tables};
 use crate::analysis::{ContrastSet, Decoded, Question, Tax, TaxRow, contrasts};
-use crate::report::{facts, tables};
 use crate::text::grouped;
 use crate::units::format_count;
 

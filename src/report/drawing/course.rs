@@ -11,7 +11,7 @@ const MOST_STEPS: usize = 80;
 
 /// What happened over time.
 #[derive(Debug)]
-pub(super) struct Course {
+pub(in crate::report) struct Course {
     /// Seconds of a step.
     pub grain: usize,
     /// From the beginning of the trials on.
@@ -20,7 +20,7 @@ pub(super) struct Course {
 
 /// One step: the means per second over the trials that had it.
 #[derive(Debug, Default)]
-pub(super) struct Step {
+pub(in crate::report) struct Step {
     pub begun: f64,
     pub confirmed: f64,
     pub failed: f64,
@@ -92,7 +92,7 @@ impl Course {
 }
 
 /// Whether latencies of a cell are drawn over time: [`Course::of`] has some, by seconds.
-pub(super) fn has_latency(cell: &CellRecord) -> bool {
+pub(in crate::report) fn has_latency(cell: &CellRecord) -> bool {
     let trials = || cell.trials.iter();
     trials().any(|trial| whole_seconds(trial) >= LEAST_SECONDS)
         && trials()

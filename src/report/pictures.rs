@@ -1,12 +1,12 @@
 //! The sections of a page that are drawings: latency by percentile and by round, load and latency over time,
 //! sessions taken apart.
 
-use super::course::{Course, has_latency};
-use super::page::{Grid, Ids, Section};
-use super::percentiles::{self, Line};
-use super::stack::{self, Bar, Part};
-use super::svg::SERIES;
-use super::{heat, series};
+use super::document::{Grid, Ids, Section};
+use super::drawing::course::{Course, has_latency};
+use super::drawing::percentiles::{self, Line};
+use super::drawing::stack::{self, Bar, Part};
+use super::drawing::svg::SERIES;
+use super::drawing::{heat, series};
 use crate::analysis::{Dissection, dissect};
 use crate::record::{CellRecord, RunRecord};
 use crate::report::anatomy;

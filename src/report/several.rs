@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use super::effects::{self, Span};
-use super::judged::unjudged;
-use super::page::{Grid, Ids, Section};
-use super::percentiles::{self, Line};
+use super::comparison::judged::unjudged;
+use super::document::{Grid, Ids, Section};
+use super::drawing::effects::{self, Span};
+use super::drawing::percentiles::{self, Line};
+use super::drawing::svg::{SERIES, fit};
+use super::html::{Head, page};
 use super::result::banner;
-use super::svg::{SERIES, fit};
-use super::{Head, page, sections};
+use super::sections;
 use crate::analysis::{CellSummary, Decoded};
 use crate::record::{CellComparison, CellRecord, Comparison, FigureComparison, UnitKind};
 use crate::report::comparison::words::{self, NOTHING};
@@ -47,7 +48,7 @@ struct Entry<'a> {
 /// # Errors
 ///
 /// Fails if a stored histogram is damaged.
-pub(in crate::report) fn render(
+pub(super) fn render(
     results: &[Titled<'_>],
     against: &[Comparison],
 ) -> Result<String, ReportError> {

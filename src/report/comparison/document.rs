@@ -2,10 +2,10 @@
 //! what was compared.
 
 use super::judged::{HEADER, MOST_ROWS, READING, draw, effect, effects, row};
-use super::page::{Grid, Ids, Section};
-use super::{Banner, Head, NoteLine, Tone, page};
 use crate::record::{CellComparison, Comparison, FigureComparison, Verdict};
 use crate::report::comparison::words::{self, NOTHING, value_if_any};
+use crate::report::document::{Grid, Ids, Section};
+use crate::report::html::{Banner, Head, NoteLine, Tone, page};
 use crate::report::{ReportError, facts};
 use crate::stats::Spread;
 use crate::text::grouped;

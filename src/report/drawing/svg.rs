@@ -6,10 +6,10 @@ use std::fmt::Write;
 use crate::text::defuse;
 
 /// How many series are told apart by colour and dash; the style has as many.
-pub(super) const SERIES: usize = 8;
+pub(in crate::report) const SERIES: usize = 8;
 
 /// A drawing in the making.
-pub(super) struct Svg {
+pub(in crate::report) struct Svg {
     width: f64,
     height: f64,
     body: String,
@@ -17,7 +17,7 @@ pub(super) struct Svg {
 
 /// Where a text stands in relation to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
+pub(in crate::report) enum Anchor {
     Start,
     Middle,
     End,
@@ -130,19 +130,19 @@ const LETTER: f64 = 7.3;
 const LONGEST: usize = 40;
 
 /// How wide a column of names is, between `least` and what the longest name that is kept takes.
-pub(super) fn names_width<'a>(names: impl Iterator<Item = &'a str>, least: f64) -> f64 {
+pub(in crate::report) fn names_width<'a>(names: impl Iterator<Item = &'a str>, least: f64) -> f64 {
     let letters = names.map(|name| name.chars().count().min(LONGEST)).max();
     least.max(letters.unwrap_or(0) as f64 * LETTER + 16.0)
 }
 
 /// How wide a column of the longest of these texts is.
-pub(super) fn letters_width<'a>(texts: impl Iterator<Item = &'a str>) -> f64 {
+pub(in crate::report) fn letters_width<'a>(texts: impl Iterator<Item = &'a str>) -> f64 {
     let letters = texts.map(|text| text.chars().count()).max();
     letters.unwrap_or(0) as f64 * LETTER
 }
 
 /// A name that fits its column.
-pub(super) fn fit(name: &str) -> String {
+pub(in crate::report) fn fit(name: &str) -> String {
     if name.chars().count() <= LONGEST {
         return name.to_owned();
     }
@@ -150,12 +150,12 @@ pub(super) fn fit(name: &str) -> String {
 }
 
 /// The class of a series, for its colour and dash.
-pub(super) fn series(index: usize) -> String {
+pub(in crate::report) fn series(index: usize) -> String {
     format!("s{}", index % SERIES)
 }
 
 /// Text for an element or attribute: markup and what could turn the text around are made visible.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::report) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in defuse(text).chars() {
         match c {

@@ -12,19 +12,19 @@ const BAR: f64 = 24.0;
 const ROOM: f64 = 13.0;
 
 /// A bar: its name, and the length of each part in the unit of all.
-pub(super) struct Bar {
+pub(in crate::report) struct Bar {
     pub name: String,
     pub parts: Vec<f64>,
 }
 
 /// A part that all bars have: its mark and what it stands for.
-pub(super) struct Part {
+pub(in crate::report) struct Part {
     pub mark: char,
     pub name: String,
 }
 
 /// The plot of these bars; none of none. Parts are in the order of the bars' lengths.
-pub(super) fn plot(
+pub(in crate::report) fn plot(
     id: &str,
     title: &str,
     unit: &str,

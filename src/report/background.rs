@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::page::{Grid, Section};
+use super::document::{Grid, Section};
 use crate::analysis::CellSummary;
 use crate::record::{RunRecord, TrialRecord};
 use crate::stats::{Metric, Timing};

@@ -1,7 +1,8 @@
 //! The page of one result.
 
-use super::page::{Ids, Section};
-use super::{Banner, Head, NoteLine, Tone, background, differences, drawings, page, sections};
+use super::document::{Ids, Section};
+use super::html::{Banner, Head, NoteLine, Tone, page};
+use super::{background, differences, pictures, sections};
 use crate::analysis::{Decoded, taxes};
 use crate::record::RunRecord;
 use crate::report::{ReportError, Style, Titled, expectations, facts};
@@ -13,7 +14,7 @@ use crate::text::defuse;
 /// # Errors
 ///
 /// Fails if a stored histogram is damaged.
-pub(in crate::report) fn render(result: &Titled<'_>) -> Result<String, ReportError> {
+pub(super) fn render(result: &Titled<'_>) -> Result<String, ReportError> {
     let record = result.record;
     let scenario = &record.plan.scenario;
     let conditions = [
@@ -68,14 +69,14 @@ fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
     let taxes = if metered { Vec::new() } else { taxes(&decoded) };
     all.push(sections::answer(record, &taxes));
     all.push(expected(record));
-    all.push(drawings::taken_apart(record, &mut ids)?);
+    all.push(pictures::taken_apart(record, &mut ids)?);
     // Latencies and costs of metered sessions are not for comparing.
     if !metered {
         all.push(differences::differences(&decoded, &taxes, &mut ids));
-        all.push(drawings::latency(&cells, &mut ids)?);
+        all.push(pictures::latency(&cells, &mut ids)?);
         all.push(sections::cells(record, &shown));
-        all.push(drawings::rounds(&cells, &mut ids)?);
-        all.push(drawings::time(record, &cells, &mut ids)?);
+        all.push(pictures::rounds(&cells, &mut ids)?);
+        all.push(pictures::time(record, &cells, &mut ids)?);
     }
     all.push(sections::failures(record)?);
     all.push(sections::resumption(&shown));

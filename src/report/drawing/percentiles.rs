@@ -25,7 +25,7 @@ const MARKS: [(f64, &str); 7] = [
 const WIDE: f64 = 12.0;
 
 /// A line of the plot. A cell has the same place in every plot of a page, and so the same colour.
-pub(super) struct Line {
+pub(in crate::report) struct Line {
     pub name: String,
     pub histogram: LatencyHistogram,
 }
@@ -33,7 +33,7 @@ pub(super) struct Line {
 /// The plot of these lines; none if no line has samples enough. A line ends at the last percentile with
 /// ten samples beyond it: what lies further out is chance. Where sessions had no answer it ends at the share that
 /// answered, with a mark.
-pub(super) fn plot(id: &str, metric: &str, lines: &[Line]) -> Option<String> {
+pub(in crate::report) fn plot(id: &str, metric: &str, lines: &[Line]) -> Option<String> {
     let points: Vec<(usize, Vec<(f64, f64)>)> = (lines.iter().enumerate())
         .map(|(index, line)| (index, known(&line.histogram)))
         .filter(|(_, points)| points.len() > 1)

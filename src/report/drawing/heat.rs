@@ -24,7 +24,7 @@ const WIDEST: f64 = 60.0;
 
 /// The heatmap of one cell by round; none without at least two trials with samples. `range` is that of all
 /// cells, so that their maps can be compared.
-pub(super) fn by_round(
+pub(in crate::report) fn by_round(
     id: &str,
     cell: &CellRecord,
     metric: Metric,
@@ -46,7 +46,7 @@ pub(super) fn by_round(
 }
 
 /// The same over time, of the cell with this name.
-pub(super) fn by_second(
+pub(in crate::report) fn by_second(
     id: &str,
     name: &str,
     course: &Course,
@@ -161,7 +161,7 @@ impl<const DIGITS: u8> Map<'_, DIGITS> {
 }
 
 /// The range of latencies of these cells; none without samples.
-pub(super) fn range(
+pub(in crate::report) fn range(
     cells: &[&CellRecord],
     metric: Metric,
 ) -> Result<Option<(u64, u64)>, HistogramError> {
