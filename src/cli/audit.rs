@@ -100,7 +100,7 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         scenario.matrix.tls = spoken;
         record = present(scenario)?;
     }
-    let text = |record: &RunRecord| Ok(report::verdicts(record, style()));
+    let text = |record: &RunRecord| Ok(report::verdicts(record, style())?);
     args.result.conclude(&record, None, text)
 }
 

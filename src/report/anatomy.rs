@@ -1,59 +1,94 @@
-//! Where the time of a metered run's sessions went: a table and a stacked bar per cell and kind.
+//! Sessions of a metered run taken apart: where their CPU time went, step by step of the handshake.
 
-use comfy_table::{Row, Table};
-
-use super::bar::{Segment, bar};
-use super::style::Style;
-use super::tables::{align, bare, spread};
+use super::bar::{Bar, Bars, Part};
+use super::document::{Grid, Section};
+use super::drawing::stack;
+use super::tables::{NOTHING, spread};
 use crate::analysis::{Dissection, EndFigures, EntryFigures, dissect};
 use crate::record::{CellRecord, MeteringRecord, RunRecord};
 use crate::stats::{HistogramError, OkKind, Spread, Step, Work};
 use crate::units::{format_count, three_digits};
 
-/// What stands where there is no figure.
-const NOTHING: &str = "–";
-
-const LEGEND: &str = "bars: 1 to 9 are the steps, in crypto operations; t is rustls itself, s the socket calls, \
-. the rest of the CPU. All bars of this report have one scale.";
+/// What a bar has beside the steps of a handshake: its mark, and what it is.
+const OTHERS: [(char, &str); 3] = [
+    ('t', "rustls itself"),
+    ('s', "socket calls"),
+    ('.', "rest: runtime, timers, counting"),
+];
 
 /// The anatomy of every cell of a record; empty where nothing was metered.
 ///
 /// # Errors
 ///
 /// Fails if a stored histogram is damaged.
-pub(super) fn sections(record: &RunRecord, style: Style) -> Result<String, HistogramError> {
+pub(super) fn taken_apart(record: &RunRecord) -> Result<Section, HistogramError> {
+    let mut section = Section::new("anatomy", "Sessions taken apart");
+    let Some(metering) = record.plan.metering else {
+        return Ok(section);
+    };
     let mut all = Vec::new();
     for cell in &record.cells {
         all.extend(dissect(cell)?.into_iter().map(|found| (cell, found)));
     }
-    let Some(metering) = record.plan.metering.filter(|_| !all.is_empty()) else {
-        return Ok(String::new());
+    let bars = all.iter().flat_map(|(cell, found)| {
+        ends(found).map(|(end, figures)| Bar {
+            name: format!("{}{}, {end}", cell.cell.name, kind(cell, found)),
+            parts: parts(figures),
+        })
+    });
+    let steps = Step::ALL.into_iter();
+    let steps = steps.map(|step| (char::from(b'0' + step.number()), step.title()));
+    let bars = Bars {
+        unit: "µs",
+        parts: (steps.chain(OTHERS))
+            .map(|(mark, name)| Part { mark, name })
+            .collect(),
+        bars: bars.collect(),
     };
-    let longest = (all.iter())
-        .flat_map(|(_, found)| ends(found))
-        .map(|(_, end)| length(end))
-        .fold(0.0, f64::max);
-    let mut out = Vec::new();
+    let drawing = stack::plot(
+        &section.drawing_id(),
+        "CPU time of a session by step",
+        &bars,
+    );
+    section.bars(
+        drawing,
+        "CPU time of the median session at each end, by step of the handshake. All bars have one scale.",
+        bars,
+    );
     for (cell, found) in &all {
-        out.push(style.bold(&title(cell, found)));
-        out.push(table(found).to_string());
-        out.push(flights(found));
-        out.extend(bars(found, longest, style));
-        out.extend(notes(found, metering));
-        out.push(String::new());
+        section
+            .heading(&title(cell, found))
+            .table(table(found))
+            .list(std::iter::once(flights(found)).chain(notes(found, metering)));
     }
-    out.push(LEGEND.to_owned());
-    Ok(out.join("\n"))
+    Ok(section)
 }
 
 /// The ends that there are, with their names.
-pub(super) fn ends(found: &Dissection) -> impl Iterator<Item = (&'static str, &EndFigures)> {
+fn ends(found: &Dissection) -> impl Iterator<Item = (&'static str, &EndFigures)> {
     let target = found.target.as_ref().map(|end| ("target", end));
     std::iter::once(("client", &found.client)).chain(target)
 }
 
+/// What sets sessions of a cell apart from those that its name promises.
+fn kind(cell: &CellRecord, found: &Dissection) -> &'static str {
+    match found.kind {
+        OkKind::FullWithHelloRetryRequest => " after a retry",
+        OkKind::Resumed if !cell.cell.name.contains("resumed") => " resumed",
+        OkKind::Tcp | OkKind::Full | OkKind::Resumed => "",
+    }
+}
+
+/// The lengths of a bar of this end: each step, then [`OTHERS`].
+fn parts(end: &EndFigures) -> Vec<f64> {
+    let steps = Step::ALL.into_iter().map(|step| end.step_us(step));
+    let rest = end.rest_us.map_or(0.0, |rest| rest.median.max(0.0));
+    let others = [end.work_us(Work::Tls), end.work_us(Work::Socket), rest];
+    steps.chain(others).collect()
+}
+
 /// Which sessions these are.
-pub(super) fn title(cell: &CellRecord, found: &Dissection) -> String {
+fn title(cell: &CellRecord, found: &Dissection) -> String {
     let what = match found.kind {
         OkKind::Tcp => "sessions without TLS",
         OkKind::Full => "full handshakes",
@@ -62,28 +97,55 @@ pub(super) fn title(cell: &CellRecord, found: &Dissection) -> String {
     };
     let trials = found.client.crypto_us.map_or(0, |s| s.trials);
     format!(
-        "{}: {what}, {} sessions (µs per session, median (min … max) of {trials} trials)",
+        "{}: {what}, {} sessions, median (min … max) of {trials} trials",
         cell.cell.name,
         format_count(found.client.sessions)
     )
 }
 
 /// A row per step, under it one per operation; then what is no crypto.
-pub(super) fn table(found: &Dissection) -> Table {
-    let ends: Vec<&EndFigures> = ends(found).map(|(_, end)| end).collect();
-    let mut table = bare();
-    let mut header = vec![String::new()];
-    for (name, _) in self::ends(found) {
-        header.extend([format!("{name} µs"), "times".to_owned()]);
-    }
-    table.set_header(header);
+fn table(found: &Dissection) -> Grid {
+    let ends: Vec<(&str, &EndFigures)> = ends(found).collect();
+    let header = ends
+        .iter()
+        .flat_map(|(name, _)| [format!("{name} µs"), "times".to_owned()]);
+    let mut grid = Grid::new(
+        "Exclusive time per session, and how often",
+        std::iter::once(String::new()).chain(header),
+    );
+    let mut row = |label: &str, of: &dyn Fn(&EndFigures) -> (String, String)| {
+        grid.row(
+            label,
+            ends.iter()
+                .flat_map(|(_, end)| <[String; 2]>::from(of(end))),
+        );
+    };
+    let once = |time: String| (time, String::new());
     if found.kind != OkKind::Tcp {
         for step in Step::ALL {
-            step_rows(&mut table, step, &ends);
+            let of_step = |end: &&EntryFigures| end.step == Some(step);
+            row(&format!("{} {}", step.number(), step.title()), &|end| {
+                let any = end.entries.iter().any(|entry| of_step(&entry));
+                once(if any {
+                    three_digits(end.step_us(step))
+                } else {
+                    NOTHING.to_owned()
+                })
+            });
+            let entries = ends
+                .iter()
+                .flat_map(|(_, end)| end.entries.iter().filter(of_step));
+            let mut keys: Vec<(Work, Option<&String>)> = entries.map(key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            for wanted in keys {
+                row(&format!("  {}", name(wanted)), &|end| {
+                    let mut entries = end.entries.iter().filter(of_step);
+                    figures(entries.find(|entry| key(entry) == wanted))
+                });
+            }
         }
-        row(&mut table, "crypto operations", &ends, |end| {
-            (spread(end.crypto_us), String::new())
-        });
+        row("crypto operations", &|end| once(spread(end.crypto_us)));
     }
     for (label, work) in [
         (
@@ -92,73 +154,25 @@ pub(super) fn table(found: &Dissection) -> Table {
         ),
         ("socket calls (kernel)", Work::Socket),
     ] {
-        if ends.iter().any(|end| end.work_us(work) > 0.0) {
-            row(&mut table, label, &ends, |end| {
-                end.entries
-                    .iter()
-                    .find(|entry| entry.work == work)
-                    .map_or((NOTHING.to_owned(), String::new()), figures)
+        if ends.iter().any(|(_, end)| end.work_us(work) > 0.0) {
+            row(label, &|end| {
+                figures(end.entries.iter().find(|entry| entry.work == work))
             });
         }
     }
-    row(
-        &mut table,
-        "rest (runtime, timers, counting)",
-        &ends,
-        |end| (signed(end.rest_us), String::new()),
-    );
-    row(&mut table, "thread CPU", &ends, |end| {
-        (spread(end.cpu_us), String::new())
+    row("rest (runtime, timers, counting)", &|end| {
+        once(signed(end.rest_us))
     });
-    align(&mut table, 1 + 2 * ends.len());
-    table
+    row("thread CPU", &|end| once(spread(end.cpu_us)));
+    grid
 }
 
-fn row(
-    table: &mut Table,
-    label: &str,
-    ends: &[&EndFigures],
-    of: impl Fn(&EndFigures) -> (String, String),
-) {
-    let mut cells = vec![label.to_owned()];
-    for end in ends {
-        let (time, times) = of(end);
-        cells.extend([time, times]);
-    }
-    table.add_row(Row::from(cells));
-}
-
-fn step_rows(table: &mut Table, step: Step, ends: &[&EndFigures]) {
-    let label = format!("{} {}", step.number(), step.title());
-    row(table, &label, ends, |end| {
-        let any = end.entries.iter().any(|entry| entry.step == Some(step));
-        let sum = if any {
-            three_digits(end.step_us(step))
-        } else {
-            NOTHING.to_owned()
-        };
-        (sum, String::new())
-    });
-    let mut keys: Vec<(Work, Option<&String>)> = (ends.iter())
-        .flat_map(|end| &end.entries)
-        .filter(|entry| entry.step == Some(step))
-        .map(|entry| (entry.work, entry.algorithm.as_ref()))
-        .collect();
-    keys.sort_unstable();
-    keys.dedup();
-    for (work, algorithm) in keys {
-        let label = format!("    {}", name(work, algorithm));
-        row(table, &label, ends, |end| {
-            let mut of_step = end.entries.iter().filter(|entry| entry.step == Some(step));
-            of_step
-                .find(|entry| (entry.work, entry.algorithm.as_ref()) == (work, algorithm))
-                .map_or((NOTHING.to_owned(), String::new()), figures)
-        });
-    }
+fn key(entry: &EntryFigures) -> (Work, Option<&String>) {
+    (entry.work, entry.algorithm.as_ref())
 }
 
 /// What an operation is called: `verify_chain` without an algorithm is what it takes beside signatures.
-fn name(work: Work, algorithm: Option<&String>) -> String {
+fn name((work, algorithm): (Work, Option<&String>)) -> String {
     match (work.label(), algorithm) {
         ("verify_chain", None) => "verify_chain: path, dates, names".to_owned(),
         (label, Some(algorithm)) => format!("{label} {algorithm}"),
@@ -166,8 +180,13 @@ fn name(work: Work, algorithm: Option<&String>) -> String {
     }
 }
 
-fn figures(entry: &EntryFigures) -> (String, String) {
-    let times = if (entry.times - entry.times.round()).abs() < 0.005 {
+/// Time and count of an operation.
+fn figures(entry: Option<&EntryFigures>) -> (String, String) {
+    let Some(entry) = entry else {
+        return (NOTHING.to_owned(), String::new());
+    };
+    let whole = (entry.times - entry.times.round()).abs() < 0.005;
+    let times = if whole {
         format!("{:.0}", entry.times)
     } else {
         format!("{:.2}", entry.times)
@@ -185,7 +204,7 @@ fn signed(rest: Option<Spread>) -> String {
 }
 
 /// Bytes and round trips, as the client saw them.
-pub(super) fn flights(found: &Dissection) -> String {
+fn flights(found: &Dissection) -> String {
     let client = &found.client;
     let arrow = |sent: bool| if sent { "→" } else { "←" };
     let flights: Vec<String> = (client.flights.iter())
@@ -203,38 +222,8 @@ pub(super) fn flights(found: &Dissection) -> String {
     )
 }
 
-/// What a bar of this end is made of.
-pub(super) fn segments(end: &EndFigures) -> Vec<Segment> {
-    let steps = Step::ALL.into_iter().map(|step| Segment {
-        mark: char::from(b'0' + step.number()),
-        amount: end.step_us(step),
-    });
-    let others = [('t', Work::Tls), ('s', Work::Socket)];
-    let others = others.map(|(mark, work)| Segment {
-        mark,
-        amount: end.work_us(work),
-    });
-    let rest = Segment {
-        mark: '.',
-        amount: end.rest_us.map_or(0.0, |rest| rest.median.max(0.0)),
-    };
-    steps.chain(others).chain([rest]).collect()
-}
-
-fn length(end: &EndFigures) -> f64 {
-    segments(end).iter().map(|segment| segment.amount).sum()
-}
-
-fn bars(found: &Dissection, longest: f64, style: Style) -> impl Iterator<Item = String> {
-    ends(found).map(move |(name, end)| {
-        let room = style.width.saturating_sub(20).max(20);
-        let drawn = bar(&segments(end), longest, room, style);
-        format!("  {name:<6} |{drawn}| {} µs", three_digits(length(end)))
-    })
-}
-
 /// What the ledger explains, and what keeping it cost.
-pub(super) fn notes(found: &Dissection, metering: MeteringRecord) -> impl Iterator<Item = String> {
+fn notes(found: &Dissection, metering: MeteringRecord) -> impl Iterator<Item = String> {
     ends(found).map(move |(name, end)| {
         let overhead = end.spans * metering.span_ns / 1e3;
         let explained = end.explained.map_or(NOTHING.to_owned(), |share| {
@@ -250,7 +239,7 @@ pub(super) fn notes(found: &Dissection, metering: MeteringRecord) -> impl Iterat
             format!(" of {} µs", three_digits(cpu.median))
         });
         format!(
-            "  {name}: the ledger explains {explained} of the thread CPU; metering itself takes about {} µs{of} \
+            "{name}: the ledger explains {explained} of the thread CPU; metering itself takes about {} µs{of} \
              ({:.0} entries at {:.0} ns)",
             three_digits(overhead),
             end.spans,

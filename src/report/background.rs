@@ -2,20 +2,20 @@
 
 use std::cmp::Reverse;
 
-use super::document::{Grid, Section};
+use super::document::{Extent, Grid, Section};
+use super::tables::{or_nothing, time};
 use crate::analysis::CellSummary;
 use crate::record::{RunRecord, TrialRecord};
 use crate::stats::{Metric, Timing};
 use crate::text::shell_quote;
 use crate::units::{ByteSize, format_count};
 
-const NOTHING: &str = "–";
 /// Of more cells than this, those with the largest lag are shown.
 const MOST_CELLS: usize = 60;
 
 /// Whether the generator could keep up: what it needed, and what the host kept from it.
 pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
-    let mut section = Section::new("generator", "The generator");
+    let mut section = Section::new("generator", "The generator").of_extent(Extent::Detail);
     let header = [
         "cell",
         "schedule lag p50",
@@ -28,46 +28,6 @@ pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
         "in flight, most",
         "process memory",
     ];
-    let percent =
-        |share: Option<f64>| share.map_or(NOTHING.to_owned(), |s| format!("{:.1} %", s * 100.0));
-    let row = |summary: &CellSummary| {
-        let cell = record.cells.iter().find(|c| c.cell.name == summary.name)?;
-        let most = |of: &dyn Fn(&TrialRecord) -> Option<f64>| {
-            cell.trials.iter().filter_map(of).reduce(f64::max)
-        };
-        let lag = summary.metrics.get(&Metric::Lag);
-        let lag = |of: fn(&crate::analysis::Quantiles) -> Option<Timing>| {
-            lag.and_then(of)
-                .map_or(NOTHING.to_owned(), |timing| timing.to_string())
-        };
-        let mean: f64 = cell.trials.iter().map(|t| t.in_flight_mean).sum();
-        let memory = cell.trials.iter().filter_map(|t| t.memory_max).max();
-        let stalls: u64 = cell.trials.iter().map(|t| t.stalls.count).sum();
-        let throttled = cell.trials.iter().filter_map(|t| t.throttled.as_ref());
-        let throttled: Vec<u64> = throttled.map(|t| t.periods).collect();
-        Some(vec![
-            summary.name.clone(),
-            lag(|q| q.p50),
-            lag(|q| q.p99),
-            percent(most(&|t| Some(t.worker_cpu.busiest()))),
-            percent(most(&|t| t.stolen)),
-            if throttled.is_empty() {
-                NOTHING.to_owned()
-            } else {
-                format!("{} periods", format_count(throttled.iter().sum()))
-            },
-            format_count(stalls),
-            format!("{:.1}", mean / cell.trials.len().max(1) as f64),
-            format_count(
-                cell.trials
-                    .iter()
-                    .map(|t| t.in_flight_max)
-                    .max()
-                    .unwrap_or(0),
-            ),
-            memory.map_or(NOTHING.to_owned(), mebibytes),
-        ])
-    };
     let caption = "The worst trial of each cell; in flight on average over its trials";
     let mut drawn: Vec<&CellSummary> = shown.iter().collect();
     if drawn.len() > MOST_CELLS {
@@ -82,9 +42,42 @@ pub(super) fn generator(record: &RunRecord, shown: &[CellSummary]) -> Section {
             format_count(shown.len() as u64)
         ));
     }
-    let rows: Vec<_> = drawn.into_iter().filter_map(row).collect();
-    section.table(Grid::new(caption, &header, rows));
+    let mut grid = Grid::new(caption, header);
+    for summary in drawn {
+        let cell = record.cells.iter().find(|c| c.cell.name == summary.name);
+        if let Some(cell) = cell {
+            grid.row(&summary.name, load(summary, &cell.trials));
+        }
+    }
+    section.table(grid);
     section
+}
+
+/// What a cell asked of the generator in its worst trial.
+fn load(summary: &CellSummary, trials: &[TrialRecord]) -> [String; 9] {
+    let percent = |share: Option<f64>| or_nothing(share, |s| format!("{:.1} %", s * 100.0));
+    let most =
+        |of: &dyn Fn(&TrialRecord) -> Option<f64>| trials.iter().filter_map(of).reduce(f64::max);
+    let lag = summary.metrics.get(&Metric::Lag);
+    let mean: f64 = trials.iter().map(|t| t.in_flight_mean).sum();
+    let memory = trials.iter().filter_map(|t| t.memory_max).max();
+    let stalls: u64 = trials.iter().map(|t| t.stalls.count).sum();
+    let throttled = trials.iter().filter_map(|t| t.throttled.as_ref());
+    let throttled = throttled.map(|t| t.periods).reduce(|all, one| all + one);
+    let in_flight = trials.iter().map(|t| t.in_flight_max).max();
+    [
+        time(lag.and_then(|q| q.p50)),
+        time(lag.and_then(|q| q.p99)),
+        percent(most(&|t| Some(t.worker_cpu.busiest()))),
+        percent(most(&|t| t.stolen)),
+        or_nothing(throttled, |count| {
+            format!("{} periods", format_count(count))
+        }),
+        format_count(stalls),
+        format!("{:.1}", mean / trials.len().max(1) as f64),
+        format_count(in_flight.unwrap_or(0)),
+        or_nothing(memory, mebibytes),
+    ]
 }
 
 fn mebibytes(bytes: u64) -> String {
@@ -93,7 +86,7 @@ fn mebibytes(bytes: u64) -> String {
 
 /// The machine and the build.
 pub(super) fn environment(record: &RunRecord) -> Section {
-    let mut section = Section::new("environment", "Environment");
+    let mut section = Section::new("environment", "Environment").of_extent(Extent::Detail);
     let host = &record.environment;
     let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
     let cores: Vec<String> = host.cores.iter().map(ToString::to_string).collect();
@@ -160,14 +153,17 @@ pub(super) fn environment(record: &RunRecord) -> Section {
         ),
         ("crates", crates.join(", ")),
     ];
-    let facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    section.facts(facts);
+    let mut grid = Grid::new("The machine and the build", ["", "of this run"]).of_words();
+    for (name, value) in facts {
+        grid.row(name, [value]);
+    }
+    section.table(grid);
     section
 }
 
 /// The command and the scenario, to run it again.
 pub(super) fn again(record: &RunRecord) -> Section {
-    let mut section = Section::new("again", "Run it again");
+    let mut section = Section::new("again", "Run it again").of_extent(Extent::Detail);
     let words: Vec<String> = record
         .command
         .iter()

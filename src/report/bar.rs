@@ -1,36 +1,82 @@
-//! A stacked bar in text: each part is filled with a mark of its own, so that it reads without colour.
+//! Stacked bars: each part has a mark of its own, so that it reads without colour. Here they become text; a page draws
+//! them.
 
 use super::style::Style;
+use crate::text::defuse;
+use crate::units::three_digits;
 
-/// A part of a bar.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Segment {
-    /// What it is filled with.
+/// Bars of one scale.
+#[derive(Debug)]
+pub(super) struct Bars {
+    /// The unit of all lengths.
+    pub unit: &'static str,
+    /// What every bar is made of, in the order of its lengths.
+    pub parts: Vec<Part>,
+    pub bars: Vec<Bar>,
+}
+
+/// A part that all bars have.
+#[derive(Debug)]
+pub(super) struct Part {
     pub mark: char,
-    /// Its length, in the unit of the whole.
-    pub amount: f64,
+    pub name: &'static str,
+}
+
+/// A bar: its name, and the length of each part.
+#[derive(Debug)]
+pub(super) struct Bar {
+    pub name: String,
+    pub parts: Vec<f64>,
+}
+
+impl Bar {
+    pub(super) fn length(&self) -> f64 {
+        self.parts.iter().sum()
+    }
+}
+
+impl Bars {
+    pub(super) fn longest(&self) -> f64 {
+        self.bars.iter().map(Bar::length).fold(0.0, f64::max)
+    }
+
+    /// A line for each bar, then what its marks mean.
+    pub(super) fn in_text(&self, style: Style) -> String {
+        let letters = |bar: &Bar| defuse(&bar.name).chars().count();
+        let names = self.bars.iter().map(letters).max().unwrap_or(0);
+        let room = style.width.saturating_sub(names + 16).max(20);
+        let lines = self.bars.iter().map(|bar| {
+            let drawn = self.drawn(bar, room, style);
+            let (name, sum) = (defuse(&bar.name), three_digits(bar.length()));
+            format!("{name:<names$} |{drawn}| {sum} {}\n", self.unit)
+        });
+        let marks = self.parts.iter();
+        let marks: Vec<String> = marks.map(|p| format!("{} {}", p.mark, p.name)).collect();
+        lines.collect::<String>() + &marks.join("; ")
+    }
+
+    /// One bar, the longest of all filling `width` characters. Rounding is carried over, so that the whole has its
+    /// length; a part below half a character may have none.
+    fn drawn(&self, bar: &Bar, width: usize, style: Style) -> String {
+        let longest = self.longest();
+        let mut out = String::new();
+        let (mut sum, mut drawn) = (0.0, 0);
+        for ((index, length), part) in bar.parts.iter().enumerate().zip(&self.parts) {
+            sum += length;
+            let until = columns(sum, longest, width);
+            let marks = part.mark.to_string().repeat(until.saturating_sub(drawn));
+            drawn = drawn.max(until);
+            if !marks.is_empty() {
+                out.push_str(&style.paint(COLORS[index % COLORS.len()], &marks));
+            }
+        }
+        out.extend(std::iter::repeat_n(' ', width - drawn));
+        out
+    }
 }
 
 /// Background colours, by turns, so that neighbours differ.
 const COLORS: [&str; 6] = ["44", "42", "45", "46", "43", "41"];
-
-/// Draws segments side by side, `longest` filling `width` characters. Rounding is carried over, so that
-/// the whole has its length; a segment below half a character may have none.
-pub(super) fn bar(segments: &[Segment], longest: f64, width: usize, style: Style) -> String {
-    let mut out = String::new();
-    let (mut sum, mut drawn) = (0.0, 0);
-    for (index, segment) in segments.iter().enumerate() {
-        sum += segment.amount;
-        let until = columns(sum, longest, width);
-        let part: String = std::iter::repeat_n(segment.mark, until.saturating_sub(drawn)).collect();
-        drawn = drawn.max(until);
-        if !part.is_empty() {
-            out.push_str(&style.paint(COLORS[index % COLORS.len()], &part));
-        }
-    }
-    out.extend(std::iter::repeat_n(' ', width - drawn));
-    out
-}
 
 #[expect(
     clippy::cast_possible_truncation,
@@ -50,39 +96,37 @@ fn columns(amount: f64, longest: f64, width: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn drawn(amounts: &[(char, f64)], longest: f64, width: usize) -> String {
-        let segments: Vec<Segment> = (amounts.iter())
-            .map(|(mark, amount)| Segment {
-                mark: *mark,
-                amount: *amount,
-            })
-            .collect();
-        bar(&segments, longest, width, Style::default())
+    fn drawn(bars: &[&[f64]], width: usize, style: Style) -> String {
+        let bars = Bars {
+            unit: "µs",
+            parts: ['1', '2', '3'].map(|mark| Part { mark, name: "x" }).into(),
+            bars: (bars.iter())
+                .map(|parts| Bar {
+                    name: "bar".to_owned(),
+                    parts: parts.to_vec(),
+                })
+                .collect(),
+        };
+        bars.drawn(&bars.bars[0], width, style)
     }
 
     #[test]
     fn parts_are_as_long_as_they_are() {
-        assert_eq!(
-            drawn(&[('1', 5.0), ('2', 5.0)], 20.0, 20),
-            "1111122222          "
-        );
+        let plain = |bars: &[&[f64]], width| drawn(bars, width, Style::default());
+        assert_eq!(plain(&[&[5.0, 5.0], &[20.0]], 20), "1111122222          ");
         // A third of a character each: together they have one.
-        let thirds = [('1', 1.0), ('2', 1.0), ('3', 1.0)];
-        assert_eq!(drawn(&thirds, 30.0, 10).trim_end().len(), 1);
-        assert_eq!(drawn(&[('1', 50.0)], 20.0, 4), "1111");
-        assert_eq!(drawn(&[('1', 0.0)], 0.0, 3), "   ");
+        let thirds = plain(&[&[1.0, 1.0, 1.0], &[30.0]], 10);
+        assert_eq!(thirds.trim_end().len(), 1);
+        assert_eq!(plain(&[&[50.0]], 4), "1111");
+        assert_eq!(plain(&[&[0.0]], 3), "   ");
     }
 
     #[test]
     fn colour_adds_to_the_marks_and_does_not_replace_them() {
-        let segment = Segment {
-            mark: 't',
-            amount: 1.0,
-        };
         let style = Style {
             color: true,
             ..Style::default()
         };
-        assert_eq!(bar(&[segment], 1.0, 2, style), "\u{1b}[44mtt\u{1b}[0m");
+        assert_eq!(drawn(&[&[1.0]], 2, style), "\u{1b}[44m11\u{1b}[0m");
     }
 }

@@ -1,38 +1,11 @@
 //! What makes a difference within one result: cells against cells, as drawings and tables of ratios.
 
-use super::document::{Grid, Ids, Section};
+use super::document::Section;
 use super::drawing::effects::{self, Effect, Span};
 use super::{facts, tables};
 use crate::analysis::{ContrastSet, Decoded, Question, Tax, TaxRow, contrasts};
 use crate::text::grouped;
 use crate::units::format_count;
-
-/// The tax of mutual authentication, what resumption saves, and what is varied: each with its intervals.
-pub(super) fn differences(decoded: &Decoded<'_>, taxes: &[Tax], ids: &mut Ids) -> Section {
-    let mut section = Section::new("differences", "What makes a difference");
-    if taxes.len() > MOST_APART {
-        for (question, title) in [
-            (Question::MutualTax, "mTLS tax"),
-            (Question::Resumption, "what resumption saves"),
-        ] {
-            let of = taxes.iter().filter(|tax| tax.question == question);
-            let sets: Vec<ContrastSet> = of.clone().map(set).collect();
-            if let Some(first) = of.clone().next() {
-                let (_, how) = facts::tax_title(first);
-                together(&mut section, ids, title, &format!("ratios {how}"), &sets);
-            }
-        }
-    } else {
-        for tax in taxes {
-            apart(&mut section, ids, tax);
-        }
-    }
-    for contrast in contrasts(decoded) {
-        let (title, how) = facts::contrast_title(&contrast);
-        together(&mut section, ids, &title, &how, &contrast.sets);
-    }
-    section
-}
 
 /// More taxes than this share their drawings and their table.
 pub(super) const MOST_APART: usize = 12;
@@ -41,19 +14,51 @@ const MOST_EFFECTS: usize = 40;
 /// More cells in a table of ratios than this are left to CSV.
 const MOST_RATIOS: usize = 200;
 
+/// The tax of mutual authentication, what resumption saves, and what is varied: each with its intervals.
+pub(super) fn differences(decoded: &Decoded<'_>, taxes: &[Tax]) -> Section {
+    let mut section = Section::new("differences", "What makes a difference");
+    if taxes.len() > MOST_APART {
+        for (question, title) in [
+            (Question::MutualTax, "mTLS tax"),
+            (Question::Resumption, "what resumption saves"),
+        ] {
+            let of = || taxes.iter().filter(|tax| tax.question == question);
+            if let Some(first) = of().next() {
+                let (_, how) = facts::tax_title(first);
+                let sets: Vec<ContrastSet> = of().map(set).collect();
+                together(&mut section, title, &format!("ratios {how}"), &sets);
+            }
+        }
+    } else {
+        for tax in taxes {
+            apart(&mut section, tax);
+        }
+    }
+    for contrast in contrasts(decoded) {
+        let (title, how) = facts::contrast_title(&contrast);
+        together(&mut section, &title, &how, &contrast.sets);
+    }
+    section
+}
+
 /// One cell against another: the ratios in a drawing, everything in a table.
-fn apart(section: &mut Section, ids: &mut Ids, tax: &Tax) {
+fn apart(section: &mut Section, tax: &Tax) {
     let (title, how) = facts::tax_title(tax);
-    // Bytes have no spread, and would stretch the axis.
-    let timed = tax.rows.iter().filter(|row| row.unit != "B");
-    let all: Vec<Effect> = timed.filter_map(|row| effect(&row.metric, row)).collect();
+    let all: Vec<Effect> = drawn(&tax.rows)
+        .filter_map(|row| effect(&row.metric, row))
+        .collect();
     let over = format!("{} over {}", tax.cell, tax.base);
-    let drawing = effects::plot(&ids.next(), &title, &over, Span::Wide, &all);
+    section.heading(&title);
+    let drawing = effects::plot(&section.drawing_id(), &title, &over, Span::Wide, &all);
     let caption = format!("Ratios, {how}. The dark line at 1× is no difference.");
     section
-        .heading(&title)
         .drawing(drawing, &caption)
-        .table(Grid::of(&how, &tables::tax(tax)));
+        .table(tables::tax(tax, &how));
+}
+
+/// Bytes have no spread, and would stretch the axis.
+fn drawn(rows: &[TaxRow]) -> impl Iterator<Item = &TaxRow> {
+    rows.iter().filter(|row| row.unit != "B")
 }
 
 fn set(tax: &Tax) -> ContrastSet {
@@ -63,33 +68,27 @@ fn set(tax: &Tax) -> ContrastSet {
     }
 }
 
-/// Cells against others: a drawing for each metric with the cells one below the other, the ratios in a table.
-fn together(section: &mut Section, ids: &mut Ids, title: &str, how: &str, sets: &[ContrastSet]) {
+/// Cells against others: the ratios in a table, and a drawing for each metric with the cells one below the other.
+fn together(section: &mut Section, title: &str, how: &str, sets: &[ContrastSet]) {
     let count: usize = sets.iter().map(|set| set.cells.len()).sum();
-    for (metric, all) in by_metric(sets) {
-        let drawn = &all[..all.len().min(MOST_EFFECTS)];
-        let rest = if all.len() > MOST_EFFECTS {
-            format!(
-                " The first {MOST_EFFECTS} of {} cells.",
-                format_count(all.len() as u64)
-            )
-        } else {
-            String::new()
-        };
-        let name = format!("{title}: {metric}");
-        let drawing = effects::plot(&ids.next(), &name, metric, Span::Wide, drawn);
-        if drawing.is_some() {
-            let caption = format!("{}, {how}.{rest}", capital(metric));
-            section.heading(&name).drawing(drawing, &caption);
-        }
-    }
     section.heading(title);
-    section.table(Grid::of(how, &tables::contrast(&first(sets, MOST_RATIOS))));
+    section.table(tables::contrast(&first(sets, MOST_RATIOS), how));
     if count > MOST_RATIOS {
         section.prose(format!(
             "The first {MOST_RATIOS} of {} cells; CSV has all of them.",
             format_count(count as u64)
         ));
+    }
+    for (metric, all) in by_metric(sets) {
+        let drawn = &all[..all.len().min(MOST_EFFECTS)];
+        let name = format!("{title}: {metric}");
+        let mut caption = format!("{name}, {how}.");
+        if all.len() > MOST_EFFECTS {
+            let count = format_count(all.len() as u64);
+            caption = format!("{caption} The first {MOST_EFFECTS} of {count} cells.");
+        }
+        let drawing = effects::plot(&section.drawing_id(), &name, metric, Span::Wide, drawn);
+        section.drawing(drawing, &caption);
     }
 }
 
@@ -107,19 +106,12 @@ fn first(sets: &[ContrastSet], most: usize) -> Vec<ContrastSet> {
     sets.filter(|set| !set.cells.is_empty()).collect()
 }
 
-/// Effects by what they are of, cell by cell. Bytes have no spread, and would stretch the axis.
+/// Effects by what they are of, cell by cell.
 fn by_metric(sets: &[ContrastSet]) -> Vec<(&str, Vec<Effect>)> {
     let cells = sets.iter().flat_map(|set| &set.cells);
     grouped(cells.flat_map(|(name, rows)| {
-        let timed = rows.iter().filter(|row| row.unit != "B");
-        timed.filter_map(move |row| Some((row.metric.as_str(), effect(name, row)?)))
+        drawn(rows).filter_map(move |row| Some((row.metric.as_str(), effect(name, row)?)))
     }))
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|c| c.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
 }
 
 fn effect(name: &str, row: &TaxRow) -> Option<Effect> {

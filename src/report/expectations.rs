@@ -1,37 +1,30 @@
 //! What was expected of sessions and what became of them: identities down, versions across.
 
-use comfy_table::Table;
-
-use super::style::Style;
-use super::tables::bare;
+use super::document::{Field, Finding, Grid, Section, Tone};
+use super::tables::NOTHING;
 use crate::record::{ExpectationRecord, ExpectationVerdict, RunRecord};
 use crate::units::format_count;
 
-/// The table, a line that sums it up, and a paragraph for each expectation that was not met.
-/// Nothing for a record without expectations.
-pub(super) fn section(record: &RunRecord, style: Style) -> String {
-    if record.expectations.is_empty() {
-        return String::new();
-    }
+/// The table, a line that sums it up, and why each expectation that was not met matters. Nothing for a record without
+/// expectations.
+pub(super) fn expected(record: &RunRecord) -> Section {
+    let mut section = Section::new("expected", "Expected outcomes");
     let all = &record.expectations;
-    let mut out = format!("{}\n{}\n\n", style.bold("expected outcomes"), table(all));
+    if all.is_empty() {
+        return section;
+    }
     let count = |test: &dyn Fn(&ExpectationRecord) -> bool| all.iter().filter(|e| test(e)).count();
     let met = count(&|e| e.verdict == ExpectationVerdict::Met);
     let failed = count(&|e| e.verdict.fails());
     let rest = all.len() - met - failed;
-    let mut parts = vec![format!("{met} of {} as expected", all.len())];
-    if rest > 0 {
-        parts.push(format!("{rest} not tested"));
+    let mut sum = format!("{met} of {} as expected", all.len());
+    for (count, what) in [(rest, "not tested"), (failed, "NOT as expected")] {
+        if count > 0 {
+            sum = format!("{sum}, {count} {what}");
+        }
     }
-    if failed > 0 {
-        parts.push(format!("{failed} NOT as expected"));
-    }
-    let sum = parts.join(", ");
-    out.push_str(&match (failed, rest) {
-        (0, 0) => style.good(&sum),
-        (0, _) => sum,
-        _ => style.bad(&sum),
-    });
+    section.table(table(all)).prose(sum);
+    let mut findings = Vec::new();
     for (number, unmet) in all.iter().enumerate().filter(|(_, e)| e.verdict.fails()) {
         // What failed in both versions is explained once.
         let same =
@@ -40,17 +33,16 @@ pub(super) fn section(record: &RunRecord, style: Style) -> String {
             continue;
         }
         let cells: Vec<&str> = all.iter().filter(same).map(|e| e.cell.as_str()).collect();
-        out.push('\n');
-        out.push_str(&explanation(unmet, &cells.join(", "), record, style));
+        findings.push(explained(unmet, &cells.join(", "), record));
     }
-    out
+    section.findings(findings);
+    section
 }
 
-fn table(all: &[ExpectationRecord]) -> String {
+fn table(all: &[ExpectationRecord]) -> Grid {
     let mut columns: Vec<&str> = Vec::new();
     let mut rows: Vec<&str> = Vec::new();
-    for expectation in all {
-        let (row, column) = place(expectation);
+    for (row, column) in all.iter().map(place) {
         if !columns.contains(&column) {
             columns.push(column);
         }
@@ -58,21 +50,18 @@ fn table(all: &[ExpectationRecord]) -> String {
             rows.push(row);
         }
     }
-    let mut table: Table = bare();
-    table.set_header(std::iter::once("").chain(columns.iter().copied()));
+    let header = std::iter::once("").chain(columns.iter().copied());
+    let mut grid = Grid::new("What became of each identity", header).of_words();
     for row in rows {
-        let cell = |column: &&str| {
+        let fields = columns.iter().map(|column| {
             let here = |e: &&ExpectationRecord| place(e) == (row, *column);
-            all.iter().find(here).map_or("–".to_owned(), short)
-        };
-        let cells = columns.iter().map(cell);
-        table.add_row(
-            std::iter::once(row.to_owned())
-                .chain(cells)
-                .collect::<Vec<_>>(),
-        );
+            all.iter()
+                .find(here)
+                .map_or(NOTHING.to_owned().into(), short)
+        });
+        grid.row(row, fields);
     }
-    table.to_string()
+    grid
 }
 
 /// Row and column: the identity or fault, and the rest of the cell's name.
@@ -87,12 +76,16 @@ fn place(expectation: &ExpectationRecord) -> (&str, &str) {
 }
 
 /// One field of the table: the verdict, and what the sessions ended with.
-fn short(expectation: &ExpectationRecord) -> String {
+fn short(expectation: &ExpectationRecord) -> Field {
     let verdict = expectation.verdict.label();
-    let seen = seen(expectation);
+    let tone = if expectation.verdict.fails() {
+        Tone::Bad
+    } else {
+        Tone::Plain
+    };
     match expectation.verdict {
-        ExpectationVerdict::NotSpoken | ExpectationVerdict::Untested => verdict.to_owned(),
-        _ => format!("{verdict}: {seen}"),
+        ExpectationVerdict::NotSpoken | ExpectationVerdict::Untested => Field::new(tone, verdict),
+        _ => Field::new(tone, &format!("{verdict}: {}", seen(expectation))),
     }
 }
 
@@ -115,7 +108,7 @@ fn seen(expectation: &ExpectationRecord) -> String {
     }
 }
 
-fn explanation(unmet: &ExpectationRecord, cells: &str, record: &RunRecord, style: Style) -> String {
+fn explained(unmet: &ExpectationRecord, cells: &str, record: &RunRecord) -> Finding {
     let named = |name: &String| {
         record
             .plan
@@ -158,6 +151,6 @@ fn explanation(unmet: &ExpectationRecord, cells: &str, record: &RunRecord, style
         Some(identity) if !unmet.cell.contains('/') => format!("{cells}, {identity}"),
         _ => cells.to_owned(),
     };
-    let (verdict, seen) = (style.bad(unmet.verdict.label()), seen(unmet));
-    format!("  {verdict} {name}: {what} ({seen})\n    help: {help}")
+    let text = format!("{name}: {what} ({})", seen(unmet));
+    Finding::new(Tone::Bad, unmet.verdict.label(), &text, help)
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::addresses;
 use crate::analysis::{CellSummary, Contrast, Decoded, Dimension, Question, Tax};
 use crate::record::{
-    BuildInfo, CellRecord, ExpectationVerdict, Note, ObservedRecord, PlanRecord, RunRecord,
+    BuildInfo, CellRecord, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord,
 };
 use crate::stats::{
     CONFIDENCE, CancelPhase, FailureRecord, HistogramError, LEAST_UNITS, Metric, RoundEffect,
@@ -351,10 +351,4 @@ pub(super) fn cut_off(record: &RunRecord) -> Result<Vec<String>, HistogramError>
         }
     }
     Ok(lines)
-}
-
-/// Why a run is invalid, then what else a reader should know; `true` for the former.
-pub(super) fn notes(record: &RunRecord) -> impl Iterator<Item = (&Note, bool)> {
-    let reasons = record.validity.reasons.iter().map(|note| (note, true));
-    reasons.chain(record.warnings.iter().map(|note| (note, false)))
 }

@@ -37,7 +37,8 @@ use crate::stats::HistogramError;
 pub use exposition::Family;
 pub use hdr::Which;
 pub use style::Style;
-pub use text::{render, verdicts};
+
+use document::Document;
 
 /// What a report is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -130,6 +131,29 @@ pub enum ReportError {
     },
 }
 
+/// A result for people at a terminal.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError> {
+    Ok(text::write(&result::document(&unnamed(record))?, style))
+}
+
+/// The expected outcomes of a result and nothing of its figures: what an audit is about.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub fn verdicts(record: &RunRecord, style: Style) -> Result<String, HistogramError> {
+    Ok(text::write(&result::verdicts(&unnamed(record))?, style))
+}
+
+/// Text does not say from which file it is.
+fn unnamed(record: &RunRecord) -> Titled<'_> {
+    Titled { name: "", record }
+}
+
 /// Makes a report of one or several results.
 ///
 /// # Errors
@@ -140,17 +164,20 @@ pub fn render_as(
     format: Format,
     which: &Which,
 ) -> Result<String, ReportError> {
-    let each = |one: &dyn Fn(&RunRecord) -> Result<String, ReportError>| {
-        let all: Result<Vec<String>, _> = results.iter().map(|r| one(r.record)).collect();
-        all.map(|all| all.join("\n"))
+    let each = |write: &dyn Fn(&Document) -> String| {
+        let all = results
+            .iter()
+            .map(|result| Ok(write(&result::document(result)?)));
+        all.collect::<Result<Vec<_>, ReportError>>()
+            .map(|all| all.join("\n"))
     };
     let only = |one: &dyn Fn(&RunRecord) -> Result<String, ReportError>| match results {
         [result] => one(result.record),
         _ => Err(ReportError::Several),
     };
     match format {
-        Format::Text => each(&|record| Ok(render(record, Style::default())?)),
-        Format::Markdown => each(&markdown::render),
+        Format::Text => each(&|document| text::write(document, Style::default())),
+        Format::Markdown => each(&markdown::write),
         Format::Json => json::render(results),
         Format::Csv => csv::render(results),
         Format::Hgrm => only(&|record| hdr::distribution(record, which)),
@@ -167,10 +194,10 @@ pub fn render_as(
 ///
 /// Fails if a result is damaged.
 pub fn page(results: &[Titled<'_>], against: &[Comparison]) -> Result<String, ReportError> {
-    match results {
-        [result] => result::render(result),
-        _ => several::render(results, against),
-    }
+    html::write(&match results {
+        [result] => result::document(result)?,
+        _ => several::document(results, against)?,
+    })
 }
 
 /// A time of a record.

@@ -1,23 +1,19 @@
-//! The sections of a page that are drawings: latency by percentile and by round, load and latency over time,
-//! sessions taken apart.
+//! The sections that are drawings: latency by percentile and by round, load and latency over time.
 
-use super::document::{Grid, Ids, Section};
+use super::document::{Extent, Section};
 use super::drawing::course::{Course, has_latency};
 use super::drawing::percentiles::{self, Line};
-use super::drawing::stack::{self, Bar, Part};
 use super::drawing::svg::SERIES;
 use super::drawing::{heat, series};
-use crate::analysis::{Dissection, dissect};
 use crate::record::{CellRecord, RunRecord};
-use crate::report::anatomy;
-use crate::stats::{HistogramError, LatencyHistogram, Metric, OkKind, Step};
+use crate::stats::{HistogramError, Metric};
 
 /// Cells that get a heatmap and a course of time of their own.
 const MOST_MAPS: usize = 8;
 
 /// Latency by percentile, a line per cell.
-pub(super) fn latency(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, HistogramError> {
-    let mut section = Section::new("latency", "Latency by percentile");
+pub(super) fn latency(cells: &[&CellRecord]) -> Result<Section, HistogramError> {
+    let mut section = Section::new("latency", "Latency by percentile").of_extent(Extent::Page);
     let drawn = &cells[..cells.len().min(SERIES)];
     for (metric, what) in [
         (
@@ -35,16 +31,12 @@ pub(super) fn latency(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, H
     ] {
         let mut lines = Vec::new();
         for cell in drawn {
-            let mut histogram = LatencyHistogram::new();
-            for trial in &cell.trials {
-                histogram.merge(&trial.histogram(metric)?);
-            }
             lines.push(Line {
                 name: cell.cell.name.clone(),
-                histogram,
+                histogram: cell.histogram(metric)?,
             });
         }
-        let drawing = percentiles::plot(&ids.next(), metric.label(), &lines);
+        let drawing = percentiles::plot(&section.drawing_id(), metric.label(), &lines);
         section.drawing(drawing, &format!("{}. {what}", metric.label()));
     }
     if !section.is_empty() && cells.len() > drawn.len() {
@@ -54,8 +46,8 @@ pub(super) fn latency(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, H
 }
 
 /// Latency of each round, a map per cell; without those that are drawn over time.
-pub(super) fn rounds(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, HistogramError> {
-    let mut section = Section::new("rounds", "Latency by round");
+pub(super) fn rounds(cells: &[&CellRecord]) -> Result<Section, HistogramError> {
+    let mut section = Section::new("rounds", "Latency by round").of_extent(Extent::Page);
     let short = cells.iter().copied().filter(|cell| !has_latency(cell));
     let cells: Vec<&CellRecord> = short.collect();
     let drawn = &cells[..cells.len().min(MOST_MAPS)];
@@ -64,7 +56,7 @@ pub(super) fn rounds(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, Hi
         return Ok(section);
     };
     for cell in drawn {
-        let drawing = heat::by_round(&ids.next(), cell, metric, range)?;
+        let drawing = heat::by_round(&section.drawing_id(), cell, metric, range)?;
         section.drawing(
             drawing,
             "A column per round, darker where more of its sessions are.",
@@ -77,12 +69,8 @@ pub(super) fn rounds(cells: &[&CellRecord], ids: &mut Ids) -> Result<Section, Hi
 }
 
 /// Load and latency over time, two drawings per cell.
-pub(super) fn time(
-    record: &RunRecord,
-    cells: &[&CellRecord],
-    ids: &mut Ids,
-) -> Result<Section, HistogramError> {
-    let mut section = Section::new("time", "Over time");
+pub(super) fn time(record: &RunRecord, cells: &[&CellRecord]) -> Result<Section, HistogramError> {
+    let mut section = Section::new("time", "Over time").of_extent(Extent::Page);
     let drawn = &cells[..cells.len().min(MOST_MAPS)];
     let courses: Vec<Option<Course>> = (drawn.iter())
         .map(|cell| Course::of(cell))
@@ -96,12 +84,13 @@ pub(super) fn time(
         let Some(course) = course else { continue };
         let name = &cell.cell.name;
         let step = course.step_in_words();
-        let drawing = series::plot(&ids.next(), name, course, record.plan.asked_rate);
+        let drawing = series::plot(&section.drawing_id(), name, course, record.plan.asked_rate);
         let caption = format!(
             "{name}: steps of {step} since the trial began, warm-up included; the mean of its trials. Percentiles are of all trials together, with gaps where fewer than ten samples lie beyond."
         );
         section.drawing(Some(drawing), &caption);
-        let map = ends.and_then(|range| heat::by_second(&ids.next(), name, course, range));
+        let map =
+            ends.and_then(|range| heat::by_second(&section.drawing_id(), name, course, range));
         let caption = format!(
             "{name}: a column is {step}, of all trials together, darker where more of its sessions are."
         );
@@ -112,76 +101,4 @@ pub(super) fn time(
 
 fn left_out(drawn: usize, all: usize) -> String {
     format!("The first {drawn} of {all} cells are drawn; the tables have all of them.")
-}
-
-/// Sessions taken apart, where the run was metered.
-pub(super) fn taken_apart(record: &RunRecord, ids: &mut Ids) -> Result<Section, HistogramError> {
-    let mut section = Section::new("anatomy", "Sessions taken apart");
-    let Some(metering) = record.plan.metering else {
-        return Ok(section);
-    };
-    let mut all = Vec::new();
-    for cell in &record.cells {
-        all.extend(dissect(cell)?.into_iter().map(|found| (cell, found)));
-    }
-    let bars: Vec<Bar> = (all.iter())
-        .flat_map(|(cell, found)| {
-            anatomy::ends(found).map(|(end, figures)| Bar {
-                name: format!("{}{}, {end}", cell.cell.name, kind(cell, found)),
-                parts: anatomy::segments(figures)
-                    .into_iter()
-                    .map(|part| part.amount)
-                    .collect(),
-            })
-        })
-        .collect();
-    let drawing = stack::plot(
-        &ids.next(),
-        "CPU time of a session by step",
-        "µs",
-        &parts(),
-        &bars,
-    );
-    section.drawing(drawing, "CPU time of the median session at each end, by step of the handshake. All bars have one scale.");
-    for (cell, found) in &all {
-        let notes: Vec<String> = (anatomy::notes(found, metering))
-            .map(|note| note.trim().to_owned())
-            .collect();
-        section
-            .heading(&anatomy::title(cell, found))
-            .table(Grid::of(
-                "Exclusive time per session, and how often",
-                &anatomy::table(found),
-            ))
-            .prose(anatomy::flights(found))
-            .list(&notes);
-    }
-    Ok(section)
-}
-
-/// What sets sessions of a cell apart from those that its name promises.
-fn kind(cell: &CellRecord, found: &Dissection) -> String {
-    match found.kind {
-        OkKind::FullWithHelloRetryRequest => " after a retry".to_owned(),
-        OkKind::Resumed if !cell.cell.name.contains("resumed") => " resumed".to_owned(),
-        OkKind::Tcp | OkKind::Full | OkKind::Resumed => String::new(),
-    }
-}
-
-/// What the parts of a bar are, in the order of `anatomy::segments`.
-fn parts() -> Vec<Part> {
-    let steps = Step::ALL.into_iter().map(|step| Part {
-        mark: char::from(b'0' + step.number()),
-        name: step.title().to_owned(),
-    });
-    let others = [
-        ('t', "rustls itself"),
-        ('s', "socket calls"),
-        ('.', "rest: runtime, timers, counting"),
-    ];
-    let others = others.map(|(mark, name)| Part {
-        mark,
-        name: name.to_owned(),
-    });
-    steps.chain(others).collect()
 }

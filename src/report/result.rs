@@ -1,96 +1,99 @@
-//! The page of one result.
+//! The report of one result.
 
-use super::document::{Ids, Section};
-use super::html::{Banner, Head, NoteLine, Tone, page};
-use super::{background, differences, pictures, sections};
+use super::Titled;
+use super::document::{Banner, Document, Tone};
+use super::{anatomy, background, differences, expectations, facts, pictures, sections};
 use crate::analysis::{Decoded, taxes};
 use crate::record::RunRecord;
-use crate::report::{ReportError, Style, Titled, expectations, facts};
 use crate::stats::HistogramError;
-use crate::text::defuse;
 
-/// One result.
+/// Everything that a result says. Strings that a server sent were escaped when they were recorded.
 ///
 /// # Errors
 ///
 /// Fails if a stored histogram is damaged.
-pub(super) fn render(result: &Titled<'_>) -> Result<String, ReportError> {
+pub(super) fn document(result: &Titled<'_>) -> Result<Document, HistogramError> {
     let record = result.record;
-    let scenario = &record.plan.scenario;
-    let conditions = [
-        Some(facts::load(record)),
-        Some(facts::place(record)),
-        facts::common_suites(record),
-    ];
-    let build = &record.build;
-    let head = Head {
-        name: scenario.name.clone(),
-        question: scenario.question.clone(),
-        conditions: conditions.into_iter().flatten().collect(),
-        banners: vec![banner(record, facts::validity(record))],
-        source: format!(
-            "{}, measured by shakedown {}, revision {}. {RANGES}",
-            result.name, build.version, build.git_revision
-        ),
+    let decoded = Decoded::of(record)?;
+    let shown = facts::shown(&decoded);
+    let cells = facts::shown_cells(record, &shown);
+    // Latencies and costs of metered sessions are not for comparing.
+    let figures = if record.plan.scenario.metered {
+        vec![anatomy::taken_apart(record)?]
+    } else {
+        let taxes = taxes(&decoded);
+        vec![
+            sections::answer(&taxes),
+            differences::differences(&decoded, &taxes),
+            pictures::latency(&cells)?,
+            sections::cells(record, &shown),
+            pictures::rounds(&cells)?,
+            pictures::time(record, &cells)?,
+        ]
     };
-    page(head, sections(record)?)
+    Ok(head(result)
+        .sections([expectations::expected(record)])
+        .sections(figures)
+        .sections([
+            sections::negotiated(record, &shown),
+            sections::failures(record)?,
+            sections::reading(record),
+            background::generator(record, &shown),
+            background::environment(record),
+            background::again(record),
+        ]))
+}
+
+/// The expected outcomes of a result and nothing of its figures: what an audit is about.
+///
+/// # Errors
+///
+/// Fails if a stored histogram is damaged.
+pub(super) fn verdicts(result: &Titled<'_>) -> Result<Document, HistogramError> {
+    let record = result.record;
+    Ok(head(result).sections([
+        expectations::expected(record),
+        sections::failures(record)?,
+        sections::reading(record),
+    ]))
+}
+
+fn head(result: &Titled<'_>) -> Document {
+    let record = result.record;
+    let (scenario, build) = (&record.plan.scenario, &record.build);
+    let source = format!(
+        "{}, measured by shakedown {}, revision {}, from {} to {}. {RANGES}",
+        result.name, build.version, build.git_revision, record.started_at, record.ended_at
+    );
+    let suites = facts::common_suites(record);
+    Document::new(&scenario.name, &scenario.question, &source)
+        .conditions(
+            [facts::load(record), facts::place(record)]
+                .into_iter()
+                .chain(suites),
+        )
+        .banners([banner(record, facts::validity(record))])
 }
 
 /// How the two kinds of ranges of one result come about.
-pub(super) const RANGES: &str =
+const RANGES: &str =
     "Square brackets hold 95 % intervals, round ones the smallest and the largest trial.";
 
 /// Whether a run is valid, with its reasons and notes.
 pub(super) fn banner(record: &RunRecord, words: &str) -> Banner {
+    let validity = &record.validity;
+    let tone = if validity.valid {
+        Tone::Good
+    } else {
+        Tone::Bad
+    };
     let marks = [
         facts::unverified(&record.plan),
-        (!record.validity.complete).then_some(facts::INCOMPLETE),
+        (!validity.complete).then_some(facts::INCOMPLETE),
     ];
-    let notes = facts::notes(record).map(|(note, bad)| NoteLine::of(note, bad));
     Banner {
-        tone: if record.validity.valid {
-            Tone::Good
-        } else {
-            Tone::Bad
-        },
-        words: defuse(words),
         marks: marks.into_iter().flatten().collect(),
-        notes: notes.collect(),
+        ..Banner::new(tone, words)
     }
-}
-
-fn sections(record: &RunRecord) -> Result<Vec<Section>, HistogramError> {
-    let decoded = Decoded::of(record)?;
-    let shown = facts::shown(&decoded);
-    let cells = facts::shown_cells(record, &shown);
-    let mut ids = Ids::default();
-    let mut all = Vec::new();
-    let metered = record.plan.scenario.metered;
-    let taxes = if metered { Vec::new() } else { taxes(&decoded) };
-    all.push(sections::answer(record, &taxes));
-    all.push(expected(record));
-    all.push(pictures::taken_apart(record, &mut ids)?);
-    // Latencies and costs of metered sessions are not for comparing.
-    if !metered {
-        all.push(differences::differences(&decoded, &taxes, &mut ids));
-        all.push(pictures::latency(&cells, &mut ids)?);
-        all.push(sections::cells(record, &shown));
-        all.push(pictures::rounds(&cells, &mut ids)?);
-        all.push(pictures::time(record, &cells, &mut ids)?);
-    }
-    all.push(sections::failures(record)?);
-    all.push(sections::resumption(&shown));
-    all.push(background::generator(record, &shown));
-    all.push(background::environment(record));
-    all.push(background::again(record));
-    Ok(all)
-}
-
-fn expected(record: &RunRecord) -> Section {
-    let mut section = Section::new("expected", "Expected outcomes");
-    let text = expectations::section(record, Style::default());
-    if !text.is_empty() {
-        section.code(&text);
-    }
-    section
+    .notes(&validity.reasons, &record.warnings)
 }

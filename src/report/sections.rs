@@ -1,35 +1,28 @@
-//! The sections of a page that hold figures: the answer in short, the cells, failures, resumption.
+//! The sections of a result that hold what it found: the answer in short, the cells, failures.
 
 use super::differences::MOST_APART;
-use super::document::{Grid, Section};
+use super::document::{Finding, Section, Tone};
 use super::{facts, tables};
 use crate::analysis::{CellSummary, Question, Tax};
 use crate::record::RunRecord;
-use crate::stats::{HistogramError, LEAST_UNITS, Metric, OkKind};
-use crate::units::{format_count, format_ns, three_digits};
+use crate::stats::{HistogramError, LEAST_UNITS};
+use crate::units::{format_count, format_ns};
 
 /// With more cells than this each is a row of a table, not a column.
 const COLUMNS: usize = 10;
-const NOTHING: &str = "–";
 /// So many of what there are too many of are put into words.
 const EXAMPLES: usize = 3;
 
-/// What the run found, in a few sentences, and how to read the rest.
-pub(super) fn answer(record: &RunRecord, taxes: &[Tax]) -> Section {
-    let title = if taxes.is_empty() {
-        "How to read this"
-    } else {
-        "The answer in short"
-    };
-    let mut section = Section::new("answer", title);
+/// What the run found, in a few sentences.
+pub(super) fn answer(taxes: &[Tax]) -> Section {
+    let mut section = Section::new("answer", "The answer in short");
     let mut sentences: Vec<String> = taxes.iter().filter_map(sentence).collect();
     if sentences.len() > MOST_APART {
         let more = format_count((sentences.len() - EXAMPLES) as u64);
         sentences.truncate(EXAMPLES);
         sentences.push(format!("And {more} more, which the tables have."));
     }
-    section.list(&sentences);
-    section.prose(record.plan.scenario.reading.trim());
+    section.list(sentences);
     section
 }
 
@@ -81,156 +74,54 @@ fn sentence(tax: &Tax) -> Option<String> {
 /// The cells: side by side, or one below the other where there are many.
 pub(super) fn cells(record: &RunRecord, shown: &[CellSummary]) -> Section {
     let mut section = Section::new("cells", "Cells");
-    if shown.len() > COLUMNS {
-        section.table(many(shown));
-    } else {
-        for table in tables::cells(shown, &record.plan) {
-            section.table(Grid::of(
-                "Figures of the measure phase, over all trials",
-                &table,
-            ));
-        }
-    }
-    if let Some(caveat) = facts::closed_loop(&record.plan).filter(|_| !shown.is_empty()) {
-        section.prose(caveat);
+    if shown.is_empty() {
+        return section;
     }
     if shown.len() > COLUMNS {
-        section.list(&facts::negotiated_by_all(record, shown));
+        section
+            .table(tables::many(shown))
+            .table(tables::resumption(shown));
     } else {
-        section.list(&facts::negotiated(record, shown));
+        section.table(tables::cells(shown, &record.plan));
     }
+    section.prose(facts::closed_loop(&record.plan).unwrap_or_default());
     section
 }
 
-/// A row for each cell.
-pub(super) fn many(shown: &[CellSummary]) -> Grid {
-    let header = [
-        "cell",
-        "confirmed",
-        "failed",
-        "unanswered",
-        "confirmed /s",
-        "handshake p50",
-        "confirm p50",
-        "confirm p99",
-        "latency p99",
-        "longest without answer",
-        "client CPU µs",
-        "target CPU µs",
-    ];
-    let row = |s: &CellSummary| {
-        let quantile = |metric: Metric, median: bool| {
-            let all = s.metrics.get(&metric);
-            let value = all.and_then(|q| if median { q.p50 } else { q.p99 });
-            value.map_or(NOTHING.to_owned(), |timing| timing.to_string())
-        };
-        let median = |spread: Option<crate::stats::Spread>| {
-            spread.map_or(NOTHING.to_owned(), |s| three_digits(s.median))
-        };
-        vec![
-            s.name.clone(),
-            format_count(s.measured.ok_total()),
-            format_count(s.measured.failed_total()),
-            format_count(s.measured.unanswered_total()),
-            median(s.confirmed_rate),
-            quantile(Metric::Handshake, true),
-            quantile(Metric::Confirm, true),
-            quantile(Metric::Confirm, false),
-            quantile(Metric::Latency, false),
-            s.longest_pause
-                .map_or(NOTHING.to_owned(), |pause| format_ns(pause.length_ns)),
-            median(s.client_cpu_us),
-            median(s.target_cpu_us),
-        ]
-    };
-    let caption = "Figures of the measure phase, over all trials";
-    Grid::new(caption, &header, shown.iter().map(row))
+/// What each cell negotiated, or all together where there are many.
+pub(super) fn negotiated(record: &RunRecord, shown: &[CellSummary]) -> Section {
+    let mut section = Section::new("negotiated", "Negotiated, as observed");
+    section.list(if shown.len() > COLUMNS {
+        facts::negotiated_by_all(record, shown)
+    } else {
+        facts::negotiated(record, shown)
+    });
+    section
 }
 
 /// Failures by class with what to do about them, and what was cut off or never run.
 pub(super) fn failures(record: &RunRecord) -> Result<Section, HistogramError> {
     let mut section = Section::new("failures", "Failures");
-    let header = [
-        "cell",
-        "class",
-        "sessions",
-        "first … last",
-        "alert",
-        "example",
-        "what to do",
-    ];
-    let mut rows = Vec::new();
     for failures in facts::failures(record) {
-        for (class, failure) in failures.by_class {
-            rows.push(vec![
-                failures.cell.clone(),
-                class,
-                format_count(failure.count),
-                format!(
-                    "{} … {}",
-                    format_ns(failure.first_ns),
-                    format_ns(failure.last_ns)
-                ),
-                failure
-                    .alert
-                    .map_or(NOTHING.to_owned(), |code| code.to_string()),
-                failure.example,
-                failure.advice,
-            ]);
-        }
+        let title = format!("failures of {}, warm-up included", failures.cell);
+        let findings = failures.by_class.iter().map(|(class, failure)| {
+            let label = format!("{} × {class}", format_count(failure.count));
+            let [first, last] = [failure.first_ns, failure.last_ns].map(format_ns);
+            let text = format!("{} ({first} … {last} into its trials)", failure.example);
+            Finding::new(Tone::Bad, &label, &text, &failure.advice)
+        });
+        section.heading(&title).findings(findings.collect());
     }
-    if rows.is_empty() {
-        section.prose("No session failed that was not expected to.");
-    }
-    let caption = "By class, warm-up included; times are since the trial began";
-    section.table(Grid::new(caption, &header, rows));
-    section.list(&facts::cut_off(record)?);
-    let skipped: Vec<String> = (record.plan.skipped.iter())
-        .map(|skipped| format!("{} was skipped: {}", skipped.cell.name, skipped.reason))
-        .collect();
-    section.list(&skipped);
+    section.list(facts::cut_off(record)?);
+    let skipped = record.plan.skipped.iter();
+    section
+        .list(skipped.map(|skipped| format!("skipped {}: {}", skipped.cell.name, skipped.reason)));
     Ok(section)
 }
 
-/// Resumption as planned and as observed.
-pub(super) fn resumption(shown: &[CellSummary]) -> Section {
-    let mut section = Section::new("resumption", "Resumption");
-    let header = [
-        "cell",
-        "planned",
-        "observed",
-        "offered",
-        "accepted",
-        "refused",
-        "starved",
-        "expired",
-        "bytes added to ClientHello",
-    ];
-    let row = |s: &CellSummary| {
-        let counts = s.resumption?;
-        let percent = |part: u64| match s.measured.ok_total() {
-            0 => NOTHING.to_owned(),
-            ok => format!("{:.1} %", part as f64 * 100.0 / ok as f64),
-        };
-        let bytes = counts.bytes_per_offer();
-        let counted = [
-            counts.offered,
-            counts.accepted,
-            counts.refused,
-            counts.starved,
-            counts.expired,
-        ];
-        let mut fields = vec![
-            s.name.clone(),
-            percent(counts.ok_planned),
-            percent(s.measured.ok_of(OkKind::Resumed)),
-        ];
-        fields.extend(counted.map(format_count));
-        fields.push(bytes.map_or(NOTHING.to_owned(), |b| format!("{b:.0}")));
-        Some(fields)
-    };
-    let rows: Vec<_> = shown.iter().filter_map(row).collect();
-    let caption = "Whether each session was resumed as planned";
-    section.table(Grid::new(caption, &header, rows));
+/// How to read the figures, in the words of the scenario.
+pub(super) fn reading(record: &RunRecord) -> Section {
+    let mut section = Section::new("reading", "How to read this");
+    section.prose(&record.plan.scenario.reading);
     section
 }

@@ -4,17 +4,16 @@
 use std::path::Path;
 
 use super::comparison::judged::unjudged;
-use super::document::{Grid, Ids, Section};
+use super::comparison::words;
+use super::document::{Document, Grid, Section};
 use super::drawing::effects::{self, Span};
 use super::drawing::percentiles::{self, Line};
 use super::drawing::svg::{SERIES, fit};
-use super::html::{Head, page};
 use super::result::banner;
-use super::sections;
+use super::tables::or_nothing;
+use super::{ReportError, Titled, facts, tables};
 use crate::analysis::{CellSummary, Decoded};
 use crate::record::{CellComparison, CellRecord, Comparison, FigureComparison, UnitKind};
-use crate::report::comparison::words::{self, NOTHING};
-use crate::report::{ReportError, Titled, facts};
 use crate::stats::{LEAST_UNITS, Metric};
 use crate::text::{grouped, shell_quote};
 use crate::units::format_count;
@@ -48,10 +47,10 @@ struct Entry<'a> {
 /// # Errors
 ///
 /// Fails if a stored histogram is damaged.
-pub(super) fn render(
+pub(super) fn document(
     results: &[Titled<'_>],
     against: &[Comparison],
-) -> Result<String, ReportError> {
+) -> Result<Document, ReportError> {
     let entries: Vec<Entry<'_>> = (results.iter().enumerate())
         .map(|(place, result)| Entry {
             label: format!("{} {}", place + 1, fit(file_name(result.name))),
@@ -65,30 +64,21 @@ pub(super) fn render(
     });
     let banners = entries.iter().map(|entry| {
         let record = entry.result.record;
-        banner(
-            record,
-            &format!("{}: {}", entry.label, facts::validity(record)),
-        )
+        let words = format!("{}: {}", entry.label, facts::validity(record));
+        banner(record, &words)
     });
     let confidence = against.first().map_or(String::new(), |first| {
         format!(" Intervals hold {:.1} %.", first.confidence * 100.0)
     });
-    let count = format_count(results.len() as u64);
-    let head = Head {
-        name: format!("{count} results"),
-        question: format!("What sets these {count} results apart?"),
-        conditions: conditions.collect(),
-        banners: banners.collect(),
-        source: format!("{count} results.{confidence}"),
-    };
-    let mut ids = Ids::default();
-    let sections = vec![
-        compared(&entries, against, &mut ids),
-        latency(&entries, &mut ids)?,
+    let name = format!("{} results", format_count(results.len() as u64));
+    let question = format!("What sets these {name} apart?");
+    let document = Document::new(&name, &question, &format!("{name}.{confidence}"));
+    Ok(document.conditions(conditions).banners(banners).sections([
+        compared(&entries, against),
+        latency(&entries)?,
         cells(&entries)?,
         sides(&entries),
-    ];
-    page(head, sections)
+    ]))
 }
 
 fn file_name(name: &str) -> &str {
@@ -97,7 +87,7 @@ fn file_name(name: &str) -> &str {
 }
 
 /// The effects of every other result against the first, cell by cell.
-fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Section {
+fn compared(entries: &[Entry<'_>], against: &[Comparison]) -> Section {
     let mut section = Section::new("effects", "Effects");
     let Some((first, others)) = entries.split_first() else {
         return section;
@@ -117,7 +107,7 @@ fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Sec
             first.label
         ));
     }
-    section.list(&remarks(&pairs));
+    section.list(remarks(&pairs));
     let unit = against.first().map_or(UnitKind::Trial, |first| first.unit);
     for (place, name) in names.iter().take(MOST_TABLES).enumerate() {
         let of_cell: Vec<(&Entry<'_>, &CellComparison)> = (pairs.iter())
@@ -128,7 +118,7 @@ fn compared(entries: &[Entry<'_>], against: &[Comparison], ids: &mut Ids) -> Sec
             .collect();
         section.heading(name);
         if place < MOST_DRAWN {
-            let drawing = drawn(name, first, &of_cell, unit, &ids.next());
+            let drawing = drawn(name, first, &of_cell, unit, &section.drawing_id());
             section.drawing(drawing, &who(&of_cell));
         }
         section.table(table(first, &of_cell, unit));
@@ -207,28 +197,28 @@ fn table(first: &Entry<'_>, of_cell: &[(&Entry<'_>, &CellComparison)], unit: Uni
             figures.push(figure);
         }
     }
-    let rows = figures.into_iter().map(|known| {
+    let mut grid = Grid::new(
+        "Medians over trials, and effects with their intervals, of which fewer than five trials have none",
+        header,
+    );
+    for known in figures {
         let [base, _] = words::medians(known);
-        let mut row = vec![known.figure.clone(), base];
+        let mut fields = vec![base];
         for (_, cell) in of_cell {
             let figure = cell.figures.iter().find(|f| f.figure == known.figure);
             let effect = figure.and_then(|figure| figure.effect.as_ref());
-            let own = figure.map(|figure| words::medians(figure)[1].clone());
-            row.push(own.unwrap_or(NOTHING.to_owned()));
-            row.push(effect.map_or(NOTHING.to_owned(), |effect| words::unjudged(effect, unit)));
+            fields.push(or_nothing(figure, |figure| {
+                words::medians(figure)[1].clone()
+            }));
+            fields.push(or_nothing(effect, |effect| words::unjudged(effect, unit)));
         }
-        row
-    });
-    let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    Grid::new(
-        "Medians over trials, and effects with their intervals, of which fewer than five trials have none",
-        &header,
-        rows,
-    )
+        grid.row(&known.figure, fields);
+    }
+    grid
 }
 
 /// Latency by percentile: a drawing for each cell of the first result and event, with a line for each result.
-fn latency(entries: &[Entry<'_>], ids: &mut Ids) -> Result<Section, ReportError> {
+fn latency(entries: &[Entry<'_>]) -> Result<Section, ReportError> {
     let mut section = Section::new("latency", "Latency by percentile");
     // Latencies of metered sessions are not for comparing.
     if entries
@@ -255,7 +245,7 @@ fn latency(entries: &[Entry<'_>], ids: &mut Ids) -> Result<Section, ReportError>
                 }
             }
             let name = format!("{}: {}", cell.cell.name, metric.label());
-            let drawing = percentiles::plot(&ids.next(), &name, &lines);
+            let drawing = percentiles::plot(&section.drawing_id(), &name, &lines);
             section.drawing(drawing, &format!("{name}."));
         }
     }
@@ -288,7 +278,7 @@ fn cells(entries: &[Entry<'_>]) -> Result<Section, ReportError> {
     let mut rows: Vec<CellSummary> = by_cell.flat_map(|(_, rows)| rows).collect();
     let count = rows.len();
     rows.truncate(MOST_ROWS);
-    section.table(sections::many(&rows));
+    section.table(tables::many(&rows));
     if count > MOST_ROWS {
         let count = format_count(count as u64);
         section.prose(format!(

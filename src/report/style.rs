@@ -1,5 +1,7 @@
 //! How text on a terminal is emphasised, and how wide it may be.
 
+use super::document::Tone;
+
 /// How a report looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -31,11 +33,12 @@ impl Style {
         self.paint("1", text)
     }
 
-    pub(super) fn bad(self, text: &str) -> String {
-        self.paint("1;31", text)
-    }
-
-    pub(super) fn good(self, text: &str) -> String {
-        self.paint("32", text)
+    pub(super) fn tone(self, tone: Tone, text: &str) -> String {
+        match tone {
+            Tone::Plain => text.to_owned(),
+            Tone::Good => self.paint("32", text),
+            Tone::Unclear => self.bold(text),
+            Tone::Bad => self.paint("1;31", text),
+        }
     }
 }

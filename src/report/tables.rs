@@ -1,83 +1,50 @@
-//! The tables of the text report.
+//! The tables of figures: cells side by side, each as a row, and against each other.
 
-use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
-
+use super::document::Grid;
 use super::facts;
-use crate::analysis::{
-    CellSummary, ContrastSet, Decoded, Quantiles, Tax, TaxRow, contrasts, taxes,
-};
+use crate::analysis::{CellSummary, ContrastSet, Quantiles, Tax, TaxRow};
 use crate::record::PlanRecord;
-use crate::stats::{Metric, OkKind, ResumptionCounts, Spread, Timing};
-use crate::units::{format_count, three_digits};
+use crate::stats::{Accounting, Metric, OkKind, ResumptionCounts, Spread, Timing};
+use crate::units::{format_count, format_ns, three_digits};
 
 /// What stands where a figure was not measured, or has too few samples.
-const NOTHING: &str = "–";
-/// Cells side by side before a new table begins.
-const COLUMNS: usize = 5;
+pub(super) const NOTHING: &str = "–";
+const CAPTION: &str = "Figures of the measure phase, over all trials";
+
+/// What was counted of a cell, and whether it has a row even where all have none.
+type Count = (&'static str, bool, fn(&Accounting) -> u64);
+
+const COUNTS: [Count; 6] = [
+    ("sessions attempted", true, |all| all.started),
+    ("  confirmed", true, Accounting::ok_total),
+    ("  failed", true, Accounting::failed_total),
+    ("    unanswered", false, Accounting::unanswered_total),
+    ("  cancelled", false, Accounting::cancelled_total),
+    ("  not started", false, Accounting::not_started_total),
+];
 
 /// The cells side by side, a row per figure.
-pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> Vec<Table> {
-    let chunks = summaries.chunks(COLUMNS);
-    chunks.map(|chunk| one_table(chunk, plan)).collect()
-}
-
-/// Cells against each other: every tax, then every contrast, each with its title and how its figures come
-/// about.
-pub(super) fn against(decoded: &Decoded<'_>) -> Vec<(String, String, Table)> {
-    let row = |(title, how): (String, String), table| (title, how, table);
-    let taxes = taxes(decoded).into_iter();
-    let taxes = taxes.map(|of| row(facts::tax_title(&of), tax(&of)));
-    let contrasts = contrasts(decoded).into_iter();
-    let contrasts = contrasts.map(|of| row(facts::contrast_title(&of), contrast(&of.sets)));
-    taxes.chain(contrasts).collect()
-}
-
-fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {
-    let mut table = bare();
-    let names = summaries.iter().map(|s| s.name.clone());
-    table.set_header(std::iter::once(String::new()).chain(names));
+pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> Grid {
+    let any = |test: &dyn Fn(&CellSummary) -> bool| summaries.iter().any(test);
+    let names = summaries.iter().map(|s| s.name.as_str());
+    let mut grid = Grid::new(CAPTION, std::iter::once("").chain(names));
     let mut row = |label: &str, value: &dyn Fn(&CellSummary) -> String| {
-        let values = summaries.iter().map(value);
-        table.add_row(Row::from(
-            std::iter::once(label.to_owned())
-                .chain(values)
-                .collect::<Vec<_>>(),
-        ));
+        grid.row(label, summaries.iter().map(value));
     };
-    row("sessions attempted", &|s| format_count(s.measured.started));
-    row("  confirmed", &|s| format_count(s.measured.ok_total()));
-    row("  failed", &|s| format_count(s.measured.failed_total()));
-    if (summaries.iter()).any(|s| s.measured.unanswered_total() > 0) {
-        row("    unanswered", &|s| {
-            format_count(s.measured.unanswered_total())
-        });
-    }
-    if summaries.iter().any(|s| s.measured.cancelled_total() > 0) {
-        row("  cancelled", &|s| {
-            format_count(s.measured.cancelled_total())
-        });
-    }
-    if summaries.iter().any(|s| s.measured.not_started_total() > 0) {
-        row("  not started", &|s| {
-            format_count(s.measured.not_started_total())
-        });
+    for (label, always, of) in COUNTS {
+        if always || any(&|s| of(&s.measured) > 0) {
+            row(label, &|s| format_count(of(&s.measured)));
+        }
     }
     match (plan.asked_rate, plan.asked_sessions) {
         (Some(rate), _) => row("asked /s", &|_| three_digits(rate)),
         (None, Some(sessions)) => row("asked concurrent (mean)", &|_| three_digits(sessions)),
         (None, None) => {}
     }
-    row("confirmed /s", &|s| plain(s.confirmed_rate));
-    if summaries.iter().any(|s| s.longest_pause.is_some()) {
-        row("longest without answer", &|s| {
-            time(s.longest_pause.map(|pause| Timing::At(pause.length_ns)))
-        });
+    row("confirmed /s", &|s| median(s.confirmed_rate));
+    if any(&|s| s.longest_pause.is_some()) {
+        row("longest without answer", &pause);
     }
-    // One exchange a session is what `confirm` already shows.
-    let several = |s: &CellSummary| {
-        let timed = quantiles(s, Metric::Confirm).samples();
-        quantiles(s, Metric::Exchange).samples() > timed.max(s.measured.ok_total())
-    };
     resumption_rows(&mut row, summaries);
     for metric in [
         Metric::Connect,
@@ -86,21 +53,22 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {
         Metric::Exchange,
         Metric::Latency,
     ] {
-        if metric != Metric::Exchange || summaries.iter().any(several) {
+        // One exchange a session is what `confirm` already shows.
+        let several = |s: &CellSummary| {
+            let timed = quantiles(s, Metric::Confirm).samples();
+            quantiles(s, Metric::Exchange).samples() > timed.max(s.measured.ok_total())
+        };
+        if metric != Metric::Exchange || any(&several) {
             quantile_rows(&mut row, metric, summaries);
         }
     }
-    if summaries
-        .iter()
-        .any(|s| s.metrics.get(&Metric::Lag).is_some_and(|q| q.p99.is_some()))
-    {
+    if any(&|s| quantiles(s, Metric::Lag).p99.is_some()) {
         row("schedule lag p50 / p99", &|s| {
             let lag = quantiles(s, Metric::Lag);
             format!("{} / {}", time(lag.p50), time(lag.p99))
         });
     }
-    let mut cpu = summaries.iter().filter_map(|s| s.client_cpu_us);
-    let range = if cpu.any(|cpu| cpu.trials > 1) {
+    let range = if any(&|s| s.client_cpu_us.is_some_and(|cpu| cpu.trials > 1)) {
         " (min … max)"
     } else {
         ""
@@ -118,15 +86,13 @@ fn one_table(summaries: &[CellSummary], plan: &PlanRecord) -> Table {
             _ => NOTHING.to_owned(),
         },
     );
-    if summaries.iter().any(|s| s.held_max > 0) {
+    if any(&|s| s.held_max > 0) {
         row("held open at once", &|s| format_count(s.held_max));
         row("memory KiB/held session", &|s| {
-            s.memory_per_session
-                .map_or(NOTHING.to_owned(), |b| three_digits(b / 1024.0))
+            or_nothing(s.memory_per_session, |bytes| three_digits(bytes / 1024.0))
         });
     }
-    align(&mut table, summaries.len() + 1);
-    table
+    grid
 }
 
 /// Adds a row: its label, and what it says of a cell.
@@ -139,17 +105,11 @@ fn resumption_rows(row: &mut AddRow<'_>, summaries: &[CellSummary]) {
         return;
     }
     let mut show = |label: &str, value: &dyn Fn(&CellSummary, ResumptionCounts) -> String| {
-        row(label, &|s| {
-            counts(s).map_or(NOTHING.to_owned(), |counts| value(s, counts))
-        });
+        row(label, &|s| or_nothing(counts(s), |counts| value(s, counts)));
     };
     show("resumed % planned / observed", &|s, c| {
-        let percent = |part: u64| match s.measured.ok_total() {
-            0 => NOTHING.to_owned(),
-            ok => three_digits(part as f64 * 100.0 / ok as f64),
-        };
-        let resumed = s.measured.ok_of(OkKind::Resumed);
-        format!("{} / {}", percent(c.ok_planned), percent(resumed))
+        let [planned, observed] = resumed(s, c).map(|share| or_nothing(share, three_digits));
+        format!("{planned} / {observed}")
     });
     show("  offered / accepted", &|_, c| {
         format!("{} / {}", format_count(c.offered), format_count(c.accepted))
@@ -163,8 +123,7 @@ fn resumption_rows(row: &mut AddRow<'_>, summaries: &[CellSummary]) {
     }
     early_rows(&mut show, summaries);
     show("  bytes added to ClientHello", &|_, c| {
-        c.bytes_per_offer()
-            .map_or(NOTHING.to_owned(), |b| format!("{b:.0}"))
+        or_nothing(c.bytes_per_offer(), |bytes| format!("{bytes:.0}"))
     });
 }
 
@@ -196,15 +155,23 @@ fn early_rows(show: &mut ShowCounts<'_>, summaries: &[CellSummary]) {
 }
 
 fn quantile_rows(row: &mut AddRow<'_>, metric: Metric, summaries: &[CellSummary]) {
-    let label = metric.label();
-    row(&format!("{label} p50"), &|s| time(quantiles(s, metric).p50));
-    row("  p90", &|s| time(quantiles(s, metric).p90));
-    row("  p99", &|s| time(quantiles(s, metric).p99));
-    if summaries
-        .iter()
-        .any(|s| quantiles(s, metric).p999.is_some())
-    {
-        row("  p99.9", &|s| time(quantiles(s, metric).p999));
+    type Of = fn(&Quantiles) -> Option<Timing>;
+    let first = format!("{} p50", metric.label());
+    let all: [(&str, Of); 4] = [
+        (&first, |q| q.p50),
+        ("  p90", |q| q.p90),
+        ("  p99", |q| q.p99),
+        ("  p99.9", |q| q.p999),
+    ];
+    let known = |of: Of| {
+        summaries
+            .iter()
+            .any(|s| of(&quantiles(s, metric)).is_some())
+    };
+    for (label, of) in all {
+        if label != "  p99.9" || known(of) {
+            row(label, &|s| time(of(&quantiles(s, metric))));
+        }
     }
     row("  max", &|s| {
         let all = quantiles(s, metric);
@@ -216,115 +183,161 @@ fn quantile_rows(row: &mut AddRow<'_>, metric: Metric, summaries: &[CellSummary]
     });
 }
 
-/// One cell against another, a row per figure.
-pub(super) fn tax(tax: &Tax) -> Table {
-    let mut table = bare();
-    table.set_header(vec!["", &tax.base, &tax.cell, "difference", "ratio"]);
-    for row in &tax.rows {
-        table.add_row(tax_row(row));
+/// Confirmed sessions that were planned to be resumed, and that were, in per cent; none without any.
+fn resumed(summary: &CellSummary, counts: ResumptionCounts) -> [Option<f64>; 2] {
+    let confirmed = summary.measured.ok_total();
+    let parts = [counts.ok_planned, summary.measured.ok_of(OkKind::Resumed)];
+    parts.map(|part| (confirmed > 0).then(|| part as f64 * 100.0 / confirmed as f64))
+}
+
+/// A row for each cell.
+pub(super) fn many(shown: &[CellSummary]) -> Grid {
+    let header = [
+        "cell",
+        "confirmed",
+        "failed",
+        "unanswered",
+        "confirmed /s",
+        "handshake p50",
+        "confirm p50",
+        "confirm p99",
+        "latency p99",
+        "longest without answer",
+        "client CPU µs",
+        "target CPU µs",
+    ];
+    let mut grid = Grid::new(CAPTION, header);
+    for s in shown {
+        let [handshake, confirm, latency] =
+            [Metric::Handshake, Metric::Confirm, Metric::Latency].map(|m| quantiles(s, m));
+        let fields = [
+            format_count(s.measured.ok_total()),
+            format_count(s.measured.failed_total()),
+            format_count(s.measured.unanswered_total()),
+            median(s.confirmed_rate),
+            time(handshake.p50),
+            time(confirm.p50),
+            time(confirm.p99),
+            time(latency.p99),
+            pause(s),
+            median(s.client_cpu_us),
+            median(s.target_cpu_us),
+        ];
+        grid.row(&s.name, fields);
     }
-    align(&mut table, 5);
-    table
+    grid
 }
 
-fn tax_row(row: &TaxRow) -> Vec<String> {
+/// Resumption as planned and as observed, a row for each cell that resumes sessions.
+pub(super) fn resumption(shown: &[CellSummary]) -> Grid {
+    let header = [
+        "cell",
+        "planned %",
+        "observed %",
+        "offered",
+        "accepted",
+        "refused",
+        "starved",
+        "expired",
+        "bytes added to ClientHello",
+    ];
+    let mut grid = Grid::new("Whether each session was resumed as planned", header);
+    for s in shown {
+        let Some(c) = s.resumption else { continue };
+        let percent = resumed(s, c).map(|share| or_nothing(share, three_digits));
+        let counts = [c.offered, c.accepted, c.refused, c.starved, c.expired].map(format_count);
+        let bytes = or_nothing(c.bytes_per_offer(), |bytes| format!("{bytes:.0}"));
+        grid.row(&s.name, percent.into_iter().chain(counts).chain([bytes]));
+    }
+    grid
+}
+
+/// One cell against another, a row per figure.
+pub(super) fn tax(tax: &Tax, how: &str) -> Grid {
+    let mut grid = Grid::new(how, ["", &tax.base, &tax.cell, "difference", "ratio"]);
     let signed = |v: f64| {
-        format!(
-            "{}{}",
-            if v >= 0.0 { "+" } else { "−" },
-            three_digits(v.abs())
-        )
+        let sign = if v >= 0.0 { "+" } else { "−" };
+        format!("{sign}{}", three_digits(v.abs()))
     };
-    vec![
-        format!("{} ({})", row.metric, row.unit),
-        three_digits(row.base.median),
-        three_digits(row.cell.median),
-        facts::effect(&row.difference, signed),
-        ratio(row),
-    ]
+    for row in &tax.rows {
+        let fields = [
+            three_digits(row.base.median),
+            three_digits(row.cell.median),
+            facts::effect(&row.difference, signed),
+            ratio(row),
+        ];
+        grid.row(&format!("{} ({})", row.metric, row.unit), fields);
+    }
+    grid
 }
 
-/// Cells that differ in one dimension, each against the first: the base in absolute figures, the others as
-/// ratios.
-pub(super) fn contrast(sets: &[ContrastSet]) -> Table {
-    let mut table = bare();
-    let mut metrics: Vec<(&str, &str)> = Vec::new();
+/// Cells that differ in one dimension, each against the first: the base in absolute figures, the others as ratios.
+pub(super) fn contrast(sets: &[ContrastSet], how: &str) -> Grid {
+    let mut metrics: Vec<&str> = Vec::new();
     for row in sets.iter().flat_map(|s| &s.cells).flat_map(|(_, r)| r) {
-        if !metrics.iter().any(|(known, _)| *known == row.metric) {
-            metrics.push((&row.metric, row.unit));
+        if !metrics.contains(&row.metric.as_str()) {
+            metrics.push(&row.metric);
         }
     }
-    let titles = metrics.iter().map(|(metric, _)| (*metric).to_owned());
-    table.set_header(std::iter::once(String::new()).chain(titles));
+    let mut grid = Grid::new(how, std::iter::once("").chain(metrics.iter().copied()));
+    let mut add = |name: &str, rows: &[TaxRow], show: &dyn Fn(&TaxRow) -> String| {
+        let fields = metrics.iter().map(|metric| {
+            let row = rows.iter().find(|row| row.metric == *metric);
+            or_nothing(row, show)
+        });
+        grid.row(name, fields);
+    };
     for set in sets {
         let Some((_, rows)) = set.cells.first() else {
             continue;
         };
-        let figure = |(metric, unit): &(&str, &str)| {
-            let row = rows.iter().find(|row| row.metric == *metric);
-            row.map_or(NOTHING.to_owned(), |row| {
-                format!("{} {unit}", three_digits(row.base.median))
-            })
-        };
-        let figures = metrics.iter().map(figure);
-        table.add_row(std::iter::once(set.base.clone()).chain(figures));
+        add(&set.base, rows, &|row| {
+            format!("{} {}", three_digits(row.base.median), row.unit)
+        });
         for (name, rows) in &set.cells {
-            let ratio = |(metric, _): &(&str, &str)| {
-                let row = rows.iter().find(|row| row.metric == *metric);
-                row.map_or(NOTHING.to_owned(), ratio)
-            };
-            let ratios = metrics.iter().map(ratio);
-            table.add_row(std::iter::once(format!("  {name}")).chain(ratios));
+            add(&format!("  {name}"), rows, &ratio);
         }
     }
-    align(&mut table, metrics.len() + 1);
-    table
+    grid
 }
 
 fn ratio(row: &TaxRow) -> String {
-    row.ratio.map_or(NOTHING.to_owned(), |ratio| {
+    or_nothing(row.ratio, |ratio| {
         facts::effect(&ratio, |value| format!("{value:.2}"))
     })
-}
-
-pub(super) fn bare() -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    table
-}
-
-pub(super) fn align(table: &mut Table, columns: usize) {
-    for index in 1..columns {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
 }
 
 fn quantiles(summary: &CellSummary, metric: Metric) -> Quantiles {
     summary.metrics.get(&metric).copied().unwrap_or_default()
 }
 
-fn time(timing: Option<Timing>) -> String {
-    timing.map_or(NOTHING.to_owned(), |timing| timing.to_string())
+pub(super) fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> String {
+    value.map_or(NOTHING.to_owned(), show)
 }
 
-fn plain(spread: Option<Spread>) -> String {
-    spread.map_or(NOTHING.to_owned(), |s| three_digits(s.median))
+pub(super) fn time(timing: Option<Timing>) -> String {
+    or_nothing(timing, |timing| timing.to_string())
+}
+
+fn median(spread: Option<Spread>) -> String {
+    or_nothing(spread, |s| three_digits(s.median))
+}
+
+fn pause(summary: &CellSummary) -> String {
+    or_nothing(summary.longest_pause, |pause| format_ns(pause.length_ns))
 }
 
 /// A median with the smallest and the largest trial, in round brackets: square ones are intervals.
 pub(super) fn spread(spread: Option<Spread>) -> String {
-    match spread {
-        None => NOTHING.to_owned(),
-        Some(s) if s.trials < 2 => three_digits(s.median),
-        Some(s) => format!(
-            "{} ({} … {})",
-            three_digits(s.median),
+    or_nothing(spread, |s| {
+        let median = three_digits(s.median);
+        if s.trials < 2 {
+            return median;
+        }
+        format!(
+            "{median} ({} … {})",
             three_digits(s.min),
             three_digits(s.max)
-        ),
-    }
+        )
+    })
 }

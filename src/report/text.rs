@@ -1,201 +1,173 @@
-//! The report for people at a terminal.
+//! A document for people at a terminal.
 
 use std::fmt::Write;
 
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+
+use super::document::{Block, Document, Extent, Field, Finding, Grid, Row, Section, Tone};
 use super::style::Style;
-use super::{anatomy, expectations, facts, tables};
-use crate::analysis::{CellSummary, Decoded};
-use crate::record::RunRecord;
-use crate::stats::HistogramError;
-use crate::units::format_count;
 
-/// Renders a record. Everything in it comes from the record; strings that a server sent were
-/// escaped when they were recorded.
-///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError> {
-    let decoded = Decoded::of(record)?;
-    let shown = facts::shown(&decoded);
-    let mut out = String::new();
-    header(&mut out, record, style);
-    unverified_mark(&mut out, record, style);
-    let expected = expectations::section(record, style);
-    if !expected.is_empty() {
-        line(&mut out, &expected);
-    }
-    if record.plan.scenario.metered {
-        // An anatomy: latencies and costs of metered sessions are not for comparing.
-        line(&mut out, &anatomy::sections(record, style)?);
-    } else {
-        cost(&mut out, &decoded, &shown, style);
-    }
-    skipped(&mut out, record, style);
-    negotiated(&mut out, record, &shown, style);
-    failures(&mut out, record, style);
-    cut_off(&mut out, record, style)?;
-    verdict(&mut out, record, style);
-    reading(&mut out, record, style);
-    Ok(out)
-}
+/// Characters of a line of prose.
+const WIDTH: usize = 96;
+/// Characters of a table; of a wider one, further columns come below.
+const WIDEST: usize = 140;
 
-/// The cells side by side, and against each other.
-fn cost(out: &mut String, decoded: &Decoded<'_>, shown: &[CellSummary], style: Style) {
-    let of_cells: Vec<String> = (tables::cells(shown, &decoded.record().plan).iter())
-        .map(ToString::to_string)
-        .collect();
-    if !of_cells.is_empty() {
-        line(out, &of_cells.join("\n\n"));
-        if let Some(caveat) = facts::closed_loop(&decoded.record().plan) {
-            line(out, &format!("\n{caveat}"));
-        }
-    }
-    for (title, how, table) in tables::against(decoded) {
-        line(out, &format!("\n{} ({how})", style.bold(&title)));
-        line(out, &table.to_string());
-    }
-}
-
-/// The cells that could not be run, each with its reason.
-fn skipped(out: &mut String, record: &RunRecord, style: Style) {
-    if !record.plan.skipped.is_empty() {
-        line(out, &format!("\n{}", style.bold("skipped")));
-    }
-    for skipped in &record.plan.skipped {
-        let name = style.bad(&skipped.cell.name);
-        line(out, &format!("  {name}: {}", skipped.reason));
-    }
-}
-
-/// Renders the expected outcomes of a record and nothing of its figures: what an audit is about.
-pub fn verdicts(record: &RunRecord, style: Style) -> String {
-    let mut out = String::new();
-    header(&mut out, record, style);
-    unverified_mark(&mut out, record, style);
-    line(&mut out, &expectations::section(record, style));
-    failures(&mut out, record, style);
-    verdict(&mut out, record, style);
-    reading(&mut out, record, style);
-    out
-}
-
-fn reading(out: &mut String, record: &RunRecord, style: Style) {
-    if !record.plan.scenario.reading.is_empty() {
-        line(out, &format!("\n{}", style.bold("how to read this")));
-        wrap(out, record.plan.scenario.reading.trim(), 2, 96);
-    }
-}
-
-pub(super) fn line(out: &mut String, text: &str) {
-    for row in text.split('\n') {
-        out.push_str(row.trim_end());
-        out.push('\n');
-    }
-}
-
-fn header(out: &mut String, record: &RunRecord, style: Style) {
-    let scenario = &record.plan.scenario;
-    let question = if scenario.question.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", scenario.question)
+/// Writes a document.
+pub(super) fn write(document: &Document, style: Style) -> String {
+    let mut out = Text {
+        out: String::new(),
+        style,
     };
-    line(out, &format!("{}{question}", style.bold(&scenario.name)));
-    line(out, &facts::load(record));
-    line(out, &facts::place(record));
-    if let Some(suites) = facts::common_suites(record) {
-        line(out, &suites);
-    }
-    line(out, "");
-}
-
-/// The loud mark of a server that was not verified as a client does it.
-fn unverified_mark(out: &mut String, record: &RunRecord, style: Style) {
-    if let Some(mark) = facts::unverified(&record.plan) {
-        line(out, &format!("{}\n", style.bad(mark)));
-    }
-}
-
-fn negotiated(out: &mut String, record: &RunRecord, shown: &[CellSummary], style: Style) {
-    let lines = facts::negotiated(record, shown);
-    if !lines.is_empty() {
-        line(out, &format!("\n{}", style.bold("negotiated, as observed")));
-    }
-    for text in lines {
-        line(out, &format!("  {text}"));
-    }
-}
-
-fn failures(out: &mut String, record: &RunRecord, style: Style) {
-    for failures in facts::failures(record) {
-        let title = format!("failures of {} (warm-up included)", failures.cell);
-        line(out, &format!("\n{}", style.bold(&title)));
-        for (class, failure) in &failures.by_class {
-            line(
-                out,
-                &format!(
-                    "  {} × {}: {}",
-                    format_count(failure.count),
-                    style.bad(class),
-                    failure.example
-                ),
-            );
-            line(out, &format!("    help: {}", failure.advice));
+    out.head(document);
+    let told = |section: &&Section| !matches!(section.extent, Extent::Detail | Extent::Page);
+    for section in document.sections.iter().filter(told) {
+        out.line(&format!("\n{}", style.bold(&section.title)));
+        for block in &section.blocks {
+            out.block(block);
         }
     }
+    out.out
 }
 
-/// What the end of the trials cut off: a line per cell.
-fn cut_off(out: &mut String, record: &RunRecord, style: Style) -> Result<(), HistogramError> {
-    for text in facts::cut_off(record)? {
-        line(out, &format!("\n{}", style.bold(&text)));
-    }
-    Ok(())
+struct Text {
+    out: String,
+    style: Style,
 }
 
-fn verdict(out: &mut String, record: &RunRecord, style: Style) {
-    let validity = &record.validity;
-    line(out, "");
-    if !validity.complete {
-        line(out, &style.bad(facts::INCOMPLETE));
+impl Text {
+    fn line(&mut self, text: &str) {
+        for row in text.split('\n') {
+            self.out.push_str(row.trim_end());
+            self.out.push('\n');
+        }
     }
-    let sentence = facts::validity(record);
-    line(
-        out,
-        &if validity.valid {
-            style.good(sentence)
+
+    fn head(&mut self, document: &Document) {
+        let name = self.style.bold(&document.name);
+        if document.question.is_empty() {
+            self.line(&name);
         } else {
-            style.bad(sentence)
-        },
-    );
-    for (note, bad) in facts::notes(record) {
-        let code = if bad {
-            style.bad(&note.code)
-        } else {
-            style.bold(&format!("note {}", note.code))
+            self.line(&format!("{name}: {}", document.question));
+        }
+        for condition in &document.conditions {
+            self.line(condition);
+        }
+        for banner in &document.banners {
+            self.line(&format!(
+                "\n{}",
+                self.style.tone(banner.tone, &banner.words)
+            ));
+            for mark in &banner.marks {
+                self.line(&self.style.tone(Tone::Bad, mark));
+            }
+            self.findings(&banner.findings);
+        }
+    }
+
+    fn block(&mut self, block: &Block) {
+        match block {
+            Block::Heading(text) => self.line(&format!("\n{}", self.style.bold(text))),
+            Block::Prose(text) => self.wrapped(text),
+            Block::List(points) => {
+                for point in points {
+                    self.line(&format!("  {point}"));
+                }
+            }
+            Block::Findings(all) => self.findings(all),
+            Block::Table(grid) => self.table(grid),
+            Block::Drawing { bars, .. } => {
+                if let Some(bars) = bars {
+                    self.line(&bars.in_text(self.style));
+                }
+            }
+            Block::Code(text) => self.line(text),
+        }
+    }
+
+    fn findings(&mut self, all: &[Finding]) {
+        for finding in all {
+            let label = self.style.tone(finding.tone, &finding.label);
+            self.line(&format!("  {label}: {}", finding.text));
+            self.line(&format!("    help: {}", finding.advice));
+        }
+    }
+
+    /// Breaks a paragraph into lines.
+    fn wrapped(&mut self, text: &str) {
+        let mut line = String::from(" ");
+        for word in text.split_whitespace() {
+            if line.chars().count() + 1 + word.chars().count() > WIDTH {
+                self.line(&line);
+                " ".clone_into(&mut line);
+            }
+            let _ = write!(line, " {word}");
+        }
+        self.line(&line);
+    }
+
+    /// A table, in parts of its columns where it is too wide.
+    fn table(&mut self, grid: &Grid) {
+        self.line(&format!("  {}", grid.caption));
+        let widths = rendered(grid, 1..grid.header.len(), self.style).column_max_content_widths();
+        let widths: Vec<usize> = widths.iter().map(|width| usize::from(*width) + 2).collect();
+        let Some((head, columns)) = widths.split_first() else {
+            return;
         };
-        line(out, &format!("  {code}: {}", note.message));
-        line(out, &format!("    help: {}", note.advice));
+        let mut from = 0;
+        while from < columns.len() {
+            let mut taken = head + columns[from];
+            let rest = columns[from + 1..].iter().take_while(|width| {
+                taken += *width;
+                taken <= WIDEST
+            });
+            let until = from + 1 + rest.count();
+            if from > 0 {
+                self.line("");
+            }
+            let part = rendered(grid, from + 1..until + 1, self.style);
+            self.line(&part.to_string());
+            from = until;
+        }
     }
 }
 
-/// Breaks a paragraph into lines of at most `width` characters.
-fn wrap(out: &mut String, text: &str, indent: usize, width: usize) {
-    let mut current = String::new();
-    for word in text.split_whitespace() {
-        if !current.is_empty()
-            && current.chars().count() + 1 + word.chars().count() > width - indent
-        {
-            let _ = writeln!(out, "{:indent$}{current}", "");
-            current.clear();
-        }
-        if !current.is_empty() {
-            current.push(' ');
-        }
-        current.push_str(word);
+/// These columns of a table, beside the headings of its rows.
+fn rendered(grid: &Grid, columns: std::ops::Range<usize>, style: Style) -> Table {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    if style.color {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
     }
-    if !current.is_empty() {
-        let _ = writeln!(out, "{:indent$}{current}", "");
+    let named = std::iter::once(&grid.header[0]).chain(&grid.header[columns.clone()]);
+    table.set_header(named);
+    for Row {
+        depth,
+        head,
+        fields,
+    } in &grid.rows
+    {
+        let head = format!("{}{head}", "  ".repeat(*depth));
+        let fields = fields[columns.start - 1..columns.end - 1].iter();
+        table.add_row(std::iter::once(Cell::new(head)).chain(fields.map(cell)));
+    }
+    if !grid.words {
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn cell(field: &Field) -> Cell {
+    let cell = Cell::new(&field.text);
+    match field.tone {
+        Tone::Plain => cell,
+        Tone::Good => cell.fg(Color::Green),
+        Tone::Unclear => cell.add_attribute(Attribute::Bold),
+        Tone::Bad => cell.fg(Color::Red).add_attribute(Attribute::Bold),
     }
 }

@@ -1,29 +1,21 @@
-//! The page of a comparison: the verdict, the effects with their intervals as drawings and tables, thresholds, and
+//! The report of a comparison: the verdict, the effects with their intervals as drawings and tables, thresholds, and
 //! what was compared.
 
-use super::judged::{HEADER, MOST_ROWS, READING, draw, effect, effects, row};
-use crate::record::{CellComparison, Comparison, FigureComparison, Verdict};
-use crate::report::comparison::words::{self, NOTHING, value_if_any};
-use crate::report::document::{Grid, Ids, Section};
-use crate::report::html::{Banner, Head, NoteLine, Tone, page};
-use crate::report::{ReportError, facts};
+use super::judged::{control, effects};
+use super::words;
+use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, Verdict};
+use crate::report::document::{Banner, Document, Extent, Field, Grid, Section, Tone};
+use crate::report::tables::or_nothing;
 use crate::stats::Spread;
 use crate::text::grouped;
 use crate::units::format_count;
 
 /// With more cells than this, tables have what gates alone.
 const MOST_WHOLE: usize = 30;
-/// More findings than this are left to the tables.
-const MOST_FOUND: usize = 12;
 
 /// One comparison.
-///
-/// # Errors
-///
-/// Fails only if the page cannot be written.
-pub fn render(comparison: &Comparison) -> Result<String, ReportError> {
-    let mut ids = Ids::default();
-    let candidate = &comparison.candidate;
+pub(super) fn document(comparison: &Comparison) -> Document {
+    let (candidate, build) = (&comparison.candidate, &comparison.build);
     let (name, question) = match &comparison.baseline {
         Some(baseline) => (
             format!("{} against {}", candidate.source, baseline.source),
@@ -31,242 +23,196 @@ pub fn render(comparison: &Comparison) -> Result<String, ReportError> {
         ),
         None => (candidate.source.clone(), "Are the thresholds kept?"),
     };
-    let head = Head {
-        name,
-        question: question.to_owned(),
-        conditions: conditions(comparison),
-        banners: vec![banner(comparison)],
-        source: format!(
-            "a comparison, judged by shakedown {}, revision {}. Intervals hold {:.1} %; a unit is a {}.",
-            comparison.build.version,
-            comparison.build.git_revision,
-            comparison.confidence * 100.0,
-            comparison.unit.label()
-        ),
-    };
-    let sections = vec![
-        answer(comparison),
-        effects(comparison, &mut ids),
-        figures(comparison),
-        checks(comparison),
-        control(comparison, &mut ids),
-        sides(comparison),
-    ];
-    page(head, sections)
+    let source = format!(
+        "a comparison, judged by shakedown {}, revision {}.",
+        build.version, build.git_revision
+    );
+    Document::new(&name, question, &source)
+        .conditions(conditions(comparison))
+        .banners([banner(comparison)])
+        .sections([
+            effects(comparison),
+            gating(comparison),
+            others(comparison),
+            checks(&comparison.cells),
+            control(comparison),
+            apart(comparison),
+        ])
 }
 
 fn conditions(comparison: &Comparison) -> Vec<String> {
-    let mut all = vec![format!(
+    let candidate = words::side(&comparison.candidate);
+    let mut lines = match &comparison.baseline {
+        Some(baseline) => vec![
+            format!("baseline   {}", words::side(baseline)),
+            format!("candidate  {candidate}"),
+        ],
+        None => vec![format!("judged  {candidate}")],
+    };
+    lines.push(format!(
         "on {}; a unit is a {}, intervals hold {:.1} %",
         comparison.candidate.host_class,
         comparison.unit.label(),
         comparison.confidence * 100.0
-    )];
-    all.extend(comparison.blocks.as_ref().map(words::how_blocks_went));
-    all
+    ));
+    lines.extend(comparison.blocks.as_ref().map(words::how_blocks_went));
+    lines
 }
 
 /// The verdict with its reasons and notes.
 fn banner(comparison: &Comparison) -> Banner {
-    let tone = match comparison.verdict {
+    let verdict = comparison.verdict;
+    let words = format!(
+        "{}: {}",
+        verdict.label().to_uppercase(),
+        words::conclusion(comparison)
+    );
+    Banner::new(tone(verdict), &words).notes(&comparison.reasons, &comparison.notes)
+}
+
+fn tone(verdict: Verdict) -> Tone {
+    match verdict {
         Verdict::Pass | Verdict::Improve => Tone::Good,
         Verdict::Inconclusive => Tone::Unclear,
         Verdict::Regress | Verdict::Invalid => Tone::Bad,
-    };
-    let reasons = comparison.reasons.iter().map(|n| NoteLine::of(n, true));
-    let notes = comparison.notes.iter().map(|n| NoteLine::of(n, false));
-    Banner {
-        tone,
-        words: format!(
-            "{}: {}",
-            comparison.verdict.label().to_uppercase(),
-            words::conclusion(comparison)
-        ),
-        marks: Vec::new(),
-        notes: reasons.chain(notes).collect(),
     }
 }
 
-/// What gates and did not simply pass, and how to read the rest.
-fn answer(comparison: &Comparison) -> Section {
-    let mut section = Section::new("answer", "The answer in short");
-    let all = || {
-        let cells = comparison.cells.iter();
-        cells.flat_map(|cell| cell.figures.iter().map(move |figure| (cell, figure)))
-    };
-    let gated: Vec<_> = all().filter(|(_, figure)| figure.gated).collect();
-    let passed = |f: &FigureComparison| f.verdict == Some(Verdict::Pass);
-    let mut found: Vec<String> = (gated.iter())
-        .filter(|(_, figure)| !passed(figure))
-        .map(|(cell, figure)| finding(cell, figure))
-        .collect();
-    let more = found.len().saturating_sub(MOST_FOUND);
-    found.truncate(MOST_FOUND);
-    if more > 0 {
-        found.push(format!(
-            "and {} more, see the tables",
-            format_count(more as u64)
-        ));
+/// The figures that gate.
+fn gating(comparison: &Comparison) -> Section {
+    let mut section = Section::new("figures", "Figures that gate");
+    let figures = comparison.cells.iter().flat_map(|cell| &cell.figures);
+    let gated: Vec<&FigureComparison> = figures.filter(|figure| figure.gated).collect();
+    let passed = gated.iter().filter(|f| f.verdict == Some(Verdict::Pass));
+    if !gated.is_empty() {
+        let [passed, all] = [passed.count(), gated.len()].map(|n| format_count(n as u64));
+        section.prose(format!("{passed} of {all} pass."));
     }
-    let count = gated.iter().filter(|(_, figure)| passed(figure)).count();
-    if count > 0 {
-        let of = format_count(gated.len() as u64);
-        let count = format_count(count as u64);
-        found.push(format!("{count} of {of} figures that gate pass"));
-    }
-    section.list(&found);
-    if all().any(|(_, figure)| figure.effect.is_some()) {
-        section.prose(READING);
+    tables(&mut section, &comparison.cells, |figure| figure.gated);
+    section
+}
+
+/// Those that do not, unless they are too many.
+fn others(comparison: &Comparison) -> Section {
+    let mut section = Section::new("others", "Other figures").of_extent(Extent::Folded);
+    let cells = &comparison.cells;
+    if comparison.baseline.is_none() {
+        section.table(one_side(cells));
+    } else if cells.len() <= MOST_WHOLE {
+        tables(&mut section, cells, |figure| !figure.gated);
+    } else {
+        section.prose("There are too many cells to show figures that do not gate. The comparison file has them.");
     }
     section
+}
+
+/// The figures of these cells that are asked for, and why some have no verdict of their own.
+fn tables(section: &mut Section, cells: &[CellComparison], asked: fn(&FigureComparison) -> bool) {
+    let figures = cells.iter().flat_map(|cell| &cell.figures);
+    let why = |figure| Some((why(figure)?, figure.figure.as_str()));
+    let all = figures.filter(|figure| asked(figure)).filter_map(why);
+    section.table(table(cells, asked)).list(reasons(all));
+}
+
+/// Both sides of the figures that are asked for, and what follows.
+pub(super) fn table(cells: &[CellComparison], asked: fn(&FigureComparison) -> bool) -> Grid {
+    let header = [
+        "",
+        "baseline",
+        "candidate",
+        "ratio",
+        "detectable",
+        "allowed",
+        "verdict",
+    ];
+    let mut grid = Grid::new(
+        "Medians over units, and the effect with its interval",
+        header,
+    );
+    for cell in cells {
+        let figures = cell.figures.iter().filter(|figure| asked(figure));
+        grid.group(&cell.name, figures, |figure| {
+            let [baseline, candidate] = words::medians(figure);
+            let effect = figure.effect.as_ref();
+            let fields = [
+                baseline,
+                candidate,
+                or_nothing(effect, words::effect),
+                or_nothing(effect, words::detectable),
+                figure.allowed_change(),
+            ];
+            let verdict = figure.verdict.filter(|_| figure.gated);
+            let verdict = Field::new(verdict.map_or(Tone::Plain, tone), words::verdict(figure));
+            let fields = fields.map(Field::from).into_iter().chain([verdict]);
+            (figure.figure.as_str(), fields.collect())
+        });
+    }
+    grid
+}
+
+/// What was measured where there is nothing to compare it with.
+fn one_side(cells: &[CellComparison]) -> Grid {
+    let mut grid = Grid::new("Over units", ["", "median", "smallest", "largest"]);
+    for cell in cells {
+        grid.group(&cell.name, &cell.figures, |figure| {
+            let show = |of: fn(Spread) -> f64| {
+                or_nothing(figure.candidate.map(of), |v| words::value(v, &figure.unit))
+            };
+            let [_, median] = words::medians(figure);
+            let fields = [median, show(|s| s.min), show(|s| s.max)];
+            (figure.figure.as_str(), fields.map(Field::from).into())
+        });
+    }
+    grid
 }
 
 /// Why a figure is invalid or not judged.
 fn why(figure: &FigureComparison) -> Option<String> {
     let reason = figure.reason.as_ref()?;
     let reason = reason.trim_start_matches("not judged: ");
-    let verdict = figure.verdict.map_or("not judged", Verdict::label);
-    Some(format!("{verdict}: {reason}"))
+    Some(format!("{}: {reason}", words::verdict(figure)))
 }
 
-fn finding(cell: &CellComparison, figure: &FigureComparison) -> String {
-    let place = format!("{}, {}", cell.name, figure.figure);
-    let verdict = figure.verdict.map_or("not judged", Verdict::label);
-    match (&figure.effect, why(figure)) {
-        (_, Some(why)) => format!("{place}: {why}"),
-        (Some(effect), None) => format!(
-            "{place}: {}, allowed {}: {verdict}",
-            words::effect(effect),
-            figure.allowed_change()
-        ),
-        (None, None) => format!("{place}: {verdict}"),
-    }
-}
-
-/// Every figure of every cell; of many cells what gates.
-fn figures(comparison: &Comparison) -> Section {
-    let mut section = Section::new("figures", "Figures");
-    let many = comparison.cells.len() > MOST_WHOLE;
-    if many {
-        section.prose("There are too many cells to show all figures of each: these gate. The comparison file has the others.");
-    }
-    if comparison.baseline.is_none() {
-        section.table(one_side(&comparison.cells));
-        return section;
-    }
-    let mut reasons: Vec<(String, &str)> = Vec::new();
-    let mut rows = Vec::new();
-    for cell in &comparison.cells {
-        for figure in cell.figures.iter().filter(|f| f.gated || !many) {
-            rows.push(row(&cell.name, figure));
-            let reason = why(figure).map(|why| (why, figure.figure.as_str()));
-            reasons.extend(reason.filter(|reason| !reasons.contains(reason)));
-        }
-    }
-    let reasons = grouped(reasons).into_iter();
-    let reasons = reasons.map(|(reason, of)| format!("{}: {reason}", of.join(", ")));
-    let reasons: Vec<String> = reasons.collect();
-    let caption =
-        "Medians over units, and the effect with its interval; in brackets what does not gate";
-    section.table(Grid::new(caption, &HEADER, rows));
-    section.list(&reasons);
-    for (what, names) in [
-        ("Missing from the candidate", &comparison.missing),
-        ("New in the candidate, so not compared", &comparison.new),
-    ] {
-        if !names.is_empty() {
-            section.prose(format!("{what}: {}", names.join(", ")));
-        }
-    }
-    section
-}
-
-/// What was measured where there is nothing to hold it against.
-fn one_side(cells: &[CellComparison]) -> Grid {
-    let rows = cells.iter().flat_map(|cell| {
-        cell.figures.iter().map(|figure| {
-            let show = |of: fn(Spread) -> f64| value_if_any(figure.candidate.map(of), &figure.unit);
-            vec![
-                cell.name.clone(),
-                figure.figure.clone(),
-                words::medians(figure)[1].clone(),
-                show(|s| s.min),
-                show(|s| s.max),
-            ]
-        })
-    });
-    let header = ["cell", "figure", "median", "smallest", "largest"];
-    Grid::new("Over units", &header, rows)
-}
-
-fn checks(comparison: &Comparison) -> Section {
+fn checks(cells: &[CellComparison]) -> Section {
     let mut section = Section::new("checks", "Thresholds and minimums");
-    let rows = comparison.cells.iter().flat_map(|cell| {
-        cell.checks.iter().map(|check| {
-            let observed = check.found();
-            vec![
-                cell.name.clone(),
-                check.rule.clone(),
-                observed.unwrap_or(NOTHING.to_owned()),
-                check.verdict.label().to_owned(),
-                check.reason.clone().unwrap_or_default(),
-            ]
-        })
-    });
-    let header = ["cell", "threshold or minimum", "observed", "verdict", "why"];
-    section.table(Grid::new("What the policy asks", &header, rows));
+    let mut grid = Grid::new("What the policy asks", ["", "observed", "verdict"]);
+    for cell in cells {
+        grid.group(&cell.name, &cell.checks, |check| {
+            let fields = vec![
+                or_nothing(check.found(), |found| found).into(),
+                Field::new(tone(check.verdict), check.verdict.label()),
+            ];
+            (check.rule.as_str(), fields)
+        });
+    }
+    let all = cells.iter().flat_map(|cell| &cell.checks);
+    let why = |check: &CheckRecord| Some((check.reason.clone()?, check.rule.as_str()));
+    section.table(grid).list(reasons(all.filter_map(why)));
     section
 }
 
-/// The baseline against itself, as far as it gates.
-fn control(comparison: &Comparison, ids: &mut Ids) -> Section {
-    let mut section = Section::new("control", "Control");
-    let gated = |cell: &CellComparison| -> Vec<FigureComparison> {
-        let all = cell.figures.iter().filter(|figure| figure.gated);
-        all.cloned().collect()
-    };
-    let mut drawn = Vec::new();
-    let mut rows = Vec::new();
-    for cell in &comparison.control {
-        for figure in gated(cell) {
-            drawn.extend(effect(&format!("{} {}", cell.name, figure.figure), &figure));
-            rows.push(row(&cell.name, &figure));
-        }
-    }
-    if rows.is_empty() {
-        return section;
-    }
-    drawn.truncate(MOST_ROWS);
-    section.prose("The baseline against itself, in the same rounds: what shows here is the machine's, not the candidate's.");
-    draw(&mut section, ids, "The baseline against itself", &drawn);
-    section.table(Grid::new("What gates, of the control", &HEADER, rows));
-    section
+/// Each reason once, with what it is for.
+fn reasons<'a>(all: impl Iterator<Item = (String, &'a str)>) -> impl Iterator<Item = String> {
+    let lines = grouped(all).into_iter();
+    lines.map(|(reason, mut of)| {
+        of.sort_unstable();
+        of.dedup();
+        format!("{}: {reason}", of.join(", "))
+    })
 }
 
-/// Where both came from.
-fn sides(comparison: &Comparison) -> Section {
-    let mut section = Section::new("sides", "What was compared");
-    let names = [
-        "source",
-        "scenario",
-        "results",
-        "first begun",
-        "host class",
-        "shakedown",
+/// Cells of which nothing is compared.
+fn apart(comparison: &Comparison) -> Section {
+    let mut section = Section::new("apart", "Cells that are not compared");
+    let nothing = comparison.cells.iter();
+    let nothing = nothing.filter(|cell| cell.figures.is_empty() && cell.checks.is_empty());
+    let nothing: Vec<String> = nothing.map(|cell| cell.name.clone()).collect();
+    let all = [
+        ("Missing from the candidate", &comparison.missing),
+        ("New in the candidate", &comparison.new),
+        ("Without anything to judge", &nothing),
     ];
-    let baseline = comparison.baseline.iter().map(|side| ("baseline", side));
-    let both = baseline.chain([("candidate", &comparison.candidate)]);
-    let columns = both.map(|(name, side)| {
-        let fields = [
-            side.source.clone(),
-            side.scenario.clone(),
-            format_count(side.results as u64),
-            side.started_at.clone(),
-            side.host_class.clone(),
-            facts::build(&side.build),
-        ];
-        (name, fields)
-    });
-    section.table(Grid::of_columns("The sides", names, columns));
+    let some = all.into_iter().filter(|(_, names)| !names.is_empty());
+    section.list(some.map(|(what, names)| format!("{what}: {}", names.join(", "))));
     section
 }

@@ -1,69 +1,100 @@
-//! Judged figures as drawings and as rows of tables, for the pages that hold results against each other.
+//! Judged figures as drawings, for the reports that compare results.
 
+use super::document::table;
+use super::words;
 use crate::record::{CellComparison, Comparison, FigureComparison, UnitKind, Verdict};
-use crate::report::comparison::words::{self, NOTHING};
-use crate::report::document::{Ids, Section};
+use crate::report::document::{Extent, Section};
 use crate::report::drawing::effects::{self, Effect, Mood, Span};
 use crate::units::format_count;
 
 /// Up to so many cells, each has a drawing of its figures; of more, each figure that gates has one of its cells.
 const MOST_CELLS: usize = 6;
 /// A drawing has no more rows than this.
-pub(in crate::report) const MOST_ROWS: usize = 40;
+const MOST_ROWS: usize = 40;
 
 /// How to read effects.
-pub(in crate::report) const READING: &str = "A ratio is the candidate over the baseline, so 1.03 is 3 % more. The dot is the estimate, the line through it \
+const READING: &str = "A ratio is the candidate over the baseline, so 1.03 is 3 % more. The dot is the estimate, the line through it \
      the interval; where that reaches across 1, there may be no difference. The upright mark is what is allowed: beyond it is a regression, \
      on this side of it a pass, and an interval across it is inconclusive. Full dots gate, hollow ones are to look at; \
      an arrow marks one of those that reaches further.";
 
 /// The effects as drawings: a cell's figures together, or a figure's cells where there are many.
-pub(in crate::report) fn effects(comparison: &Comparison, ids: &mut Ids) -> Section {
-    let mut section = Section::new("effects", "Effects");
-    if comparison.baseline.is_none() {
+pub(super) fn effects(comparison: &Comparison) -> Section {
+    let mut section = Section::new("effects", "Effects").of_extent(Extent::Page);
+    let cells = &comparison.cells;
+    let figures = || cells.iter().flat_map(|cell| &cell.figures);
+    if comparison.baseline.is_none() || figures().all(|figure| figure.effect.is_none()) {
         return section;
     }
-    if comparison.cells.len() <= MOST_CELLS {
-        for cell in &comparison.cells {
+    section.prose(READING);
+    if cells.len() <= MOST_CELLS {
+        for cell in cells {
             let all = cell.figures.iter();
-            let all = all.filter_map(|figure| effect(&figure.figure, figure));
-            draw(&mut section, ids, &cell.name, &all.collect::<Vec<_>>());
+            draw(
+                &mut section,
+                &cell.name,
+                all.map(|figure| (figure.figure.as_str(), figure)),
+            );
         }
     } else {
-        for name in gating(&comparison.cells) {
-            let all = comparison.cells.iter().filter_map(|cell| {
+        for name in gating(cells) {
+            let all = cells.iter().filter_map(|cell| {
                 let figure = cell.figures.iter().find(|f| f.figure == name)?;
-                effect(&cell.name, figure)
+                Some((cell.name.as_str(), figure))
             });
-            let all: Vec<Effect> = all.collect();
-            draw(&mut section, ids, name, &all[..all.len().min(MOST_ROWS)]);
-            if all.len() > MOST_ROWS {
-                section.prose(format!(
-                    "The first {MOST_ROWS} of {} cells are drawn; the table has all of them.",
-                    format_count(all.len() as u64)
-                ));
-            }
+            draw(&mut section, name, all);
         }
     }
     section
 }
 
-/// Adds a drawing of these effects below their name, if there are any.
-pub(in crate::report) fn draw(section: &mut Section, ids: &mut Ids, name: &str, all: &[Effect]) {
-    let title = format!("{name}: candidate over baseline");
+/// The baseline against itself, as far as it gates.
+pub(super) fn control(comparison: &Comparison) -> Section {
+    let mut section = Section::new("control", "Control").of_extent(Extent::Folded);
+    let gated = |figure: &FigureComparison| figure.gated;
+    let cells = &comparison.control;
+    if !cells.iter().flat_map(|cell| &cell.figures).any(gated) {
+        return section;
+    }
+    section.prose("The baseline against itself, in the same rounds: what shows here is the machine's, not the candidate's.");
+    let names: Vec<(String, &FigureComparison)> = (cells.iter())
+        .flat_map(|cell| {
+            let gated = cell.figures.iter().filter(|figure| figure.gated);
+            gated.map(|figure| (format!("{} {}", cell.name, figure.figure), figure))
+        })
+        .collect();
+    let all = names.iter().map(|(name, figure)| (name.as_str(), *figure));
+    draw(&mut section, "The baseline against itself", all);
+    section.table(table(cells, gated));
+    section
+}
+
+/// Adds a drawing of these figures below their name, if any has an effect to draw.
+fn draw<'a>(
+    section: &mut Section,
+    name: &str,
+    figures: impl Iterator<Item = (&'a str, &'a FigureComparison)>,
+) {
+    let all: Vec<Effect> = figures
+        .filter_map(|(name, figure)| effect(name, figure))
+        .collect();
+    let drawn = &all[..all.len().min(MOST_ROWS)];
     let how = "candidate over baseline";
-    let Some(drawing) = effects::plot(&ids.next(), &title, how, Span::Narrow, all) else {
-        return;
-    };
-    let rounds = if all.iter().any(|effect| !effect.rounds.is_empty()) {
+    let title = format!("{name}: {how}");
+    let drawing = effects::plot(&section.drawing_id(), &title, how, Span::Narrow, drawn);
+    let rounds = if drawn.iter().any(|effect| !effect.rounds.is_empty()) {
         "; small dots are the rounds"
     } else {
         ""
     };
-    let caption = format!(
-        "The dot is the estimate, its line the interval, the mark what is allowed{rounds}."
+    let mut caption = format!(
+        "{name}. The dot is the estimate, its line the interval, the mark what is allowed{rounds}."
     );
-    section.heading(name).drawing(Some(drawing), &caption);
+    if all.len() > MOST_ROWS {
+        let all = format_count(all.len() as u64);
+        caption = format!("{caption} The first {MOST_ROWS} of {all} cells are drawn.");
+    }
+    section.drawing(drawing, &caption);
 }
 
 /// Names of the figures that gate in any cell, in the order of display; of all where none gates.
@@ -79,7 +110,7 @@ fn gating(cells: &[CellComparison]) -> Vec<&str> {
 }
 
 /// An effect to draw; none of shares, which are told by difference.
-pub(in crate::report) fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
+fn effect(name: &str, figure: &FigureComparison) -> Option<Effect> {
     let found = figure.effect.filter(words::is_ratio)?;
     let mood = match figure.verdict {
         Some(Verdict::Regress) => Mood::Worse,
@@ -98,7 +129,11 @@ pub(in crate::report) fn effect(name: &str, figure: &FigureComparison) -> Option
         interval: Some((found.lower, found.upper)),
         limit: Some(limit),
         rounds: figure.rounds.clone(),
-        verdict: verdict(figure),
+        verdict: if figure.gated {
+            words::verdict(figure).to_owned()
+        } else {
+            format!("({})", words::verdict(figure))
+        },
         mood,
         aside: !figure.gated,
     })
@@ -134,41 +169,4 @@ pub(in crate::report) fn unjudged(
         mood,
         ..Effect::default()
     })
-}
-
-/// The verdict of a figure; of one that does not gate in brackets.
-fn verdict(figure: &FigureComparison) -> String {
-    match figure.verdict {
-        Some(verdict) if figure.gated => verdict.label().to_owned(),
-        Some(verdict) => format!("({})", verdict.label()),
-        None => "not judged".to_owned(),
-    }
-}
-
-/// Columns of [`row`].
-pub(in crate::report) const HEADER: [&str; 8] = [
-    "cell",
-    "figure",
-    "baseline",
-    "candidate",
-    "candidate over baseline",
-    "detectable",
-    "allowed",
-    "verdict",
-];
-
-/// A figure of a cell as a row of a table.
-pub(in crate::report) fn row(cell: &str, figure: &FigureComparison) -> Vec<String> {
-    let [baseline, candidate] = words::medians(figure);
-    let effect = figure.effect.as_ref();
-    vec![
-        cell.to_owned(),
-        figure.figure.clone(),
-        baseline,
-        candidate,
-        effect.map_or(NOTHING.to_owned(), words::effect),
-        effect.map_or(NOTHING.to_owned(), words::detectable),
-        figure.allowed_change(),
-        verdict(figure),
-    ]
 }

@@ -6,8 +6,6 @@ mod benchmarks;
 mod document;
 pub(super) mod judged;
 mod junit;
-mod markdown;
-mod text;
 pub(super) mod words;
 
 #[cfg(test)]
@@ -15,9 +13,28 @@ mod format_tests;
 #[cfg(test)]
 mod tests;
 
+use super::{ReportError, Style, html as page, markdown as plain, text};
+use crate::record::Comparison;
+
 pub use annotations::annotations;
 pub use benchmarks::{Benchmark, Benchmarks, Metric, bencher, benchmarks};
-pub use document::render as html;
 pub use junit::junit;
-pub use markdown::markdown;
-pub use text::render;
+
+/// For people at a terminal.
+pub fn render(comparison: &Comparison, style: Style) -> String {
+    text::write(&document::document(comparison), style)
+}
+
+/// For a job's summary or a comment.
+pub fn markdown(comparison: &Comparison) -> String {
+    plain::write(&document::document(comparison))
+}
+
+/// A page to look at.
+///
+/// # Errors
+///
+/// Fails only if the page cannot be written.
+pub fn html(comparison: &Comparison) -> Result<String, ReportError> {
+    page::write(&document::document(comparison))
+}

@@ -181,7 +181,7 @@ pub(super) fn thresholds_kept() -> Comparison {
 }
 
 #[test]
-fn text_shows_everything_and_says_the_verdict_last() {
+fn text_shows_everything_and_says_the_verdict_first() {
     let text = render(&everything(), Style::default());
     insta::assert_snapshot!("text", text);
     assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'));

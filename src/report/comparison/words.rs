@@ -6,12 +6,12 @@ use crate::record::{
     BlocksRecord, Comparison, EffectRecord, FigureComparison, Note, Scale, SideRecord, UnitKind,
     Verdict,
 };
+use crate::report::facts;
+use crate::report::tables::or_nothing;
 use crate::stats::LEAST_UNITS;
 use crate::text::escape_untrusted;
 use crate::units::{format_count, format_ns, three_digits};
 
-/// What stands where there is nothing to say.
-pub(in crate::report) const NOTHING: &str = "–";
 /// Characters that a report gives one message; that of a plan names every key that differs.
 const MESSAGE_CAP: usize = 4096;
 
@@ -36,13 +36,8 @@ pub(in crate::report) fn value(value: f64, unit: &str) -> String {
         "ns" if (0.0..9e15).contains(&value) => format_ns(value.round() as u64),
         "us" => format!("{} µs", three_digits(value)),
         "" => format!("{} %", three_digits(value * 100.0)),
-        unit => format!("{} {}", three_digits(value), safe(unit)),
+        unit => format!("{} {unit}", three_digits(value)),
     }
-}
-
-/// The same; a dash where there is none.
-pub(in crate::report) fn value_if_any(given: Option<f64>, unit: &str) -> String {
-    given.map_or(NOTHING.to_owned(), |given| value(given, unit))
 }
 
 /// The median unit of the baseline and of the candidate; marked where it is only known to be beyond that.
@@ -53,7 +48,7 @@ pub(in crate::report) fn medians(figure: &FigureComparison) -> [String; 2] {
     ];
     sides.map(|(spread, beyond)| match beyond {
         Some(beyond) => format!("> {}", value(beyond, &figure.unit)),
-        None => value_if_any(spread.map(|s| s.median), &figure.unit),
+        None => or_nothing(spread, |s| value(s.median, &figure.unit)),
     })
 }
 
@@ -92,6 +87,11 @@ pub(in crate::report) fn unjudged(effect: &EffectRecord, unit: UnitKind) -> Stri
 /// Whether an effect can be drawn beside others: shares are told by difference.
 pub(in crate::report) fn is_ratio(effect: &EffectRecord) -> bool {
     effect.scale == Scale::Ratio
+}
+
+/// The verdict of a figure.
+pub(in crate::report) fn verdict(figure: &FigureComparison) -> &'static str {
+    figure.verdict.map_or("not judged", Verdict::label)
 }
 
 /// The minimum detectable effect.
@@ -142,14 +142,11 @@ pub(in crate::report) fn side(side: &SideRecord) -> String {
         1 => "1 result".to_owned(),
         more => format!("{} results", format_count(more as u64)),
     };
-    let build = &side.build;
     format!(
-        "{}: {}, {results} from {}, shakedown {} ({}, {})",
-        safe(&side.source),
-        safe(&side.scenario),
-        safe(&side.started_at),
-        safe(&build.version),
-        safe(&build.git_revision),
-        safe(&build.profile)
+        "{}: {}, {results} from {}, shakedown {}",
+        side.source,
+        side.scenario,
+        side.started_at,
+        facts::build(&side.build)
     )
 }

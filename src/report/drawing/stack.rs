@@ -1,6 +1,7 @@
 //! Stacked bars of one scale, each part with a mark of its own, so that they read without colour.
 
 use super::svg::{Anchor, Svg, fit, names_width};
+use crate::report::bar::{Bar, Bars};
 use crate::units::three_digits;
 
 const WIDTH: f64 = 720.0;
@@ -11,28 +12,10 @@ const BAR: f64 = 24.0;
 /// A part narrower than this has no room for its mark.
 const ROOM: f64 = 13.0;
 
-/// A bar: its name, and the length of each part in the unit of all.
-pub(in crate::report) struct Bar {
-    pub name: String,
-    pub parts: Vec<f64>,
-}
-
-/// A part that all bars have: its mark and what it stands for.
-pub(in crate::report) struct Part {
-    pub mark: char,
-    pub name: String,
-}
-
-/// The plot of these bars; none of none. Parts are in the order of the bars' lengths.
-pub(in crate::report) fn plot(
-    id: &str,
-    title: &str,
-    unit: &str,
-    parts: &[Part],
-    bars: &[Bar],
-) -> Option<String> {
-    let total = |bar: &Bar| bar.parts.iter().sum::<f64>();
-    let longest = bars.iter().map(total).fold(0.0, f64::max);
+/// The plot of these bars; none of none.
+pub(in crate::report) fn plot(id: &str, title: &str, all: &Bars) -> Option<String> {
+    let Bars { unit, parts, bars } = all;
+    let longest = all.longest();
     if longest <= 0.0 {
         return None;
     }
@@ -65,7 +48,7 @@ pub(in crate::report) fn plot(
             }
             left += width;
         }
-        let sum = format!("{} {unit}", three_digits(total(bar)));
+        let sum = format!("{} {unit}", three_digits(bar.length()));
         svg.text(
             "t",
             (left + 8.0, top + BAR / 2.0 + 5.0),
@@ -87,38 +70,43 @@ pub(in crate::report) fn plot(
             Anchor::Middle,
             &part.mark.to_string(),
         );
-        svg.text("t", (at.0 + 26.0, at.1 + 13.0), Anchor::Start, &part.name);
+        svg.text("t", (at.0 + 26.0, at.1 + 13.0), Anchor::Start, part.name);
     }
-    Some(svg.finish(id, title, &described(unit, parts, bars)))
+    Some(svg.finish(id, title, &described(all)))
 }
 
-fn described(unit: &str, parts: &[Part], bars: &[Bar]) -> String {
+fn described(all: &Bars) -> String {
+    let unit = all.unit;
     let one = |bar: &Bar| {
-        let largest = (bar.parts.iter().zip(parts)).max_by(|a, b| a.0.total_cmp(b.0));
+        let largest = (bar.parts.iter().zip(&all.parts)).max_by(|a, b| a.0.total_cmp(b.0));
         let largest = largest.map_or(String::new(), |(length, part)| {
             format!(", of which {} for {}", three_digits(*length), part.name)
         });
-        let sum = three_digits(bar.parts.iter().sum());
+        let sum = three_digits(bar.length());
         format!("{}: {sum} {unit}{largest}", bar.name)
     };
-    bars.iter().map(one).collect::<Vec<_>>().join(". ")
+    all.bars.iter().map(one).collect::<Vec<_>>().join(". ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::bar::Part;
 
     #[test]
     fn bars_have_one_scale_and_their_sums() {
-        let parts = ["a", "b"].map(|name| Part {
-            mark: name.chars().next().unwrap(),
-            name: name.to_owned(),
-        });
         let bars = [("x", [30.0, 10.0]), ("y", [10.0, 10.0])].map(|(name, parts)| Bar {
             name: name.to_owned(),
             parts: parts.to_vec(),
         });
-        let text = plot("p", "t", "µs", &parts, &bars).unwrap();
+        let mut all = Bars {
+            unit: "µs",
+            parts: [('1', "a"), ('2', "b")]
+                .map(|(mark, name)| Part { mark, name })
+                .into(),
+            bars: bars.into(),
+        };
+        let text = plot("p", "t", &all).unwrap();
         assert!(
             text.contains("x: 40.0 µs, of which 30.0 for a. y: 20.0 µs"),
             "{text}"
@@ -127,6 +115,7 @@ mod tests {
             text.contains("width=\"367.5\"") && text.contains("width=\"122.5\""),
             "{text}"
         );
-        assert!(plot("p", "t", "µs", &parts, &[]).is_none());
+        all.bars.clear();
+        assert!(plot("p", "t", &all).is_none());
     }
 }
