@@ -332,6 +332,20 @@ pub fn format_ns(ns: u64) -> String {
     format!("{} {unit}", three_digits(scaled))
 }
 
+/// Prints a figure with its unit; nanoseconds in the unit that suits them.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "whole positive values below 2^53"
+)]
+pub fn with_unit(value: f64, unit: &str) -> String {
+    match unit {
+        "ns" if (0.0..9e15).contains(&value) => format_ns(value.round() as u64),
+        "us" => format!("{} µs", three_digits(value)),
+        unit => format!("{} {unit}", three_digits(value)),
+    }
+}
+
 /// Prints a value with three significant digits (whole above 100), never in exponent form.
 pub fn three_digits(value: f64) -> String {
     let magnitude = value.abs();

@@ -2,18 +2,16 @@
 //! authentication costs, what resumption saves, and what another provider, key, group or chain costs.
 
 use super::decoded::{Decoded, DecodedCell, DecodedTrial};
-use crate::record::{KindRecord, TrialRecord};
+use super::figure::{Figure, Percentile};
 use crate::scenario::{AuthMode, Cell};
-use crate::stats::{Metric, RoundEffect, Spread, Timing};
+use crate::stats::{Metric, RoundEffect, Spread};
 use crate::units::Ratio;
 
-/// One metric of one cell against another's.
+/// One figure of one cell against another's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaxRow {
     /// What is compared.
-    pub metric: String,
-    /// Its unit.
-    pub unit: &'static str,
+    pub figure: Figure,
     /// The cell's value per trial.
     pub cell: Spread,
     /// The base cell's value per trial.
@@ -42,7 +40,7 @@ pub struct Tax {
     pub cell: String,
     /// What it is held against.
     pub base: String,
-    /// By metric.
+    /// By figure.
     pub rows: Vec<TaxRow>,
 }
 
@@ -199,58 +197,50 @@ pub fn contrasts(decoded: &Decoded<'_>) -> Vec<Contrast> {
     contrasts
 }
 
-/// A figure of one trial: name, unit, and how to get it.
-type Figure = (&'static str, &'static str, fn(&DecodedTrial) -> Option<f64>);
+const CONFIRM_P50: Figure = Figure::Quantile(Metric::Confirm, Percentile::P50);
 
 /// What the tax and the saving are given in.
 const TAXED: [Figure; 6] = [
-    ("handshake p50", "µs", |t| {
-        us(t.quantiles(Metric::Handshake).median)
-    }),
-    ("confirm p50", "µs", |t| {
-        us(t.quantiles(Metric::Confirm).median)
-    }),
-    CLIENT_CPU,
-    TARGET_CPU,
-    ("bytes out per handshake", "B", |t| {
-        bytes(t.record, |k| k.handshake_bytes_out)
-    }),
-    ("bytes in per handshake", "B", |t| {
-        bytes(t.record, |k| k.handshake_bytes_in)
-    }),
+    Figure::Quantile(Metric::Handshake, Percentile::P50),
+    CONFIRM_P50,
+    Figure::ClientCpu,
+    Figure::TargetCpu,
+    Figure::BytesOut,
+    Figure::BytesIn,
 ];
 
 /// What contrasts are given in.
 const COMPARED: [Figure; 5] = [
-    CLIENT_CPU,
-    TARGET_CPU,
-    ("confirm p50", "µs", |t| {
-        us(t.quantiles(Metric::Confirm).median)
-    }),
-    ("confirm p99", "µs", |t| {
-        us(t.quantiles(Metric::Confirm).p99)
-    }),
-    ("handshake bytes", "B", |t| {
-        bytes(t.record, |k| k.handshake_bytes_out + k.handshake_bytes_in)
-    }),
+    Figure::ClientCpu,
+    Figure::TargetCpu,
+    CONFIRM_P50,
+    Figure::Quantile(Metric::Confirm, Percentile::P99),
+    Figure::Bytes,
 ];
 
-const CLIENT_CPU: Figure = ("client CPU per session", "µs", |t| {
-    t.record.client_cpu_us()
-});
-
-const TARGET_CPU: Figure = ("target CPU per session", "µs", |t| {
-    t.record.target_cpu_us()
-});
-
-/// In microseconds; none of a percentile that is only known to be beyond an age: it has no difference.
-fn us(timing: Option<Timing>) -> Option<f64> {
-    Some(timing?.exact()? as f64 / 1e3)
+impl TaxRow {
+    /// Its unit: durations of both kinds are in microseconds.
+    pub fn unit(&self) -> &'static str {
+        match self.figure.unit() {
+            "ns" | "us" => "µs",
+            unit => unit,
+        }
+    }
 }
 
-fn bytes(trial: &TrialRecord, of: fn(&KindRecord) -> u64) -> Option<f64> {
-    let ok = trial.measured.ok_total();
-    (ok > 0).then(|| trial.sum(of) as f64 / ok as f64)
+/// A figure of a trial in the unit of a row; none of a percentile that is only known to be beyond an age: it has no
+/// difference.
+fn value(figure: Figure, trial: &DecodedTrial) -> Option<f64> {
+    let Figure::Quantile(metric, percentile) = figure else {
+        return figure.of(trial.record, None);
+    };
+    let known = trial.quantiles(metric);
+    let timing = match percentile {
+        Percentile::P50 => known.median,
+        Percentile::P90 => None,
+        Percentile::P99 => known.p99,
+    };
+    Some(timing?.exact()? as f64 / 1e3)
 }
 
 fn rows(pair: (&DecodedCell, &DecodedCell), figures: &[Figure]) -> Vec<TaxRow> {
@@ -258,22 +248,18 @@ fn rows(pair: (&DecodedCell, &DecodedCell), figures: &[Figure]) -> Vec<TaxRow> {
     rows.collect()
 }
 
-fn row(
-    (cell, base): (&DecodedCell, &DecodedCell),
-    (metric, unit, figure): Figure,
-) -> Option<TaxRow> {
+fn row((cell, base): (&DecodedCell, &DecodedCell), figure: Figure) -> Option<TaxRow> {
     let mut pairs = Vec::new();
     for trial in &cell.trials {
         let round = trial.record.round;
         if let Some(partner) = base.trials.iter().find(|t| t.record.round == round)
-            && let (Some(a), Some(b)) = (figure(trial), figure(partner))
+            && let (Some(a), Some(b)) = (value(figure, trial), value(figure, partner))
         {
             pairs.push((a, b));
         }
     }
     Some(TaxRow {
-        metric: metric.to_owned(),
-        unit,
+        figure,
         cell: Spread::of(pairs.iter().map(|p| p.0))?,
         base: Spread::of(pairs.iter().map(|p| p.1))?,
         difference: RoundEffect::difference(&pairs)?,

@@ -1,10 +1,10 @@
 //! Percentiles that fall among sessions without an answer: what such a percentile is beyond is known, how long it
 //! is not. So no effect is computed from it, and no interval; what is certain all the same is judged.
 
-use super::figure::Figure;
 use super::observe::CellSeries;
+use crate::analysis::Figure;
 use crate::record::Verdict;
-use crate::units::format_ns;
+use crate::units::with_unit;
 
 /// What the units of a cell are at least, in nanoseconds, where a figure of one of them is known no better; none where all
 /// of them are exact.
@@ -36,16 +36,10 @@ impl Bounded<'_> {
     }
 
     fn show(self) -> String {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "nanoseconds of a histogram"
-        )]
-        let value = |ns: f64| format_ns(ns.round() as u64);
         if self.beyond {
-            format!("> {}", value(self.smallest()))
+            format!("> {}", with_unit(self.smallest(), "ns"))
         } else {
-            format!("at most {}", value(self.largest()))
+            format!("at most {}", with_unit(self.largest(), "ns"))
         }
     }
 }

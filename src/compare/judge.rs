@@ -2,9 +2,9 @@
 //! follows from it under a policy.
 
 use super::beyond::{self, Bounded, at_least};
-use super::figure::Figure;
-use super::observe::{CellSeries, on_scale};
+use super::observe::CellSeries;
 use super::policy::{Policy, Rules};
+use crate::analysis::Figure;
 use crate::record::{CellComparison, EffectRecord, FigureComparison, Scale, UnitKind, Verdict};
 use crate::stats::{Estimate, Spread, holm};
 
@@ -122,19 +122,9 @@ pub fn alone(cell: &CellSeries) -> CellComparison {
         let beyond = at_least(cell, figure);
         let candidate = Spread::of(values(cell, figure)).filter(|_| beyond.is_none());
         (candidate.is_some() || beyond.is_some()).then(|| FigureComparison {
-            figure: figure.to_string(),
-            unit: figure.unit().to_owned(),
-            smaller_is_better: figure.smaller_is_better(),
-            baseline: None,
             candidate,
-            baseline_beyond: None,
             candidate_beyond: beyond.and_then(median),
-            effect: None,
-            rounds: Vec::new(),
-            allowed: figure.default_allowed(),
-            gated: false,
-            verdict: None,
-            reason: None,
+            ..blank(figure, None)
         })
     });
     CellComparison {
@@ -144,16 +134,27 @@ pub fn alone(cell: &CellSeries) -> CellComparison {
     }
 }
 
-/// A limit on the scale of effects.
-fn limit(figure: Figure, allowed: f64) -> f64 {
-    match figure.scale() {
-        Scale::Ratio => allowed.ln_1p(),
-        Scale::Difference => allowed,
+/// A figure of which nothing is known yet but what the policy says of it.
+fn blank(figure: Figure, gated: Option<&f64>) -> FigureComparison {
+    FigureComparison {
+        figure: figure.to_string(),
+        unit: figure.unit().to_owned(),
+        smaller_is_better: figure.smaller_is_better(),
+        baseline: None,
+        candidate: None,
+        baseline_beyond: None,
+        candidate_beyond: None,
+        effect: None,
+        rounds: Vec::new(),
+        allowed: gated.copied().unwrap_or(figure.default_allowed()),
+        gated: gated.is_some(),
+        verdict: None,
+        reason: None,
     }
 }
 
 fn p_worse(draft: &Draft) -> f64 {
-    let limit = limit(draft.figure, draft.record.allowed);
+    let limit = draft.figure.scale().of_change(draft.record.allowed);
     draft.worse.map_or(1.0, |worse| worse.p_not_above(limit))
 }
 
@@ -163,7 +164,7 @@ fn verdict(draft: &Draft, is_worse: bool, confidence: f64) -> Verdict {
     let Some(worse) = draft.worse else {
         return Verdict::Inconclusive;
     };
-    let limit = limit(draft.figure, draft.record.allowed);
+    let limit = draft.figure.scale().of_change(draft.record.allowed);
     let (_, upper) = worse.interval(confidence);
     if is_worse {
         Verdict::Regress
@@ -196,11 +197,8 @@ fn draft(
         return None;
     }
     let whole = left.len() == baseline.units.len() && right.len() == candidate.units.len();
-    let scaled = |side: &[f64]| {
-        side.iter()
-            .map(|v| on_scale(figure, *v))
-            .collect::<Vec<_>>()
-    };
+    let scale = figure.scale();
+    let scaled = |side: &[f64]| side.iter().map(|v| scale.of(*v)).collect::<Vec<f64>>();
     let (a, b) = (scaled(&left), scaled(&right));
     let mut rounds = Vec::new();
     let estimate = if unit == UnitKind::Round {
@@ -219,7 +217,7 @@ fn draft(
             estimate.reversed()
         }
     });
-    let allowed = gated.copied().unwrap_or(figure.default_allowed());
+    let blank = blank(figure, gated);
     let least = least_samples(baseline, candidate);
     let refusal = refusal(
         figure,
@@ -229,26 +227,21 @@ fn draft(
         estimate.is_some(),
         unit,
     );
+    let limit = scale.of_change(blank.allowed);
     let record = FigureComparison {
-        figure: figure.to_string(),
-        unit: figure.unit().to_owned(),
-        smaller_is_better: figure.smaller_is_better(),
         effect: estimate.map(|estimate| EffectRecord {
-            p_worse: worse.map_or(1.0, |worse| worse.p_not_above(limit(figure, allowed))),
-            ..effect(figure, &estimate, confidence)
+            p_worse: worse.map_or(1.0, |worse| worse.p_not_above(limit)),
+            ..effect(scale, &estimate, confidence)
         }),
         baseline: Spread::of(left),
         candidate: Spread::of(right),
-        baseline_beyond: None,
-        candidate_beyond: None,
-        rounds: rounds.into_iter().map(|e| as_kept(figure, e)).collect(),
-        allowed,
-        gated: gated.is_some(),
+        rounds: rounds.into_iter().map(|e| scale.kept(e)).collect(),
         // An absent figure that gates must not pass for a good one; a p99 of too few samples is named.
         verdict: refusal
             .as_ref()
             .and_then(|r| r.invalid.then_some(Verdict::Invalid)),
         reason: refusal.map(|r| r.reason),
+        ..blank
     };
     Some((record, worse))
 }
@@ -263,7 +256,7 @@ fn bounded(
     gated: Option<&f64>,
     unit: UnitKind,
 ) -> FigureComparison {
-    let allowed = gated.copied().unwrap_or(figure.default_allowed());
+    let blank = blank(figure, gated);
     let sides = [0, 1].map(|side| Bounded {
         values: hidden[side].as_deref().unwrap_or(&known[side]),
         beyond: hidden[side].is_some(),
@@ -285,7 +278,7 @@ fn bounded(
             (refusal.invalid.then_some(Verdict::Invalid), refusal.reason)
         }
         _ => {
-            let (verdict, why) = beyond::judge(left, right, allowed);
+            let (verdict, why) = beyond::judge(left, right, blank.allowed);
             (Some(verdict), why)
         }
     };
@@ -294,19 +287,13 @@ fn bounded(
         Spread::of(known[side].iter().copied()).filter(|_| none)
     };
     FigureComparison {
-        figure: figure.to_string(),
-        unit: figure.unit().to_owned(),
-        smaller_is_better: figure.smaller_is_better(),
         baseline: exact(0),
         candidate: exact(1),
         baseline_beyond: hidden[0].clone().and_then(median),
         candidate_beyond: hidden[1].clone().and_then(median),
-        effect: None,
-        rounds: Vec::new(),
-        allowed,
-        gated: gated.is_some(),
         verdict,
         reason: Some(reason),
+        ..blank
     }
 }
 
@@ -377,29 +364,15 @@ fn values(series: &CellSeries, figure: Figure) -> Vec<f64> {
         .collect()
 }
 
-/// An effect as it is kept: ratios as ratios.
-fn as_kept(figure: Figure, effect: f64) -> f64 {
-    match figure.scale() {
-        Scale::Ratio => effect.exp(),
-        Scale::Difference => effect,
-    }
-}
-
 /// An estimate as it is kept.
-fn effect(figure: Figure, estimate: &Estimate, confidence: f64) -> EffectRecord {
+fn effect(scale: Scale, estimate: &Estimate, confidence: f64) -> EffectRecord {
     let (lower, upper) = estimate.interval(confidence);
-    let detectable = estimate.detectable(confidence);
-    let scale = figure.scale();
-    let back = |value| as_kept(figure, value);
     EffectRecord {
         scale,
-        estimate: back(estimate.effect),
-        lower: back(lower),
-        upper: back(upper),
-        detectable: match scale {
-            Scale::Ratio => detectable.exp_m1(),
-            Scale::Difference => detectable,
-        },
+        estimate: scale.kept(estimate.effect),
+        lower: scale.kept(lower),
+        upper: scale.kept(upper),
+        detectable: scale.kept_change(estimate.detectable(confidence)),
         p_worse: 1.0,
         units: estimate.units,
     }

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::differences::{Difference, find as differences, invalid, is_metered};
-use super::figure::Figure;
-use super::observe::{CellSeries, on_scale, series};
+use super::observe::{CellSeries, series};
 use super::policy::Policy;
-use crate::record::{Note, RunRecord, Scale, UnitKind};
+use crate::analysis::Figure;
+use crate::record::{Note, RunRecord, UnitKind};
 use crate::stats::{HistogramError, LEAST_CHANGES, learned_limit};
 
 /// Replaces the limits of the figures that gate by the third quartile and three times the distance
@@ -40,10 +40,7 @@ pub fn learn(
                 notes.push(nothing(&place, &why));
                 continue;
             };
-            let limit = match figure.scale() {
-                Scale::Ratio => limit.exp_m1(),
-                Scale::Difference => limit,
-            };
+            let limit = figure.scale().kept_change(limit);
             limits.insert(*figure, limit);
             notes.push(Note::new(
                 "limit-learned",
@@ -114,7 +111,7 @@ fn changes(cell: &CellSeries, figure: Figure) -> Vec<f64> {
         .units
         .iter()
         .filter_map(|unit| unit.values.get(&figure))
-        .map(|value| on_scale(figure, *value))
+        .map(|value| figure.scale().of(*value))
         .collect();
     values.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }

@@ -6,7 +6,6 @@ mod blocks;
 mod checks;
 mod conduct;
 mod differences;
-mod figure;
 mod judge;
 mod learn;
 mod observe;
@@ -26,7 +25,6 @@ use std::fmt::Write as _;
 pub use blocks::{BLOCKS_PER_ROUND, Look, Round, Rounds, Side, looks, order};
 pub use conduct::{AbError, AbEvent, AbOutcome, AbSetup, Turn, conduct};
 pub use differences::{Difference, Found, find as differences, invalid, is_metered};
-pub use figure::{Figure, P99_SAMPLES, Percentile};
 pub use judge::{Aligned, align, alone, judge};
 pub use learn::{alike, learn};
 pub use observe::{CellSeries, Observation, series, unit_of};
@@ -138,16 +136,11 @@ pub fn compare(
     let aligned = align(&left, &right, despite.contains(&Difference::Plan));
     if baseline.is_some() {
         if aligned.pairs.is_empty() {
-            return Err(nothing_in_common(
-                [baseline, Some(candidate)],
-                [&left, &right],
-            ));
+            let sides = [baseline, Some(candidate)];
+            return Err(nothing_in_common(sides, [&left, &right]));
         }
-        comparison.cells = judge(&aligned.pairs, policy, unit, policy.confidence);
         comparison.notes.push(not_interleaved());
-        comparison.notes.extend(by_place(&aligned));
-        comparison.missing = aligned.missing;
-        comparison.new = aligned.new;
+        fill(&mut comparison, &aligned, policy);
     }
     let partners = aligned.pairs.iter().map(|(_, cell)| &cell.identity);
     let partners: Vec<&String> = partners.collect();
@@ -227,26 +220,26 @@ pub fn judge_rounds(
     policy.check_cells(&names)?;
     let aligned = align(&reference, candidate, run.on_purpose);
     if aligned.pairs.is_empty() {
-        return Err(nothing_in_common(
-            [Some(run.baseline), Some(run.candidate)],
-            [&reference, candidate],
-        ));
+        let sides = [Some(run.baseline), Some(run.candidate)];
+        return Err(nothing_in_common(sides, [&reference, candidate]));
     }
-    let judge =
-        |aligned: &Aligned<'_>| judge(&aligned.pairs, policy, UnitKind::Round, run.confidence);
-    comparison.cells = judge(&aligned);
-    comparison.notes.extend(by_place(&aligned));
-    comparison.control = judge(&align(
-        run.rounds.side(Side::Baseline),
-        run.rounds.side(Side::Control),
-        false,
-    ));
-    comparison.missing = aligned.missing;
-    comparison.new = aligned.new;
+    fill(&mut comparison, &aligned, policy);
+    let [baseline, control] = [Side::Baseline, Side::Control].map(|side| run.rounds.side(side));
+    let control = align(baseline, control, false).pairs;
+    comparison.control = judge(&control, policy, UnitKind::Round, run.confidence);
     comparison.blocks = Some(blocks);
     checks::add(&mut comparison, &run.candidate.records, policy)?;
     verdict::conclude(&mut comparison);
     Ok(comparison)
+}
+
+/// What both sides' cells come to, and which cells have no partner.
+fn fill(comparison: &mut Comparison, aligned: &Aligned<'_>, policy: &Policy) {
+    let (unit, confidence) = (comparison.unit, comparison.confidence);
+    comparison.cells = judge(&aligned.pairs, policy, unit, confidence);
+    comparison.notes.extend(by_place(aligned));
+    comparison.missing.clone_from(&aligned.missing);
+    comparison.new.clone_from(&aligned.new);
 }
 
 /// Whether more rounds could still change what a comparison of rounds says: a figure that gates, or its

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::figure::Figure;
-use crate::record::{CellRecord, RunRecord, Scale, TrialRecord, UnitKind};
+use crate::analysis::Figure;
+use crate::record::{CellRecord, RunRecord, TrialRecord, UnitKind};
 use crate::stats::{HistogramError, Timing};
 
 /// Results of a side from which on the result is the unit instead of the trial: trials of one run share
@@ -53,13 +53,10 @@ impl Observation {
         let mean = |figure: &Figure, of: &dyn Fn(&Self) -> Option<f64>| {
             let values: Option<Vec<f64>> = parts
                 .iter()
-                .map(|part| of(part).map(|v| on_scale(*figure, v)))
+                .map(|part| of(part).map(|v| figure.scale().of(v)))
                 .collect();
             let mean = values?.iter().sum::<f64>() / count;
-            Some(match figure.scale() {
-                Scale::Ratio => mean.exp(),
-                Scale::Difference => mean,
-            })
+            Some(figure.scale().kept(mean))
         };
         let exact = |f: &Figure| mean(f, &|part| part.values.get(f).copied());
         // The mean of what each is at least is what their mean is at least.
@@ -76,14 +73,6 @@ impl Observation {
             beyond: beyond.filter_map(|f| Some((*f, least(f)?))).collect(),
             samples: parts.iter().map(|part| part.samples).min().unwrap_or(0),
         })
-    }
-}
-
-/// A value on the scale on which effects are differences: its logarithm where ratios are formed.
-pub fn on_scale(figure: Figure, value: f64) -> f64 {
-    match figure.scale() {
-        Scale::Ratio => value.ln(),
-        Scale::Difference => value,
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::figure::Figure;
 use super::threshold::{Subject, Threshold};
+use crate::analysis::Figure;
 use crate::files::{TEXT_CAP, read_text};
 use crate::text::secrets::without_value;
 use crate::text::{control_in_toml, line_at, line_of_key};

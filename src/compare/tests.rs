@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::*;
+use crate::analysis::Figure;
 use crate::record::{BlocksRecord, FigureComparison};
 use crate::stats::FailureRecord;
 

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::figure::Figure;
+use crate::analysis::Figure;
 use crate::record::CellRecord;
-use crate::stats::{HistogramError, LatencyHistogram, Metric, OkKind, Timing};
+use crate::stats::{HistogramError, LatencyHistogram, Metric, Timing};
 use crate::units::Span;
 
 /// What a threshold is about: a duration, or a figure with one value.
@@ -17,23 +17,11 @@ pub enum Subject {
     Figure(Figure),
 }
 
-/// Figures that thresholds can be about; percentiles are written as a duration's.
-const FIGURES: [Figure; 8] = [
-    Figure::ClientCpu,
-    Figure::TargetCpu,
-    Figure::Throughput,
-    Figure::BytesOut,
-    Figure::BytesIn,
-    Figure::Memory,
-    Figure::FailureRate,
-    Figure::ResumedShare,
-];
-
 impl Subject {
-    /// Every subject.
+    /// Every subject; percentiles are written as those of a duration.
     pub fn all() -> Vec<Self> {
         let durations = Metric::ALL.into_iter().map(Self::Duration);
-        durations.chain(FIGURES.map(Self::Figure)).collect()
+        durations.chain(Figure::PLAIN.map(Self::Figure)).collect()
     }
 }
 
@@ -229,18 +217,13 @@ impl Threshold {
 
 /// A figure of a cell: shares over all attempts, the others as means over trials.
 fn over_trials(figure: Figure, cell: &CellRecord, memory_floor: Option<u64>) -> Option<f64> {
-    let measured = cell.measured();
-    let share = |part: u64, of: u64| (of > 0).then(|| part as f64 / of as f64);
-    match figure {
-        Figure::FailureRate => share(measured.failed_total(), measured.started),
-        Figure::ResumedShare => share(measured.ok_of(OkKind::Resumed), measured.ok_total()),
-        _ => {
-            let trials = cell.trials.iter();
-            let values: Option<Vec<f64>> = trials.map(|t| figure.of(t, memory_floor)).collect();
-            let values = values.filter(|values| !values.is_empty())?;
-            Some(values.iter().sum::<f64>() / values.len() as f64)
-        }
+    if figure.unit().is_empty() {
+        return figure.share(&cell.measured());
     }
+    let trials = cell.trials.iter();
+    let values: Option<Vec<f64>> = trials.map(|t| figure.of(t, memory_floor)).collect();
+    let values = values.filter(|values| !values.is_empty())?;
+    Some(values.iter().sum::<f64>() / values.len() as f64)
 }
 
 impl Aggregate {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BuildInfo, Note};
 use crate::stats::Spread;
-use crate::units::{format_count, format_ns, three_digits};
+use crate::units::{format_count, with_unit};
 
 /// Version of the comparison file's shape.
 pub const COMPARISON_SCHEMA: u32 = 2;
@@ -199,6 +199,38 @@ pub enum Scale {
 }
 
 impl Scale {
+    /// A value on the scale on which effects are differences: its logarithm where ratios are formed.
+    pub fn of(self, value: f64) -> f64 {
+        match self {
+            Self::Ratio => value.ln(),
+            Self::Difference => value,
+        }
+    }
+
+    /// Back from there: ratios as ratios.
+    pub fn kept(self, effect: f64) -> f64 {
+        match self {
+            Self::Ratio => effect.exp(),
+            Self::Difference => effect,
+        }
+    }
+
+    /// A change on that scale as it is kept: 0.03 of a ratio of 1.03.
+    pub fn kept_change(self, effect: f64) -> f64 {
+        match self {
+            Self::Ratio => effect.exp_m1(),
+            Self::Difference => effect,
+        }
+    }
+
+    /// A change that is kept on that scale.
+    pub fn of_change(self, change: f64) -> f64 {
+        match self {
+            Self::Ratio => change.ln_1p(),
+            Self::Difference => change,
+        }
+    }
+
     /// The size of a change in words: of a ratio in per cent, of a share in percentage points.
     pub fn change(self, size: f64) -> String {
         match self {
@@ -209,8 +241,10 @@ impl Scale {
 
     /// The same with its sign.
     pub fn signed_change(self, change: f64) -> String {
-        let sign = if change < 0.0 { "−" } else { "+" };
-        format!("{sign}{}", self.change(change.abs()))
+        let size = self.change(change.abs());
+        let is_zero = !size.contains(|c: char| ('1'..='9').contains(&c));
+        let sign = if change < 0.0 && !is_zero { "−" } else { "+" };
+        format!("{sign}{size}")
     }
 }
 
@@ -225,13 +259,17 @@ impl EffectRecord {
 
     /// The change with its interval: `+4.1 % [+3.2 % … +5.0 %]`.
     pub fn change(&self) -> String {
-        let show = |value: f64| self.scale.signed_change(self.as_change(value));
-        format!(
-            "{} [{} … {}]",
-            show(self.estimate),
-            show(self.lower),
-            show(self.upper)
-        )
+        let [lower, upper] = [self.lower, self.upper].map(|value| self.show(value));
+        format!("{} [{lower} … {upper}]", self.estimated_change())
+    }
+
+    /// The same without its interval.
+    pub fn estimated_change(&self) -> String {
+        self.show(self.estimate)
+    }
+
+    fn show(&self, value: f64) -> String {
+        self.scale.signed_change(self.as_change(value))
     }
 }
 
@@ -292,14 +330,12 @@ impl CheckRecord {
             clippy::cast_sign_loss,
             reason = "whole positive values below 2^53"
         )]
-        match self.unit.as_str() {
-            "ns" if (0.0..9e15).contains(&value) => format_ns(value.round() as u64),
-            "us" => format!("{} µs", three_digits(value)),
-            "" if value.fract() == 0.0 && (0.0..9e15).contains(&value) => {
-                format_count(value as u64)
-            }
-            "" => format!("{value:.4}"),
-            unit => format!("{} {unit}", three_digits(value)),
+        if !self.unit.is_empty() {
+            with_unit(value, &self.unit)
+        } else if value.fract() == 0.0 && (0.0..9e15).contains(&value) {
+            format_count(value as u64)
+        } else {
+            format!("{value:.4}")
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn taken_apart(record: &RunRecord) -> Result<Section, HistogramError>
     section.bars(
         drawing,
         "CPU time of the median session at each end, by step of the handshake. All bars have one scale.",
-        bars,
+        Some(bars),
     );
     for (cell, found) in &all {
         section

@@ -2,6 +2,7 @@
 
 use super::figures::figures;
 use super::{ReportError, Titled};
+use crate::analysis::Decoded;
 
 /// What makes a spreadsheet take text for a formula when it comes first.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\t', '\r', '＝', '＠'];
@@ -37,7 +38,7 @@ pub(super) fn render(results: &[Titled<'_>]) -> Result<String, ReportError> {
     for result in results {
         let record = result.record;
         let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
-        for cell in figures(record)? {
+        for cell in figures(&Decoded::of(record)?) {
             for figure in cell.figures {
                 out.write_record([
                     text(result.name),

@@ -3,7 +3,7 @@
 use super::document::Section;
 use super::drawing::effects::{self, Effect, Span};
 use super::{facts, tables};
-use crate::analysis::{ContrastSet, Decoded, Question, Tax, TaxRow, contrasts};
+use crate::analysis::{ContrastSet, Decoded, Figure, Question, Tax, TaxRow, contrasts};
 use crate::text::grouped;
 use crate::units::format_count;
 
@@ -45,7 +45,7 @@ pub(super) fn differences(decoded: &Decoded<'_>, taxes: &[Tax]) -> Section {
 fn apart(section: &mut Section, tax: &Tax) {
     let (title, how) = facts::tax_title(tax);
     let all: Vec<Effect> = drawn(&tax.rows)
-        .filter_map(|row| effect(&row.metric, row))
+        .filter_map(|row| effect(&row.figure.title(), row))
         .collect();
     let over = format!("{} over {}", tax.cell, tax.base);
     section.heading(&title);
@@ -58,7 +58,7 @@ fn apart(section: &mut Section, tax: &Tax) {
 
 /// Bytes have no spread, and would stretch the axis.
 fn drawn(rows: &[TaxRow]) -> impl Iterator<Item = &TaxRow> {
-    rows.iter().filter(|row| row.unit != "B")
+    rows.iter().filter(|row| row.unit() != "B")
 }
 
 fn set(tax: &Tax) -> ContrastSet {
@@ -79,15 +79,16 @@ fn together(section: &mut Section, title: &str, how: &str, sets: &[ContrastSet])
             format_count(count as u64)
         ));
     }
-    for (metric, all) in by_metric(sets) {
+    for (figure, all) in by_figure(sets) {
+        let figure = figure.title();
         let drawn = &all[..all.len().min(MOST_EFFECTS)];
-        let name = format!("{title}: {metric}");
+        let name = format!("{title}: {figure}");
         let mut caption = format!("{name}, {how}.");
         if all.len() > MOST_EFFECTS {
             let count = format_count(all.len() as u64);
             caption = format!("{caption} The first {MOST_EFFECTS} of {count} cells.");
         }
-        let drawing = effects::plot(&section.drawing_id(), &name, metric, Span::Wide, drawn);
+        let drawing = effects::plot(&section.drawing_id(), &name, &figure, Span::Wide, drawn);
         section.drawing(drawing, &caption);
     }
 }
@@ -107,10 +108,10 @@ fn first(sets: &[ContrastSet], most: usize) -> Vec<ContrastSet> {
 }
 
 /// Effects by what they are of, cell by cell.
-fn by_metric(sets: &[ContrastSet]) -> Vec<(&str, Vec<Effect>)> {
+fn by_figure(sets: &[ContrastSet]) -> Vec<(Figure, Vec<Effect>)> {
     let cells = sets.iter().flat_map(|set| &set.cells);
     grouped(cells.flat_map(|(name, rows)| {
-        drawn(rows).filter_map(move |row| Some((row.metric.as_str(), effect(name, row)?)))
+        drawn(rows).filter_map(move |row| Some((row.figure, effect(name, row)?)))
     }))
 }
 

@@ -237,19 +237,20 @@ impl Section {
     }
 
     pub(super) fn drawing(&mut self, svg: Option<String>, caption: &str) -> &mut Self {
-        self.blocks.extend(svg.map(|svg| Block::Drawing {
-            svg,
-            caption: defuse(caption),
-            bars: None,
-        }));
-        self
+        self.bars(svg, caption, None)
     }
 
-    pub(super) fn bars(&mut self, svg: Option<String>, caption: &str, bars: Bars) -> &mut Self {
+    /// A drawing of bars, which text has, too.
+    pub(super) fn bars(
+        &mut self,
+        svg: Option<String>,
+        caption: &str,
+        bars: Option<Bars>,
+    ) -> &mut Self {
         self.blocks.extend(svg.map(|svg| Block::Drawing {
             svg,
             caption: defuse(caption),
-            bars: Some(bars),
+            bars,
         }));
         self
     }

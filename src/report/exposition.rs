@@ -9,6 +9,7 @@ const PREFIX: &str = "shakedown_";
 /// A family of samples: its name, type and help, then the samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Family {
+    name: String,
     head: String,
     samples: Vec<String>,
 }
@@ -18,13 +19,15 @@ impl Family {
     /// `histogram` or `summary`.
     pub fn new(name: &str, kind: &str, help: &str) -> Self {
         Self {
+            name: name.to_owned(),
             head: format!("# HELP {PREFIX}{name} {help}\n# TYPE {PREFIX}{name} {kind}\n"),
             samples: Vec::new(),
         }
     }
 
-    /// Adds a sample, whose name may be longer than the family's.
-    pub fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+    /// Adds a sample; `suffix` is what its name has beyond the family's.
+    pub fn add(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        let name = &self.name;
         let labels: Vec<String> = (labels.iter())
             .map(|(label, value)| format!("{label}=\"{}\"", escape(value)))
             .collect();
@@ -35,7 +38,7 @@ impl Family {
             value.to_string()
         };
         self.samples
-            .push(format!("{PREFIX}{name}{{{labels}}} {value}\n"));
+            .push(format!("{PREFIX}{name}{suffix}{{{labels}}} {value}\n"));
     }
 
     /// Writes those that have samples.
@@ -65,7 +68,7 @@ mod tests {
     #[test]
     fn labels_cannot_be_broken_out_of() {
         let mut family = Family::new("x", "gauge", "X.");
-        family.add("x", &[("cell", "a\"} 1\nshakedown_y{b=\"\\")], 1.0);
+        family.add("", &[("cell", "a\"} 1\nshakedown_y{b=\"\\")], 1.0);
         assert_eq!(
             Family::write_all([&family, &Family::new("empty", "gauge", "Is left out.")]),
             "# HELP shakedown_x X.\n# TYPE shakedown_x gauge\n\

@@ -4,12 +4,11 @@
 use serde::Serialize;
 
 use crate::analysis::{CellSummary, Decoded, Quantiles, TaxRow, contrasts, taxes};
-use crate::record::RunRecord;
-use crate::stats::{HistogramError, OkKind, RoundEffect, Spread};
+use crate::stats::{OkKind, RoundEffect, Spread};
 
 /// One figure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Figure {
+pub(super) struct FigureLine {
     /// What it is of: an event, a cost, or what became of sessions.
     #[serde(rename = "figure")]
     pub of: String,
@@ -41,10 +40,10 @@ pub(super) struct CellFigures {
     /// Its name.
     pub cell: String,
     /// All there are; what was not measured, or has too few samples, is not there.
-    pub figures: Vec<Figure>,
+    pub figures: Vec<FigureLine>,
 }
 
-impl Figure {
+impl FigureLine {
     fn count(figure: &str, statistic: &str, count: u64) -> Self {
         Self::plain(figure, statistic, "", count as f64, 1)
     }
@@ -75,12 +74,7 @@ impl Figure {
 }
 
 /// The figures of every cell of a record.
-///
-/// # Errors
-///
-/// Fails if a stored histogram is damaged.
-pub(super) fn figures(record: &RunRecord) -> Result<Vec<CellFigures>, HistogramError> {
-    let decoded = Decoded::of(record)?;
+pub(super) fn figures(decoded: &Decoded<'_>) -> Vec<CellFigures> {
     let mut all: Vec<CellFigures> = (decoded.summaries().iter())
         .map(|summary| CellFigures {
             cell: summary.name.clone(),
@@ -95,10 +89,10 @@ pub(super) fn figures(record: &RunRecord) -> Result<Vec<CellFigures>, HistogramE
                 .extend(rows.iter().flat_map(|row| compared(base, row)));
         }
     };
-    for tax in taxes(&decoded) {
+    for tax in taxes(decoded) {
         against(&tax.cell, &tax.base, &tax.rows);
     }
-    for set in contrasts(&decoded)
+    for set in contrasts(decoded)
         .iter()
         .flat_map(|contrast| &contrast.sets)
     {
@@ -106,21 +100,21 @@ pub(super) fn figures(record: &RunRecord) -> Result<Vec<CellFigures>, HistogramE
             against(cell, &set.base, rows);
         }
     }
-    Ok(all)
+    all
 }
 
-fn of_cell(summary: &CellSummary) -> Vec<Figure> {
+fn of_cell(summary: &CellSummary) -> Vec<FigureLine> {
     let measured = &summary.measured;
     let mut all = vec![
-        Figure::count("sessions", "attempted", measured.started),
-        Figure::count("sessions", "confirmed", measured.ok_total()),
-        Figure::count("sessions", "failed", measured.failed_total()),
-        Figure::count("sessions", "unanswered", measured.unanswered_total()),
-        Figure::count("sessions", "cancelled", measured.cancelled_total()),
-        Figure::count("sessions", "not-started", measured.not_started_total()),
+        FigureLine::count("sessions", "attempted", measured.started),
+        FigureLine::count("sessions", "confirmed", measured.ok_total()),
+        FigureLine::count("sessions", "failed", measured.failed_total()),
+        FigureLine::count("sessions", "unanswered", measured.unanswered_total()),
+        FigureLine::count("sessions", "cancelled", measured.cancelled_total()),
+        FigureLine::count("sessions", "not-started", measured.not_started_total()),
     ];
     for (class, failure) in &measured.failed {
-        all.push(Figure::count("failures", class, failure.count));
+        all.push(FigureLine::count("failures", class, failure.count));
     }
     let spreads = [
         ("confirmed", "/s", summary.confirmed_rate),
@@ -128,10 +122,10 @@ fn of_cell(summary: &CellSummary) -> Vec<Figure> {
         ("target-cpu", "µs", summary.target_cpu_us),
     ];
     for (figure, unit, spread) in spreads {
-        all.extend(spread.map(|spread| Figure::spread(figure, "median", unit, spread)));
+        all.extend(spread.map(|spread| FigureLine::spread(figure, "median", unit, spread)));
     }
     let pause = summary.longest_pause.map(|pause| pause.length_ns as f64);
-    all.extend(pause.map(|ns| Figure::plain("without-answer", "max", "ns", ns, 1)));
+    all.extend(pause.map(|ns| FigureLine::plain("without-answer", "max", "ns", ns, 1)));
     for (metric, quantiles) in &summary.metrics {
         all.extend(percentiles(metric.label(), *quantiles));
     }
@@ -140,22 +134,22 @@ fn of_cell(summary: &CellSummary) -> Vec<Figure> {
         ("handshake-bytes-out", summary.bytes_out),
         ("handshake-bytes-in", summary.bytes_in),
     ] {
-        all.extend(bytes.map(|bytes| Figure::plain(figure, "mean", "B", bytes, confirmed)));
+        all.extend(bytes.map(|bytes| FigureLine::plain(figure, "mean", "B", bytes, confirmed)));
     }
     if let Some(counts) = summary.resumption {
         let resumed = measured.ok_of(OkKind::Resumed);
-        all.push(Figure::count("resumed", "planned", counts.ok_planned));
-        all.push(Figure::count("resumed", "observed", resumed));
+        all.push(FigureLine::count("resumed", "planned", counts.ok_planned));
+        all.push(FigureLine::count("resumed", "observed", resumed));
     }
     if summary.held_max > 0 {
-        all.push(Figure::count("held", "max", summary.held_max));
+        all.push(FigureLine::count("held", "max", summary.held_max));
     }
     all
 }
 
-fn percentiles(metric: &str, quantiles: Quantiles) -> Vec<Figure> {
+fn percentiles(metric: &str, quantiles: Quantiles) -> Vec<FigureLine> {
     let n = quantiles.samples();
-    let mut all: Vec<Figure> = [
+    let mut all: Vec<FigureLine> = [
         ("p50", quantiles.p50),
         ("p90", quantiles.p90),
         ("p99", quantiles.p99),
@@ -166,33 +160,33 @@ fn percentiles(metric: &str, quantiles: Quantiles) -> Vec<Figure> {
     .filter_map(|(name, timing)| {
         let timing = timing?;
         let exact = timing.exact().map(|ns| ns as f64);
-        Some(Figure {
+        Some(FigureLine {
             value: exact,
             beyond: exact.is_none().then(|| timing.least() as f64),
-            ..Figure::plain(metric, name, "ns", 0.0, n)
+            ..FigureLine::plain(metric, name, "ns", 0.0, n)
         })
     })
     .collect();
     if quantiles.overflow > 0 {
-        all.push(Figure::count(metric, "too-long", quantiles.overflow));
+        all.push(FigureLine::count(metric, "too-long", quantiles.overflow));
     }
     all
 }
 
-fn compared(base: &str, row: &TaxRow) -> Vec<Figure> {
-    let figure = |statistic: &str, unit: &'static str, effect: RoundEffect| Figure {
+fn compared(base: &str, row: &TaxRow) -> Vec<FigureLine> {
+    let figure = |statistic: &str, unit: &'static str, effect: RoundEffect| FigureLine {
         against: Some(base.to_owned()),
         lower: effect.interval.map(|(low, _)| low),
         upper: effect.interval.map(|(_, high)| high),
-        ..Figure::plain(
-            &row.metric,
+        ..FigureLine::plain(
+            &row.figure.title(),
             statistic,
             unit,
             effect.estimate,
             effect.rounds as u64,
         )
     };
-    let difference = figure("difference", row.unit, row.difference);
+    let difference = figure("difference", row.unit(), row.difference);
     let ratio = row.ratio.map(|ratio| figure("ratio", "", ratio));
     std::iter::once(difference).chain(ratio).collect()
 }

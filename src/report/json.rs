@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::figures::{CellFigures, figures};
 use super::{ReportError, Titled};
+use crate::analysis::Decoded;
 use crate::record::Note;
 
 /// Version of this document's shape. Since 2 a figure may have no `value`, but one that it is `beyond`.
@@ -45,7 +46,7 @@ pub(super) fn render(results: &[Titled<'_>]) -> Result<String, ReportError> {
             complete: record.validity.complete,
             reasons: &record.validity.reasons,
             warnings: &record.warnings,
-            cells: figures(record)?,
+            cells: figures(&Decoded::of(record)?),
         });
     }
     let document = Document {

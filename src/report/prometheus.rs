@@ -1,11 +1,62 @@
-//! A result as a Prometheus textfile, for a node exporter's collector. Durations are seconds. Families come
-//! one after the other, as the exposition format asks for.
+//! The figures of a result as a Prometheus textfile, for a node exporter's collector. Durations are seconds. Families
+//! come one after the other, as the exposition format asks for.
+
+use std::time::UNIX_EPOCH;
 
 use super::ReportError;
 use super::exposition::Family;
-use crate::analysis::{CellSummary, Decoded, Quantiles};
+use super::figures::{FigureLine, figures};
+use crate::analysis::Decoded;
 use crate::record::RunRecord;
-use crate::stats::Timing;
+
+/// A label with its value.
+type Label<'a> = (&'a str, &'a str);
+
+/// What became of cells: the name of a family, its type, and what it is.
+const OF_CELLS: [(&str, &str, &str); 7] = [
+    (
+        SESSIONS,
+        "gauge",
+        "Sessions of the measure phase by what became of them.",
+    ),
+    (
+        FAILURES,
+        "gauge",
+        "Failed sessions of the measure phase by class.",
+    ),
+    (
+        RATE,
+        "gauge",
+        "Sessions confirmed per second, the median over trials.",
+    ),
+    (
+        DURATION,
+        "summary",
+        "Durations of sessions that were not refused by event, over all trials.",
+    ),
+    (
+        BEYOND,
+        "gauge",
+        "What a percentile that is +Inf is beyond: it falls among sessions without an answer.",
+    ),
+    (
+        CPU,
+        "gauge",
+        "CPU time per session in seconds, the median over trials.",
+    ),
+    (
+        BYTES,
+        "gauge",
+        "TCP payload bytes per handshake, as the client counted them.",
+    ),
+];
+const SESSIONS: &str = "sessions";
+const FAILURES: &str = "failures";
+const RATE: &str = "confirmed_per_second";
+const DURATION: &str = "duration_seconds";
+const BEYOND: &str = "duration_beyond_seconds";
+const CPU: &str = "cpu_seconds_per_session";
+const BYTES: &str = "handshake_bytes";
 
 /// One result.
 ///
@@ -13,200 +64,90 @@ use crate::stats::Timing;
 ///
 /// Fails if a stored histogram or time is damaged.
 pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
-    let decoded = Decoded::of(record)?;
-    let summaries = decoded.summaries();
-    let families = [
-        info(record),
-        validity(record),
-        ended(record)?,
-        sessions(record, summaries),
-        failures(record, summaries),
-        rates(record, summaries),
-        durations(record, summaries),
-        beyond(record, summaries),
-        cpu(record, summaries),
-        bytes(record, summaries),
+    let scenario = ("scenario", record.plan.scenario.name.as_str());
+    let ended = super::time(&record.ended_at)?;
+    let ended = ended.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let of_run = |name, help, labels: &[Label<'_>], value| {
+        let mut family = Family::new(name, "gauge", help);
+        family.add("", &[&[scenario], labels].concat(), value);
+        family
+    };
+    let build = [
+        ("version", record.build.version.as_str()),
+        ("revision", &record.build.git_revision),
     ];
+    let valid = f64::from(u8::from(record.validity.valid));
+    let help = "When the run ended, in seconds since the epoch.";
+    let mut families = vec![
+        of_run("run_info", "What made the result; always 1.", &build, 1.0),
+        of_run(
+            "run_valid",
+            "Whether the run did what was asked.",
+            &[],
+            valid,
+        ),
+        of_run("run_ended_seconds", help, &[], ended.as_secs_f64()),
+    ];
+    let decoded = Decoded::of(record)?;
+    let cells = figures(&decoded);
+    for (name, kind, help) in OF_CELLS {
+        let mut family = Family::new(name, kind, help);
+        for (summary, figures) in decoded.summaries().iter().zip(&cells) {
+            let mut add = |suffix, labels: &[Label<'_>], value| {
+                let labels = [&[scenario, ("cell", &summary.name)], labels].concat();
+                family.add(suffix, &labels, value);
+            };
+            for figure in &figures.figures {
+                for (of, labels, value) in samples(figure) {
+                    if of == name {
+                        add("", &labels, value);
+                    }
+                }
+            }
+            for (metric, all) in summary.metrics.iter().filter(|_| name == DURATION) {
+                let event = [("event", metric.label())];
+                if let Some(mean) = all.mean {
+                    add("_sum", &event, mean * all.count as f64 / 1e9);
+                }
+                if all.samples() > 0 {
+                    add("_count", &event, all.samples() as f64);
+                }
+            }
+        }
+        families.push(family);
+    }
     Ok(Family::write_all(&families))
 }
 
-fn scenario(record: &RunRecord) -> (&'static str, &str) {
-    ("scenario", &record.plan.scenario.name)
-}
-
-fn info(record: &RunRecord) -> Family {
-    let mut family = Family::new("run_info", "gauge", "What made the result; always 1.");
-    let labels = [
-        scenario(record),
-        ("version", record.build.version.as_str()),
-        ("revision", record.build.git_revision.as_str()),
-    ];
-    family.add("run_info", &labels, 1.0);
-    family
-}
-
-fn validity(record: &RunRecord) -> Family {
-    let mut family = Family::new("run_valid", "gauge", "Whether the run did what was asked.");
-    let valid = f64::from(u8::from(record.validity.valid));
-    family.add("run_valid", &[scenario(record)], valid);
-    family
-}
-
-fn ended(record: &RunRecord) -> Result<Family, ReportError> {
-    let help = "When the run ended, in seconds since the epoch.";
-    let mut family = Family::new("run_ended_seconds", "gauge", help);
-    let at = super::time(&record.ended_at)?;
-    let at = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    family.add("run_ended_seconds", &[scenario(record)], at.as_secs_f64());
-    Ok(family)
-}
-
-fn sessions(record: &RunRecord, summaries: &[CellSummary]) -> Family {
-    let help = "Sessions of the measure phase by what became of them.";
-    let mut family = Family::new("sessions", "gauge", help);
-    for summary in summaries {
-        let counts = &summary.measured;
-        for (outcome, count) in [
-            ("confirmed", counts.ok_total()),
-            ("failed", counts.failed_total()),
-            ("cancelled", counts.cancelled_total()),
-            ("not_started", counts.not_started_total()),
-        ] {
-            let labels = [
-                scenario(record),
-                ("cell", &summary.name),
-                ("outcome", outcome),
-            ];
-            family.add("sessions", &labels, count as f64);
+/// The samples of a figure, each with the family that it is of. A percentile that falls among sessions without an answer
+/// is infinite, so that no alert takes it for a short one.
+fn samples(figure: &FigureLine) -> Vec<(&'static str, Vec<Label<'_>>, f64)> {
+    let value = figure.value.unwrap_or(f64::INFINITY);
+    let (family, labels, value) = match (figure.of.as_str(), figure.statistic.as_str()) {
+        _ if figure.against.is_some() => return Vec::new(),
+        ("sessions", "not-started") => (SESSIONS, vec![("outcome", "not_started")], value),
+        ("sessions", outcome @ ("confirmed" | "failed" | "cancelled")) => {
+            (SESSIONS, vec![("outcome", outcome)], value)
         }
-    }
-    family
-}
-
-fn failures(record: &RunRecord, summaries: &[CellSummary]) -> Family {
-    let help = "Failed sessions of the measure phase by class.";
-    let mut family = Family::new("failures", "gauge", help);
-    for summary in summaries {
-        for (class, failure) in &summary.measured.failed {
-            let labels = [scenario(record), ("cell", &summary.name), ("class", class)];
-            family.add("failures", &labels, failure.count as f64);
+        ("failures", class) => (FAILURES, vec![("class", class)], value),
+        ("confirmed", _) => (RATE, Vec::new(), value),
+        ("client-cpu", _) => (CPU, vec![("end", "client")], value / 1e6),
+        ("target-cpu", _) => (CPU, vec![("end", "target")], value / 1e6),
+        ("handshake-bytes-out", _) => (BYTES, vec![("direction", "out")], value),
+        ("handshake-bytes-in", _) => (BYTES, vec![("direction", "in")], value),
+        (event, percentile) => {
+            let quantile = match percentile {
+                "p50" => "0.5",
+                "p90" => "0.9",
+                "p99" => "0.99",
+                "p99.9" => "0.999",
+                _ => return Vec::new(),
+            };
+            let labels = vec![("event", event), ("quantile", quantile)];
+            let beyond = figure.beyond.map(|ns| (BEYOND, labels.clone(), ns / 1e9));
+            let duration = (DURATION, labels, value / 1e9);
+            return std::iter::once(duration).chain(beyond).collect();
         }
-    }
-    family
-}
-
-fn rates(record: &RunRecord, summaries: &[CellSummary]) -> Family {
-    let help = "Sessions confirmed per second, the median over trials.";
-    let mut family = Family::new("confirmed_per_second", "gauge", help);
-    for summary in summaries {
-        if let Some(rate) = summary.confirmed_rate {
-            let labels = [scenario(record), ("cell", &summary.name)];
-            family.add("confirmed_per_second", &labels, rate.median);
-        }
-    }
-    family
-}
-
-/// The percentiles of a metric by what Prometheus calls them.
-fn quantiles(of: &Quantiles) -> [(&'static str, Option<Timing>); 4] {
-    [
-        ("0.5", of.p50),
-        ("0.9", of.p90),
-        ("0.99", of.p99),
-        ("0.999", of.p999),
-    ]
-}
-
-/// What percentiles are beyond that fall among sessions without an answer.
-fn beyond(record: &RunRecord, summaries: &[CellSummary]) -> Family {
-    let help =
-        "What a percentile that is +Inf is beyond: it falls among sessions without an answer.";
-    let mut family = Family::new("duration_beyond_seconds", "gauge", help);
-    for summary in summaries {
-        for (metric, all) in &summary.metrics {
-            for (name, timing) in quantiles(all) {
-                if let Some(Timing::Beyond(ns)) = timing {
-                    let labels = [
-                        scenario(record),
-                        ("cell", summary.name.as_str()),
-                        ("event", metric.label()),
-                        ("quantile", name),
-                    ];
-                    family.add("duration_beyond_seconds", &labels, ns as f64 / 1e9);
-                }
-            }
-        }
-    }
-    family
-}
-
-/// Percentiles only where there are samples enough for them, the count always. A percentile that falls among
-/// sessions without an answer is infinite, so that no alert takes it for a short one.
-fn durations(record: &RunRecord, summaries: &[CellSummary]) -> Family {
-    let help = "Durations of sessions that were not refused by event, over all trials.";
-    let mut family = Family::new("duration_seconds", "summary", help);
-    for summary in summaries {
-        for (metric, all) in &summary.metrics {
-            let labels = [
-                scenario(record),
-                ("cell", summary.name.as_str()),
-                ("event", metric.label()),
-            ];
-            for (name, timing) in quantiles(all) {
-                if let Some(timing) = timing {
-                    let labels: Vec<_> = labels.into_iter().chain([("quantile", name)]).collect();
-                    let seconds = timing.exact().map(|ns| ns as f64 / 1e9);
-                    family.add(
-                        "duration_seconds",
-                        &labels,
-                        seconds.unwrap_or(f64::INFINITY),
-                    );
-                }
-            }
-            if let Some(mean) = all.mean {
-                let sum = mean * all.count as f64 / 1e9;
-                family.add("duration_seconds_sum", &labels, sum);
-            }
-            if all.samples() > 0 {
-                let count = all.samples() as f64;
-                family.add("duration_seconds_count", &labels, count);
-            }
-        }
-    }
-    family
-}
-
-fn cpu(record: &RunRecord, summaries: &[CellSummary]) -> Family {
-    let help = "CPU time per session in seconds, the median over trials.";
-    let mut family = Family::new("cpu_seconds_per_session", "gauge", help);
-    for summary in summaries {
-        for (end, spread) in [
-            ("client", summary.client_cpu_us),
-            ("target", summary.target_cpu_us),
-        ] {
-            if let Some(spread) = spread {
-                let labels = [scenario(record), ("cell", &summary.name), ("end", end)];
-                family.add("cpu_seconds_per_session", &labels, spread.median / 1e6);
-            }
-        }
-    }
-    family
-}
-
-fn bytes(record: &RunRecord, summaries: &[CellSummary]) -> Family {
-    let help = "TCP payload bytes per handshake, as the client counted them.";
-    let mut family = Family::new("handshake_bytes", "gauge", help);
-    for summary in summaries {
-        for (direction, bytes) in [("out", summary.bytes_out), ("in", summary.bytes_in)] {
-            if let Some(bytes) = bytes {
-                let labels = [
-                    scenario(record),
-                    ("cell", &summary.name),
-                    ("direction", direction),
-                ];
-                family.add("handshake_bytes", &labels, bytes);
-            }
-        }
-    }
-    family
+    };
+    vec![(family, labels, value)]
 }

@@ -3,9 +3,9 @@
 use super::differences::MOST_APART;
 use super::document::{Finding, Section, Tone};
 use super::{facts, tables};
-use crate::analysis::{CellSummary, Question, Tax};
+use crate::analysis::{CellSummary, Figure, Percentile, Question, Tax};
 use crate::record::RunRecord;
-use crate::stats::{HistogramError, LEAST_UNITS};
+use crate::stats::{HistogramError, LEAST_UNITS, Metric};
 use crate::units::{format_count, format_ns};
 
 /// With more cells than this each is a row of a table, not a column.
@@ -44,8 +44,8 @@ fn sentence(tax: &Tax) -> Option<String> {
             format!("{place}: {rounds} to tell a difference from noise, {LEAST_UNITS} are needed.")
         });
     }
-    let part = |metric: &str, what: &str| {
-        let row = tax.rows.iter().find(|row| row.metric == metric)?;
+    let part = |figure: Figure, what: &str| {
+        let row = tax.rows.iter().find(|row| row.figure == figure)?;
         let ratio = row.ratio.filter(|ratio| ratio.interval.is_some())?;
         let told = facts::effect(&ratio, |value| format!("{value:.2}"));
         // Where all rounds are equal there is nothing between them.
@@ -56,18 +56,14 @@ fn sentence(tax: &Tax) -> Option<String> {
         };
         Some(format!("{what} by {told}{unclear}"))
     };
-    let parts: Vec<String> = [
-        part(
-            "client CPU per session",
-            "the client’s CPU time per session",
-        ),
-        part("target CPU per session", "the target’s"),
-        part("confirm p50", "the median time until confirmed"),
-        part("bytes out per handshake", "the bytes sent"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let confirmed = Figure::Quantile(Metric::Confirm, Percentile::P50);
+    let parts = [
+        part(Figure::ClientCpu, "the client’s CPU time per session"),
+        part(Figure::TargetCpu, "the target’s"),
+        part(confirmed, "the median time until confirmed"),
+        part(Figure::BytesOut, "the bytes sent"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
     (!parts.is_empty()).then(|| format!("{place} multiplies {}.", parts.join(", ")))
 }
 

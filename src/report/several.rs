@@ -12,7 +12,7 @@ use super::drawing::svg::{SERIES, fit};
 use super::result::banner;
 use super::tables::or_nothing;
 use super::{ReportError, Titled, facts, tables};
-use crate::analysis::{CellSummary, Decoded};
+use crate::analysis::{CellSummary, Decoded, Figure, Percentile};
 use crate::record::{CellComparison, CellRecord, Comparison, FigureComparison, UnitKind};
 use crate::stats::{LEAST_UNITS, Metric};
 use crate::text::{grouped, shell_quote};
@@ -25,15 +25,15 @@ const MOST_TABLES: usize = 60;
 /// Rows of the table of cells.
 const MOST_ROWS: usize = 400;
 /// Figures that are drawn; tables have all.
-const DRAWN: [&str; 8] = [
-    "client-cpu",
-    "target-cpu",
-    "throughput",
-    "handshake-p50",
-    "confirm-p50",
-    "confirm-p99",
-    "latency-p50",
-    "latency-p99",
+const DRAWN: [Figure; 8] = [
+    Figure::ClientCpu,
+    Figure::TargetCpu,
+    Figure::Throughput,
+    Figure::Quantile(Metric::Handshake, Percentile::P50),
+    Figure::Quantile(Metric::Confirm, Percentile::P50),
+    Figure::Quantile(Metric::Confirm, Percentile::P99),
+    Figure::Quantile(Metric::Latency, Percentile::P50),
+    Figure::Quantile(Metric::Latency, Percentile::P99),
 ];
 
 /// A result with what it is called on the page.
@@ -160,7 +160,7 @@ fn drawn(
     id: &str,
 ) -> Option<String> {
     let mut all = Vec::new();
-    for label in DRAWN {
+    for label in DRAWN.map(|figure| figure.to_string()) {
         for (entry, cell) in of_cell {
             let figure = cell.figures.iter().find(|f| f.figure == label);
             let short = entry.label.split(' ').next().unwrap_or_default();

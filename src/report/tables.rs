@@ -2,7 +2,7 @@
 
 use super::document::Grid;
 use super::facts;
-use crate::analysis::{CellSummary, ContrastSet, Quantiles, Tax, TaxRow};
+use crate::analysis::{CellSummary, ContrastSet, Figure, Quantiles, Tax, TaxRow};
 use crate::record::PlanRecord;
 use crate::stats::{Accounting, Metric, OkKind, ResumptionCounts, Spread, Timing};
 use crate::units::{format_count, format_ns, three_digits};
@@ -266,23 +266,26 @@ pub(super) fn tax(tax: &Tax, how: &str) -> Grid {
             facts::effect(&row.difference, signed),
             ratio(row),
         ];
-        grid.row(&format!("{} ({})", row.metric, row.unit), fields);
+        grid.row(&format!("{} ({})", row.figure.title(), row.unit()), fields);
     }
     grid
 }
 
 /// Cells that differ in one dimension, each against the first: the base in absolute figures, the others as ratios.
 pub(super) fn contrast(sets: &[ContrastSet], how: &str) -> Grid {
-    let mut metrics: Vec<&str> = Vec::new();
+    let mut figures: Vec<Figure> = Vec::new();
     for row in sets.iter().flat_map(|s| &s.cells).flat_map(|(_, r)| r) {
-        if !metrics.contains(&row.metric.as_str()) {
-            metrics.push(&row.metric);
+        if !figures.contains(&row.figure) {
+            figures.push(row.figure);
         }
     }
-    let mut grid = Grid::new(how, std::iter::once("").chain(metrics.iter().copied()));
+    let mut grid = Grid::new(
+        how,
+        std::iter::once(String::new()).chain(figures.iter().map(|f| f.title())),
+    );
     let mut add = |name: &str, rows: &[TaxRow], show: &dyn Fn(&TaxRow) -> String| {
-        let fields = metrics.iter().map(|metric| {
-            let row = rows.iter().find(|row| row.metric == *metric);
+        let fields = figures.iter().map(|figure| {
+            let row = rows.iter().find(|row| row.figure == *figure);
             or_nothing(row, show)
         });
         grid.row(name, fields);
@@ -292,7 +295,7 @@ pub(super) fn contrast(sets: &[ContrastSet], how: &str) -> Grid {
             continue;
         };
         add(&set.base, rows, &|row| {
-            format!("{} {}", three_digits(row.base.median), row.unit)
+            format!("{} {}", three_digits(row.base.median), row.unit())
         });
         for (name, rows) in &set.cells {
             add(&format!("  {name}"), rows, &ratio);

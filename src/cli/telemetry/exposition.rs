@@ -21,7 +21,7 @@ fn info(board: &Board) -> Family {
         ("version", &build.version),
         ("revision", &build.git_revision),
     ];
-    family.add("run_info", &labels, 1.0);
+    family.add("", &labels, 1.0);
     family
 }
 
@@ -40,15 +40,15 @@ fn family(board: &Board, metric: &Metric) -> Family {
             .chain(labels)
             .collect();
         match value {
-            Value::Number(number) => family.add(&name, &labels, *number),
-            Value::Buckets(counts, sum) => buckets(&mut family, &name, &labels, counts, *sum),
+            Value::Number(number) => family.add("", &labels, *number),
+            Value::Buckets(counts, sum) => buckets(&mut family, &labels, counts, *sum),
         }
     }
     family
 }
 
 /// Counts as the format wants them: each bucket has all samples up to its end.
-fn buckets(family: &mut Family, name: &str, labels: &[(&str, &str)], counts: &[u64], sum: f64) {
+fn buckets(family: &mut Family, labels: &[(&str, &str)], counts: &[u64], sum: f64) {
     let ends = BUCKETS_NS.iter().map(|ns| (*ns as f64 / 1e9).to_string());
     let mut below = 0;
     for (end, count) in ends.chain(["+Inf".to_owned()]).zip(counts) {
@@ -58,10 +58,10 @@ fn buckets(family: &mut Family, name: &str, labels: &[(&str, &str)], counts: &[u
             .copied()
             .chain([("le", end.as_str())])
             .collect();
-        family.add(&format!("{name}_bucket"), &labels, below as f64);
+        family.add("_bucket", &labels, below as f64);
     }
-    family.add(&format!("{name}_sum"), labels, sum);
-    family.add(&format!("{name}_count"), labels, below as f64);
+    family.add("_sum", labels, sum);
+    family.add("_count", labels, below as f64);
 }
 
 fn name(metric: &Metric) -> String {

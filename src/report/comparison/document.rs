@@ -3,7 +3,7 @@
 
 use super::judged::{control, effects};
 use super::words;
-use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, Verdict};
+use crate::record::{CellComparison, Comparison, EffectRecord, FigureComparison, Verdict};
 use crate::report::document::{Banner, Document, Extent, Field, Grid, Section, Tone};
 use crate::report::tables::or_nothing;
 use crate::stats::Spread;
@@ -120,7 +120,7 @@ pub(super) fn table(cells: &[CellComparison], asked: fn(&FigureComparison) -> bo
         "",
         "baseline",
         "candidate",
-        "ratio",
+        "change",
         "detectable",
         "allowed",
         "verdict",
@@ -137,7 +137,7 @@ pub(super) fn table(cells: &[CellComparison], asked: fn(&FigureComparison) -> bo
             let fields = [
                 baseline,
                 candidate,
-                or_nothing(effect, words::effect),
+                or_nothing(effect, EffectRecord::change),
                 or_nothing(effect, words::detectable),
                 figure.allowed_change(),
             ];
@@ -186,8 +186,8 @@ fn checks(cells: &[CellComparison]) -> Section {
         });
     }
     let all = cells.iter().flat_map(|cell| &cell.checks);
-    let why = |check: &CheckRecord| Some((check.reason.clone()?, check.rule.as_str()));
-    section.table(grid).list(reasons(all.filter_map(why)));
+    let all = all.filter_map(|check| Some((check.reason.clone()?, check.rule.as_str())));
+    section.table(grid).list(reasons(all));
     section
 }
 

@@ -3,8 +3,10 @@
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use super::words::{conclusion, effect, safe, safe_note};
-use crate::record::{CellComparison, CheckRecord, Comparison, FigureComparison, Verdict};
+use super::words::{conclusion, safe, safe_note};
+use crate::record::{
+    CellComparison, CheckRecord, Comparison, EffectRecord, FigureComparison, Verdict,
+};
 
 /// What every class name begins with.
 const CLASS: &str = "shakedown";
@@ -60,7 +62,11 @@ fn case(cell: &str, name: &str, status: TestCaseStatus) -> TestCase {
 }
 
 fn of_figure(figure: &FigureComparison) -> TestCaseStatus {
-    let mut message = figure.effect.as_ref().map(effect).unwrap_or_default();
+    let mut message = figure
+        .effect
+        .as_ref()
+        .map(EffectRecord::change)
+        .unwrap_or_default();
     if let Some(reason) = &figure.reason {
         message = safe(reason);
     }

@@ -10,7 +10,7 @@ use crate::report::facts;
 use crate::report::tables::or_nothing;
 use crate::stats::LEAST_UNITS;
 use crate::text::escape_untrusted;
-use crate::units::{format_count, format_ns, three_digits};
+use crate::units::{format_count, three_digits, with_unit};
 
 /// Characters that a report gives one message; that of a plan names every key that differs.
 const MESSAGE_CAP: usize = 4096;
@@ -25,18 +25,11 @@ pub(in crate::report) fn safe_note(note: &Note) -> Note {
     Note::new(&safe(&note.code), safe(&note.message), safe(&note.advice))
 }
 
-/// A value of a figure or check in its unit; shares as percentages.
+/// A value of a figure in its unit; shares as percentages.
 pub(in crate::report) fn value(value: f64, unit: &str) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "whole positive values below 2^53"
-    )]
     match unit {
-        "ns" if (0.0..9e15).contains(&value) => format_ns(value.round() as u64),
-        "us" => format!("{} µs", three_digits(value)),
         "" => format!("{} %", three_digits(value * 100.0)),
-        unit => format!("{} {unit}", three_digits(value)),
+        unit => with_unit(value, unit),
     }
 }
 
@@ -52,24 +45,6 @@ pub(in crate::report) fn medians(figure: &FigureComparison) -> [String; 2] {
     })
 }
 
-/// An effect with its interval: a ratio, or a signed difference of shares in percentage points.
-pub(in crate::report) fn effect(effect: &EffectRecord) -> String {
-    let show = |value| estimate(effect, value);
-    format!(
-        "{} [{} … {}]",
-        show(effect.estimate),
-        show(effect.lower),
-        show(effect.upper)
-    )
-}
-
-fn estimate(effect: &EffectRecord, value: f64) -> String {
-    match effect.scale {
-        Scale::Ratio => format!("{value:.3}"),
-        Scale::Difference => effect.scale.signed_change(value),
-    }
-}
-
 /// How many units there are, where these are too few for an interval without a verdict.
 pub(in crate::report) fn few_units(effect: &EffectRecord, unit: UnitKind) -> Option<String> {
     let few = effect.units < LEAST_UNITS;
@@ -79,8 +54,8 @@ pub(in crate::report) fn few_units(effect: &EffectRecord, unit: UnitKind) -> Opt
 /// An effect of which nothing is judged: with its interval, or with its units where these are too few for one.
 pub(in crate::report) fn unjudged(effect: &EffectRecord, unit: UnitKind) -> String {
     match few_units(effect, unit) {
-        Some(few) => format!("{} {few}", estimate(effect, effect.estimate)),
-        None => self::effect(effect),
+        Some(few) => format!("{} {few}", effect.estimated_change()),
+        None => effect.change(),
     }
 }
 
