@@ -73,7 +73,7 @@ pub fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
     if args.in_memory {
         signals::let_be();
         let found = in_memory(&checked)?;
-        print(&found, args.result.json(), || Ok(story(&found)))?;
+        print(&found, args.result.output.json, || Ok(story(&found)))?;
         return Ok(Exit::Success);
     }
     let text = |record: &RunRecord| Ok(report::render(record, style())?);

@@ -8,16 +8,14 @@ use clap::builder::TypedValueParser;
 use shakedown::record::{ExpectationVerdict, RunRecord};
 use shakedown::report;
 use shakedown::scenario::{
-    Audit, IdentityFault, IdentityFiles, ProviderName, Scenario, TlsVersion, suite_version,
+    Audit, IdentityFault, IdentityFiles, Scenario, TlsVersion, suite_version,
 };
-use shakedown::units::Span;
 
 use super::audit_resumption::ResumptionArgs;
 use super::choice::one_of_those;
-use super::connect::ConnectArgs;
+use super::connect::ClientArgs;
 use super::execute::ResultArgs;
 use super::exit::{Exit, UsageError};
-use super::load_args::ExpectStatusArg;
 use super::output::{say, style};
 use super::signals;
 use super::telemetry::TelemetryArgs;
@@ -40,22 +38,11 @@ pub struct AuditArgs {
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     repeats: u64,
 
-    /// Limit for each of connect, handshake and answer; some servers delay rejections by up to 30 s
-    #[arg(long, value_name = "TIME", default_value = "10s")]
-    timeout: Span,
-
-    #[command(flatten)]
-    expected: ExpectStatusArg,
-
     #[command(flatten)]
     resumption: ResumptionArgs,
 
     #[command(flatten)]
-    connect: ConnectArgs,
-
-    /// Crypto provider; see `shakedown providers` [default: aws-lc-rs]
-    #[arg(long, value_name = "NAME")]
-    provider: Option<ProviderName>,
+    client: ClientArgs,
 
     /// Allow a public server, with its owner's consent
     #[arg(long)]
@@ -76,7 +63,7 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
         signals::let_be();
         return args
             .resumption
-            .run(&args.good_client()?, &args.pki, args.result.json());
+            .run(&args.good_client()?, &args.pki, args.result.output.json);
     }
     let faults = args.faults();
     let bare = |fault: &IdentityFault| *fault == IdentityFault::None;
@@ -116,16 +103,14 @@ impl AuditArgs {
             pki: &self.pki,
             faults,
             repeats: self.repeats,
-            timeout: self.timeout,
+            timeout: self.client.timeout,
         }
         .scenario();
         scenario.target.allow_public = self.allow_public;
-        if self.connect.insecure {
+        if self.client.connect.insecure {
             scenario.tls.cacert = None;
         }
-        self.expected.apply(&mut scenario.protocol);
-        self.connect.apply(&mut scenario)?;
-        scenario.tls.provider = self.provider;
+        self.client.apply(&mut scenario)?;
         Ok(scenario)
     }
 

@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use shakedown::scenario::{IdentityFiles, Scenario, TlsVersion};
+use shakedown::scenario::{IdentityFiles, ProviderName, Scenario, TlsVersion};
+use shakedown::units::Span;
 
 use super::choice::one_of;
 use super::exit::UsageError;
+use super::load_args::ExpectStatusArg;
 
 /// Where to connect, and the TLS parameters.
 #[derive(Debug, Clone, Default, Args)]
@@ -62,6 +64,32 @@ pub struct ConnectArgs {
     pub ciphers: Vec<String>,
 }
 
+/// What `probe` and `audit` have in common.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+
+    /// Crypto provider; see `shakedown providers` [default: aws-lc-rs]
+    #[arg(long, value_name = "NAME")]
+    provider: Option<ProviderName>,
+
+    #[command(flatten)]
+    expected: ExpectStatusArg,
+
+    /// Limit for each of connect, handshake and answer; some servers delay rejections by up to 30 s
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub timeout: Span,
+}
+
+impl ClientArgs {
+    pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
+        self.expected.apply(&mut scenario.protocol);
+        scenario.tls.provider = self.provider;
+        self.connect.apply(scenario)
+    }
+}
+
 /// The client's own certificate.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection (as in curl)")]
@@ -76,7 +104,6 @@ pub struct IdentityArgs {
 }
 
 impl IdentityArgs {
-    /// Fills in what was given.
     pub fn apply(&self, scenario: &mut Scenario) {
         if let Some(cert) = &self.cert {
             scenario.identity = Some(IdentityFiles {

@@ -34,7 +34,6 @@ pub struct CryptoArgs {
 }
 
 impl CryptoArgs {
-    /// Fills in what was given.
     pub fn apply(&self, scenario: &mut Scenario) {
         let matrix = &mut scenario.matrix;
         match self.providers[..] {

@@ -23,7 +23,6 @@ pub struct DataArgs {
 }
 
 impl DataArgs {
-    /// Fills in what was given.
     pub fn apply(&self, protocol: &mut ProtocolSection) -> anyhow::Result<()> {
         let Some(given) = self.data.as_ref().or(self.data_binary.as_ref()) else {
             return Ok(());

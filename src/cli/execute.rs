@@ -10,7 +10,7 @@ use shakedown::scenario::Checked;
 use shakedown::store;
 
 use super::exit::Exit;
-use super::output::OutputArgs;
+use super::output::{OutputArgs, conclude, print};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
@@ -20,7 +20,7 @@ use super::telemetry::{Telemetry, TelemetryArgs};
 #[derive(Debug, Args)]
 pub struct ResultArgs {
     #[command(flatten)]
-    output: OutputArgs,
+    pub output: OutputArgs,
 
     /// Print only errors to stderr
     #[arg(long, short = 'q')]
@@ -28,11 +28,6 @@ pub struct ResultArgs {
 }
 
 impl ResultArgs {
-    /// Whether JSON is printed instead of tables.
-    pub fn json(&self) -> bool {
-        self.output.json
-    }
-
     /// Runs a scenario, keeps its result, prints the report that `text` makes of it, and says how the process ends.
     /// Without `--output` the result is kept in `folder`, if there is one.
     pub fn execute(
@@ -51,7 +46,7 @@ impl ResultArgs {
     pub fn check(&self, checked: &Checked, folder: Option<&Path>) -> anyhow::Result<()> {
         let size = store::expected_size(checked);
         match folder {
-            Some(folder) if !self.output.names_file() => {
+            Some(folder) if self.output.file.is_none() => {
                 Ok(store::check_writable(&folder.join("result.json"), size)?)
             }
             _ => self.output.check(size),
@@ -87,8 +82,8 @@ impl ResultArgs {
     ) -> anyhow::Result<Exit> {
         let named = self.output.save(|file| store::save(file, record));
         let saved = named.or_else(|| folder.map(|folder| store::save_new(folder, record)));
-        let printed = self.output.print(record, || text(record));
-        super::output::conclude(saved, printed, self.quiet)?;
+        let printed = print(record, self.output.json, || text(record));
+        conclude(saved, printed, self.quiet)?;
         Ok(Exit::of_record(record))
     }
 }

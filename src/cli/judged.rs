@@ -13,7 +13,7 @@ use shakedown::store;
 
 use super::choice::one_of;
 use super::exit::{BadInput, Exit, UsageError};
-use super::output::{OutputArgs, check_is_file, conclude, say, style, write_stdout};
+use super::output::{OutputArgs, check_is_file, conclude, print, say, style, write_stdout};
 
 /// About as many bytes as a comparison or a report of one has.
 const SIZE: u64 = 64 << 10;
@@ -115,7 +115,7 @@ impl ComparisonOutput {
         // Whatever becomes of the one, the others are written.
         let written = self.formats.write(comparison);
         let text = || Ok(report::comparison::render(comparison, style()));
-        let printed = self.output.print(comparison, text);
+        let printed = print(comparison, self.output.json, text);
         let printed = printed.and_then(|()| on_github(comparison, self.output.json));
         conclude(saved, printed, false)?;
         written?;

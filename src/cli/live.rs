@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shakedown::load::{Event, LiveTotals, LoadPlan};
 use shakedown::scenario::{LoadModel, Stop};
-use shakedown::stats::{FailureClass, Second, Stalls, Timing};
+use shakedown::stats::{FailureClass, Second};
 use shakedown::units::{Span, format_count, format_ns, three_digits};
 
 /// Failure classes that are named; the others are summed up.
@@ -39,21 +39,6 @@ impl Planned {
     }
 }
 
-/// What a second came to.
-#[derive(Debug, Clone)]
-struct Glance {
-    /// Arrivals that were due in it; open loop.
-    asked: Option<f64>,
-    begun: u64,
-    not_begun: u64,
-    confirmed: u64,
-    p50: Option<Timing>,
-    p99: Option<Timing>,
-    busiest: f64,
-    lag_max_ns: u64,
-    stalls: Stalls,
-}
-
 /// Where a run is.
 #[derive(Debug, Clone)]
 pub struct Live {
@@ -65,7 +50,8 @@ pub struct Live {
     priming: Option<Duration>,
     elapsed: Duration,
     totals: LiveTotals,
-    last: Option<Glance>,
+    /// The last whole second.
+    last: Option<Second>,
     failures: BTreeMap<FailureClass, u64>,
 }
 
@@ -107,17 +93,7 @@ impl Live {
             *self.failures.entry(*class).or_default() += count;
         }
         if second.is_whole() {
-            self.last = Some(Glance {
-                asked: self.asked_in(second.number),
-                begun: second.started,
-                not_begun: second.not_started,
-                confirmed: second.ok,
-                p50: second.latency.quantile(0.5),
-                p99: second.latency.quantile(0.99),
-                busiest: second.busiest,
-                lag_max_ns: second.lag_max_ns,
-                stalls: second.stalls,
-            });
+            self.last = Some(second.clone());
         }
     }
 
@@ -192,18 +168,17 @@ impl Live {
         let Some(last) = &self.last else {
             return "no full second yet".to_owned();
         };
-        let asked = last
-            .asked
-            .map(|asked| format!(" of {}/s asked", rate(asked)));
-        let missed = match last.not_begun {
+        let asked = self.asked_in(last.number);
+        let asked = asked.map(|asked| format!(" of {}/s asked", rate(asked)));
+        let missed = match last.not_started {
             0 => String::new(),
             count => format!(", {}/s not started", format_count(count)),
         };
         format!(
             "last second: begun {}/s{}{missed}, confirmed {}/s",
-            format_count(last.begun),
+            format_count(last.started),
             asked.unwrap_or_default(),
-            format_count(last.confirmed)
+            format_count(last.ok)
         )
     }
 
@@ -227,11 +202,14 @@ impl Live {
     /// Latency and the generator's own state in the last whole second.
     fn second_in_words(&self) -> Option<String> {
         let last = self.last.as_ref()?;
-        let time = |timing: Option<Timing>| timing.map_or("–".to_owned(), |t| t.to_string());
+        let time = |q| {
+            let timing = last.latency.quantile(q);
+            timing.map_or("–".to_owned(), |timing| timing.to_string())
+        };
         Some(format!(
             "p50 {}, p99 {}, busiest worker {:.0} %, lag up to {}",
-            time(last.p50),
-            time(last.p99),
+            time(0.5),
+            time(0.99),
             last.busiest * 100.0,
             format_ns(last.lag_max_ns)
         ))
@@ -239,7 +217,7 @@ impl Live {
 
     /// What should not be: a generator that cannot keep up, failures of this trial by class.
     fn alarms(&self) -> String {
-        let generator = self.last.as_ref().and_then(Glance::trouble);
+        let generator = self.last.as_ref().and_then(trouble);
         let failed = (!self.failures.is_empty()).then(|| format!("failed: {}", self.classes()));
         let alarms: Vec<String> = generator.into_iter().chain(failed).collect();
         alarms.join("; ")
@@ -310,21 +288,19 @@ impl Live {
     }
 }
 
-impl Glance {
-    /// What keeps the generator from its work, if anything.
-    fn trouble(&self) -> Option<String> {
-        let what = if self.stalls.count > 0 {
-            let longest = format_ns(self.stalls.longest_ns);
-            format!("stalled for up to {longest}")
-        } else if self.busiest > AT_LIMIT {
-            "is at its limit".to_owned()
-        } else if self.lag_max_ns > LATE_NS {
-            "is behind schedule".to_owned()
-        } else {
-            return None;
-        };
-        Some(format!("the generator {what}"))
-    }
+/// What keeps the generator from its work, if anything.
+fn trouble(second: &Second) -> Option<String> {
+    let what = if second.stalls.count > 0 {
+        let longest = format_ns(second.stalls.longest_ns);
+        format!("stalled for up to {longest}")
+    } else if second.busiest > AT_LIMIT {
+        "is at its limit".to_owned()
+    } else if second.lag_max_ns > LATE_NS {
+        "is behind schedule".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!("the generator {what}"))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -132,7 +132,6 @@ pub struct ExpectStatusArg {
 }
 
 impl ExpectStatusArg {
-    /// Fills in what was given.
     pub fn apply(&self, protocol: &mut ProtocolSection) {
         if !self.expect_status.is_empty() {
             protocol.expect_status.clone_from(&self.expect_status);
@@ -248,7 +247,6 @@ impl ProtocolArgs {
 }
 
 impl TimeoutArgs {
-    /// Fills in what was given.
     pub fn apply(&self, scenario: &mut Scenario) {
         let timeouts = &mut scenario.timeouts;
         timeouts.connect = self.connect_timeout.unwrap_or(timeouts.connect);

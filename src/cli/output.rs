@@ -85,8 +85,8 @@ fn put(text: &str, colors: bool) {
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutputArgs {
     /// Write the result to this file, for `shakedown report`
-    #[arg(long, short = 'o', value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[arg(id = "output", long = "output", short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
 
     /// Print the result as JSON instead of tables
     #[arg(long)]
@@ -94,15 +94,10 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Whether a file is named.
-    pub fn names_file(&self) -> bool {
-        self.output.is_some()
-    }
-
     /// Finds out before anything takes time whether a file of so many bytes can be written. Its folder is made if
     /// needed.
     pub fn check(&self, bytes: u64) -> anyhow::Result<()> {
-        if let Some(file) = &self.output {
+        if let Some(file) = &self.file {
             check_is_file(file)?;
             store::check_writable(file, bytes)?;
         }
@@ -114,17 +109,8 @@ impl OutputArgs {
         &self,
         save: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Option<Result<PathBuf, StoreError>> {
-        let file = self.output.as_ref()?;
+        let file = self.file.as_ref()?;
         Some(save(file).map(|()| file.clone()))
-    }
-
-    /// Prints the JSON of a value, or the text that is made of it.
-    pub fn print(
-        &self,
-        value: &impl Serialize,
-        text: impl FnOnce() -> anyhow::Result<String>,
-    ) -> anyhow::Result<()> {
-        print(value, self.json, text)
     }
 }
 

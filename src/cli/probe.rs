@@ -2,14 +2,12 @@
 
 use clap::Args;
 use shakedown::probe::{ProbePlan, probe, story};
-use shakedown::scenario::{ProtocolKind, ProviderName, Scenario};
-use shakedown::units::Span;
+use shakedown::scenario::{ProtocolKind, Scenario};
 
 use super::block_on;
 use super::choice::one_of;
-use super::connect::{ConnectArgs, IdentityArgs};
+use super::connect::{ClientArgs, IdentityArgs};
 use super::exit::{Exit, UsageError};
-use super::load_args::ExpectStatusArg;
 use super::output::{print, wants_color};
 
 #[derive(Debug, Args)]
@@ -22,22 +20,11 @@ pub struct ProbeArgs {
     identity: IdentityArgs,
 
     #[command(flatten)]
-    connect: ConnectArgs,
-
-    /// Crypto provider; see `shakedown providers` [default: aws-lc-rs]
-    #[arg(long, value_name = "NAME")]
-    provider: Option<ProviderName>,
+    client: ClientArgs,
 
     /// Protocol after the handshake [default: http1 for https://, else handshake]
     #[arg(long, value_name = "PROTOCOL", value_parser = one_of::<ProtocolKind>())]
     protocol: Option<ProtocolKind>,
-
-    #[command(flatten)]
-    expected: ExpectStatusArg,
-
-    /// Limit for each of connect, handshake and answer
-    #[arg(long, value_name = "TIME", default_value = "10s")]
-    timeout: Span,
 
     /// Print the report as JSON
     #[arg(long)]
@@ -49,17 +36,15 @@ impl ProbeArgs {
         let mut scenario = Scenario::default();
         scenario.target.url = Some(self.url.clone());
         scenario.protocol.kind = self.protocol;
-        self.expected.apply(&mut scenario.protocol);
         self.identity.apply(&mut scenario);
-        self.connect.apply(&mut scenario)?;
-        scenario.tls.provider = self.provider;
-        if self.timeout.0.is_zero() {
+        self.client.apply(&mut scenario)?;
+        if self.client.timeout.0.is_zero() {
             return Err(
                 UsageError("--timeout 0 leaves no time to connect; write for example 10s").into(),
             );
         }
         let checked = scenario.check("probe", "")?;
-        Ok(ProbePlan::new(&checked, self.timeout.0)?)
+        Ok(ProbePlan::new(&checked, self.client.timeout.0)?)
     }
 }
 

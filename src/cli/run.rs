@@ -17,9 +17,8 @@ use super::execute::ResultArgs;
 use super::exit::Exit;
 use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
 use super::output::{style, write_stdout};
-use super::signals;
-use super::source::Source;
 use super::telemetry::TelemetryArgs;
+use super::{signals, source};
 
 /// Other subcommands write no file unless one is named.
 const OUTPUT: &str = "Write the result to this file [default: results/NAME-TIME.json]";
@@ -128,12 +127,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 impl RunArgs {
     /// The scenario with what was given as flags, checked.
     pub fn checked(&self) -> anyhow::Result<Checked> {
-        let mut source = match &self.target {
-            Some(word) => Source::of(word)?,
-            None => Source::shipped(QUICK)?,
+        let mut document = match &self.target {
+            Some(word) => source::read(word)?,
+            None => source::shipped(QUICK)?,
         };
-        source.apply(|scenario| self.apply(scenario))?;
-        source.check()
+        self.apply(&mut document.scenario)?;
+        self.apply(&mut document.written)?;
+        source::check(document)
     }
 
     /// Fills the scenario with what was given as flags.

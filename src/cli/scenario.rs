@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use clap::{Args, Subcommand};
-use shakedown::scenario::{Checked, SHIPPED, Shipped};
+use shakedown::scenario::{SHIPPED, Shipped};
 use shakedown::text::secrets::name_variables;
 
 use super::exit::Exit;
 use super::output::{say, write_exactly, write_stdout};
-use super::source::Source;
+use super::source::{check, written};
 
 #[derive(Debug, Args)]
 pub struct ScenarioArgs {
@@ -44,7 +44,7 @@ pub fn run(args: &ScenarioArgs) -> anyhow::Result<Exit> {
     match &args.command {
         ScenarioCommand::List => write_stdout(&list()?)?,
         ScenarioCommand::Explain { scenario } => {
-            let checked = check(scenario)?;
+            let checked = check(written(scenario)?)?;
             let mut text = checked.explain();
             let reading = checked.scenario.reading.trim();
             if !reading.is_empty() {
@@ -69,18 +69,14 @@ fn list() -> anyhow::Result<String> {
     Ok(out)
 }
 
-fn check(word: &str) -> anyhow::Result<Checked> {
-    Source::written(word)?.check()
-}
-
 /// How many trials a scenario has, or what is wrong with it: its files, then what it says.
 fn trials(word: &str) -> Result<usize, Vec<anyhow::Error>> {
-    let source = Source::written(word).map_err(|error| vec![error])?;
+    let source = written(word).map_err(|error| vec![error])?;
     let missing = source.scenario.unreadable(&source.name, &source.text);
     if !missing.is_empty() {
         return Err(missing.into_iter().map(Into::into).collect());
     }
-    let checked = source.check().map_err(|error| vec![error])?;
+    let checked = check(source).map_err(|error| vec![error])?;
     Ok(checked.cells.len() * checked.scenario.trials.count)
 }
 
