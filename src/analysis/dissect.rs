@@ -24,7 +24,7 @@ pub struct Dissection {
 }
 
 /// One end of these sessions.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct EndFigures {
     /// Sessions, over all trials.
     pub sessions: u64,
@@ -99,7 +99,7 @@ pub fn dissect(cell: &CellRecord) -> Result<Vec<Dissection>, HistogramError> {
     let each = kinds.into_iter().map(|kind| {
         Ok(Dissection {
             kind,
-            client: end(cell, kind, End::Client)?.unwrap_or_else(EndFigures::none),
+            client: end(cell, kind, End::Client)?.unwrap_or_default(),
             target: end(cell, kind, End::Server)?,
         })
     });
@@ -230,23 +230,6 @@ fn flights(ledgers: &[&LedgerRecord]) -> Vec<FlightFigures> {
             bytes: bytes as f64 / had as f64,
         })
         .collect()
-}
-
-impl EndFigures {
-    fn none() -> Self {
-        Self {
-            sessions: 0,
-            entries: Vec::new(),
-            crypto_us: None,
-            cpu_us: None,
-            rest_us: None,
-            explained: None,
-            spans: 0.0,
-            flights: Vec::new(),
-            data: (0.0, 0.0),
-            turns: 0.0,
-        }
-    }
 }
 
 impl AnatomyRecord {

@@ -67,7 +67,7 @@ mod tests {
         );
         assert_eq!(
             names::<KeyAlgorithm>(),
-            KeyAlgorithm::ALL.map(KeyAlgorithm::as_str)
+            KeyAlgorithm::ALL.map(KeyAlgorithm::label)
         );
     }
 }

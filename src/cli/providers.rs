@@ -68,9 +68,9 @@ fn matrix(here: &[(&Surveyed, &Capabilities)]) -> String {
         });
     }
     row("certificates", &|_, _| String::new());
-    for name in each(here, |can| can.keys.iter().map(|k| k.key.as_str())) {
+    for name in each(here, |can| can.keys.iter().map(|k| k.key.label())) {
         row(&format!("  {name}"), &|_, can| {
-            let support = can.keys.iter().find(|k| k.key.as_str() == name);
+            let support = can.keys.iter().find(|k| k.key.label() == name);
             support.map_or(NOT.to_owned(), key)
         });
     }

@@ -185,7 +185,7 @@ pub fn provider(name: ProviderName) -> Result<CryptoProvider, ProviderError> {
 pub fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> bool) -> String {
     let others = ProviderName::ALL.into_iter().filter(|other| *other != name);
     let able = others.filter(|other| provider(*other).is_ok_and(|provider| can(&provider)));
-    able.map(ProviderName::as_str)
+    able.map(ProviderName::label)
         .collect::<Vec<_>>()
         .join(", ")
 }
@@ -323,7 +323,7 @@ mod tests {
                 continue;
             };
             let message = error.to_string();
-            assert!(message.contains(name.as_str()), "{message}");
+            assert!(message.contains(name.label()), "{message}");
             if let ProviderError::NotCompiled { feature, .. } = error {
                 assert!(message.contains(&format!("--features {feature}")));
                 assert!(message.contains(entry.builds_with), "{message}");

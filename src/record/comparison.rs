@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BuildInfo, Note};
 use crate::stats::Spread;
+use crate::text::labelled;
 use crate::units::{format_count, with_unit};
 
 /// Version of the comparison file's shape.
@@ -13,34 +14,21 @@ pub const COMPARISON_SCHEMA: u32 = 2;
 /// The oldest version that is read; files of schema 1 know nothing of sessions without an answer.
 pub const OLDEST_COMPARISON: u32 = 1;
 
-/// What a comparison says about one figure, one check, or all.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// Not worse by more than is allowed, as far as the interval reaches.
-    Pass,
-    /// Better by more than what is allowed for the worse.
-    Improve,
-    /// The interval holds both: more is needed to decide.
-    Inconclusive,
-    /// Worse by more than is allowed, or a threshold was crossed.
-    Regress,
-    /// The figures do not answer the question.
-    Invalid,
-}
-
-impl Verdict {
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Improve => "improve",
-            Self::Inconclusive => "inconclusive",
-            Self::Regress => "regress",
-            Self::Invalid => "invalid",
-        }
+labelled! {
+    serde
+    /// What a comparison says about one figure, one check, or all.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Verdict {
+        /// Not worse by more than is allowed, as far as the interval reaches.
+        Pass = "pass",
+        /// Better by more than what is allowed for the worse.
+        Improve = "improve",
+        /// The interval holds both: more is needed to decide.
+        Inconclusive = "inconclusive",
+        /// Worse by more than is allowed, or a threshold was crossed.
+        Regress = "regress",
+        /// The figures do not answer the question.
+        Invalid = "invalid",
     }
 }
 
@@ -78,26 +66,17 @@ pub struct Comparison {
     pub verdict: Verdict,
 }
 
-/// What one observation is: intervals count these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum UnitKind {
-    /// A round of interleaved runs of both sides: its effect is one observation.
-    Round,
-    /// A trial; the sides were not interleaved.
-    Trial,
-    /// A result file of one side, over its trials; the sides were not interleaved.
-    Run,
-}
-
-impl UnitKind {
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Round => "round",
-            Self::Trial => "trial",
-            Self::Run => "run",
-        }
+labelled! {
+    serde
+    /// What one observation is: intervals count these.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum UnitKind {
+        /// A round of interleaved runs of both sides: its effect is one observation.
+        Round = "round",
+        /// A trial; the sides were not interleaved.
+        Trial = "trial",
+        /// A result file of one side, over its trials; the sides were not interleaved.
+        Run = "run",
     }
 }
 

@@ -29,7 +29,7 @@ impl Which {
         let Some(label) = &self.metric else {
             return Ok(Metric::Latency);
         };
-        let found = Metric::ALL.into_iter().find(|m| m.label() == label);
+        let found = Metric::named(label);
         found.ok_or_else(|| ReportError::NoSuch {
             what: "metric",
             name: label.clone(),

@@ -325,13 +325,13 @@ impl Prepared {
     fn providers(&self) -> String {
         let mut names: Vec<&str> = Vec::new();
         for name in self.plan.cells.iter().filter_map(|site| site.cell.provider) {
-            if !names.contains(&name.as_str()) {
-                names.push(name.as_str());
+            if !names.contains(&name.label()) {
+                names.push(name.label());
             }
         }
         if names.is_empty() {
             let default = self.plan.checked.scenario.tls.provider.unwrap_or_default();
-            names.push(default.as_str());
+            names.push(default.label());
         }
         names.join(", ")
     }

@@ -33,7 +33,7 @@ fn is_as_asked(record: &RunRecord) {
         assert!(cell.total().failed.is_empty(), "{name}");
         for observed in observed {
             let provider = cell.cell.provider.unwrap();
-            assert_eq!(observed.provider, provider.as_str(), "{name}");
+            assert_eq!(observed.provider, provider.label(), "{name}");
             if let Some(group) = &cell.cell.group {
                 assert_eq!(observed.group, *group, "{name}");
             }
@@ -130,7 +130,7 @@ fn the_target_has_a_provider_of_its_own() {
     let record = run(asked.clone()).unwrap();
     is_as_asked(&record);
     assert_eq!(record.plan.target_provider.as_deref(), Some("ring"));
-    assert_eq!(record.plan.provider, ProviderName::default().as_str());
+    assert_eq!(record.plan.provider, ProviderName::default().label());
     asked.matrix.group = vec!["x25519mlkem768".to_owned()];
     let error = run(asked).unwrap_err().to_string();
     assert!(

@@ -1,102 +1,53 @@
 //! The ways in which an identity can be wrong, by the names that scenarios, files and reports use.
 //! What each looks like as a certificate is in `pki`; here are only the words.
 
-use std::fmt;
+use crate::text::labelled;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// A defect of an identity: something a verifying peer must reject.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum IdentityFault {
-    /// No certificate at all: the answer to a `CertificateRequest` is empty. Clients only.
-    None,
-    /// Issued by an authority the peer does not trust.
-    UnknownCa,
-    /// Signed by its own key.
-    SelfSigned,
-    /// Sent without the intermediate between it and the root.
-    MissingIntermediate,
-    /// The leaf has expired.
-    ExpiredLeaf,
-    /// The intermediate has expired.
-    ExpiredIntermediate,
-    /// The leaf is not valid yet.
-    NotYetValid,
-    /// The extended key usage is for the other side (RFC 5280 section 4.2.1.12).
-    WrongEku,
-    /// The key usage lacks `digitalSignature` (RFC 5280 section 4.2.1.3).
-    NoDigitalSignature,
-    /// Named by a revocation list of its issuer (RFC 5280 section 5).
-    Revoked,
-    /// Outside the names its issuer may sign for (RFC 5280 section 4.2.1.10).
-    NameConstraint,
-    /// Below more authorities than one of them allows (RFC 5280 section 4.2.1.9).
-    PathLength,
-    /// Issued by a certificate that is no authority.
-    NotACa,
-    /// Carries a critical extension that nobody knows (RFC 5280 section 4.2).
-    UnknownCritical,
-    /// The issuer's signature does not verify.
-    BrokenSignature,
-    /// The key is RSA with a modulus of 1024 bits.
-    Rsa1024,
-    /// Sent with more intermediates than peers follow.
-    LongChain,
-    /// For another name than the one asked for (RFC 9525). Servers only.
-    WrongName,
+labelled! {
+    serde
+    /// A defect of an identity: something a verifying peer must reject.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum IdentityFault {
+        /// No certificate at all: the answer to a `CertificateRequest` is empty. Clients only.
+        None = "none",
+        /// Issued by an authority the peer does not trust.
+        UnknownCa = "unknown-ca",
+        /// Signed by its own key.
+        SelfSigned = "self-signed",
+        /// Sent without the intermediate between it and the root.
+        MissingIntermediate = "missing-intermediate",
+        /// The leaf has expired.
+        ExpiredLeaf = "expired-leaf",
+        /// The intermediate has expired.
+        ExpiredIntermediate = "expired-intermediate",
+        /// The leaf is not valid yet.
+        NotYetValid = "not-yet-valid",
+        /// The extended key usage is for the other side (RFC 5280 section 4.2.1.12).
+        WrongEku = "wrong-eku",
+        /// The key usage lacks `digitalSignature` (RFC 5280 section 4.2.1.3).
+        NoDigitalSignature = "no-digital-signature",
+        /// Named by a revocation list of its issuer (RFC 5280 section 5).
+        Revoked = "revoked",
+        /// Outside the names its issuer may sign for (RFC 5280 section 4.2.1.10).
+        NameConstraint = "name-constraint",
+        /// Below more authorities than one of them allows (RFC 5280 section 4.2.1.9).
+        PathLength = "path-length",
+        /// Issued by a certificate that is no authority.
+        NotACa = "not-a-ca",
+        /// Carries a critical extension that nobody knows (RFC 5280 section 4.2).
+        UnknownCritical = "unknown-critical",
+        /// The issuer's signature does not verify.
+        BrokenSignature = "broken-signature",
+        /// The key is RSA with a modulus of 1024 bits.
+        Rsa1024 = "rsa1024",
+        /// Sent with more intermediates than peers follow.
+        LongChain = "long-chain",
+        /// For another name than the one asked for (RFC 9525). Servers only.
+        WrongName = "wrong-name",
+    }
 }
 
 impl IdentityFault {
-    /// Every fault, in the order of display.
-    pub const ALL: [Self; 18] = [
-        Self::None,
-        Self::UnknownCa,
-        Self::SelfSigned,
-        Self::MissingIntermediate,
-        Self::ExpiredLeaf,
-        Self::ExpiredIntermediate,
-        Self::NotYetValid,
-        Self::WrongEku,
-        Self::NoDigitalSignature,
-        Self::Revoked,
-        Self::NameConstraint,
-        Self::PathLength,
-        Self::NotACa,
-        Self::UnknownCritical,
-        Self::BrokenSignature,
-        Self::Rsa1024,
-        Self::LongChain,
-        Self::WrongName,
-    ];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::UnknownCa => "unknown-ca",
-            Self::SelfSigned => "self-signed",
-            Self::MissingIntermediate => "missing-intermediate",
-            Self::ExpiredLeaf => "expired-leaf",
-            Self::ExpiredIntermediate => "expired-intermediate",
-            Self::NotYetValid => "not-yet-valid",
-            Self::WrongEku => "wrong-eku",
-            Self::NoDigitalSignature => "no-digital-signature",
-            Self::Revoked => "revoked",
-            Self::NameConstraint => "name-constraint",
-            Self::PathLength => "path-length",
-            Self::NotACa => "not-a-ca",
-            Self::UnknownCritical => "unknown-critical",
-            Self::BrokenSignature => "broken-signature",
-            Self::Rsa1024 => "rsa1024",
-            Self::LongChain => "long-chain",
-            Self::WrongName => "wrong-name",
-        }
-    }
-
     /// What is wrong, as the end of a sentence about an identity.
     pub fn meaning(self) -> &'static str {
         match self {
@@ -168,12 +119,6 @@ impl IdentityFault {
     /// The faults a server can have; without a certificate it serves nobody.
     pub fn of_servers() -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|f| *f != Self::None)
-    }
-}
-
-impl fmt::Display for IdentityFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.label())
     }
 }
 

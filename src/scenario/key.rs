@@ -9,37 +9,30 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::TlsVersion;
-use crate::text::escape_untrusted;
+use crate::text::{escape_untrusted, labelled};
 
-/// A kind of key pair, for a certificate authority or for a leaf.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum KeyAlgorithm {
-    /// ECDSA on NIST P-256, signing with SHA-256.
-    #[serde(rename = "p256")]
-    EcdsaP256,
-    /// ECDSA on NIST P-384, signing with SHA-384.
-    #[serde(rename = "p384")]
-    EcdsaP384,
-    /// RSA with a modulus of 2048 bits; certificates are signed with PKCS#1 v1.5 and SHA-256.
-    #[serde(rename = "rsa2048")]
-    Rsa2048,
-    /// RSA with a modulus of 3072 bits; certificates are signed with PKCS#1 v1.5 and SHA-256.
-    #[serde(rename = "rsa3072")]
-    Rsa3072,
-    /// Ed25519.
-    #[serde(rename = "ed25519")]
-    Ed25519,
-    /// ML-DSA-44 (FIPS 204), which is post-quantum; TLS 1.3 only.
-    #[serde(rename = "mldsa44")]
-    MlDsa44,
-    /// ML-DSA-65 (FIPS 204), which is post-quantum; TLS 1.3 only.
-    #[serde(rename = "mldsa65")]
-    MlDsa65,
-    /// ML-DSA-87 (FIPS 204), which is post-quantum; TLS 1.3 only.
-    #[serde(rename = "mldsa87")]
-    MlDsa87,
+labelled! {
+    serde
+    /// A kind of key pair, for a certificate authority or for a leaf.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum KeyAlgorithm {
+        /// ECDSA on NIST P-256, signing with SHA-256.
+        EcdsaP256 = "p256",
+        /// ECDSA on NIST P-384, signing with SHA-384.
+        EcdsaP384 = "p384",
+        /// RSA with a modulus of 2048 bits; certificates are signed with PKCS#1 v1.5 and SHA-256.
+        Rsa2048 = "rsa2048",
+        /// RSA with a modulus of 3072 bits; certificates are signed with PKCS#1 v1.5 and SHA-256.
+        Rsa3072 = "rsa3072",
+        /// Ed25519.
+        Ed25519 = "ed25519",
+        /// ML-DSA-44 (FIPS 204), which is post-quantum; TLS 1.3 only.
+        MlDsa44 = "mldsa44",
+        /// ML-DSA-65 (FIPS 204), which is post-quantum; TLS 1.3 only.
+        MlDsa65 = "mldsa65",
+        /// ML-DSA-87 (FIPS 204), which is post-quantum; TLS 1.3 only.
+        MlDsa87 = "mldsa87",
+    }
 }
 
 /// A label that no key algorithm has.
@@ -54,32 +47,6 @@ pub struct UnknownKey {
 }
 
 impl KeyAlgorithm {
-    /// Every algorithm, in the order of their labels' usual listing.
-    pub const ALL: [Self; 8] = [
-        Self::EcdsaP256,
-        Self::EcdsaP384,
-        Self::Rsa2048,
-        Self::Rsa3072,
-        Self::Ed25519,
-        Self::MlDsa44,
-        Self::MlDsa65,
-        Self::MlDsa87,
-    ];
-
-    /// The stable label: what is parsed, displayed and serialised.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EcdsaP256 => "p256",
-            Self::EcdsaP384 => "p384",
-            Self::Rsa2048 => "rsa2048",
-            Self::Rsa3072 => "rsa3072",
-            Self::Ed25519 => "ed25519",
-            Self::MlDsa44 => "mldsa44",
-            Self::MlDsa65 => "mldsa65",
-            Self::MlDsa87 => "mldsa87",
-        }
-    }
-
     /// The scheme that its handshake signatures are pinned to, by its IANA name. RSA keys have several;
     /// the one that every implementation has to have is taken (RFC 8446 section 9.1).
     pub const fn scheme(self) -> &'static str {
@@ -112,13 +79,7 @@ impl KeyAlgorithm {
 
     /// The labels of all algorithms, for messages.
     pub(crate) fn names() -> String {
-        Self::ALL.map(Self::as_str).join(", ")
-    }
-}
-
-impl fmt::Display for KeyAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        Self::ALL.map(Self::label).join(", ")
     }
 }
 
@@ -126,12 +87,9 @@ impl FromStr for KeyAlgorithm {
     type Err = UnknownKey;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.as_str() == s)
-            .ok_or_else(|| UnknownKey {
-                given: escape_untrusted(s, 64),
-            })
+        Self::named(s).ok_or_else(|| UnknownKey {
+            given: escape_untrusted(s, 64),
+        })
     }
 }
 
@@ -202,7 +160,7 @@ impl JsonSchema for EndKeys {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let one = KeyAlgorithm::ALL.map(KeyAlgorithm::as_str).join("|");
+        let one = KeyAlgorithm::ALL.map(KeyAlgorithm::label).join("|");
         json_schema!({
             "description": "Key algorithms of both ends, or of server and client.",
             "type": "string",

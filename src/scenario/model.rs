@@ -3,7 +3,6 @@
 //! `Option` means "not written". Flags of the command line fill the same fields, so a run from
 //! flags and a run from a file take the same way.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -13,6 +12,7 @@ use super::{
     EndKeys, Expect, IdentityFault, IdentitySection, ProtocolSection, ProviderName,
     ResumptionSection, TargetSection, Verify,
 };
+use crate::text::labelled;
 use crate::units::{Rate, Ratio, Span};
 
 /// A whole scenario.
@@ -318,42 +318,32 @@ pub struct Matrix {
     pub server_fault: Vec<IdentityFault>,
 }
 
-/// Who is authenticated.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum AuthMode {
-    /// No TLS: plain TCP.
-    None,
-    /// The server only.
-    Server,
-    /// Both ends.
-    Mutual,
-}
-
-impl AuthMode {
-    /// The short name used for cells.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::None => "tcp",
-            Self::Server => "tls",
-            Self::Mutual => "mtls",
-        }
+labelled! {
+    // The labels are the short names used for cells.
+    /// Who is authenticated.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum AuthMode {
+        /// No TLS: plain TCP.
+        None = "tcp",
+        /// The server only.
+        Server = "tls",
+        /// Both ends.
+        Mutual = "mtls",
     }
 }
 
-/// A TLS protocol version.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-pub enum TlsVersion {
-    /// TLS 1.2 (RFC 5246).
-    #[serde(rename = "1.2")]
-    Tls12,
-    /// TLS 1.3 (RFC 8446).
-    #[serde(rename = "1.3")]
-    Tls13,
+labelled! {
+    serde
+    /// A TLS protocol version.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum TlsVersion {
+        /// TLS 1.2 (RFC 5246).
+        Tls12 = "1.2",
+        /// TLS 1.3 (RFC 8446).
+        Tls13 = "1.3",
+    }
 }
 
 impl TlsVersion {
@@ -363,14 +353,5 @@ impl TlsVersion {
             Self::Tls12 => 0x0303,
             Self::Tls13 => 0x0304,
         }
-    }
-}
-
-impl fmt::Display for TlsVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tls12 => "1.2",
-            Self::Tls13 => "1.3",
-        })
     }
 }

@@ -1,32 +1,30 @@
 //! The crypto providers, by the names that scenarios, flags, results and reports use. Which of them this
 //! build has, and what each can do, is in `crypto`; here are only the words.
 
-use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::text::labelled;
 
-/// The name of a crypto provider: where the cryptography of one end comes from.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProviderName {
-    /// AWS-LC through aws-lc-rs.
-    AwsLcRs,
-    /// *ring*.
-    Ring,
-    /// Graviola.
-    Graviola,
-    /// OpenSSL through rustls-openssl.
-    Openssl,
-    /// The crates of the `RustCrypto` organisation through rustls-rustcrypto.
-    Rustcrypto,
-    /// `BoringSSL` through boring-rustls-provider.
-    Boring,
-    /// The FIPS module of AWS-LC through aws-lc-rs.
-    AwsLcRsFips,
+labelled! {
+    serde
+    /// The name of a crypto provider: where the cryptography of one end comes from.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum ProviderName {
+        /// AWS-LC through aws-lc-rs.
+        AwsLcRs = "aws-lc-rs",
+        /// *ring*.
+        Ring = "ring",
+        /// Graviola.
+        Graviola = "graviola",
+        /// OpenSSL through rustls-openssl.
+        Openssl = "openssl",
+        /// The crates of the `RustCrypto` organisation through rustls-rustcrypto.
+        Rustcrypto = "rustcrypto",
+        /// `BoringSSL` through boring-rustls-provider.
+        Boring = "boring",
+        /// The FIPS module of AWS-LC through aws-lc-rs.
+        AwsLcRsFips = "aws-lc-rs-fips",
+    }
 }
 
 /// A name that no provider has.
@@ -41,32 +39,8 @@ pub struct UnknownProvider {
 }
 
 impl ProviderName {
-    /// Every provider, in the order of display.
-    pub const ALL: [Self; 7] = [
-        Self::AwsLcRs,
-        Self::Ring,
-        Self::Graviola,
-        Self::Openssl,
-        Self::Rustcrypto,
-        Self::Boring,
-        Self::AwsLcRsFips,
-    ];
-
-    /// The stable name: what is parsed, displayed and serialised.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AwsLcRs => "aws-lc-rs",
-            Self::Ring => "ring",
-            Self::Graviola => "graviola",
-            Self::Openssl => "openssl",
-            Self::Rustcrypto => "rustcrypto",
-            Self::Boring => "boring",
-            Self::AwsLcRsFips => "aws-lc-rs-fips",
-        }
-    }
-
     fn names() -> String {
-        Self::ALL.map(Self::as_str).join(", ")
+        Self::ALL.map(Self::label).join(", ")
     }
 }
 
@@ -81,18 +55,11 @@ impl Default for ProviderName {
     }
 }
 
-impl fmt::Display for ProviderName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 impl FromStr for ProviderName {
     type Err = UnknownProvider;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.into_iter().find(|name| name.as_str() == s);
-        found.ok_or_else(|| UnknownProvider {
+        Self::named(s).ok_or_else(|| UnknownProvider {
             given: s.to_owned(),
         })
     }

@@ -7,61 +7,32 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LatencyHistogram, OkKind};
+use crate::text::labelled;
 
-/// A call into the crypto provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CryptoOp {
-    /// Making a key pair for the key exchange.
-    KxStart,
-    /// Computing the shared secret. A TLS 1.3 server makes its key pair in the same call.
-    KxComplete,
-    /// Signing the handshake.
-    Sign,
-    /// Verifying a chain: the signatures by algorithm, the building of the path without one.
-    VerifyChain,
-    /// Verifying the peer's signature over the handshake.
-    VerifyTranscript,
-    /// The transcript hash.
-    Hash,
-    /// The key schedule: HKDF, or the PRF of TLS 1.2, the MACs of Finished and binders included.
-    Kdf,
-    /// Protecting a record, or a ticket.
-    Seal,
-    /// Opening a record, or a ticket.
-    Open,
-    /// Random bytes that rustls asks for; what key generation takes is in [`Self::KxStart`].
-    Random,
-}
-
-impl CryptoOp {
-    /// Every operation, in the order of display.
-    pub const ALL: [Self; 10] = [
-        Self::KxStart,
-        Self::KxComplete,
-        Self::Sign,
-        Self::VerifyChain,
-        Self::VerifyTranscript,
-        Self::Hash,
-        Self::Kdf,
-        Self::Seal,
-        Self::Open,
-        Self::Random,
-    ];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::KxStart => "kx_start",
-            Self::KxComplete => "kx_complete",
-            Self::Sign => "sign",
-            Self::VerifyChain => "verify_chain",
-            Self::VerifyTranscript => "verify_transcript",
-            Self::Hash => "hash",
-            Self::Kdf => "kdf",
-            Self::Seal => "seal",
-            Self::Open => "open",
-            Self::Random => "random",
-        }
+labelled! {
+    /// A call into the crypto provider.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum CryptoOp {
+        /// Making a key pair for the key exchange.
+        KxStart = "kx_start",
+        /// Computing the shared secret. A TLS 1.3 server makes its key pair in the same call.
+        KxComplete = "kx_complete",
+        /// Signing the handshake.
+        Sign = "sign",
+        /// Verifying a chain: the signatures by algorithm, the building of the path without one.
+        VerifyChain = "verify_chain",
+        /// Verifying the peer's signature over the handshake.
+        VerifyTranscript = "verify_transcript",
+        /// The transcript hash.
+        Hash = "hash",
+        /// The key schedule: HKDF, or the PRF of TLS 1.2, the MACs of Finished and binders included.
+        Kdf = "kdf",
+        /// Protecting a record, or a ticket.
+        Seal = "seal",
+        /// Opening a record, or a ticket.
+        Open = "open",
+        /// Random bytes that rustls asks for; what key generation takes is in [`Self::KxStart`].
+        Random = "random",
     }
 }
 

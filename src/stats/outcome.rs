@@ -5,169 +5,88 @@
 
 use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::alert::{alert_advice, alert_text};
 use super::server_cert::ServerCertFault;
+use crate::text::labelled;
 
-/// How a session that the server accepted was established.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum OkKind {
-    /// No TLS at all: plain TCP.
-    Tcp,
-    /// A full handshake.
-    Full,
-    /// A full handshake after a `HelloRetryRequest`, one round trip more.
-    FullWithHelloRetryRequest,
-    /// An abbreviated handshake from a session ticket or id.
-    Resumed,
-}
-
-impl OkKind {
-    /// Every kind, in the order of display.
-    pub const ALL: [Self; 4] = [
-        Self::Tcp,
-        Self::Full,
-        Self::FullWithHelloRetryRequest,
-        Self::Resumed,
-    ];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Full => "full",
-            Self::FullWithHelloRetryRequest => "full_with_hello_retry_request",
-            Self::Resumed => "resumed",
-        }
+labelled! {
+    serde
+    /// How a session that the server accepted was established.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum OkKind {
+        /// No TLS at all: plain TCP.
+        Tcp = "tcp",
+        /// A full handshake.
+        Full = "full",
+        /// A full handshake after a `HelloRetryRequest`, one round trip more.
+        FullWithHelloRetryRequest = "full_with_hello_retry_request",
+        /// An abbreviated handshake from a session ticket or id.
+        Resumed = "resumed",
     }
 }
 
-/// A step of a session, in order.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Finding the address of the target's name.
-    Resolve,
-    /// TCP connection establishment.
-    Connect,
-    /// TLS until the client has finished.
-    Handshake,
-    /// Until the server proved that it accepted the client.
-    Confirm,
-    /// From a request to the end of its response.
-    FirstByte,
-    /// Open and idle on purpose. What happens in it is no failure.
-    Hold,
-    /// From our close to the server's. What happens in it is no failure, unless it is a fatal alert, which
-    /// outweighs the answer before it.
-    Close,
-}
-
-impl Stage {
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Connect => "connect",
-            Self::Handshake => "handshake",
-            Self::Confirm => "confirm",
-            Self::FirstByte => "first_byte",
-            Self::Hold => "hold",
-            Self::Close => "close",
-        }
+labelled! {
+    serde
+    /// A step of a session, in order.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Stage {
+        /// Finding the address of the target's name.
+        Resolve = "resolve",
+        /// TCP connection establishment.
+        Connect = "connect",
+        /// TLS until the client has finished.
+        Handshake = "handshake",
+        /// Until the server proved that it accepted the client.
+        Confirm = "confirm",
+        /// From a request to the end of its response.
+        FirstByte = "first_byte",
+        /// Open and idle on purpose. What happens in it is no failure.
+        Hold = "hold",
+        /// From our close to the server's. What happens in it is no failure, unless it is a fatal alert, which
+        /// outweighs the answer before it.
+        Close = "close",
     }
 }
 
-/// What proved that the server accepted the session, strongest first.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Proof {
-    /// Application data from the server.
-    ApplicationData,
-    /// The server's TLS 1.2 Finished, which comes after the client's certificate (RFC 5246 section
-    /// 7.3). Weaker: it shows that TLS went through, and some servers (nginx) reject a certificate
-    /// only later, in HTTP.
-    ServerFinished,
-    /// A TLS 1.3 `NewSessionTicket`. Weaker, for the same reason.
-    NewSessionTicket,
-    /// An orderly close in answer to ours. Weaker, for the same reason.
-    OrderlyClose,
-}
-
-impl Proof {
-    /// Every proof, strongest first.
-    pub const ALL: [Self; 4] = [
-        Self::ApplicationData,
-        Self::ServerFinished,
-        Self::NewSessionTicket,
-        Self::OrderlyClose,
-    ];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::ApplicationData => "application_data",
-            Self::ServerFinished => "server_finished",
-            Self::NewSessionTicket => "new_session_ticket",
-            Self::OrderlyClose => "orderly_close",
-        }
+labelled! {
+    serde
+    /// What proved that the server accepted the session, strongest first.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Proof {
+        /// Application data from the server.
+        ApplicationData = "application_data",
+        /// The server's TLS 1.2 Finished, which comes after the client's certificate (RFC 5246 section
+        /// 7.3). Weaker: it shows that TLS went through, and some servers (nginx) reject a certificate
+        /// only later, in HTTP.
+        ServerFinished = "server_finished",
+        /// A TLS 1.3 `NewSessionTicket`. Weaker, for the same reason.
+        NewSessionTicket = "new_session_ticket",
+        /// An orderly close in answer to ours. Weaker, for the same reason.
+        OrderlyClose = "orderly_close",
     }
 }
 
-/// Why an arrival never became an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NotStarted {
-    /// As many sessions were in flight as the plan allows.
-    MaxInFlight,
-    /// The run's deadline or an interrupt came before the generator got to it.
-    Deadline,
-}
-
-impl NotStarted {
-    /// Every reason.
-    pub const ALL: [Self; 2] = [Self::MaxInFlight, Self::Deadline];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::MaxInFlight => "max_in_flight",
-            Self::Deadline => "deadline",
-        }
+labelled! {
+    /// Why an arrival never became an attempt.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum NotStarted {
+        /// As many sessions were in flight as the plan allows.
+        MaxInFlight = "max_in_flight",
+        /// The run's deadline or an interrupt came before the generator got to it.
+        Deadline = "deadline",
     }
 }
 
-/// When a session was cut off by us, or at the trial's deadline.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum CancelPhase {
-    /// Still in flight when the time to drain was over: the grace period after the last arrival, or after a
-    /// first interrupt.
-    Drain,
-    /// Still in flight when the run was aborted by a second interrupt.
-    Abort,
-}
-
-impl CancelPhase {
-    /// Every phase.
-    pub const ALL: [Self; 2] = [Self::Drain, Self::Abort];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Drain => "drain",
-            Self::Abort => "abort",
-        }
+labelled! {
+    serde
+    /// When a session was cut off by us, or at the trial's deadline.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum CancelPhase {
+        /// Still in flight when the time to drain was over: the grace period after the last arrival, or after a
+        /// first interrupt.
+        Drain = "drain",
+        /// Still in flight when the run was aborted by a second interrupt.
+        Abort = "abort",
     }
 }
 

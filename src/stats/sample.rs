@@ -1,6 +1,7 @@
 //! One attempt as it is counted: the phase it belongs to, what became of it, and its durations by metric.
 
 use super::{CancelPhase, Observed, Offer, OkKind, Outcome, Timing};
+use crate::text::labelled;
 
 /// The part of a trial that an arrival falls into by its scheduled start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,48 +12,24 @@ pub enum Phase {
     Measure,
 }
 
-/// A duration that is kept as a histogram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Metric {
-    /// From the connect call to the established TCP connection.
-    Connect,
-    /// From the established connection until the client has sent its last handshake flight.
-    Handshake,
-    /// From the established connection to the first proof that the server accepted us.
-    Confirm,
-    /// From a request's first byte sent to its response's last byte read.
-    Exchange,
-    /// From the scheduled start to the proof: what a user who wanted a session then waited.
-    Latency,
-    /// From the actual start to the proof: latency without the generator's own delay.
-    Service,
-    /// From the scheduled to the actual start: the generator's own delay.
-    Lag,
-}
-
-impl Metric {
-    /// Every metric, in the order of display.
-    pub const ALL: [Self; 7] = [
-        Self::Connect,
-        Self::Handshake,
-        Self::Confirm,
-        Self::Exchange,
-        Self::Latency,
-        Self::Service,
-        Self::Lag,
-    ];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Handshake => "handshake",
-            Self::Confirm => "confirm",
-            Self::Exchange => "exchange",
-            Self::Latency => "latency",
-            Self::Service => "service",
-            Self::Lag => "lag",
-        }
+labelled! {
+    /// A duration that is kept as a histogram.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Metric {
+        /// From the connect call to the established TCP connection.
+        Connect = "connect",
+        /// From the established connection until the client has sent its last handshake flight.
+        Handshake = "handshake",
+        /// From the established connection to the first proof that the server accepted us.
+        Confirm = "confirm",
+        /// From a request's first byte sent to its response's last byte read.
+        Exchange = "exchange",
+        /// From the scheduled start to the proof: what a user who wanted a session then waited.
+        Latency = "latency",
+        /// From the actual start to the proof: latency without the generator's own delay.
+        Service = "service",
+        /// From the scheduled to the actual start: the generator's own delay.
+        Lag = "lag",
     }
 }
 

@@ -1,90 +1,50 @@
 //! Why we reject a server's certificates: the classes that are counted as `server_cert.…`, and what to do about
 //! each.
 
-/// Why we rejected the server's certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ServerCertFault {
-    /// It does not name the server that was asked for (RFC 9525).
-    Name,
-    /// Its validity has ended.
-    Expired,
-    /// Its validity has not begun.
-    NotYetValid,
-    /// No trusted root signed its chain.
-    UnknownIssuer,
-    /// Its extended key usage does not allow server authentication.
-    Purpose,
-    /// A revocation list names it.
-    Revoked,
-    /// A signature in the chain or the handshake does not verify.
-    Signature,
-    /// The provider does not know an algorithm of the chain.
-    UnsupportedAlgorithm,
-    /// The server presents a CA certificate as its own.
-    CaAsLeaf,
-    /// A certificate of the chain was issued by one that is no CA (RFC 5280 section 4.2.1.9).
-    NotACa,
-    /// More CAs stand below one than its path length allows (RFC 5280 section 4.2.1.9).
-    PathLength,
-    /// A CA may not issue for such names (RFC 5280 section 4.2.1.10).
-    NameConstraints,
-    /// A critical extension that is not processed here (RFC 5280 section 4.2).
-    CriticalExtension,
-    /// The revocation list that applies is past its next update.
-    CrlExpired,
-    /// The revocation list that applies is not signed by the issuer of the certificate.
-    CrlSignature,
-    /// The revocation list that applies cannot be used for another reason.
-    CrlUnusable,
-    /// Anything else that makes it unusable.
-    Other,
+use crate::text::labelled;
+
+labelled! {
+    /// Why we rejected the server's certificate.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum ServerCertFault {
+        /// It does not name the server that was asked for (RFC 9525).
+        Name = "name",
+        /// Its validity has ended.
+        Expired = "expired",
+        /// Its validity has not begun.
+        NotYetValid = "not_yet_valid",
+        /// No trusted root signed its chain.
+        UnknownIssuer = "unknown_issuer",
+        /// Its extended key usage does not allow server authentication.
+        Purpose = "purpose",
+        /// A revocation list names it.
+        Revoked = "revoked",
+        /// A signature in the chain or the handshake does not verify.
+        Signature = "signature",
+        /// The provider does not know an algorithm of the chain.
+        UnsupportedAlgorithm = "unsupported_algorithm",
+        /// The server presents a CA certificate as its own.
+        CaAsLeaf = "ca_as_leaf",
+        /// A certificate of the chain was issued by one that is no CA (RFC 5280 section 4.2.1.9).
+        NotACa = "not_a_ca",
+        /// More CAs stand below one than its path length allows (RFC 5280 section 4.2.1.9).
+        PathLength = "path_length",
+        /// A CA may not issue for such names (RFC 5280 section 4.2.1.10).
+        NameConstraints = "name_constraints",
+        /// A critical extension that is not processed here (RFC 5280 section 4.2).
+        CriticalExtension = "critical_extension",
+        /// The revocation list that applies is past its next update.
+        CrlExpired = "crl_expired",
+        /// The revocation list that applies is not signed by the issuer of the certificate.
+        CrlSignature = "crl_signature",
+        /// The revocation list that applies cannot be used for another reason.
+        CrlUnusable = "crl_unusable",
+        /// Anything else that makes it unusable.
+        Other = "other",
+    }
 }
 
 impl ServerCertFault {
-    /// Every fault, in the order of display.
-    pub const ALL: [Self; 17] = [
-        Self::Name,
-        Self::Expired,
-        Self::NotYetValid,
-        Self::UnknownIssuer,
-        Self::Purpose,
-        Self::Revoked,
-        Self::Signature,
-        Self::UnsupportedAlgorithm,
-        Self::CaAsLeaf,
-        Self::NotACa,
-        Self::PathLength,
-        Self::NameConstraints,
-        Self::CriticalExtension,
-        Self::CrlExpired,
-        Self::CrlSignature,
-        Self::CrlUnusable,
-        Self::Other,
-    ];
-
-    /// The stable label, without the `server_cert.` before it.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Name => "name",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not_yet_valid",
-            Self::UnknownIssuer => "unknown_issuer",
-            Self::Purpose => "purpose",
-            Self::Revoked => "revoked",
-            Self::Signature => "signature",
-            Self::UnsupportedAlgorithm => "unsupported_algorithm",
-            Self::CaAsLeaf => "ca_as_leaf",
-            Self::NotACa => "not_a_ca",
-            Self::PathLength => "path_length",
-            Self::NameConstraints => "name_constraints",
-            Self::CriticalExtension => "critical_extension",
-            Self::CrlExpired => "crl_expired",
-            Self::CrlSignature => "crl_signature",
-            Self::CrlUnusable => "crl_unusable",
-            Self::Other => "other",
-        }
-    }
-
     /// One sentence on what to do, for reports.
     pub fn advice(self) -> &'static str {
         match self {

@@ -1,12 +1,15 @@
 //! Text that is safe to show: escaping for what strangers send, quoting for commands we print, and where
 //! in a TOML file a key stands. Knows nothing of TLS or certificates. Lengths are in `char`s, not bytes.
 
+mod labelled;
 pub mod secrets;
 
 use std::fmt::Write;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+pub(crate) use labelled::labelled;
 
 /// The length, in characters, that reports give one string sent by a peer.
 pub const UNTRUSTED_CAP: usize = 256;

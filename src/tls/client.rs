@@ -42,7 +42,7 @@ impl TlsStream<ClientConnection> {
         ledger: Option<Box<Ledger>>,
     ) -> Result<Self, Fault> {
         let mut current = Current {
-            captured: Captured::of(tls.provider.as_str()),
+            captured: Captured::of(tls.provider.label()),
             ledger,
         };
         let begun = current.attribute(|| tls.begin(planned))?;
