@@ -67,7 +67,7 @@ fn recorder(criterion: &mut Criterion) {
     let sample = sample();
     group.bench_function("session", |b| {
         b.iter(|| {
-            stats.start(Phase::Measure, black_box(500_000), 1);
+            stats.start(black_box(Phase::Measure));
             stats.finish(black_box(&sample));
         });
     });

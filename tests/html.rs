@@ -23,7 +23,7 @@ use common::installed::installed;
 use common::process::{code, run, text};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use shakedown::record::TimelineRecord;
+use shakedown::record::{HistogramRecord, TimelineRecord};
 use shakedown::stats::SecondHistogram;
 
 const FIXTURES: [&str; 4] = [
@@ -400,7 +400,7 @@ fn second(second: u64) -> TimelineRecord {
         ok: sessions,
         failed: 0,
         in_flight_max: 4,
-        latency: Some(latency.encoded().unwrap().into()),
+        latency: Some(HistogramRecord::of(&latency).unwrap()),
     }
 }
 

@@ -443,7 +443,7 @@ fn a_plan_that_may_run_out_of_ports_is_run_with_a_warning() {
         .preflight()
         .shortages
         .iter()
-        .map(|s| s.code)
+        .map(|s| s.code.as_str())
         .collect();
     assert!(shortages.contains(&"ports-may-run-out"), "{shortages:?}");
     assert!(prepared.explain().contains("--close reset"));

@@ -1,6 +1,6 @@
 //! The share of the asked load that was achieved: one rule for a result's validity and for a gate's `achieved-load`.
 
-use crate::record::{CellRecord, PlanRecord};
+use crate::record::{Asked, CellRecord, PlanRecord};
 
 /// How much of the asked load a cell achieved.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +16,7 @@ pub enum AchievedLoad {
 /// Open loop: the share of the arrivals due in the measure phase that were started. Closed loop: the mean number of
 /// sessions in flight over the number asked for.
 pub fn achieved_load(cell: &CellRecord, plan: &PlanRecord) -> AchievedLoad {
-    let Some(asked) = plan.asked_sessions else {
+    let Asked::Sessions { mean: asked, .. } = plan.asked() else {
         let measured = cell.measured();
         let (started, due) = (measured.started, measured.scheduled);
         if due == 0 {

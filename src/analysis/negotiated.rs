@@ -70,11 +70,10 @@ pub(super) fn negotiated_otherwise(cell: &CellRecord) -> Vec<Note> {
         }
     }
     let total: u64 = observed().map(|o| o.count).sum();
-    let name = &cell.cell.name;
     let notes = missed.into_iter().map(|((what, pin, was), count)| {
-        Note::new(
+        cell.note(
             "negotiated-otherwise",
-            format!("{name}: in {count} of {total} handshakes the {what} was {was}, and {pin} was asked for"),
+            format!("in {count} of {total} handshakes the {what} was {was}, and {pin} was asked for"),
             "the figures are not of what was asked; see what the server has (`shakedown probe`), and ask for that",
         )
     });

@@ -1,7 +1,7 @@
 //! Did the server stand still? What percentiles may hide is told from the longest time without an answer.
 
 use super::summary::{CellSummary, Quantiles};
-use crate::record::{CellRecord, Note, PlanRecord};
+use crate::record::{Asked, CellRecord, Note, PlanRecord};
 use crate::stats::{Metric, Timing};
 use crate::units::format_ns;
 
@@ -53,16 +53,15 @@ pub(super) fn long_pause(
     } else {
         String::new()
     };
-    Some(Note::new(
+    Some(cell.note(
         "long-pause",
         format!(
-            "{}: for {} sessions waited and none had an answer ({:.0} % of the measure phase; {name} is {}){own}",
-            cell.cell.name,
+            "for {} sessions waited and none had an answer ({:.0} % of the measure phase; {name} is {}){own}",
             format_ns(pause.length_ns),
             share * 100.0,
             highest
         ),
-        if plan.load_model == "closed" {
+        if matches!(plan.asked(), Asked::Sessions { .. }) {
             "a closed loop begins no sessions while the server stalls, so its percentiles understate this; see the timeline, and measure with --rate"
         } else {
             "see the timeline, and the server's log of that time"

@@ -1,7 +1,7 @@
 //! What a reader should know of a plan, whatever became of its sessions: what it leaves out, and what it does not let
 //! happen as it was asked.
 
-use crate::record::{Note, PlanRecord};
+use crate::record::{Asked, Note, PlanRecord};
 
 /// What the plan leaves out of its figures, or cannot do.
 pub(super) fn plan_warnings(plan: &PlanRecord) -> Vec<Note> {
@@ -70,10 +70,9 @@ fn less_than_asked(plan: &PlanRecord) -> Vec<Note> {
     }
     let workers = plan.placements.iter();
     let workers = workers.filter(|p| p.thread.starts_with("worker")).count() as u64;
-    let asked = plan.scenario.workers.count.is_some();
-    if let Some(most) = plan
-        .asked_sessions_max
-        .filter(|most| asked && *most < workers)
+    if let Asked::Sessions { most, .. } = plan.asked()
+        && plan.scenario.workers.count.is_some()
+        && most < workers
     {
         notes.push(Note::new(
             "idle-workers",

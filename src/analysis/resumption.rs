@@ -11,14 +11,13 @@ use crate::units::Ratio;
 pub(super) fn resumption_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
     let asked = cell.cell.resumed?;
     let counts = cell.resumption()?;
-    let name = &cell.cell.name;
     let measured = cell.measured();
     let (ok, resumed) = (measured.ok_total(), measured.ok_of(OkKind::Resumed));
     if counts.ok_missed > 0 {
-        return Some(Note::new(
+        return Some(cell.note(
             "resumption-missed",
             format!(
-                "{name}: {resumed} of {ok} confirmed sessions were resumed, and {} were to be: {}",
+                "{resumed} of {ok} confirmed sessions were resumed, and {} were to be: {}",
                 counts.ok_planned,
                 reasons(cell, &counts).join("; ")
             ),
@@ -37,10 +36,10 @@ pub(super) fn resumption_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<
         resumed.abs_diff(due) > slack
     });
     off.then(|| {
-        Note::new(
+        cell.note(
             "resumption-missed",
             format!(
-                "{name}: {resumed} of {ok} confirmed sessions were resumed, which is not the share of {asked}, because {} attempts failed",
+                "{resumed} of {ok} confirmed sessions were resumed, which is not the share of {asked}, because {} attempts failed",
                 measured.failed_total()
             ),
             "look at the failures below; those of resumed and of full sessions do not balance",
@@ -59,7 +58,6 @@ pub(super) fn early_data_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<
         return None;
     }
     let counts = cell.resumption()?;
-    let name = &cell.cell.name;
     let early = counts.early;
     let missed = early.sent == 0 || (early.sent as f64) < LEAST_EARLY * counts.offered as f64;
     missed.then(|| {
@@ -80,10 +78,10 @@ pub(super) fn early_data_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<
                 "switch it on at the server (nginx: ssl_early_data on), make the request smaller, or drop --early-data",
             )
         };
-        Note::new(
+        cell.note(
             "early-data-not-sent",
             format!(
-                "{name}: {} of {} sessions that offered to resume sent early data: {why}",
+                "{} of {} sessions that offered to resume sent early data: {why}",
                 early.sent, counts.offered
             ),
             advice,
@@ -98,11 +96,11 @@ const MOST_REJECTED: f64 = 0.01;
 pub(super) fn early_data_rejected(cell: &CellRecord) -> Option<Note> {
     let early = cell.resumption()?.early;
     (early.rejected as f64 > MOST_REJECTED * early.sent as f64).then(|| {
-        Note::new(
+        cell.note(
             "early-data-rejected",
             format!(
-                "{}: the server dropped the early data of {} of {} sessions, which sent it again",
-                cell.cell.name, early.rejected, early.sent
+                "the server dropped the early data of {} of {} sessions, which sent it again",
+                early.rejected, early.sent
             ),
             "their latencies are not those of 0-RTT; see the server's protection against replays",
         )

@@ -103,6 +103,13 @@ pub fn judge(
     )
 }
 
+impl CellRecord {
+    /// A sum over its trials.
+    fn sum_of(&self, count: impl Fn(&TrialRecord) -> u64) -> u64 {
+        self.trials.iter().map(count).sum()
+    }
+}
+
 /// Sessions that failed because the generator's host ran out of something, of which the server knows nothing.
 fn exhausted(cell: &CellRecord) -> Option<Note> {
     let failed = cell.total().failed;
@@ -113,11 +120,10 @@ fn exhausted(cell: &CellRecord) -> Option<Note> {
         .map(|(class, failure)| format!("{} {class}", format_count(failure.count)))
         .collect();
     (!each.is_empty()).then(|| {
-        Note::new(
+        cell.note(
             "generator-exhausted",
             format!(
-                "{}: this host ran out of what sessions need: {}",
-                cell.cell.name,
+                "this host ran out of what sessions need: {}",
                 each.join(", ")
             ),
             "lower the load, or see what frees ports, files and memory: docs/failures.md",
@@ -128,12 +134,9 @@ fn exhausted(cell: &CellRecord) -> Option<Note> {
 fn nothing_confirmed(cell: &CellRecord) -> Option<Note> {
     let measured = cell.measured();
     (measured.ok_total() == 0).then(|| {
-        Note::new(
+        cell.note(
             "nothing-confirmed",
-            format!(
-                "{}: none of {} attempts was confirmed",
-                cell.cell.name, measured.started
-            ),
+            format!("none of {} attempts was confirmed", measured.started),
             "look at the failures below; `shakedown probe` tells one handshake step by step",
         )
     })
@@ -173,11 +176,10 @@ fn unanswered(cell: &CellRecord, summary: &CellSummary) -> Option<Note> {
     let latency = summary.metrics.get(&Metric::Latency);
     let oldest = latency.and_then(|latency| latency.max).map(Timing::least);
     (silent > 0).then(|| {
-        Note::new(
+        cell.note(
             "unanswered",
             format!(
-                "{}: {silent} of {started} sessions ({} %) had no answer, after up to {}",
-                cell.cell.name,
+                "{silent} of {started} sessions ({} %) had no answer, after up to {}",
                 three_digits(share),
                 format_ns(oldest.unwrap_or(0))
             ),
@@ -193,11 +195,10 @@ fn failures(cell: &CellRecord) -> Option<Note> {
     // Who was not answered has a note of its own.
     let failed = measured.failed_total() - measured.unanswered_total();
     (failed as f64 > MOST_FAILED * started as f64 && measured.ok_total() > 0).then(|| {
-        Note::new(
+        cell.note(
             "failures",
             format!(
-                "{}: {failed} of {started} attempts failed{}",
-                cell.cell.name,
+                "{failed} of {started} attempts failed{}",
                 if measured.unanswered_total() > 0 {
                     " in other ways"
                 } else {
@@ -217,12 +218,9 @@ fn alpn_ignored(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
         .map(|o| o.count)
         .sum();
     (!plan.scenario.tls.alpn.is_empty() && ignored > 0).then(|| {
-        Note::new(
+        cell.note(
             "alpn-not-negotiated",
-            format!(
-                "{}: in {ignored} handshakes the server chose no ALPN protocol",
-                cell.cell.name
-            ),
+            format!("in {ignored} handshakes the server chose no ALPN protocol"),
             "configure ALPN at the server, or drop --alpn",
         )
     })
@@ -233,9 +231,9 @@ fn load_not_achieved(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
         return None;
     };
     (share < LEAST_ACHIEVED).then(|| {
-        Note::new(
+        cell.note(
             "load-not-achieved",
-            format!("{}: {figures}", cell.cell.name),
+            figures,
             "raise max-in-flight if the server is only slow; else ask for less, or add workers",
         )
     })
@@ -307,11 +305,10 @@ fn generator_limited(cell: &CellRecord, summary: &CellSummary) -> Option<Note> {
     } else {
         "use a quieter machine, ask for less, or add workers and cores; CPU figures suffer least"
     };
-    Some(Note::new(
+    Some(cell.note(
         "generator-limited",
         format!(
-            "{}: {}, so latency and rate are not the server's alone",
-            cell.cell.name,
+            "{}, so latency and rate are not the server's alone",
             causes.join("; ")
         ),
         advice,
@@ -330,15 +327,14 @@ fn median_share(cell: &CellRecord, ns: impl Fn(&TrialRecord) -> u64) -> f64 {
 
 /// Stalls that are too few to make the run invalid, but long enough to be its maxima.
 fn stalled(cell: &CellRecord) -> Option<Note> {
-    let count: u64 = cell.trials.iter().map(|t| t.stalls.count).sum();
+    let count = cell.sum_of(|t| t.stalls.count);
     let longest = cell.trials.iter().map(|t| t.stalls.longest_ns).max()?;
     let few = median_share(cell, |t| t.stalls.worst_ns) <= MOST_STALLED;
     (count > 0 && few).then(|| {
-        Note::new(
+        cell.note(
             "worker-stalled",
             format!(
-                "{}: a worker stood still for more than 50 ms {count} ×, at most for {}",
-                cell.cell.name,
+                "a worker stood still for more than 50 ms {count} ×, at most for {}",
                 format_ns(longest)
             ),
             "trust medians over trials; high percentiles and maxima are the generator's",
@@ -350,11 +346,10 @@ fn stalled(cell: &CellRecord) -> Option<Note> {
 fn crowded(cell: &CellRecord) -> Option<Note> {
     let stolen = Spread::of(cell.trials.iter().filter_map(|t| t.stolen))?;
     (stolen.max > MOST_STOLEN && stolen.median <= MOST_STOLEN).then(|| {
-        Note::new(
+        cell.note(
             "crowded-trial",
             format!(
-                "{}: in one trial a hypervisor gave {:.0} % of the CPU time to others",
-                cell.cell.name,
+                "in one trial a hypervisor gave {:.0} % of the CPU time to others",
                 stolen.max * 100.0
             ),
             "trust medians over trials; high percentiles and maxima are the host's",
@@ -368,7 +363,6 @@ fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
     let mut empty = plan.scenario.identities.iter().filter(none);
     let bare = empty.any(|i| cell.cell.identities.contains(&i.name));
     let mut notes = Vec::new();
-    let name = &cell.cell.name;
     let all = |test: &dyn Fn(&ObservedRecord) -> bool| -> (u64, u64) {
         let observed = || cell.trials.iter().flat_map(TrialRecord::judged_handshakes);
         let matching = observed().filter(|o| test(o)).map(|o| o.count).sum();
@@ -379,26 +373,26 @@ fn observed_otherwise(cell: &CellRecord, plan: &PlanRecord) -> Vec<Note> {
         let (total, _) = all(&|o| !o.resumed);
         let (unasked, _) = all(&|o| !o.resumed && !o.certificate_requested);
         if unasked > 0 {
-            notes.push(Note::new(
+            notes.push(cell.note(
                 "certificate-not-requested",
-                format!("{name}: in {unasked} of {total} handshakes the server sent no CertificateRequest, so they were not mutual"),
+                format!("in {unasked} of {total} handshakes the server sent no CertificateRequest, so they were not mutual"),
                 "switch client verification on at the server, for the host and not per path (nginx: ssl_verify_client on; Apache: SSLVerifyClient in the virtual host)",
             ));
         }
         let (unsent, total) = all(&|o| o.certificate_requested && !o.certificate_sent);
         if unsent > 0 && !bare {
-            notes.push(Note::new(
+            notes.push(cell.note(
                 "certificate-not-sent",
-                format!("{name}: in {unsent} of {total} handshakes our key fitted none of the server's signature schemes"),
+                format!("in {unsent} of {total} handshakes our key fitted none of the server's signature schemes"),
                 "use a key type the server accepts",
             ));
         }
     }
     let resumed = cell.measured().ok_of(OkKind::Resumed);
     if resumed > 0 && cell.cell.resumed.is_none() {
-        notes.push(Note::new(
+        notes.push(cell.note(
             "resumed-unasked",
-            format!("{name}: {resumed} sessions were resumed though resumption is off"),
+            format!("{resumed} sessions were resumed though resumption is off"),
             "this is a bug in shakedown, please report it",
         ));
     }
@@ -418,26 +412,20 @@ fn weak_proof(cell: &CellRecord) -> Option<Note> {
         } else {
             ", although the server asked for a certificate and got none"
         };
-        Note::new(
+        cell.note(
             "weak-proof",
-            format!(
-                "{}: {count} sessions were confirmed by TLS alone, without application data{whose}",
-                cell.cell.name
-            ),
+            format!("{count} sessions were confirmed by TLS alone, without application data{whose}"),
             "some servers (nginx) accept any certificate, or none, in TLS and reject it in HTTP; use --protocol http1, or an https:// URL, to be sure",
         )
     })
 }
 
 fn lost_sessions(cell: &CellRecord) -> Option<Note> {
-    let lost: u64 = cell.trials.iter().map(|t| t.lost_while_held).sum();
+    let lost = cell.sum_of(|t| t.lost_while_held);
     (lost > 0).then(|| {
-        Note::new(
+        cell.note(
             "lost-while-held",
-            format!(
-                "{}: the server closed {lost} sessions while they were held open",
-                cell.cell.name
-            ),
+            format!("the server closed {lost} sessions while they were held open"),
             "raise the server's idle timeout, or lower --hold",
         )
     })

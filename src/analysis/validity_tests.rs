@@ -1,9 +1,9 @@
 //! Tests of the validity rules, on a record as it was written.
 
 use super::{Decoded, judge};
-use crate::record::{Note, RunRecord, ThrottledRecord, TrialRecord, Validity};
+use crate::record::{Note, RunRecord, TrialRecord, Validity};
 use crate::scenario::StageSection;
-use crate::stats::{EarlyCounts, Pause, Proof, ResumptionCounts};
+use crate::stats::{EarlyCounts, Pause, Proof, ResumptionCounts, Throttled};
 use crate::units::{Ratio, Span};
 
 /// A valid record of three cells and two trials each, changed by `change`, and judged.
@@ -92,7 +92,9 @@ fn a_long_time_without_an_answer_is_named_where_percentiles_hide_it() {
     // The fixture's p99 of the mutual cell is some milliseconds, and it measures for one second.
     let warned = |length_ms: u64, model: &str, stall_ms: u64| {
         let (validity, warnings) = judged(|record| {
-            record.plan.load_model = model.to_owned();
+            if model == "closed" {
+                record.plan.asked_rate = None;
+            }
             let trial = &mut record.cells[2].trials[1];
             trial.stalls.longest_ns = stall_ms * 1_000_000;
             trial.longest_pause = Some(Pause {
@@ -232,7 +234,7 @@ fn the_generator_names_what_held_it_up() {
             for trial in &mut record.cells[2].trials {
                 let part = |thousandths| trial.worker_cpu.wall_ns / 1_000 * thousandths;
                 trial.stolen = Some(f64::from(stolen) / 1e3);
-                trial.throttled = Some(ThrottledRecord {
+                trial.throttled = Some(Throttled {
                     periods: 1,
                     throttled_ns: part(throttled),
                 });
@@ -444,7 +446,7 @@ fn what_the_plan_cannot_let_happen_is_named() {
     assert_eq!(warned(total), ["total-below-sessions"]);
     let idle = |record: &mut RunRecord| {
         record.plan.scenario.workers.count = Some(1);
-        record.plan.asked_sessions_max = Some(0);
+        record.plan.asked_rate = None;
     };
     assert_eq!(warned(idle), ["idle-workers"]);
 }

@@ -1,6 +1,5 @@
 //! What a display says, from the events alone.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use shakedown::load::{Event, LiveTotals, TrialResult};
@@ -59,7 +58,7 @@ pub(in crate::cli) fn ended() -> TrialResult {
         length_ns: 0,
         stats: TrialStats::default(),
         longest_pause: Pause::default(),
-        latency: BTreeMap::new(),
+        timeline: Vec::new(),
         prime: None,
         target_cpu: None,
         stolen: None,
@@ -74,7 +73,7 @@ pub(in crate::cli) fn ended() -> TrialResult {
 
 /// A second with this many sessions of 1 to 2 ms.
 fn second(number: u64, sessions: u64) -> Second {
-    let mut second = Second::new(number);
+    let mut second = Second::new(number, 0);
     second.started = sessions;
     second.ok = sessions;
     for session in 0..sessions {

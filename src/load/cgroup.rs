@@ -32,11 +32,13 @@ pub(super) fn worst(now: &[Throttled], earlier: &[Throttled]) -> Option<Throttle
         .map(|(now, before)| {
             Some(Throttled {
                 periods: now.periods.checked_sub(before.periods)?,
-                ns: now.ns.checked_sub(before.ns)?,
+                throttled_ns: now.throttled_ns.checked_sub(before.throttled_ns)?,
             })
         })
         .collect();
-    changes?.into_iter().max_by_key(|change| change.ns)
+    changes?
+        .into_iter()
+        .max_by_key(|change| change.throttled_ns)
 }
 
 /// Where the files of the CPU controller are mounted, and our own group's folder in it: the
@@ -100,7 +102,7 @@ fn parse(stat: &str) -> Option<Throttled> {
     let micros = |us: u64| us.saturating_mul(1_000);
     Some(Throttled {
         periods: field("nr_throttled ")?,
-        ns: field("throttled_time ").or_else(|| field("throttled_usec ").map(micros))?,
+        throttled_ns: field("throttled_time ").or_else(|| field("throttled_usec ").map(micros))?,
     })
 }
 
@@ -112,7 +114,7 @@ mod tests {
     fn both_versions_are_read() {
         let expected = Throttled {
             periods: 7,
-            ns: 5_000_000,
+            throttled_ns: 5_000_000,
         };
         let one = "nr_periods 9\nnr_throttled 7\nthrottled_time 5000000\nnr_bursts 0\n";
         let two = "usage_usec 1\nnr_periods 9\nnr_throttled 7\nthrottled_usec 5000\n";
@@ -153,9 +155,14 @@ mod tests {
 
     #[test]
     fn the_group_that_was_stopped_for_longest_counts() {
-        let at = |ns: [u64; 2]| ns.map(|ns| Throttled { periods: ns, ns });
+        let at = |ns: [u64; 2]| {
+            ns.map(|ns| Throttled {
+                periods: ns,
+                throttled_ns: ns,
+            })
+        };
         let window = worst(&at([5, 90]), &at([5, 10])).unwrap();
-        assert_eq!((window.periods, window.ns), (80, 80));
+        assert_eq!((window.periods, window.throttled_ns), (80, 80));
         assert_eq!(worst(&at([5, 90])[..1], &at([5, 10])), None);
         assert_eq!(worst(&at([0, 0]), &at([5, 10])), None);
     }

@@ -220,7 +220,7 @@ impl Engine {
             length_ns: ns_between(start, Instant::now()),
             stats,
             longest_pause: collected.longest_pause(),
-            latency: collected.latency,
+            timeline: collected.timeline(),
             prime,
             target_cpu: watched.target_cpu,
             stolen: watched.host.stolen,

@@ -1,9 +1,9 @@
 //! What the engine tells those who watch a run: its events, the counts they carry, and a finished trial.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use crate::stats::{Accounting, CpuWindow, EncodedHistogram, Pause, Second, Throttled, TrialStats};
+use crate::record::TimelineRecord;
+use crate::stats::{Accounting, CpuWindow, Pause, Second, Throttled, TrialStats};
 
 /// A look at the target from outside the load, where the target is ours.
 pub trait TargetView {
@@ -75,8 +75,8 @@ pub struct TrialResult {
     pub stats: TrialStats,
     /// The longest time in the measure phase without an answer to those who waited.
     pub longest_pause: Pause,
-    /// Latencies of the sessions confirmed in each second since its start; none of seconds without any.
-    pub latency: BTreeMap<u64, EncodedHistogram>,
+    /// A row for each second since its start.
+    pub timeline: Vec<TimelineRecord>,
     /// The sessions made ahead of it to fill the stores, where sessions are resumed.
     pub prime: Option<Accounting>,
     /// The target's CPU in the measure phase, where the target is ours.

@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::sync::mpsc;
 
 use crate::clock::thread_cpu;
-use crate::stats::{EncodedHistogram, HistogramError, Pause, PauseWatch, Second};
+use crate::record::{HistogramRecord, TimelineRecord};
+use crate::stats::{HistogramError, Pause, PauseWatch, Second};
 
 /// A worker's end: the second that it counts now, and where the ones that are past go.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct HandOver {
     closed_ns: u64,
     /// ... and what this thread's CPU clock said.
     closed_cpu_ns: u64,
+    in_flight: u64,
     /// Attempts that wait for an answer, ...
     waiting: u64,
     /// ... and up to when that is marked in the second.
@@ -30,9 +32,10 @@ impl HandOver {
         Self {
             worker,
             to,
-            current: Second::new(0),
+            current: Second::new(0, 0),
             closed_ns: 0,
             closed_cpu_ns: cpu_ns(),
+            in_flight: 0,
             waiting: 0,
             marked_ns: 0,
         }
@@ -56,6 +59,25 @@ impl HandOver {
             self.close(at_ns, number);
         }
         &mut self.current
+    }
+
+    /// Attempts in flight.
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Counts an attempt that begins, and waits for an answer.
+    pub fn begin(&mut self, at_ns: u64) {
+        self.wait(at_ns);
+        self.in_flight += 1;
+        self.current.started += 1;
+        self.current.in_flight_max = self.current.in_flight_max.max(self.in_flight);
+    }
+
+    /// Counts an attempt that is in flight no more.
+    pub fn over(&mut self, at_ns: u64) {
+        self.at(at_ns);
+        self.in_flight -= 1;
     }
 
     /// Notes that an attempt begins to wait for an answer.
@@ -108,7 +130,8 @@ impl HandOver {
             } = &mut self.current;
             waiting.mark(*number, self.marked_ns, at_ns);
         }
-        let past = std::mem::replace(&mut self.current, Second::new(next));
+        let next = Second::new(next, self.in_flight);
+        let past = std::mem::replace(&mut self.current, next);
         // Where nobody listens, nobody wants to know.
         let _ = self.to.send((self.worker, past));
     }
@@ -118,15 +141,15 @@ fn cpu_ns() -> u64 {
     u64::try_from(thread_cpu().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The engine's end: adds up what all workers say of a second, and keeps its latencies.
+/// The engine's end: adds up what all workers say of a second, and keeps a row of it.
 #[derive(Debug)]
 pub(super) struct Collected {
     inbox: mpsc::Receiver<(usize, Second)>,
     /// Up to which second each worker has handed over; that one not.
     past: Vec<u64>,
     open: BTreeMap<u64, Second>,
-    /// The latencies of seconds in which sessions were confirmed.
-    pub latency: BTreeMap<u64, EncodedHistogram>,
+    /// By second since the trial's start.
+    timeline: Vec<TimelineRecord>,
     pauses: PauseWatch,
 }
 
@@ -138,7 +161,7 @@ impl Collected {
             inbox,
             past: vec![0; workers],
             open: BTreeMap::new(),
-            latency: BTreeMap::new(),
+            timeline: Vec::new(),
             pauses: PauseWatch::of(measure),
         };
         (to, collected)
@@ -149,6 +172,28 @@ impl Collected {
         self.pauses.longest()
     }
 
+    /// A row for each second up to the last in which something happened.
+    pub fn timeline(mut self) -> Vec<TimelineRecord> {
+        let quiet = |row: &TimelineRecord| {
+            row.started + row.not_started + row.ok + row.failed + row.in_flight_max == 0
+        };
+        while self.timeline.last().is_some_and(quiet) {
+            self.timeline.pop();
+        }
+        self.timeline
+    }
+
+    fn row(&mut self, number: u64) -> &mut TimelineRecord {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        for second in self.timeline.len()..=index {
+            self.timeline.push(TimelineRecord {
+                second: second as u64,
+                ..TimelineRecord::default()
+            });
+        }
+        &mut self.timeline[index]
+    }
+
     /// Takes in what was handed over, and shows the seconds that are past for all workers, in order.
     ///
     /// # Errors
@@ -156,6 +201,10 @@ impl Collected {
     /// Fails only if a histogram cannot be compressed.
     pub fn take_in(&mut self, show: &mut dyn FnMut(&Second)) -> Result<(), HistogramError> {
         while let Ok((worker, second)) = self.inbox.try_recv() {
+            // Through a second that it leaves out it stood still, with what it had in flight.
+            for stood in self.past[worker]..second.number {
+                self.row(stood).in_flight_max += second.in_flight_from;
+            }
             self.past[worker] = second.number + 1;
             match self.open.get_mut(&second.number) {
                 Some(sum) => sum.merge(&second),
@@ -169,9 +218,14 @@ impl Collected {
             && *first.key() < past
         {
             let second = first.remove();
+            let row = self.row(second.number);
+            row.started = second.started;
+            row.not_started = second.not_started;
+            row.ok = second.ok;
+            row.failed = second.failed();
+            row.in_flight_max += second.in_flight_max;
             if second.latency.samples() + second.latency.overflow() > 0 {
-                let latency = second.latency.encoded()?;
-                self.latency.insert(second.number, latency);
+                row.latency = Some(HistogramRecord::of(&second.latency)?);
             }
             self.pauses.see(&second);
             show(&second);
@@ -239,7 +293,37 @@ mod tests {
         collected.ended(0, &mut |_| {}).unwrap();
         b.at(S).started += 1;
         assert_eq!(shown(&mut collected), [(0, 0)]);
-        assert!(collected.latency.is_empty(), "nothing was confirmed");
+        assert_eq!(collected.timeline(), [], "nothing happened");
+    }
+
+    #[test]
+    fn a_row_has_what_was_in_flight_also_where_a_worker_stood_still() {
+        let (to, mut collected) = Collected::of(2, 0..9 * S);
+        let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
+        for worker in [&mut a, &mut b] {
+            worker.begin(S / 2);
+            worker.begin(S / 2 + 1);
+            worker.over(S - 1);
+        }
+        a.at(S);
+        a.at(2 * S);
+        // Both stood still through the third second, and one of them through the second, too.
+        for worker in [&mut a, &mut b] {
+            worker.over(4 * S);
+            worker.finish(6 * S);
+        }
+        for worker in [0, 1] {
+            collected.ended(worker, &mut |_| {}).unwrap();
+        }
+        let rows = collected.timeline();
+        let seen = rows
+            .iter()
+            .map(|row| (row.second, row.started, row.in_flight_max));
+        let seen: Vec<_> = seen.collect();
+        assert_eq!(
+            seen,
+            [(0, 4, 4), (1, 0, 2), (2, 0, 2), (3, 0, 2), (4, 0, 2)]
+        );
     }
 
     #[test]

@@ -38,6 +38,6 @@ pub use event::{Event, LiveTotals, TargetView, TrialResult};
 pub use hand_over::HandOver;
 pub use pacer::Pacer;
 pub use plan::{CellPlan, LoadPlan};
-pub use preflight::{Preflight, PreflightError, Resources, Shortage};
+pub use preflight::{PreflightError, Resources};
 pub use schedule::Schedule;
 pub use stock::Stock;

@@ -1,6 +1,7 @@
 //! Before the run: does this host have the files, ports and memory the plan needs?
 
 use super::limits::{PortRange, available_memory, raise_file_limit};
+use crate::record::{Note, PreflightRecord};
 use crate::units::{ByteSize, format_count};
 
 /// Files that are open whatever the load: binary, results, epoll, timers.
@@ -76,34 +77,6 @@ pub enum PreflightError {
     },
 }
 
-/// Something of which the plan may need more than there is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shortage {
-    /// Stable code.
-    pub code: &'static str,
-    /// The arithmetic.
-    pub message: String,
-    /// The ways out.
-    pub advice: &'static str,
-}
-
-/// What the preflight found and did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Preflight {
-    /// File descriptors needed.
-    pub files_needed: u64,
-    /// The soft limit, raised if that was necessary.
-    pub files_limit: u64,
-    /// Loopback source addresses to spread connections over; 1 is no spreading.
-    pub sources: u8,
-    /// Memory needed, in bytes.
-    pub memory_needed: u64,
-    /// Memory available, in bytes, where the system says.
-    pub memory_available: Option<u64>,
-    /// What may run out.
-    pub shortages: Vec<Shortage>,
-}
-
 impl Resources {
     /// Computes what is needed and raises the soft file limit if that helps. What surely cannot work is
     /// refused; what may not is a shortage.
@@ -111,22 +84,22 @@ impl Resources {
     /// # Errors
     ///
     /// Fails with the numbers if files or memory cannot suffice.
-    pub fn check(&self) -> Result<Preflight, PreflightError> {
+    pub fn check(&self) -> Result<PreflightRecord, PreflightError> {
         let mut shortages = Vec::new();
         let files_needed = self.files();
         let files_limit = match raise_file_limit(files_needed) {
             Ok(limit) => limit,
             Err(limit) if self.rate.is_some() => {
-                shortages.push(Shortage {
-                    code: "files-may-run-out",
-                    message: format!(
+                shortages.push(Note::new(
+                    "files-may-run-out",
+                    format!(
                         "{} sessions in flight would need {} file descriptors, and the hard limit is {}",
                         format_count(self.in_flight()),
                         format_count(files_needed),
                         format_count(limit)
                     ),
-                    advice: "if they run out, sessions fail as local.files; raise the limit (`ulimit -Hn`, LimitNOFILE=) or lower --max-in-flight",
-                });
+                    "if they run out, sessions fail as local.files; raise the limit (`ulimit -Hn`, LimitNOFILE=) or lower --max-in-flight",
+                ));
                 limit
             }
             Err(limit) => {
@@ -137,21 +110,24 @@ impl Resources {
                 });
             }
         };
-        let range = PortRange::of_host();
-        shortages.extend(self.ports(&range));
+        shortages.extend(self.ports(&PortRange::of_host()));
         let memory_needed = self.memory(BYTES_PER_SESSION_END);
         let memory_available = available_memory();
         if let Some(available) = memory_available {
             shortages.extend(self.memory_shortage(available)?);
         }
-        Ok(Preflight {
+        Ok(PreflightRecord {
             files_needed,
             files_limit,
-            sources: self.sources(range.ports),
             memory_needed,
             memory_available,
             shortages,
         })
+    }
+
+    /// Loopback source addresses to spread connections over; 1 is no spreading.
+    pub fn sources(&self) -> u8 {
+        self.sources_of(PortRange::of_host().ports)
     }
 
     fn ends(&self) -> u64 {
@@ -173,7 +149,7 @@ impl Resources {
         self.in_flight().saturating_mul(self.ends() * per_end)
     }
 
-    fn memory_shortage(&self, available: u64) -> Result<Option<Shortage>, PreflightError> {
+    fn memory_shortage(&self, available: u64) -> Result<Option<Note>, PreflightError> {
         let (least, planned) = (
             self.memory(LEAST_BYTES_PER_SESSION_END),
             self.memory(BYTES_PER_SESSION_END),
@@ -185,15 +161,17 @@ impl Resources {
                 available: mebibytes(available),
             });
         }
-        Ok((planned > available).then(|| Shortage {
-            code: "memory-may-run-out",
-            message: format!(
-                "{} sessions in flight may take {} of memory, and {} is available",
-                format_count(self.in_flight()),
-                mebibytes(planned),
-                mebibytes(available)
-            ),
-            advice: "watch the memory of this host, or lower --sessions or --max-in-flight",
+        Ok((planned > available).then(|| {
+            Note::new(
+                "memory-may-run-out",
+                format!(
+                    "{} sessions in flight may take {} of memory, and {} is available",
+                    format_count(self.in_flight()),
+                    mebibytes(planned),
+                    mebibytes(available)
+                ),
+                "watch the memory of this host, or lower --sessions or --max-in-flight",
+            )
         }))
     }
 
@@ -218,7 +196,7 @@ impl Resources {
         clippy::cast_sign_loss,
         reason = "the value is clamped to the range of the type first"
     )]
-    fn sources(&self, ports: u64) -> u8 {
+    fn sources_of(&self, ports: u64) -> u8 {
         let most = if self.spreads { MOST_SOURCES } else { 1 };
         let per_source = (ports as f64 * USABLE_PORTS).max(1.0) * self.destinations.max(1) as f64;
         let waited_s = self.waited_s();
@@ -240,7 +218,7 @@ impl Resources {
         clippy::cast_sign_loss,
         reason = "whole numbers of ports, printed"
     )]
-    fn ports(&self, range: &PortRange) -> Option<Shortage> {
+    fn ports(&self, range: &PortRange) -> Option<Note> {
         let sources = if self.spreads { MOST_SOURCES } else { 1 };
         let pairs = f64::from(sources) * self.destinations.max(1) as f64;
         let usable = range.ports as f64 * USABLE_PORTS * pairs;
@@ -252,9 +230,9 @@ impl Resources {
         let used = self.ports_used(waited_s);
         (used > usable).then(|| {
             let rate = self.rate.unwrap_or(0.0);
-            Shortage {
-                code: "ports-may-run-out",
-                message: format!(
+            Note::new(
+                "ports-may-run-out",
+                format!(
                     "{rate}/s for {waited_s} s in TIME_WAIT and up to {} in flight take about {} ephemeral \
                      ports, and of {} there are {} can be planned with",
                     format_count(self.in_flight()),
@@ -262,10 +240,10 @@ impl Resources {
                     format_count((range.ports as f64 * pairs) as u64),
                     format_count(usable as u64),
                 ),
-                advice: "if they run out, sessions fail as local.ports and the run is invalid; make more \
-                         exchanges per session (--exchanges), close with --close reset, spread over \
-                         --all-addresses, set net.ipv4.tcp_tw_reuse = 1, or widen net.ipv4.ip_local_port_range",
-            }
+                "if they run out, sessions fail as local.ports and the run is invalid; make more exchanges per \
+                 session (--exchanges), close with --close reset, spread over --all-addresses, set \
+                 net.ipv4.tcp_tw_reuse = 1, or widen net.ipv4.ip_local_port_range",
+            )
         })
     }
 }
@@ -298,7 +276,7 @@ mod tests {
     #[test]
     fn a_small_plan_needs_one_source_and_passes() {
         let preflight = SMALL.check().unwrap();
-        assert_eq!(preflight.sources, 1);
+        assert_eq!(SMALL.sources(), 1);
         assert!(preflight.files_limit >= preflight.files_needed);
     }
 
@@ -310,13 +288,13 @@ mod tests {
             ..SMALL
         };
         // 120,000 connections in TIME_WAIT, 16,939 planned per source.
-        assert_eq!(busy.sources(28_232), 8);
+        assert_eq!(busy.sources_of(28_232), 8);
         assert_eq!(busy.ports(&RANGE), None);
         let resets = Resources {
             resets: true,
             ..busy
         };
-        assert_eq!(resets.sources(28_232), 1);
+        assert_eq!(resets.sources_of(28_232), 1);
     }
 
     #[test]
@@ -378,7 +356,7 @@ mod tests {
             workers: 64,
             ..SMALL
         };
-        assert_eq!(closed.sources(28_232), MOST_SOURCES);
+        assert_eq!(closed.sources_of(28_232), MOST_SOURCES);
         assert_eq!(closed.ports(&RANGE), None);
         let few = Resources {
             rate: Some(500.0),
@@ -387,7 +365,7 @@ mod tests {
             spreads: false,
             ..SMALL
         };
-        assert_eq!((few.sources(28_232), few.ports(&RANGE)), (1, None));
+        assert_eq!((few.sources_of(28_232), few.ports(&RANGE)), (1, None));
     }
 
     #[test]
@@ -397,7 +375,11 @@ mod tests {
             ..SMALL
         };
         let preflight = open.check().unwrap();
-        let codes: Vec<_> = preflight.shortages.iter().map(|s| s.code).collect();
+        let codes: Vec<_> = preflight
+            .shortages
+            .iter()
+            .map(|s| s.code.as_str())
+            .collect();
         assert!(codes.contains(&"files-may-run-out"), "{codes:?}");
         assert!(codes.contains(&"memory-may-run-out"), "{codes:?}");
         let few = Resources {

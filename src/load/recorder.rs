@@ -17,9 +17,6 @@ use super::hand_over::HandOver;
 use crate::clock::{ns_between, thread_cpu};
 use crate::stats::{CancelPhase, CpuWindow, NotStarted, Phase, TrialStats};
 
-/// Nanoseconds in a second, the grain of the timeline.
-const NS_PER_S: u64 = 1_000_000_000;
-
 /// What ended a trial while something was in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
@@ -54,12 +51,10 @@ pub(super) struct Recorder {
 struct State {
     stats: TrialStats,
     seconds: HandOver,
-    in_flight: u64,
     /// The open CPU window: when it began and what the CPU clock said.
     window: Option<(Instant, u64)>,
-    /// When `in_flight` last changed, for its integral over the window.
+    /// When the attempts in flight last changed, for their integral over the window.
     changed: Instant,
-    start: Instant,
 }
 
 impl Recorder {
@@ -76,10 +71,8 @@ impl Recorder {
             state: RefCell::new(State {
                 stats: TrialStats::default(),
                 seconds,
-                in_flight: 0,
                 window: None,
                 changed: start,
-                start,
             }),
             live,
             cut: Cell::new(None),
@@ -97,7 +90,7 @@ impl Recorder {
 
     /// Attempts in flight.
     pub fn in_flight(&self) -> u64 {
-        self.state.borrow().in_flight
+        self.state.borrow().seconds.in_flight()
     }
 
     /// Counts an arrival that does not become an attempt.
@@ -105,31 +98,20 @@ impl Recorder {
         self.skip_all([scheduled], reason);
     }
 
-    /// Counts arrivals, in order, that do not become attempts. There may be millions, so those of
-    /// one phase and second are counted at once.
+    /// Counts arrivals that do not become attempts; there may be millions.
     pub fn skip_all(&self, scheduled: impl IntoIterator<Item = Instant>, reason: NotStarted) {
-        let State { stats, seconds, .. } = &mut *self.state.borrow_mut();
-        let mut run: Option<(Phase, u64, u64)> = None;
+        let (mut all, mut measured) = (0, 0);
         for at in scheduled {
-            seconds.current().not_started += 1;
-            let (phase, at_ns) = (self.phase(at), ns_between(self.start, at));
-            run = match run {
-                Some((last, from, count))
-                    if last == phase && from / NS_PER_S == at_ns / NS_PER_S =>
-                {
-                    Some((last, from, count + 1))
-                }
-                ended => {
-                    if let Some((phase, from, count)) = ended {
-                        stats.skip(phase, from, reason, count);
-                    }
-                    Some((phase, at_ns, 1))
-                }
-            };
+            all += 1;
+            measured += u64::from(self.phase(at) == Phase::Measure);
         }
-        if let Some((phase, from, count)) = run {
-            stats.skip(phase, from, reason, count);
+        let State { stats, seconds, .. } = &mut *self.state.borrow_mut();
+        for (phase, count) in [(Phase::Warmup, all - measured), (Phase::Measure, measured)] {
+            if count > 0 {
+                stats.skip(phase, reason, count);
+            }
         }
+        seconds.current().not_started += all;
     }
 
     /// Counts an arrival that becomes an attempt, from now on accounted for.
@@ -138,12 +120,8 @@ impl Recorder {
         let phase = self.phase(scheduled);
         let mut state = self.state.borrow_mut();
         state.integrate(started);
-        state.in_flight += 1;
-        let in_flight = state.in_flight;
-        let at_ns = ns_between(self.start, started);
-        state.stats.start(phase, at_ns, in_flight);
-        state.seconds.wait(at_ns);
-        state.seconds.current().started += 1;
+        state.stats.start(phase);
+        state.seconds.begin(ns_between(self.start, started));
         add(&self.live.started, 1);
         add(&self.live.in_flight, 1);
         Attempt::begun(self, scheduled, started, phase)
@@ -206,18 +184,11 @@ impl Recorder {
 
 impl State {
     /// Adds the time since the last change to the integral of attempts in flight, if the window is
-    /// open, and to the timeline's seconds in between.
+    /// open.
     fn integrate(&mut self, now: Instant) {
-        if self.in_flight > 0 {
-            let (from, to) = (
-                ns_between(self.start, self.changed),
-                ns_between(self.start, now),
-            );
-            self.stats.in_flight_between(from, to, self.in_flight);
-        }
         if let Some((began, _)) = self.window {
             let since = ns_between(self.changed.max(began), now);
-            self.stats.in_flight_area_ns += self.in_flight * since;
+            self.stats.in_flight_area_ns += self.seconds.in_flight() * since;
         }
         self.changed = now;
     }

@@ -164,7 +164,7 @@ fn who_has_no_answer_is_beyond_its_age_on_every_clock_that_began() {
 }
 
 #[test]
-fn arrivals_skipped_at_once_fall_into_their_phases_and_seconds() {
+fn arrivals_skipped_at_once_fall_into_their_phases() {
     let start = Instant::now();
     let from = start + Duration::from_millis(1_500);
     let recorder = Recorder::new(start, from, Arc::default(), HandOver::to_nobody());
@@ -173,8 +173,6 @@ fn arrivals_skipped_at_once_fall_into_their_phases_and_seconds() {
     recorder.skip_all([], NotStarted::Deadline);
     recorder.skip(from, NotStarted::MaxInFlight);
     let stats = recorder.take();
-    let skipped: Vec<u64> = stats.timeline.iter().map(|row| row.not_started).collect();
-    assert_eq!(skipped, [10, 11, 10]);
     assert_eq!(stats.total.not_started["deadline"], 30);
     assert_eq!(stats.measured.not_started["deadline"], 15);
     assert_eq!(stats.measured.not_started["max_in_flight"], 1);

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{DurationHistogram, EncodedHistogram, HistogramError, LatencyHistogram};
+use crate::stats::{DurationHistogram, HistogramError, LatencyHistogram};
 
 /// A histogram of nanoseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -31,28 +31,25 @@ pub struct AgesRecord {
     pub hdr_v2_deflate: String,
 }
 
-impl From<EncodedHistogram> for HistogramRecord {
-    fn from(encoded: EncodedHistogram) -> Self {
-        Self {
-            count: encoded.count,
-            overflow: encoded.overflow,
-            hdr_v2_deflate: encoded.text,
-            ages: encoded.ages.map(|hdr_v2_deflate| AgesRecord {
-                count: encoded.pending,
-                hdr_v2_deflate,
-            }),
-        }
-    }
-}
-
 impl HistogramRecord {
     /// Encodes a histogram.
     ///
     /// # Errors
     ///
     /// Fails only if the compressor does.
-    pub fn of(histogram: &LatencyHistogram) -> Result<Self, HistogramError> {
-        Ok(histogram.encoded()?.into())
+    pub fn of<const DIGITS: u8>(
+        histogram: &DurationHistogram<DIGITS>,
+    ) -> Result<Self, HistogramError> {
+        let ages = histogram.encode_ages()?;
+        Ok(Self {
+            count: histogram.count(),
+            overflow: histogram.overflow(),
+            hdr_v2_deflate: histogram.encode()?,
+            ages: ages.map(|hdr_v2_deflate| AgesRecord {
+                count: histogram.pending(),
+                hdr_v2_deflate,
+            }),
+        })
     }
 
     /// Decodes it again.

@@ -5,13 +5,13 @@
 mod anatomy;
 mod build;
 mod comparison;
+mod cut_off;
 mod environment;
 mod expectation;
 mod histogram;
 mod model;
 mod pins;
 mod plan;
-mod watch;
 
 pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
 pub use build::BuildInfo;
@@ -19,6 +19,7 @@ pub use comparison::{
     BlocksRecord, COMPARISON_SCHEMA, CellComparison, CheckRecord, Comparison, EffectRecord,
     FigureComparison, OLDEST_COMPARISON, Scale, SideRecord, UnitKind, Verdict,
 };
+pub use cut_off::CutOffRecord;
 pub use environment::Environment;
 pub use expectation::{ExpectationRecord, ExpectationVerdict};
 pub use histogram::{AgesRecord, HistogramRecord};
@@ -27,8 +28,7 @@ pub use model::{
     TimelineRecord, TrialRecord, Validity,
 };
 pub use pins::Pins;
-pub use plan::{AddressRecord, PlanRecord, PreflightRecord, SkippedRecord};
-pub use watch::{CutOffRecord, StallRecord, ThrottledRecord, WindowRecord};
+pub use plan::{AddressRecord, Asked, PlanRecord, PreflightRecord, SkippedRecord};
 
 /// The JSON Schema of a result file, as kept in `docs/result.schema.json`.
 pub fn json_schema() -> String {

@@ -2,6 +2,7 @@
 //! fixture of the old one.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::SystemTime;
 
 use schemars::JsonSchema;
@@ -9,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AnatomyRecord, BuildInfo, CutOffRecord, Environment, ExpectationRecord, HistogramRecord, Pins,
-    PlanRecord, StallRecord, ThrottledRecord, WindowRecord,
+    PlanRecord,
 };
 use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell};
 use crate::stats::{
-    Accounting, CancelPhase, CutOff, HistogramError, LatencyHistogram, Metric, OkKind, Pause,
-    Proof, ResumptionCounts, SecondHistogram, TargetCounts,
+    Accounting, CancelPhase, CpuWindow, CutOff, HistogramError, LatencyHistogram, Metric, OkKind,
+    Pause, Proof, ResumptionCounts, SecondHistogram, Stalls, TargetCounts, Throttled,
 };
 
 /// Version of the result file's shape.
@@ -122,6 +123,11 @@ impl CellRecord {
         sum
     }
 
+    /// Something a reader should know of it; the message begins with its name.
+    pub fn note(&self, code: &str, message: impl Display, advice: &str) -> Note {
+        Note::new(code, format!("{}: {message}", self.cell.name), advice)
+    }
+
     /// Whether it used mutual authentication.
     pub fn is_mutual(&self) -> bool {
         self.cell.auth == AuthMode::Mutual
@@ -168,18 +174,18 @@ pub struct TrialRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prime: Option<Accounting>,
     /// CPU of the workers in the measure phase.
-    pub worker_cpu: WindowRecord,
+    pub worker_cpu: CpuWindow,
     /// CPU of the embedded target in the measure phase.
-    pub target_cpu: Option<WindowRecord>,
+    pub target_cpu: Option<CpuWindow>,
     /// Share of all CPU time, 0 to 1, that a hypervisor gave to others in the measure phase.
     #[serde(default)]
     pub stolen: Option<f64>,
     /// How a CPU quota stopped the process in the measure phase; `null` where there is none to see.
     #[serde(default)]
-    pub throttled: Option<ThrottledRecord>,
+    pub throttled: Option<Throttled>,
     /// Times in the measure phase in which a worker stood still.
     #[serde(default)]
-    pub stalls: StallRecord,
+    pub stalls: Stalls,
     /// The longest wait for any answer in the measure phase; absent in results of earlier versions.
     #[serde(default)]
     pub longest_pause: Option<Pause>,
@@ -288,7 +294,7 @@ pub struct ObservedRecord {
 }
 
 /// One second of a trial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimelineRecord {
     /// Seconds since the trial's start.

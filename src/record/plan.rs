@@ -58,7 +58,32 @@ pub struct PlanRecord {
     pub preflight: PreflightRecord,
 }
 
+/// The load that was asked for in the measure phase.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Asked {
+    /// Open loop: arrivals per second.
+    Rate(f64),
+    /// Closed loop: concurrent sessions.
+    Sessions {
+        /// On average.
+        mean: f64,
+        /// At most.
+        most: u64,
+    },
+}
+
 impl PlanRecord {
+    /// The load that was asked for.
+    pub fn asked(&self) -> Asked {
+        match self.asked_rate {
+            Some(rate) => Asked::Rate(rate),
+            None => Asked::Sessions {
+                mean: self.asked_sessions.unwrap_or(0.0),
+                most: self.asked_sessions_max.unwrap_or(0),
+            },
+        }
+    }
+
     /// Whether each chain of the server was verified once and not in every handshake.
     pub fn verifies_once(&self) -> bool {
         self.scenario.tls.verify == Verify::OncePerChain

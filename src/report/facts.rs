@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::addresses;
 use crate::analysis::{CellSummary, Contrast, Decoded, Dimension, Question, Tax};
 use crate::record::{
-    BuildInfo, CellRecord, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord,
+    Asked, BuildInfo, CellRecord, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord,
 };
 use crate::stats::{
     CONFIDENCE, CancelPhase, FailureRecord, HistogramError, LEAST_UNITS, Metric, RoundEffect,
@@ -54,17 +54,16 @@ pub(super) fn load(record: &RunRecord) -> String {
         Some(total) => format!("up to {} sessions", format_count(total)),
         None => seconds(plan.duration_s),
     };
-    let model = match (plan.asked_rate, plan.asked_sessions_max) {
-        (Some(rate), _) => format!("open loop, {}/s", trimmed(rate)),
-        (None, Some(sessions)) => format!("closed loop, {} sessions", format_count(sessions)),
-        (None, None) => plan.load_model.clone(),
+    let model = match plan.asked() {
+        Asked::Rate(rate) => format!("open loop, {}/s", trimmed(rate)),
+        Asked::Sessions { most, .. } => format!("closed loop, {} sessions", format_count(most)),
     };
     format!("{model}, {repeats} of {length} per cell")
 }
 
 /// What percentiles of a closed loop cannot show.
 pub(super) fn closed_loop(plan: &PlanRecord) -> Option<&'static str> {
-    (plan.load_model == "closed").then_some(CLOSED_LOOP)
+    matches!(plan.asked(), Asked::Sessions { .. }).then_some(CLOSED_LOOP)
 }
 
 /// Against what, from which threads, with whose cryptography.

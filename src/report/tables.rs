@@ -3,7 +3,7 @@
 use super::document::Grid;
 use super::facts;
 use crate::analysis::{CellSummary, ContrastSet, Figure, Quantiles, Tax, TaxRow};
-use crate::record::PlanRecord;
+use crate::record::{Asked, PlanRecord};
 use crate::stats::{Accounting, Metric, OkKind, ResumptionCounts, Spread, Timing};
 use crate::units::{format_count, format_ns, three_digits};
 
@@ -36,10 +36,9 @@ pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> Grid {
             row(label, &|s| format_count(of(&s.measured)));
         }
     }
-    match (plan.asked_rate, plan.asked_sessions) {
-        (Some(rate), _) => row("asked /s", &|_| three_digits(rate)),
-        (None, Some(sessions)) => row("asked concurrent (mean)", &|_| three_digits(sessions)),
-        (None, None) => {}
+    match plan.asked() {
+        Asked::Rate(rate) => row("asked /s", &|_| three_digits(rate)),
+        Asked::Sessions { mean, .. } => row("asked concurrent (mean)", &|_| three_digits(mean)),
     }
     row("confirmed /s", &|s| median(s.confirmed_rate));
     if any(&|s| s.longest_pause.is_some()) {

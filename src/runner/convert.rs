@@ -6,13 +6,11 @@ use std::net::SocketAddr;
 use crate::clock::rfc3339;
 use crate::load::TrialResult;
 use crate::record::{
-    AnatomyRecord, CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, StallRecord,
-    ThrottledRecord, TimelineRecord, TrialRecord, WindowRecord,
+    AnatomyRecord, CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, TrialRecord,
 };
 use crate::scenario::Cell;
 use crate::stats::{
-    CpuWindow, EncodedHistogram, HistogramError, KindStats, LedgersByKind, Metric, Observed,
-    ObservedTally, TargetCounts, TimelineRow,
+    HistogramError, KindStats, LedgersByKind, Metric, Observed, ObservedTally, TargetCounts,
 };
 use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
@@ -52,18 +50,11 @@ pub(super) fn trial(
         observed_before: all_observed(&stats.observed_before),
         resumption: cell.resumed.map(|_| stats.resumption),
         prime: result.prime.clone(),
-        worker_cpu: window(&stats.worker_cpu),
-        target_cpu: result.target_cpu.as_ref().map(window),
+        worker_cpu: stats.worker_cpu,
+        target_cpu: result.target_cpu,
         stolen: result.stolen,
-        throttled: result.throttled.map(|t| ThrottledRecord {
-            periods: t.periods,
-            throttled_ns: t.ns,
-        }),
-        stalls: StallRecord {
-            count: stats.stalls.count,
-            longest_ns: stats.stalls.longest_ns,
-            worst_ns: stats.stalls.worst_ns,
-        },
+        throttled: result.throttled,
+        stalls: stats.stalls,
         longest_pause: Some(result.longest_pause),
         target_counts,
         in_flight_mean: if wall_ns > 0 {
@@ -81,26 +72,9 @@ pub(super) fn trial(
             .collect::<Result<_, HistogramError>>()?,
         memory_before: result.memory_before,
         memory_max: result.memory_max,
-        timeline: stats
-            .timeline
-            .iter()
-            .zip(0..)
-            .map(|(row, number)| second(row, number, result.latency.get(&number)))
-            .collect(),
+        timeline: result.timeline.clone(),
         interrupted: result.interrupted,
     })
-}
-
-fn second(row: &TimelineRow, number: u64, latency: Option<&EncodedHistogram>) -> TimelineRecord {
-    TimelineRecord {
-        second: number,
-        started: row.started,
-        not_started: row.not_started,
-        ok: row.ok,
-        failed: row.failed,
-        in_flight_max: row.in_flight_max,
-        latency: latency.cloned().map(HistogramRecord::from),
-    }
 }
 
 fn kind_record(stats: &KindStats) -> Result<KindRecord, HistogramError> {
@@ -136,15 +110,5 @@ fn observed(observed: &Observed, count: u64) -> ObservedRecord {
         certificate_sent: observed.certificate_sent,
         alpn: observed.alpn.map(|id| id.to_string()),
         resumed: observed.resumed,
-    }
-}
-
-fn window(window: &CpuWindow) -> WindowRecord {
-    WindowRecord {
-        cpu_ns: window.cpu_ns,
-        busiest_cpu_ns: window.busiest_cpu_ns,
-        wall_ns: window.wall_ns,
-        ended: window.ended,
-        confirmed: window.confirmed,
     }
 }

@@ -28,9 +28,7 @@ use crate::affinity::CoreListError;
 use crate::analysis::{Decoded, expectations, judge};
 use crate::clock::rfc3339;
 use crate::crypto::{Metering, ProviderError, span_cost};
-use crate::load::{
-    Engine, EngineError, Event, Interrupt, LoadPlan, Preflight, PreflightError, Resources,
-};
+use crate::load::{Engine, EngineError, Event, Interrupt, LoadPlan, PreflightError, Resources};
 use crate::pki::PkiError;
 use crate::record::{
     BuildInfo, CellRecord, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
@@ -100,7 +98,7 @@ pub enum RunError {
 pub struct Prepared {
     plan: Arc<LoadPlan>,
     embedded: Option<Embedded>,
-    preflight: Preflight,
+    preflight: PreflightRecord,
     identity: Option<String>,
     /// Revocation lists that are not used because of newer ones.
     superseded: Vec<String>,
@@ -138,7 +136,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
     let addrs = sites.cells.iter().flat_map(|site| &site.addrs);
     let targets: Vec<_> = addrs.map(SocketAddr::ip).collect();
     let trials = checked.cells.len() * checked.scenario.trials.count;
-    let preflight = Resources {
+    let resources = Resources {
         sessions: checked.load.max_in_flight(),
         rate: checked.load.peak_rate(),
         run_s: (checked.stop.warmup + checked.stop.duration).as_secs_f64() * trials as f64,
@@ -157,13 +155,13 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
         loopback: targets.iter().all(IpAddr::is_loopback),
         resets: checked.close == Close::Reset,
         spreads: targets.iter().all(|ip| ip.is_ipv4() && ip.is_loopback()),
-    }
-    .check()?;
+    };
+    let preflight = resources.check()?;
     let plan = LoadPlan {
         cells: sites.cells,
         worker_cores: cores.workers,
         metered: client.metering == Metering::On,
-        sources: LoadPlan::loopback_sources(&targets, preflight.sources),
+        sources: LoadPlan::loopback_sources(&targets, resources.sources()),
         checked,
     };
     Ok(Prepared {
@@ -193,7 +191,7 @@ impl Prepared {
     }
 
     /// What the preflight found.
-    pub fn preflight(&self) -> &Preflight {
+    pub fn preflight(&self) -> &PreflightRecord {
         &self.preflight
     }
 
@@ -375,15 +373,7 @@ impl Prepared {
             server_verified: !checked.scenario.tls.insecure,
             sources: self.plan.sources.iter().map(ToString::to_string).collect(),
             placements,
-            preflight: PreflightRecord {
-                files_needed: self.preflight.files_needed,
-                files_limit: self.preflight.files_limit,
-                memory_needed: self.preflight.memory_needed,
-                memory_available: self.preflight.memory_available,
-                shortages: (self.preflight.shortages.iter())
-                    .map(|s| Note::new(s.code, s.message.clone(), s.advice))
-                    .collect(),
-            },
+            preflight: self.preflight.clone(),
         }
     }
 }

@@ -228,19 +228,13 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
         text_of(&self.counts)
     }
 
-    /// The histogram as [`Self::encode`] writes it, with its counts and its ages.
+    /// The ages of what had not ended, in the same encoding; none where all had.
     ///
     /// # Errors
     ///
     /// Fails only if the compressor does.
-    pub fn encoded(&self) -> Result<EncodedHistogram, HistogramError> {
-        Ok(EncodedHistogram {
-            count: self.count(),
-            overflow: self.overflow(),
-            text: self.encode()?,
-            pending: self.pending(),
-            ages: self.ages().map(text_of).transpose()?,
-        })
+    pub fn encode_ages(&self) -> Result<Option<String>, HistogramError> {
+        self.ages().map(text_of).transpose()
     }
 
     /// Reads back what [`Self::encode`] wrote, with the overflow kept beside it.
@@ -256,7 +250,7 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
         })
     }
 
-    /// The same with the ages that [`Self::encoded`] kept.
+    /// The same with the ages that [`Self::encode_ages`] wrote.
     ///
     /// # Errors
     ///
@@ -286,21 +280,6 @@ fn text_of(counts: &Histogram<u64>) -> Result<String, HistogramError> {
         .serialize(counts, &mut bytes)
         .map_err(|e| HistogramError(e.to_string()))?;
     Ok(STANDARD.encode(bytes))
-}
-
-/// A histogram that is only kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedHistogram {
-    /// Durations that ended, without those that overflowed.
-    pub count: u64,
-    /// Durations longer than [`LatencyHistogram::MAX_NS`].
-    pub overflow: u64,
-    /// See [`LatencyHistogram::encode`].
-    pub text: String,
-    /// Durations that had not ended.
-    pub pending: u64,
-    /// Their ages in the same encoding; none where all had ended.
-    pub ages: Option<String>,
 }
 
 /// How a histogram was set up: values of differently set up ones are rounded differently.
@@ -425,14 +404,14 @@ mod tests {
     #[test]
     fn ages_are_kept_beside_and_read_back() {
         let mut histogram = of(&[5, 6, 7]);
-        assert_eq!(histogram.encoded().unwrap().ages, None);
+        assert_eq!(histogram.encode_ages().unwrap(), None);
         histogram.record_beyond(u64::MAX);
         histogram.record_beyond(4);
-        let stored = histogram.encoded().unwrap();
-        assert_eq!((stored.count, stored.pending, stored.overflow), (3, 2, 0));
-        let back = LatencyHistogram::decode(&stored.text, 0).unwrap();
+        let back = LatencyHistogram::decode(&histogram.encode().unwrap(), 0).unwrap();
         assert_eq!(back, of(&[5, 6, 7]), "who knows no ages reads the rest");
-        let back = back.with_ages(&stored.ages.unwrap()).unwrap();
+        let back = back
+            .with_ages(&histogram.encode_ages().unwrap().unwrap())
+            .unwrap();
         assert_eq!(back, histogram);
         assert_eq!(back.min(), None, "one of age 4 may have ended at 4.5");
         assert!(back.max().unwrap().least() > 599_000_000_000);

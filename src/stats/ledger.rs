@@ -3,9 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::{LatencyHistogram, OkKind};
 use crate::text::labelled;
 
@@ -85,38 +82,22 @@ impl Work {
     }
 }
 
-/// How far an end is in its session. What is done in a passage belongs to other steps than the same
-/// operation in another.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Passage {
-    /// A client before the server's first byte.
-    #[default]
-    Offer,
-    /// Until the first protected record was opened: hellos and keys; in TLS 1.2 certificates, too.
-    Answer,
-    /// Until this end's handshake is complete.
-    Proof,
-    /// After that.
-    Data,
-}
-
-impl Passage {
-    /// Every passage, in order.
-    pub const ALL: [Self; 4] = [Self::Offer, Self::Answer, Self::Proof, Self::Data];
+labelled! {
+    serde
+    /// How far an end is in its session. What is done in a passage belongs to other steps than the same
+    /// operation in another.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+    pub enum Passage {
+        /// A client before the server's first byte.
+        #[default]
+        Offer = "offer",
+        /// Until the first protected record was opened: hellos and keys; in TLS 1.2 certificates, too.
+        Answer = "answer",
+        /// Until this end's handshake is complete.
+        Proof = "proof",
+        /// After that.
+        Data = "data",
+    }
 }
 
 /// One line of a ledger.

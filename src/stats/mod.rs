@@ -39,8 +39,7 @@ pub use cut_off::CutOff;
 pub use distribution::{DistributionStep, LogInterval, histogram_log};
 pub use early::{Early, EarlyCounts};
 pub use histogram::{
-    DurationHistogram, EncodedHistogram, HistogramError, HistogramSetup, LatencyHistogram,
-    SecondHistogram,
+    DurationHistogram, HistogramError, HistogramSetup, LatencyHistogram, SecondHistogram,
 };
 pub use inference::{Estimate, LEAST_CHANGES, LEAST_UNITS, POWER, holm, learned_limit};
 pub use labels::{covers, covers_any, renamed};
@@ -63,4 +62,4 @@ pub use stalls::{Stalls, Throttled};
 pub use step::{End, Step};
 pub use target_counts::TargetCounts;
 pub use timing::Timing;
-pub use trial::{CpuWindow, KindStats, TimelineRow, TrialStats};
+pub use trial::{CpuWindow, KindStats, TrialStats};

@@ -115,7 +115,7 @@ mod tests {
     /// Seconds with these spans of waiting and these answers, in milliseconds.
     fn seconds(count: u64, waiting: &[(u64, u64)], answers: &[u64]) -> Vec<Second> {
         let of = |number: u64| {
-            let mut second = Second::new(number);
+            let mut second = Second::new(number, 0);
             for (from, to) in waiting {
                 second.waiting.mark(number, from * MS, to * MS);
             }

@@ -20,10 +20,14 @@ pub struct Second {
     pub length_ns: u64,
     /// Attempts that began in it.
     pub started: u64,
-    /// Arrivals that were given up in it.
+    /// Arrivals that were given up in it, whenever they were due: a second that was handed over is not opened again.
     pub not_started: u64,
     /// Sessions confirmed in it.
     pub ok: u64,
+    /// Attempts in flight when it began, ...
+    pub in_flight_from: u64,
+    /// ... and most of them at once. Of several workers both are sums.
+    pub in_flight_max: u64,
     /// Attempts that failed in it, by class.
     pub failures: BTreeMap<FailureClass, u64>,
     /// See [`super::Metric::Latency`], of the sessions that ended in it and were not refused.
@@ -43,10 +47,12 @@ pub struct Second {
 }
 
 impl Second {
-    /// The second with this number, in which nothing has happened yet.
-    pub fn new(number: u64) -> Self {
+    /// The second with this number, in which nothing has happened yet but for the attempts in flight.
+    pub fn new(number: u64, in_flight: u64) -> Self {
         Self {
             number,
+            in_flight_from: in_flight,
+            in_flight_max: in_flight,
             ..Self::default()
         }
     }
@@ -85,6 +91,8 @@ impl Second {
         self.started += other.started;
         self.not_started += other.not_started;
         self.ok += other.ok;
+        self.in_flight_from += other.in_flight_from;
+        self.in_flight_max += other.in_flight_max;
         for (class, count) in &other.failures {
             *self.failures.entry(*class).or_default() += count;
         }
@@ -131,7 +139,7 @@ mod tests {
 
     /// One worker's second: each value is the service time of an attempt, and decides what became of it.
     fn of(values: &[u64]) -> Second {
-        let mut second = Second::new(3);
+        let mut second = Second::new(3, 0);
         for value in values {
             let outcome = match value % 6 {
                 0 => Outcome::Failed {
@@ -174,7 +182,7 @@ mod tests {
 
     #[test]
     fn only_the_last_second_is_not_whole() {
-        let mut second = Second::new(3);
+        let mut second = Second::new(3, 0);
         second.close(3_250_000_000, 100_000_000, 250_000_000);
         assert_eq!((second.length_ns, second.is_whole()), (250_000_000, false));
         assert!((second.busiest - 0.4).abs() < 1e-9);
@@ -192,7 +200,7 @@ mod tests {
         ) {
             let parts = [of(&a), of(&b), of(&c)];
             let merged = |order: [usize; 3]| {
-                let mut sum = Second::new(3);
+                let mut sum = Second::new(3, 0);
                 for part in order {
                     sum.merge(&parts[part]);
                 }

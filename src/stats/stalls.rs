@@ -1,18 +1,23 @@
 //! Times in which the generator could not run: a worker whose watchdog woke late, and a process that
 //! a CPU quota stopped.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// A wake-up later than this is a stall, in nanoseconds. Scheduling among busy threads delays by a
 /// few milliseconds; this is an order of magnitude above it.
 const LEAST_STALL_NS: u64 = 50_000_000;
 
-/// The stalls of a trial's measure phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Times in which a worker's watchdog woke more than 50 ms late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "StallRecord")]
 pub struct Stalls {
-    /// How many there were, over all workers.
+    /// How many, over all workers.
     pub count: u64,
-    /// The longest, in nanoseconds.
+    /// The longest.
     pub longest_ns: u64,
-    /// The sum of the stalls of the worker that lost most, in nanoseconds.
+    /// The sum of the worker that lost most.
     pub worst_ns: u64,
 }
 
@@ -34,13 +39,15 @@ impl Stalls {
     }
 }
 
-/// What the CPU quota of a control group did to it (cgroups(7)), between two readings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What a CPU quota did to the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ThrottledRecord")]
 pub struct Throttled {
-    /// Periods of the quota in which the group was stopped.
+    /// Periods of the quota in which the process was stopped.
     pub periods: u64,
-    /// How long, summed over cores, in nanoseconds.
-    pub ns: u64,
+    /// How long, summed over cores.
+    pub throttled_ns: u64,
 }
 
 #[cfg(test)]

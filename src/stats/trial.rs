@@ -6,6 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::{
     Accounting, CancelPhase, CutOff, LatencyHistogram, LedgersByKind, Metric, NotStarted,
     ObservedTally, OkKind, Outcome, Phase, Proof, ResumptionCounts, Sample, Stage, Stalls, Timing,
@@ -51,18 +54,21 @@ impl KindStats {
     }
 }
 
-/// CPU time of a set of threads over a stretch of wall time, and what was done in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// CPU of a set of threads over a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "WindowRecord")]
 pub struct CpuWindow {
-    /// CPU time, user and system, of all threads together.
+    /// CPU time, user and system, of all threads.
     pub cpu_ns: u64,
-    /// CPU time of the busiest of them.
+    /// CPU time of the busiest worker.
+    #[serde(default)]
     pub busiest_cpu_ns: u64,
-    /// Wall time, of the longest thread.
+    /// Wall time.
     pub wall_ns: u64,
-    /// Sessions that ended (any outcome) between the two clock readings.
+    /// Attempts that ended in it.
     pub ended: u64,
-    /// Sessions that were confirmed between the two clock readings.
+    /// Sessions that were confirmed in it.
     pub confirmed: u64,
 }
 
@@ -75,21 +81,18 @@ impl CpuWindow {
         self.ended += other.ended;
         self.confirmed += other.confirmed;
     }
-}
 
-/// One second of a trial.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TimelineRow {
-    /// Attempts that began in it.
-    pub started: u64,
-    /// Arrivals in it that never became attempts.
-    pub not_started: u64,
-    /// Sessions confirmed in it.
-    pub ok: u64,
-    /// Attempts that failed in it.
-    pub failed: u64,
-    /// Most attempts in flight at once, summed over workers.
-    pub in_flight_max: u64,
+    /// The share of the time that the busiest thread was on the CPU.
+    pub fn busiest(&self) -> f64 {
+        self.busiest_cpu_ns as f64 / self.wall_ns.max(1) as f64
+    }
+
+    /// CPU microseconds per session that ended in the window. `None` if more than one in a hundred
+    /// failed: what failures cost says nothing about a session.
+    pub fn us_per_session(&self) -> Option<f64> {
+        let counts = self.ended > 0 && self.confirmed as f64 >= 0.99 * self.ended as f64;
+        counts.then(|| self.cpu_ns as f64 / 1e3 / self.ended as f64)
+    }
 }
 
 /// Everything counted in one trial by one worker, or by all once merged.
@@ -125,37 +128,23 @@ pub struct TrialStats {
     pub cut_off: BTreeMap<CancelPhase, CutOff>,
     /// Times in the measure phase in which a worker stood still.
     pub stalls: Stalls,
-    /// Seconds since the trial's start.
-    pub timeline: Vec<TimelineRow>,
 }
 
 impl TrialStats {
     /// Counts an attempt's start.
-    pub fn start(&mut self, phase: Phase, at_ns: u64, in_flight: u64) {
+    pub fn start(&mut self, phase: Phase) {
         self.total.start();
         if phase == Phase::Measure {
             self.measured.start();
         }
-        let row = self.row(at_ns);
-        row.started += 1;
-        row.in_flight_max = row.in_flight_max.max(in_flight);
     }
 
-    /// Notes that `in_flight` attempts were in flight from one time to another.
-    pub fn in_flight_between(&mut self, from_ns: u64, to_ns: u64, in_flight: u64) {
-        for second in from_ns / 1_000_000_000..=to_ns / 1_000_000_000 {
-            let row = self.row(second * 1_000_000_000);
-            row.in_flight_max = row.in_flight_max.max(in_flight);
-        }
-    }
-
-    /// Counts arrivals of one phase and second that never became attempts.
-    pub fn skip(&mut self, phase: Phase, at_ns: u64, reason: NotStarted, count: u64) {
+    /// Counts arrivals of one phase that never became attempts.
+    pub fn skip(&mut self, phase: Phase, reason: NotStarted, count: u64) {
         self.total.skip(reason, count);
         if phase == Phase::Measure {
             self.measured.skip(reason, count);
         }
-        self.row(at_ns).not_started += count;
     }
 
     /// Counts a finished attempt.
@@ -171,12 +160,6 @@ impl TrialStats {
                 count.start();
                 count.finish(&sample.outcome, sample.ended_ns);
             }
-        }
-        let row = self.row(sample.ended_ns);
-        match sample.outcome {
-            Outcome::Ok { .. } => row.ok += 1,
-            Outcome::Failed { .. } => row.failed += 1,
-            Outcome::Cancelled(_) => {}
         }
         if sample.phase == Phase::Measure {
             self.measured.finish(&sample.outcome, sample.ended_ns);
@@ -257,25 +240,6 @@ impl TrialStats {
             self.cut_off.entry(*phase).or_default().merge(cut);
         }
         self.stalls.merge(&other.stalls);
-        for (second, row) in other.timeline.iter().enumerate() {
-            let mine = self.row_of_second(second);
-            mine.started += row.started;
-            mine.not_started += row.not_started;
-            mine.ok += row.ok;
-            mine.failed += row.failed;
-            mine.in_flight_max += row.in_flight_max;
-        }
-    }
-
-    fn row(&mut self, at_ns: u64) -> &mut TimelineRow {
-        self.row_of_second(usize::try_from(at_ns / 1_000_000_000).unwrap_or(usize::MAX))
-    }
-
-    fn row_of_second(&mut self, second: usize) -> &mut TimelineRow {
-        if self.timeline.len() <= second {
-            self.timeline.resize(second + 1, TimelineRow::default());
-        }
-        &mut self.timeline[second]
     }
 }
 
@@ -317,26 +281,16 @@ mod tests {
     #[test]
     fn warmup_is_accounted_but_not_measured() {
         let mut stats = TrialStats::default();
-        stats.start(Phase::Warmup, 0, 1);
+        stats.start(Phase::Warmup);
         stats.finish(&sample(Phase::Warmup, ok()));
-        stats.start(Phase::Measure, 1_000_000_000, 1);
+        stats.start(Phase::Measure);
         stats.finish(&sample(Phase::Measure, ok()));
-        stats.skip(Phase::Measure, 1_000_000_000, NotStarted::MaxInFlight, 1);
+        stats.skip(Phase::Measure, NotStarted::MaxInFlight, 1);
         assert_eq!(stats.total.scheduled, 3);
         assert_eq!(stats.measured.scheduled, 2);
         let full = &stats.kinds[&OkKind::Full];
         assert_eq!(full.histogram(Metric::Confirm).count(), 1);
         assert_eq!(full.histogram(Metric::Latency).max(), Some(Timing::At(410)));
-        assert_eq!(
-            stats.timeline[1],
-            TimelineRow {
-                started: 1,
-                not_started: 1,
-                ok: 2,
-                failed: 0,
-                in_flight_max: 1
-            }
-        );
         stats.total.check().unwrap();
         stats.measured.check().unwrap();
     }
@@ -344,7 +298,7 @@ mod tests {
     #[test]
     fn who_is_refused_stays_out_of_the_percentiles() {
         let mut stats = TrialStats::default();
-        stats.start(Phase::Measure, 0, 1);
+        stats.start(Phase::Measure);
         let failed = Outcome::Failed {
             class: FailureClass::ConnectRefused,
             message: String::new(),
@@ -357,7 +311,7 @@ mod tests {
     #[test]
     fn who_has_no_answer_counts_with_its_age() {
         let mut stats = TrialStats::default();
-        stats.start(Phase::Measure, 0, 1);
+        stats.start(Phase::Measure);
         let silent = Outcome::Failed {
             class: FailureClass::Unanswered(Stage::Confirm),
             message: String::new(),
@@ -370,7 +324,7 @@ mod tests {
             ..sample(Phase::Measure, silent)
         };
         stats.finish(&silent);
-        stats.start(Phase::Measure, 0, 1);
+        stats.start(Phase::Measure);
         stats.finish(&sample(Phase::Measure, ok()));
         let full = &stats.kinds[&OkKind::Full];
         for (metric, ended, pending) in [
@@ -391,14 +345,13 @@ mod tests {
     #[test]
     fn merging_sums_workers() {
         let mut a = TrialStats::default();
-        a.start(Phase::Measure, 0, 2);
+        a.start(Phase::Measure);
         a.finish(&sample(Phase::Measure, ok()));
         let mut merged = TrialStats::default();
         merged.merge(&a);
         merged.merge(&a);
         assert_eq!(merged.total.started, 2);
         assert_eq!(merged.kinds[&OkKind::Full].handshake_bytes_in, 12);
-        assert_eq!(merged.timeline[0].in_flight_max, 4);
         assert_eq!(merged.proofs[&Proof::ApplicationData], 2);
     }
 }

@@ -349,7 +349,7 @@ mod tests {
             ns = (ns * 7_301 + number) % 19_000_000;
             latency.record(1_000_000 + ns);
         }
-        let stored = HistogramRecord::from(latency.encoded().unwrap());
+        let stored = HistogramRecord::of(&latency).unwrap();
         let row = TimelineRecord {
             second: 3_599,
             started: 20_000,

@@ -171,7 +171,7 @@ mod tests {
     use crate::cli::telemetry::exposition::render;
 
     fn second(number: u64, latencies_ns: &[u64], failed: u64) -> Second {
-        let mut second = Second::new(number);
+        let mut second = Second::new(number, 0);
         second.started = latencies_ns.len() as u64 + failed;
         second.ok = latencies_ns.len() as u64;
         second.not_started = 2;

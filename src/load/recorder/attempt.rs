@@ -301,10 +301,11 @@ impl Drop for Attempt {
         }
         self.release();
         sub(&self.recorder.live.in_flight, 1);
+        let now = Instant::now();
         let mut state = self.recorder.state.borrow_mut();
-        state.integrate(Instant::now());
-        state.in_flight -= 1;
-        if state.in_flight == 0 {
+        state.integrate(now);
+        state.seconds.over(ns_between(self.recorder.start, now));
+        if state.seconds.in_flight() == 0 {
             self.recorder.idle.notify_one();
         }
     }
