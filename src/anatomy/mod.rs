@@ -8,8 +8,7 @@ use serde::Serialize;
 use crate::crypto::Metering;
 use crate::pki::{Pki, PkiError, PkiSpec};
 use crate::scenario::{
-    AuthMode, Cell, Checked, EmbeddedTarget, ResumptionMode, TargetPlan, TicketMode, TlsVersion,
-    Verify,
+    AuthMode, Cell, Checked, EmbeddedPlan, ResumptionMode, TicketMode, TlsVersion, Verify,
 };
 use crate::stats::{Entry, OkKind, SessionLedger, Spent, Spread, Work};
 use crate::tls::{
@@ -92,11 +91,8 @@ pub struct InMemoryEnd {
 ///
 /// Fails if certificates cannot be minted, parameters do not fit, or a session is not what was asked.
 pub fn in_memory(checked: &Checked) -> Result<InMemory, AnatomyError> {
-    let settings = match &checked.target {
-        TargetPlan::Embedded(settings) => settings.clone(),
-        TargetPlan::Remote { .. } => EmbeddedTarget::default(),
-    };
-    let keys = settings.key.unwrap_or_default();
+    let settings = EmbeddedPlan::of(&checked.scenario);
+    let keys = settings.keys;
     let pki = Pki::mint(&PkiSpec {
         ca_key: keys.server,
         server_key: keys.server,
@@ -182,7 +178,7 @@ fn crypto_ns(ledger: &SessionLedger) -> u64 {
 impl Pair {
     fn new(
         checked: &Checked,
-        settings: &EmbeddedTarget,
+        settings: &EmbeddedPlan,
         pki: &Pki,
         cell: &Cell,
     ) -> Result<Self, AnatomyError> {
@@ -193,7 +189,7 @@ impl Pair {
             source,
         };
         let client = ClientTlsSpec {
-            provider: tls.provider.unwrap_or_default(),
+            provider: checked.provider,
             versions: &cell.versions,
             groups: &tls.groups,
             suites: &tls.suites,
@@ -213,7 +209,7 @@ impl Pair {
             }),
         };
         let server = ServerTlsSpec {
-            provider: settings.provider.unwrap_or_default(),
+            provider: settings.provider,
             versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
             identity: pki.server(),
             auth: if mutual {
@@ -221,9 +217,7 @@ impl Pair {
             } else {
                 ServerAuth::Off
             },
-            tickets: cell.resumed.map_or(TicketMode::Off, |_| {
-                settings.tickets_for(&checked.scenario.resumption)
-            }),
+            tickets: cell.resumed.map_or(TicketMode::Off, |_| settings.tickets),
             alpn: &tls.alpn,
         };
         Ok(Self {

@@ -123,7 +123,7 @@ fn draw(bar: &ProgressBar, live: &Live) {
 
 fn announce(checked: &Checked) {
     let stop = checked.stop;
-    let trials = checked.cells.len() * checked.scenario.trials.count;
+    let trials = checked.trials();
     let seconds = (stop.warmup + stop.duration).as_secs_f64() * trials as f64;
     let plural = if trials == 1 { "" } else { "s" };
     let length = match stop.total {

@@ -77,7 +77,7 @@ fn trials(word: &str) -> Result<usize, Vec<anyhow::Error>> {
         return Err(missing.into_iter().map(Into::into).collect());
     }
     let checked = check(source).map_err(|error| vec![error])?;
-    Ok(checked.cells.len() * checked.scenario.trials.count)
+    Ok(checked.trials())
 }
 
 fn validate(scenarios: &[String]) -> anyhow::Result<Exit> {

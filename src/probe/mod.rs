@@ -135,14 +135,12 @@ impl ProbePlan {
             port: *port,
             pinned: pinned.clone(),
             protocol: checked.protocol.once(),
-            provider: tls.provider.unwrap_or_default(),
+            provider: checked.provider,
             versions: cell.versions.clone(),
             groups: tls.groups.clone(),
             suites: tls.suites.clone(),
             alpn: tls.alpn.clone(),
-            server_name: (tls.sni.as_deref())
-                .unwrap_or_else(|| checked.target.server_name())
-                .to_owned(),
+            server_name: checked.server_name().to_owned(),
             expected_names: tls.expected_name.clone(),
             roots,
             crls,

@@ -87,7 +87,7 @@ impl Client<'_> {
         let resumption = &checked.scenario.resumption;
         let group = cell.group.as_ref().map(std::slice::from_ref);
         let spec = ClientTlsSpec {
-            provider: cell.provider.unwrap_or_default(),
+            provider: cell.provider.unwrap_or(checked.provider),
             versions: &cell.versions,
             groups: group.unwrap_or(&tls.groups),
             suites: self.suites,

@@ -135,7 +135,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
     };
     let addrs = sites.cells.iter().flat_map(|site| &site.addrs);
     let targets: Vec<_> = addrs.map(SocketAddr::ip).collect();
-    let trials = checked.cells.len() * checked.scenario.trials.count;
+    let trials = checked.trials();
     let resources = Resources {
         sessions: checked.load.max_in_flight(),
         rate: checked.load.peak_rate(),
@@ -328,8 +328,7 @@ impl Prepared {
             }
         }
         if names.is_empty() {
-            let default = self.plan.checked.scenario.tls.provider.unwrap_or_default();
-            names.push(default.label());
+            names.push(self.plan.checked.provider.label());
         }
         names.join(", ")
     }
@@ -358,9 +357,7 @@ impl Prepared {
             grace_s: stop.grace.as_secs_f64(),
             provider: self.providers(),
             target_provider: match &checked.target {
-                TargetPlan::Embedded(settings) => {
-                    Some(settings.provider.unwrap_or_default().to_string())
-                }
+                TargetPlan::Embedded(settings) => Some(settings.provider.to_string()),
                 TargetPlan::Remote { .. } => None,
             },
             common_suites: self.selection.common_suites.clone(),

@@ -10,7 +10,7 @@ use super::target::Embedded;
 use crate::address::Choice;
 use crate::load::CellPlan;
 use crate::pki::{Identity, load_crls, load_roots, superseded};
-use crate::scenario::{Cell, Checked, EmbeddedTarget};
+use crate::scenario::{Cell, Checked, EmbeddedPlan};
 
 /// The sites of a plan, with what came with them.
 pub(super) struct Sites {
@@ -28,7 +28,7 @@ impl Sites {
     /// Starts the embedded target and points every cell at its listener.
     pub fn embedded(
         checked: &Checked,
-        settings: &EmbeddedTarget,
+        settings: &EmbeddedPlan,
         minted: &Minted,
         client: Client<'_>,
         cores: Vec<Option<usize>>,
@@ -93,8 +93,7 @@ impl Sites {
             .flat_map(|path| superseded(path, &crls))
             .collect();
         let peer = Peer {
-            server_name: (scenario.tls.sni.as_deref())
-                .unwrap_or_else(|| checked.target.server_name()),
+            server_name: checked.server_name(),
             expected_names: &scenario.tls.expected_name,
             roots: roots.as_deref(),
             crls: &crls,

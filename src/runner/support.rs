@@ -51,10 +51,7 @@ impl Support {
         };
         let named = checked.cells.iter().filter_map(|cell| cell.provider);
         let target = match &checked.target {
-            TargetPlan::Embedded(settings) => {
-                let name = settings.provider.unwrap_or_default();
-                Some((name, ask(name)?))
-            }
+            TargetPlan::Embedded(settings) => Some((settings.provider, ask(settings.provider)?)),
             TargetPlan::Remote { .. } => None,
         };
         Ok(Self {

@@ -8,9 +8,7 @@ use super::client::Client;
 use super::minted::Minted;
 use crate::crypto::Metering;
 use crate::load::{Stock, TargetView};
-use crate::scenario::{
-    AuthMode, Cell, Checked, EmbeddedTarget, IdentitySection, TARGET_EARLY_DATA, TlsVersion,
-};
+use crate::scenario::{AuthMode, Cell, Checked, EmbeddedPlan, IdentitySection, TlsVersion};
 use crate::target::{ListenerSpec, Target, TargetSpec};
 use crate::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
 
@@ -24,7 +22,7 @@ impl Embedded {
     /// Starts the target on loopback, with a listener for each cell.
     pub fn start(
         checked: &Checked,
-        settings: &EmbeddedTarget,
+        settings: &EmbeddedPlan,
         minted: &Minted,
         cores: Vec<Option<usize>>,
         client: Client<'_>,
@@ -68,31 +66,22 @@ impl TargetView for Embedded {
 
 /// How much a cell's listener offers for resumption: its cache is sized to what the stores of all
 /// workers keep.
-fn supply(
-    cell: &Cell,
-    checked: &Checked,
-    settings: &EmbeddedTarget,
-    workers: usize,
-) -> TicketSupply {
+fn supply(cell: &Cell, checked: &Checked, settings: &EmbeddedPlan, workers: usize) -> TicketSupply {
     let identities = checked.scenario.identities.iter();
     let presented = identities.filter(|identity| cell.identities.contains(&identity.name));
     let shares: Vec<u32> = presented.map(IdentitySection::share).collect();
     let shares = if shares.is_empty() { &[1][..] } else { &shares };
     TicketSupply {
-        count: settings.tickets_sent(),
+        count: settings.ticket_count,
         cached: Stock::cached(&checked.load, workers, shares),
-        early_data: if checked.scenario.resumption.early_data {
-            TARGET_EARLY_DATA
-        } else {
-            0
-        },
+        early_data: settings.early_data,
     }
 }
 
 fn server_tls(
     cell: &Cell,
     checked: &Checked,
-    settings: &EmbeddedTarget,
+    settings: &EmbeddedPlan,
     (supply, metering): (TicketSupply, Metering),
     minted: &Minted,
 ) -> Result<Option<ServerTls>, crate::tls::TlsConfigError> {
@@ -108,11 +97,11 @@ fn server_tls(
         }),
     };
     let spec = ServerTlsSpec {
-        provider: settings.provider.unwrap_or_default(),
+        provider: settings.provider,
         versions: &[TlsVersion::Tls12, TlsVersion::Tls13],
         identity: issued.server(cell.server_fault),
         auth,
-        tickets: settings.tickets_for(&checked.scenario.resumption),
+        tickets: settings.tickets,
         alpn: &checked.scenario.tls.alpn,
     };
     ServerTls::supplying(&spec, supply, metering).map(Some)

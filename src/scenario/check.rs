@@ -14,7 +14,8 @@ use super::suites;
 use super::url::{Place, Url};
 use super::verification;
 use super::{
-    Arrivals, AuthMode, Cell, Close, EmbeddedTarget, Profile, ProtocolKind, Scenario, ScenarioError,
+    Arrivals, AuthMode, Cell, Close, EmbeddedPlan, Profile, ProtocolKind, ProviderName, Scenario,
+    ScenarioError,
 };
 use crate::protocol::{Asked, ProtocolPlan};
 
@@ -27,6 +28,8 @@ pub struct Checked {
     pub written: Scenario,
     /// What is put under load.
     pub target: TargetPlan,
+    /// Where the client's cryptography comes from, unless a cell varies it.
+    pub provider: ProviderName,
     /// What happens on a session.
     pub protocol: ProtocolPlan,
     /// How sessions begin.
@@ -45,7 +48,7 @@ pub struct Checked {
 #[derive(Debug, Clone, PartialEq)]
 pub enum TargetPlan {
     /// The server inside this process.
-    Embedded(EmbeddedTarget),
+    Embedded(EmbeddedPlan),
     /// A server elsewhere.
     Remote {
         /// Name or address, as in the URL.
@@ -57,13 +60,19 @@ pub enum TargetPlan {
     },
 }
 
-impl TargetPlan {
-    /// The name that its certificate must have, unless the scenario names another.
+impl Checked {
+    /// The name that the server's certificate must have.
     pub fn server_name(&self) -> &str {
-        match self {
-            Self::Embedded(_) => "localhost",
-            Self::Remote { host, .. } => Place::server_name(host),
+        match (&self.scenario.tls.sni, &self.target) {
+            (Some(name), _) => name,
+            (None, TargetPlan::Embedded(_)) => "localhost",
+            (None, TargetPlan::Remote { host, .. }) => Place::server_name(host),
         }
+    }
+
+    /// Trials in all.
+    pub fn trials(&self) -> usize {
+        self.cells.len() * self.scenario.trials.count
     }
 }
 
@@ -146,7 +155,7 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
         )
     })?;
     let target = target(&scenario, url.as_ref())?;
-    let cells = cells(&scenario, url.as_ref())?;
+    let cells = cells(&scenario, url.as_ref(), &target)?;
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
     alpn::check(&scenario.tls.alpn, protocol.kind())?;
     resumption::check_protocol(&scenario, &target, &protocol)?;
@@ -177,6 +186,7 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     }
     Ok(Checked {
         target,
+        provider: scenario.tls.provider.unwrap_or_default(),
         protocol,
         load,
         stop,
@@ -212,7 +222,7 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
                 "drop it, or give target.url",
             ));
         }
-        let embedded = section.embedded.clone().unwrap_or_default();
+        let embedded = EmbeddedPlan::of(scenario);
         if embedded.threads == 0 {
             return Err(Problem::new(
                 "target.embedded.threads",
@@ -244,7 +254,11 @@ fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem>
     })
 }
 
-fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
+fn cells(
+    scenario: &Scenario,
+    url: Option<&Url>,
+    target: &TargetPlan,
+) -> Result<Vec<Cell>, Problem> {
     let without_tls = url.is_some_and(|url| !url.scheme.tls);
     let default_auth = match url {
         _ if without_tls => AuthMode::None,
@@ -256,7 +270,10 @@ fn cells(scenario: &Scenario, url: Option<&Url>) -> Result<Vec<Cell>, Problem> {
         identities: &scenario.identities,
         resumed: &resumption::shares(scenario),
         provider: scenario.tls.provider.unwrap_or_default(),
-        minted: url.is_none().then(|| dimensions::minted(scenario)),
+        minted: match target {
+            TargetPlan::Embedded(plan) => Some((plan.keys, plan.chain)),
+            TargetPlan::Remote { .. } => None,
+        },
     });
     let mutual = cells.iter().any(|c| c.auth == AuthMode::Mutual);
     let any_tls = cells.iter().any(|c| c.auth != AuthMode::None);

@@ -1,20 +1,11 @@
 //! What is varied about the cryptography: providers, keys, groups and chains, and where that has no
 //! effect. Whether a provider can do it is not known here.
 
+use super::Scenario;
 use super::error::Problem;
-use super::{EndKeys, Scenario};
 
 /// Most intermediates: the verifiers of both ends follow no more.
 pub const MOST_INTERMEDIATES: u8 = 6;
-
-/// The key algorithms and the number of intermediates of the embedded target's certificates, where the
-/// matrix does not vary them.
-pub(super) fn minted(scenario: &Scenario) -> (EndKeys, u8) {
-    let embedded = scenario.target.embedded.as_ref();
-    let keys = embedded.and_then(|e| e.key).unwrap_or_default();
-    let chain = embedded.and_then(|e| e.chain).unwrap_or(1);
-    (keys, chain)
-}
 
 /// Checks `matrix.provider`, `matrix.key`, `matrix.group` and `matrix.chain`, and what they vary.
 pub(super) fn check(scenario: &Scenario, any_tls: bool) -> Result<(), Problem> {

@@ -39,7 +39,7 @@ impl Checked {
 
     /// How long the trials take together, warm-ups included; none where a total of sessions ends them.
     pub fn expected_length(&self) -> Option<Duration> {
-        let trials = u32::try_from(self.cells.len() * self.scenario.trials.count).ok()?;
+        let trials = u32::try_from(self.trials()).ok()?;
         let trial = self.stop.warmup + self.stop.duration;
         self.stop.total.is_none().then(|| trial * trials)
     }
@@ -48,10 +48,9 @@ impl Checked {
         match &self.target {
             TargetPlan::Embedded(target) => {
                 let plural = if target.threads == 1 { "" } else { "s" };
-                let provider = target.provider.unwrap_or_default();
                 format!(
-                    "the embedded target, {} thread{plural}, provider {provider}",
-                    target.threads
+                    "the embedded target, {} thread{plural}, provider {}",
+                    target.threads, target.provider
                 )
             }
             TargetPlan::Remote { host, port, pinned } => {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{
-    AuthMode, Cell, EmbeddedTarget, ProtocolKind, ProtocolPlan, Scenario, TargetPlan, TicketMode,
+    AuthMode, Cell, EmbeddedPlan, ProtocolKind, ProtocolPlan, Scenario, TargetPlan, TicketMode,
     TlsVersion,
 };
 use crate::units::Ratio;
@@ -14,8 +14,6 @@ use crate::units::Ratio;
 const MOST_TICKETS: u8 = 8;
 /// Most bytes of early data that the embedded target takes of a session, as OpenSSL's default is.
 pub const TARGET_EARLY_DATA: u32 = 16 * 1024;
-/// TLS 1.3 tickets that it sends unless told otherwise, as OpenSSL does.
-const DEFAULT_TICKETS: u8 = 2;
 
 /// Whether sessions are resumed, by what, and how many of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -56,24 +54,6 @@ pub enum ResumptionMode {
     /// By ticket: RFC 5077 in TLS 1.2, where a session without one is resumed by its id, and RFC 8446
     /// section 2.2 in TLS 1.3.
     Ticket,
-}
-
-impl EmbeddedTarget {
-    /// What it offers for resumption: what is written, else what the scenario needs.
-    pub fn tickets_for(&self, section: &ResumptionSection) -> TicketMode {
-        self.tickets.unwrap_or(match section.mode {
-            ResumptionMode::Off => TicketMode::Off,
-            ResumptionMode::SessionId => TicketMode::Stateful,
-            // Early data may be taken only once, so whoever takes it remembers its tickets.
-            ResumptionMode::Ticket if section.early_data => TicketMode::Stateful,
-            ResumptionMode::Ticket => TicketMode::Stateless,
-        })
-    }
-
-    /// TLS 1.3 tickets that it sends after a handshake in which the client asked for no number.
-    pub fn tickets_sent(&self) -> u8 {
-        self.ticket_count.unwrap_or(DEFAULT_TICKETS)
-    }
 }
 
 /// The shares of resumed sessions, a cell each; none where resumption is off.
@@ -224,9 +204,9 @@ fn off(section: &ResumptionSection, resumed: &[Ratio]) -> Result<(), Problem> {
 }
 
 /// Checks that the embedded target offers what the client is to resume by.
-pub(super) fn check_target(scenario: &Scenario, target: &EmbeddedTarget) -> Result<(), Problem> {
-    let mode = scenario.resumption.mode;
-    let offered = target.tickets_for(&scenario.resumption);
+pub(super) fn check_target(scenario: &Scenario, plan: &EmbeddedPlan) -> Result<(), Problem> {
+    let (mode, offered) = (scenario.resumption.mode, plan.tickets);
+    let written = scenario.target.embedded.as_ref();
     let no_tls13 =
         !scenario.matrix.tls.is_empty() && !scenario.matrix.tls.contains(&TlsVersion::Tls13);
     let tls12_alone = scenario.matrix.tls.contains(&TlsVersion::Tls12);
@@ -239,7 +219,7 @@ pub(super) fn check_target(scenario: &Scenario, target: &EmbeddedTarget) -> Resu
         }
         // What nobody wrote follows from early data, which the cells are checked for.
         (ResumptionMode::Ticket, TicketMode::Stateful)
-            if tls12_alone && target.tickets.is_some() =>
+            if tls12_alone && written.is_some_and(|target| target.tickets.is_some()) =>
         {
             Some("in TLS 1.2 it gives session ids and no tickets, and mode is \"ticket\"")
         }
@@ -255,7 +235,7 @@ pub(super) fn check_target(scenario: &Scenario, target: &EmbeddedTarget) -> Resu
             "leave it out, so that it fits resumption.mode",
         ));
     }
-    let Some(count) = target.ticket_count else {
+    let Some(count) = written.and_then(|target| target.ticket_count) else {
         return Ok(());
     };
     let refusal = if count > MOST_TICKETS {
@@ -356,9 +336,8 @@ mod tests {
     fn the_target_offers_what_the_client_resumes_by() {
         let offered = |text: &str| {
             let checked = checked(text)?;
-            let section = &checked.scenario.resumption;
             match checked.target {
-                TargetPlan::Embedded(target) => Ok(target.tickets_for(section)),
+                TargetPlan::Embedded(target) => Ok(target.tickets),
                 TargetPlan::Remote { .. } => Err("remote".to_owned()),
             }
         };

@@ -142,7 +142,7 @@ fn result_stem(name: &str, started_at: &str) -> String {
 
 /// About as many bytes as the result of a run will have; rather more than less.
 pub fn expected_size(checked: &Checked) -> u64 {
-    let trials = (checked.cells.len() * checked.scenario.trials.count) as u64;
+    let trials = checked.trials() as u64;
     let stop = &checked.stop;
     // With a total it is over long before its duration.
     let seconds = match stop.total {
