@@ -191,7 +191,9 @@ fn every_code_of_a_note_is_documented() {
         let code = sources.map(|source| source.code).collect::<String>();
         // A kind of difference has its code beside its label.
         let begins = if compares { "=> (" } else { "Note::new(" };
-        let code = code.replace(begins, "Note::new(").replace(".note(", "Note::new(");
+        let code = code
+            .replace(begins, "Note::new(")
+            .replace(".note(", "Note::new(");
         let notes = code.split("Note::new(").skip(1);
         let first = notes.filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
         let kebab = |code: &&str| code.chars().all(|c| c.is_ascii_lowercase() || c == '-');

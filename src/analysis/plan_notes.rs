@@ -68,8 +68,7 @@ fn less_than_asked(plan: &PlanRecord) -> Vec<Note> {
             "raise the total, or ask for fewer concurrent sessions",
         ));
     }
-    let workers = plan.placements.iter();
-    let workers = workers.filter(|p| p.thread.starts_with("worker")).count() as u64;
+    let workers = plan.workers();
     if let Asked::Sessions { most, .. } = plan.asked()
         && plan.scenario.workers.count.is_some()
         && most < workers

@@ -24,9 +24,7 @@ pub(super) fn resumption_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<
             advice(&counts),
         ));
     }
-    let workers = plan.placements.iter();
-    let workers = workers.filter(|p| p.thread.starts_with("worker")).count();
-    let deals = (workers * cell.cell.identities.len().max(1)) as u64;
+    let deals = plan.workers() * cell.cell.identities.len().max(1) as u64;
     let off = cell.trials.iter().any(|trial| {
         let measured = &trial.measured;
         let resumed = measured.ok_of(OkKind::Resumed) * u64::from(Ratio::WHOLE);

@@ -185,9 +185,7 @@ pub fn provider(name: ProviderName) -> Result<CryptoProvider, ProviderError> {
 pub fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> bool) -> String {
     let others = ProviderName::ALL.into_iter().filter(|other| *other != name);
     let able = others.filter(|other| provider(*other).is_ok_and(|provider| can(&provider)));
-    able.map(ProviderName::label)
-        .collect::<Vec<_>>()
-        .join(", ")
+    able.map(ProviderName::label).collect::<Vec<_>>().join(", ")
 }
 
 /// A provider's ticketer, or that of AWS-LC if it has none.

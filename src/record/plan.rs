@@ -84,6 +84,12 @@ impl PlanRecord {
         }
     }
 
+    /// How many workers it had.
+    pub fn workers(&self) -> u64 {
+        let threads = self.placements.iter();
+        threads.filter(|p| p.thread.starts_with("worker")).count() as u64
+    }
+
     /// Whether each chain of the server was verified once and not in every handshake.
     pub fn verifies_once(&self) -> bool {
         self.scenario.tls.verify == Verify::OncePerChain

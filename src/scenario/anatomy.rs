@@ -2,6 +2,7 @@
 
 use super::{
     AuthMode, EmbeddedTarget, EndKeys, IdentityFiles, ResumptionMode, ResumptionSection, Scenario,
+    Url,
 };
 use crate::units::{Ratio, Span};
 
@@ -62,8 +63,7 @@ impl Anatomy {
             scenario.resumption = ResumptionSection::default();
         }
         if let Some(url) = &self.url {
-            let scheme = if url.contains("://") { "" } else { "https://" };
-            scenario.target.url = Some(format!("{scheme}{url}"));
+            scenario.target.url = Some(Url::or_https(url));
         } else if let Some(key) = self.key {
             scenario.target.embedded = Some(EmbeddedTarget {
                 key: Some(key),

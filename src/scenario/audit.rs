@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::{AuthMode, Expect, IdentityFault, IdentitySection, Scenario, TlsVersion};
+use super::{AuthMode, Expect, IdentityFault, IdentitySection, Scenario, TlsVersion, Url};
 use crate::units::Span;
 
 /// The name of the identity that must be accepted.
@@ -42,12 +42,7 @@ impl Audit<'_> {
             identities: self.identities(),
             ..Scenario::default()
         };
-        let scheme = if self.url.contains("://") {
-            ""
-        } else {
-            "https://"
-        };
-        scenario.target.url = Some(format!("{scheme}{}", self.url));
+        scenario.target.url = Some(Url::or_https(self.url));
         scenario.tls.cacert = Some(self.pki.join("ca.pem"));
         scenario.load.sessions = Some(1);
         scenario.load.total = Some(self.repeats);

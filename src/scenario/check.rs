@@ -6,7 +6,7 @@ use super::alpn;
 use super::cells::Common;
 use super::check_load::{load, ramp, stop, timeouts};
 use super::dimensions;
-use super::error::Problem;
+use super::error::{Problem, refuse};
 use super::identity;
 use super::resolve::pinned;
 use super::resumption;
@@ -159,31 +159,28 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
     alpn::check(&scenario.tls.alpn, protocol.kind())?;
     resumption::check_protocol(&scenario, &target, &protocol)?;
-    if scenario.load.close == Some(Close::Reset) && protocol.kind() == ProtocolKind::Handshake {
-        return Err(Problem::new(
-            "load.close",
-            "a handshake alone is confirmed by its orderly close, so it cannot be reset",
-            "write protocol.kind = \"http1\" or \"echo\", or drop it",
-        ));
-    }
+    refuse(
+        scenario.load.close == Some(Close::Reset) && protocol.kind() == ProtocolKind::Handshake,
+        "load.close",
+        "a handshake alone is confirmed by its orderly close, so it cannot be reset",
+        "write protocol.kind = \"http1\" or \"echo\", or drop it",
+    )?;
     let load = load(&scenario)?;
     let stop = stop(&scenario)?;
     ramp(&scenario, stop)?;
     timeouts(&scenario.timeouts)?;
-    if scenario.workers.count == Some(0) {
-        return Err(Problem::new(
-            "workers.count",
-            "without a worker there is no load",
-            "write at least 1, or leave it out",
-        ));
-    }
-    if scenario.trials.count == 0 {
-        return Err(Problem::new(
-            "trials.count",
-            "no trial would run",
-            "write at least 1",
-        ));
-    }
+    refuse(
+        scenario.workers.count == Some(0),
+        "workers.count",
+        "without a worker there is no load",
+        "write at least 1, or leave it out",
+    )?;
+    refuse(
+        scenario.trials.count == 0,
+        "trials.count",
+        "no trial would run",
+        "write at least 1",
+    )?;
     Ok(Checked {
         target,
         provider: scenario.tls.provider.unwrap_or_default(),
@@ -201,52 +198,46 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
 fn target(scenario: &Scenario, url: Option<&Url>) -> Result<TargetPlan, Problem> {
     let section = &scenario.target;
     let Some(url) = url else {
-        if !section.resolve.is_empty() {
-            return Err(Problem::new(
-                "target.resolve",
-                "there is no URL whose host it could resolve",
-                "give target.url, or drop it",
-            ));
-        }
-        if section.all_addresses {
-            return Err(Problem::new(
-                "target.all-addresses",
-                "the embedded target has one address",
-                "drop it, or give target.url",
-            ));
-        }
-        if section.allow_public || section.public_rate_cap.is_some() {
-            return Err(Problem::new(
-                "target.allow-public",
-                "the embedded target is never public",
-                "drop it, or give target.url",
-            ));
-        }
+        refuse(
+            !section.resolve.is_empty(),
+            "target.resolve",
+            "there is no URL whose host it could resolve",
+            "give target.url, or drop it",
+        )?;
+        refuse(
+            section.all_addresses,
+            "target.all-addresses",
+            "the embedded target has one address",
+            "drop it, or give target.url",
+        )?;
+        refuse(
+            section.allow_public || section.public_rate_cap.is_some(),
+            "target.allow-public",
+            "the embedded target is never public",
+            "drop it, or give target.url",
+        )?;
         let embedded = EmbeddedPlan::of(scenario);
-        if embedded.threads == 0 {
-            return Err(Problem::new(
-                "target.embedded.threads",
-                "a server without threads answers nothing",
-                "write at least 1",
-            ));
-        }
+        refuse(
+            embedded.threads == 0,
+            "target.embedded.threads",
+            "a server without threads answers nothing",
+            "write at least 1",
+        )?;
         resumption::check_target(scenario, &embedded)?;
         return Ok(TargetPlan::Embedded(embedded));
     };
-    if section.embedded.is_some() {
-        return Err(Problem::new(
-            "target.embedded",
-            "a run has one target, and target.url is given too",
-            "drop one of them",
-        ));
-    }
-    if section.public_rate_cap.is_some() && !section.allow_public {
-        return Err(Problem::new(
-            "target.public-rate-cap",
-            "it has no effect without allow-public",
-            "add allow-public = true, or drop it",
-        ));
-    }
+    refuse(
+        section.embedded.is_some(),
+        "target.embedded",
+        "a run has one target, and target.url is given too",
+        "drop one of them",
+    )?;
+    refuse(
+        section.public_rate_cap.is_some() && !section.allow_public,
+        "target.public-rate-cap",
+        "it has no effect without allow-public",
+        "add allow-public = true, or drop it",
+    )?;
     Ok(TargetPlan::Remote {
         host: url.place.host.clone(),
         port: url.port,
@@ -278,13 +269,12 @@ fn cells(
     let mutual = cells.iter().any(|c| c.auth == AuthMode::Mutual);
     let any_tls = cells.iter().any(|c| c.auth != AuthMode::None);
     let tls = &scenario.tls;
-    if mutual && url.is_some() && !scenario.presents() {
-        return Err(Problem::new(
-            "matrix.auth",
-            "mutual authentication needs a client certificate",
-            "give [identity] cert and key (--cert, --key), [[identities]], or auth = [\"server\"]",
-        ));
-    }
+    refuse(
+        mutual && url.is_some() && !scenario.presents(),
+        "matrix.auth",
+        "mutual authentication needs a client certificate",
+        "give [identity] cert and key (--cert, --key), [[identities]], or auth = [\"server\"]",
+    )?;
     let without_effect = [
         ("identity", scenario.identity.is_some()),
         ("tls.cacert", tls.cacert.is_some()),
@@ -302,35 +292,31 @@ fn cells(
             "drop it, or give target.url",
         ));
     }
-    if scenario.identity.is_some() && !mutual {
-        return Err(Problem::new(
-            "identity",
-            "no cell would present this certificate",
-            "drop it, or write auth = [\"mutual\"]",
-        ));
-    }
+    refuse(
+        scenario.identity.is_some() && !mutual,
+        "identity",
+        "no cell would present this certificate",
+        "drop it, or write auth = [\"mutual\"]",
+    )?;
     verification::check(tls)?;
-    if !any_tls && *tls != super::TlsSection::default() {
-        return Err(Problem::new(
-            "tls",
-            "no cell uses TLS, so these settings have no effect",
-            "drop them, or add \"server\" or \"mutual\" to matrix.auth",
-        ));
-    }
-    if !any_tls && !scenario.matrix.tls.is_empty() {
-        return Err(Problem::new(
-            "matrix.tls",
-            "no cell uses TLS, so versions have no effect",
-            "drop them",
-        ));
-    }
-    if any_tls && without_tls {
-        return Err(Problem::new(
-            "matrix.auth",
-            "the URL's scheme is one without TLS",
-            "write https:// or tls://, or auth = [\"none\"]",
-        ));
-    }
+    refuse(
+        !any_tls && *tls != super::TlsSection::default(),
+        "tls",
+        "no cell uses TLS, so these settings have no effect",
+        "drop them, or add \"server\" or \"mutual\" to matrix.auth",
+    )?;
+    refuse(
+        !any_tls && !scenario.matrix.tls.is_empty(),
+        "matrix.tls",
+        "no cell uses TLS, so versions have no effect",
+        "drop them",
+    )?;
+    refuse(
+        any_tls && without_tls,
+        "matrix.auth",
+        "the URL's scheme is one without TLS",
+        "write https:// or tls://, or auth = [\"none\"]",
+    )?;
     suites::check(&tls.suites, &cells)?;
     dimensions::check(scenario, any_tls)?;
     identity::check(scenario, mutual)?;

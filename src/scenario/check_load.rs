@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::Problem;
+use super::error::{Problem, refuse};
 use super::{LoadModel, Profile, Scenario, StageSection, Stop, Timeouts};
 use crate::units::{Rate, Span};
 
@@ -17,13 +17,12 @@ pub(super) fn load(scenario: &Scenario) -> Result<LoadModel, Problem> {
     let stage_sessions = section.stages.iter().any(|s| s.sessions.is_some());
     let open = section.rate.is_some() || stage_rates;
     let closed = section.sessions.is_some() || stage_sessions;
-    if open && closed {
-        return Err(Problem::new(
-            "load",
-            "a rate is an open loop, a number of sessions a closed one; this has both",
-            "keep one; to bound an open loop write max-in-flight",
-        ));
-    }
+    refuse(
+        open && closed,
+        "load",
+        "a rate is an open loop, a number of sessions a closed one; this has both",
+        "keep one; to bound an open loop write max-in-flight",
+    )?;
     let cap = scenario.target.allow_public.then(|| {
         scenario
             .target
@@ -39,13 +38,12 @@ pub(super) fn load(scenario: &Scenario) -> Result<LoadModel, Problem> {
 
 fn open_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem> {
     let section = &scenario.load;
-    if section.ramp_up.is_some() {
-        return Err(Problem::new(
-            "load.ramp-up",
-            "it is for a closed loop",
-            "write stages for an open one",
-        ));
-    }
+    refuse(
+        section.ramp_up.is_some(),
+        "load.ramp-up",
+        "it is for a closed loop",
+        "write stages for an open one",
+    )?;
     let rate = match section.rate {
         Some(rate) if section.stages.is_empty() => Profile::constant(rate.as_per_second()),
         from => Profile::ramp(
@@ -66,13 +64,12 @@ fn open_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem
         ));
     }
     let max_in_flight = section.max_in_flight.unwrap_or(1_000);
-    if max_in_flight == 0 {
-        return Err(Problem::new(
-            "load.max-in-flight",
-            "nothing could ever start",
-            "write at least 1",
-        ));
-    }
+    refuse(
+        max_in_flight == 0,
+        "load.max-in-flight",
+        "nothing could ever start",
+        "write at least 1",
+    )?;
     Ok(LoadModel::Open {
         rate,
         arrivals: section.arrivals.unwrap_or_default(),
@@ -82,21 +79,19 @@ fn open_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem
 
 fn closed_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Problem> {
     let section = &scenario.load;
-    if section.arrivals.is_some() || section.max_in_flight.is_some() {
-        return Err(Problem::new(
-            "load",
-            "arrivals and max-in-flight are for an open loop",
-            "write rate, or drop them",
-        ));
-    }
+    refuse(
+        section.arrivals.is_some() || section.max_in_flight.is_some(),
+        "load",
+        "arrivals and max-in-flight are for an open loop",
+        "write rate, or drop them",
+    )?;
     let sessions = section.sessions.map(|s| s as f64);
-    if sessions == Some(0.0) && section.stages.is_empty() {
-        return Err(Problem::new(
-            "load.sessions",
-            "no session would ever start",
-            "write at least 1",
-        ));
-    }
+    refuse(
+        sessions == Some(0.0) && section.stages.is_empty(),
+        "load.sessions",
+        "no session would ever start",
+        "write at least 1",
+    )?;
     let profile = match (&section.stages[..], section.ramp_up) {
         ([], None) => Profile::constant(sessions.unwrap_or(10.0)),
         ([], Some(over)) => Profile::ramp(0.0, [(over.0.as_secs_f64(), sessions.unwrap_or(10.0))]),
@@ -112,13 +107,12 @@ fn closed_loop(scenario: &Scenario, cap: Option<f64>) -> Result<LoadModel, Probl
             stage_values(stages, |s| s.sessions.map(|n| n as f64))?,
         ),
     };
-    if profile.peak() < 1.0 {
-        return Err(Problem::new(
-            "load.stages",
-            "no stage has a session, so none would ever start",
-            "write sessions of at least 1 in one of them",
-        ));
-    }
+    refuse(
+        profile.peak() < 1.0,
+        "load.stages",
+        "no stage has a session, so none would ever start",
+        "write sessions of at least 1 in one of them",
+    )?;
     Ok(LoadModel::Closed {
         sessions: profile,
         start_cap: cap,
@@ -147,44 +141,40 @@ fn stage_values(
 pub(super) fn stop(scenario: &Scenario) -> Result<Stop, Problem> {
     let section = &scenario.load;
     let ramp: Duration = section.stages.iter().map(|s| s.over.0).sum();
-    if !section.stages.is_empty() && section.duration.is_some() {
-        return Err(Problem::new(
-            "load.duration",
-            "the stages already say how long the load lasts",
-            "drop it; for a plateau add a stage with the same value",
-        ));
-    }
-    if section.total == Some(0) {
-        return Err(Problem::new(
-            "load.total",
-            "no session would ever start",
-            "write at least 1",
-        ));
-    }
+    refuse(
+        !section.stages.is_empty() && section.duration.is_some(),
+        "load.duration",
+        "the stages already say how long the load lasts",
+        "drop it; for a plateau add a stage with the same value",
+    )?;
+    refuse(
+        section.total == Some(0),
+        "load.total",
+        "no session would ever start",
+        "write at least 1",
+    )?;
     let duration = match (section.duration, section.total) {
         (Some(duration), _) => duration.0,
         (None, _) if !section.stages.is_empty() => ramp,
         (None, Some(_)) => LONGEST_BY_TOTAL,
         (None, None) => Duration::from_secs(10),
     };
-    if duration.is_zero() {
-        return Err(Problem::new(
-            "load.duration",
-            "nothing would be measured",
-            "write at least 1ms",
-        ));
-    }
+    refuse(
+        duration.is_zero(),
+        "load.duration",
+        "nothing would be measured",
+        "write at least 1ms",
+    )?;
     let no_warmup = section.total.is_some() || !section.stages.is_empty();
     let warmup = section
         .warmup
         .map_or(Duration::from_secs(u64::from(!no_warmup)), |w| w.0);
-    if !section.stages.is_empty() && section.warmup.is_some() {
-        return Err(Problem::new(
-            "load.warmup",
-            "a ramp is measured from its beginning",
-            "drop it; the first stage can be the warm-up",
-        ));
-    }
+    refuse(
+        !section.stages.is_empty() && section.warmup.is_some(),
+        "load.warmup",
+        "a ramp is measured from its beginning",
+        "drop it; the first stage can be the warm-up",
+    )?;
     Ok(Stop {
         warmup,
         duration,

@@ -2,7 +2,7 @@
 //! effect. Whether a provider can do it is not known here.
 
 use super::Scenario;
-use super::error::Problem;
+use super::error::{Problem, refuse};
 
 /// Most intermediates: the verifiers of both ends follow no more.
 pub const MOST_INTERMEDIATES: u8 = 6;
@@ -30,32 +30,29 @@ pub(super) fn check(scenario: &Scenario, any_tls: bool) -> Result<(), Problem> {
         "target.embedded.chain",
     ];
     for (((key, given), twice), place) in varied.into_iter().zip(twice).zip(places) {
-        if given && !any_tls {
-            return Err(Problem::new(
-                key,
-                "no cell uses TLS, so it has no effect",
-                "drop it, or add \"server\" or \"mutual\" to matrix.auth",
-            ));
-        }
-        if given && twice {
-            return Err(Problem::new(
-                key,
-                format!("{place} is given too, and each cell can have only one"),
-                "drop one of them",
-            ));
-        }
+        refuse(
+            given && !any_tls,
+            key,
+            "no cell uses TLS, so it has no effect",
+            "drop it, or add \"server\" or \"mutual\" to matrix.auth",
+        )?;
+        refuse(
+            given && twice,
+            key,
+            format!("{place} is given too, and each cell can have only one"),
+            "drop one of them",
+        )?;
     }
-    if scenario.target.url.is_some() && !(matrix.key.is_empty() && matrix.chain.is_empty()) {
-        return Err(Problem::new(
-            if matrix.key.is_empty() {
-                "matrix.chain"
-            } else {
-                "matrix.key"
-            },
-            "the certificates of a server elsewhere are its own",
-            "drop it, or vary the client's certificate with [[identities]] and matrix.identity",
-        ));
-    }
+    refuse(
+        scenario.target.url.is_some() && !(matrix.key.is_empty() && matrix.chain.is_empty()),
+        if matrix.key.is_empty() {
+            "matrix.chain"
+        } else {
+            "matrix.key"
+        },
+        "the certificates of a server elsewhere are its own",
+        "drop it, or vary the client's certificate with [[identities]] and matrix.identity",
+    )?;
     chains(scenario)
 }
 
@@ -77,12 +74,11 @@ fn chains(scenario: &Scenario) -> Result<(), Problem> {
     }
     let faulty = scenario.identities.iter().any(|i| i.fault.is_some())
         || !scenario.matrix.server_fault.is_empty();
-    if faulty && lengths.any(|length| length != 1) {
-        return Err(Problem::new(
-            key,
-            "some faults are about the one intermediate, so faulty certificates have just that",
-            "write 1, or drop the faults",
-        ));
-    }
+    refuse(
+        faulty && lengths.any(|length| length != 1),
+        key,
+        "some faults are about the one intermediate, so faulty certificates have just that",
+        "write 1, or drop the faults",
+    )?;
     Ok(())
 }

@@ -21,6 +21,20 @@ impl fmt::Display for ScenarioError {
     }
 }
 
+/// A problem with a key, where there is one.
+pub(super) fn refuse(
+    wrong: bool,
+    key: &'static str,
+    cause: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Result<(), Problem> {
+    if wrong {
+        Err(Problem::new(key, cause, remedy))
+    } else {
+        Ok(())
+    }
+}
+
 impl Problem {
     /// Says where the key is: in `text` under `name` if it was written there, else as a flag.
     pub(super) fn locate(self, name: &str, text: &str) -> ScenarioError {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IdentityFault;
-use super::error::Problem;
+use super::error::{Problem, refuse};
 use crate::stats::{FailureClass, ServerCertFault, alert_code, covers, covers_any, renamed};
 
 /// What servers answer to a client whose certificate they reject: alerts that speak of certificates
@@ -127,13 +127,12 @@ impl Expect {
 
     /// Refuses shares that are none, and names that no outcome has.
     pub(super) fn check(&self, key: &'static str) -> Result<(), Problem> {
-        if !(0.0..=1.0).contains(&self.share()) {
-            return Err(Problem::new(
-                key,
-                format!("accept = {} is no share", self.share()),
-                "write a number from 0 to 1",
-            ));
-        }
+        refuse(
+            !(0.0..=1.0).contains(&self.share()),
+            key,
+            format!("accept = {} is no share", self.share()),
+            "write a number from 0 to 1",
+        )?;
         if let Some(name) = self.alerts.iter().find(|name| alert_code(name).is_none()) {
             return Err(Problem::new(
                 key,
@@ -153,13 +152,12 @@ impl Expect {
             ));
         }
         let rejects = !(self.alerts.is_empty() && self.outcomes.is_empty());
-        if self.share() >= 1.0 && rejects {
-            return Err(Problem::new(
-                key,
-                "all sessions are to be accepted, so the alerts and outcomes have no effect",
-                "drop them, or write a smaller accept",
-            ));
-        }
+        refuse(
+            self.share() >= 1.0 && rejects,
+            key,
+            "all sessions are to be accepted, so the alerts and outcomes have no effect",
+            "drop them, or write a smaller accept",
+        )?;
         Ok(())
     }
 }

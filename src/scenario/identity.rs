@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::Problem;
+use super::error::{Problem, refuse};
 use super::{AuthMode, Expect, IdentityFault, IdentityFiles, Scenario};
 
 /// Most identities of one scenario: each has a TLS configuration per worker.
@@ -124,44 +124,39 @@ impl IdentitySection {
 pub(super) fn check(scenario: &Scenario, mutual: bool) -> Result<(), Problem> {
     let remote = scenario.target.url.is_some();
     let identities = &scenario.identities;
-    if !identities.is_empty() && scenario.identity.is_some() {
-        return Err(Problem::new(
-            "identity",
-            "there are [[identities]] too",
-            "make it one of them, or drop them",
-        ));
-    }
-    if identities.len() > MOST {
-        return Err(Problem::new(
-            "identities",
-            format!("{} identities are more than {MOST}", identities.len()),
-            "give fewer; sessions share them",
-        ));
-    }
+    refuse(
+        !identities.is_empty() && scenario.identity.is_some(),
+        "identity",
+        "there are [[identities]] too",
+        "make it one of them, or drop them",
+    )?;
+    refuse(
+        identities.len() > MOST,
+        "identities",
+        format!("{} identities are more than {MOST}", identities.len()),
+        "give fewer; sessions share them",
+    )?;
     identities.iter().try_for_each(|i| i.check(remote))?;
-    if identities.iter().map(|i| u64::from(i.share())).sum::<u64>() > LONGEST_CYCLE {
-        return Err(Problem::new(
-            "identities",
-            format!("the shares come to more than {LONGEST_CYCLE}"),
-            "write smaller ones; only their proportions matter",
-        ));
-    }
+    refuse(
+        identities.iter().map(|i| u64::from(i.share())).sum::<u64>() > LONGEST_CYCLE,
+        "identities",
+        format!("the shares come to more than {LONGEST_CYCLE}"),
+        "write smaller ones; only their proportions matter",
+    )?;
     for (index, identity) in identities.iter().enumerate() {
-        if identities[..index].iter().any(|i| i.name == identity.name) {
-            return Err(Problem::new(
-                "identities",
-                format!("two are called {:?}", identity.name),
-                "give each a name of its own",
-            ));
-        }
-    }
-    if !identities.is_empty() && !mutual {
-        return Err(Problem::new(
+        refuse(
+            identities[..index].iter().any(|i| i.name == identity.name),
             "identities",
-            "no cell would present them",
-            "drop them, or write auth = [\"mutual\"]",
-        ));
+            format!("two are called {:?}", identity.name),
+            "give each a name of its own",
+        )?;
     }
+    refuse(
+        !identities.is_empty() && !mutual,
+        "identities",
+        "no cell would present them",
+        "drop them, or write auth = [\"mutual\"]",
+    )?;
     scenario.expect.iter().try_for_each(|e| e.check("expect"))?;
     matrix(scenario, mutual, remote)
 }
@@ -190,43 +185,38 @@ fn matrix(scenario: &Scenario, mutual: bool, remote: bool) -> Result<(), Problem
         ));
     }
     let dealt = matrix.identity.is_empty() && scenario.identities.len() > 1;
-    if !dealt && scenario.expect.as_ref().is_some_and(Expect::is_split) {
-        return Err(Problem::new(
-            "expect",
-            "a share between 0 and 1 is for a mix, where sessions are dealt out among identities",
-            "write accept = 0 or 1, or give several [[identities]] without matrix.identity",
-        ));
-    }
-    if !dealt && scenario.identities.iter().any(|i| i.share.is_some()) {
-        return Err(Problem::new(
-            "identities",
-            "a share has an effect only where sessions of one cell are dealt out among identities",
-            "drop the share, or matrix.identity",
-        ));
-    }
+    refuse(
+        !dealt && scenario.expect.as_ref().is_some_and(Expect::is_split),
+        "expect",
+        "a share between 0 and 1 is for a mix, where sessions are dealt out among identities",
+        "write accept = 0 or 1, or give several [[identities]] without matrix.identity",
+    )?;
+    refuse(
+        !dealt && scenario.identities.iter().any(|i| i.share.is_some()),
+        "identities",
+        "a share has an effect only where sessions of one cell are dealt out among identities",
+        "drop the share, or matrix.identity",
+    )?;
     if matrix.server_fault.is_empty() {
         return Ok(());
     }
-    if remote {
-        return Err(Problem::new(
-            "matrix.server-fault",
-            "only the embedded target can be given faults",
-            "drop it, or target.url",
-        ));
-    }
-    if matrix.server_fault.contains(&IdentityFault::None) {
-        return Err(Problem::new(
-            "matrix.server-fault",
-            "a server without a certificate serves nobody",
-            "drop \"none\"",
-        ));
-    }
-    if !mutual && !matrix.auth.contains(&AuthMode::Server) {
-        return Err(Problem::new(
-            "matrix.server-fault",
-            "no cell uses TLS",
-            "add \"server\" or \"mutual\" to matrix.auth",
-        ));
-    }
+    refuse(
+        remote,
+        "matrix.server-fault",
+        "only the embedded target can be given faults",
+        "drop it, or target.url",
+    )?;
+    refuse(
+        matrix.server_fault.contains(&IdentityFault::None),
+        "matrix.server-fault",
+        "a server without a certificate serves nobody",
+        "drop \"none\"",
+    )?;
+    refuse(
+        !mutual && !matrix.auth.contains(&AuthMode::Server),
+        "matrix.server-fault",
+        "no cell uses TLS",
+        "add \"server\" or \"mutual\" to matrix.auth",
+    )?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::error::Problem;
+use super::error::{Problem, refuse};
 use super::url::{Place, Url, UrlError, host_name, ipv6, port};
 use crate::text::secrets::public_part;
 
@@ -30,18 +30,17 @@ pub(super) fn pinned(entries: &[String], url: &Url) -> Result<Vec<String>, Probl
         })?;
         let name = |host: &str| Place::server_name(host).to_ascii_lowercase();
         let same = |host: &String| name(host) == name(&url.place.host);
-        if entry.port != url.port || !entry.host.as_ref().is_none_or(same) {
-            return Err(Problem::new(
-                "target.resolve",
-                format!(
-                    "{:?} is not for {}:{}",
-                    public_part(text),
-                    url.place.host,
-                    url.port
-                ),
-                "name the URL's own host and port",
-            ));
-        }
+        refuse(
+            entry.port != url.port || !entry.host.as_ref().is_none_or(same),
+            "target.resolve",
+            format!(
+                "{:?} is not for {}:{}",
+                public_part(text),
+                url.place.host,
+                url.port
+            ),
+            "name the URL's own host and port",
+        )?;
         let kept = if entry.host.is_some() {
             &mut exact
         } else {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::Problem;
+use super::error::{Problem, refuse};
 use super::{
     AuthMode, Cell, EmbeddedPlan, ProtocolKind, ProtocolPlan, Scenario, TargetPlan, TicketMode,
     TlsVersion,
@@ -77,56 +77,49 @@ pub(super) fn check(scenario: &Scenario, cells: &[Cell]) -> Result<(), Problem> 
     }
     let tls = || cells.iter().filter(|cell| cell.auth != AuthMode::None);
     let offered = |version| tls().any(|cell| cell.versions.contains(&version));
-    if tls().count() == 0 {
-        return Err(Problem::new(
-            "resumption.mode",
-            "no cell uses TLS, so there is nothing to resume",
-            "drop it, or add \"server\" or \"mutual\" to matrix.auth",
-        ));
-    }
-    if section.mode == ResumptionMode::SessionId && offered(TlsVersion::Tls13) {
-        return Err(Problem::new(
-            "resumption.mode",
-            "session ids resume sessions of TLS 1.2, and a cell offers TLS 1.3",
-            "write matrix.tls = [\"1.2\"], or mode = \"ticket\"",
-        ));
-    }
-    if section.ratio.is_some() && !resumed.is_empty() {
-        return Err(Problem::new(
-            "resumption.ratio",
-            "matrix.resumed gives shares too",
-            "drop one of them",
-        ));
-    }
-    if section.reuse && offered(TlsVersion::Tls13) {
-        return Err(Problem::new(
-            "resumption.reuse",
-            "a TLS 1.3 ticket is offered once only (RFC 8446 appendix C.4), and a cell offers TLS 1.3",
-            "drop it, or write matrix.tls = [\"1.2\"]",
-        ));
-    }
+    refuse(
+        tls().count() == 0,
+        "resumption.mode",
+        "no cell uses TLS, so there is nothing to resume",
+        "drop it, or add \"server\" or \"mutual\" to matrix.auth",
+    )?;
+    refuse(
+        section.mode == ResumptionMode::SessionId && offered(TlsVersion::Tls13),
+        "resumption.mode",
+        "session ids resume sessions of TLS 1.2, and a cell offers TLS 1.3",
+        "write matrix.tls = [\"1.2\"], or mode = \"ticket\"",
+    )?;
+    refuse(
+        section.ratio.is_some() && !resumed.is_empty(),
+        "resumption.ratio",
+        "matrix.resumed gives shares too",
+        "drop one of them",
+    )?;
+    refuse(
+        section.reuse && offered(TlsVersion::Tls13),
+        "resumption.reuse",
+        "a TLS 1.3 ticket is offered once only (RFC 8446 appendix C.4), and a cell offers TLS 1.3",
+        "drop it, or write matrix.tls = [\"1.2\"]",
+    )?;
     let nothing_resumes = shares(scenario).iter().all(|share| *share == Ratio::ZERO);
-    if section.reuse && nothing_resumes {
-        return Err(Problem::new(
-            "resumption.reuse",
-            "with a share of 0 no session is offered even once",
-            "drop it, or raise the share",
-        ));
-    }
-    if section.tickets == Some(0) {
-        return Err(Problem::new(
-            "resumption.tickets",
-            "without a ticket nothing can be resumed",
-            "ask for at least 1, or write mode = \"off\"",
-        ));
-    }
-    if section.tickets.is_some() && !offered(TlsVersion::Tls13) {
-        return Err(Problem::new(
-            "resumption.tickets",
-            "a number of tickets is asked for in TLS 1.3 only (RFC 9149), and no cell offers it",
-            "drop it, or add \"1.3\" to matrix.tls",
-        ));
-    }
+    refuse(
+        section.reuse && nothing_resumes,
+        "resumption.reuse",
+        "with a share of 0 no session is offered even once",
+        "drop it, or raise the share",
+    )?;
+    refuse(
+        section.tickets == Some(0),
+        "resumption.tickets",
+        "without a ticket nothing can be resumed",
+        "ask for at least 1, or write mode = \"off\"",
+    )?;
+    refuse(
+        section.tickets.is_some() && !offered(TlsVersion::Tls13),
+        "resumption.tickets",
+        "a number of tickets is asked for in TLS 1.3 only (RFC 9149), and no cell offers it",
+        "drop it, or add \"1.3\" to matrix.tls",
+    )?;
     let without_tls13 = tls().any(|cell| !cell.versions.contains(&TlsVersion::Tls13));
     check_early_data(section, without_tls13, nothing_resumes)
 }
@@ -164,23 +157,21 @@ pub(super) fn check_protocol(
     if !scenario.resumption.early_data {
         return Ok(());
     }
-    if protocol.kind() == ProtocolKind::Handshake {
-        return Err(Problem::new(
-            "resumption.early-data",
-            "the protocol is \"handshake\", which sends no request",
-            "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
-        ));
-    }
+    refuse(
+        protocol.kind() == ProtocolKind::Handshake,
+        "resumption.early-data",
+        "the protocol is \"handshake\", which sends no request",
+        "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
+    )?;
     let (size, most) = (protocol.opening().len(), TARGET_EARLY_DATA as usize);
-    if size > most && matches!(target, TargetPlan::Embedded(_)) {
-        return Err(Problem::new(
-            "resumption.early-data",
-            format!(
-                "the first request has {size} bytes, and the embedded target takes {most} bytes of early data"
-            ),
-            "make the payload or body smaller, or drop it",
-        ));
-    }
+    refuse(
+        size > most && matches!(target, TargetPlan::Embedded(_)),
+        "resumption.early-data",
+        format!(
+            "the first request has {size} bytes, and the embedded target takes {most} bytes of early data"
+        ),
+        "make the payload or body smaller, or drop it",
+    )?;
     Ok(())
 }
 

@@ -43,6 +43,12 @@ pub struct Place {
 }
 
 impl Url {
+    /// A URL as it is written; `host:port` alone stands for `https://host:port`.
+    pub(super) fn or_https(text: &str) -> String {
+        let scheme = if text.contains("://") { "" } else { "https://" };
+        format!("{scheme}{text}")
+    }
+
     /// Reads a URL; `host:port` alone stands for `tls://host:port`.
     ///
     /// # Errors

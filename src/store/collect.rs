@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::file::{read, read_harmless};
+use super::file::{read, read_version, value_of};
 use super::{StoreError, load, parse};
 use crate::record::{COMPARISON_SCHEMA, Comparison, OLDEST_COMPARISON, RunRecord};
 
@@ -91,22 +89,10 @@ pub enum Kept {
 /// Fails if the file cannot be read, or is neither of a version that this build knows.
 pub fn load_any(path: &Path) -> Result<Kept, StoreError> {
     let bytes = read(path)?;
-    let malformed = |source| StoreError::Malformed {
-        path: path.to_owned(),
-        source,
-    };
-    let value: Value = serde_json::from_slice(&bytes).map_err(malformed)?;
+    let value = value_of(path, &bytes)?;
     if value.get("candidate").is_none() {
         return parse(path, &bytes).map(|run| Kept::Run(Box::new(run)));
     }
-    let known = u64::from(OLDEST_COMPARISON)..=u64::from(COMPARISON_SCHEMA);
-    match value.get("schema").and_then(Value::as_u64) {
-        Some(found) if !known.contains(&found) => Err(StoreError::Version {
-            path: path.to_owned(),
-            found,
-        }),
-        _ => read_harmless(&bytes, value)
-            .map(|comparison| Kept::Comparison(Box::new(comparison)))
-            .map_err(malformed),
-    }
+    let comparison = read_version(path, &bytes, value, OLDEST_COMPARISON..=COMPARISON_SCHEMA)?;
+    Ok(Kept::Comparison(Box::new(comparison)))
 }

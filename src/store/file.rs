@@ -1,6 +1,7 @@
 //! Result files on disk: written whole or not at all (invariant 7), read back strictly.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -267,39 +268,48 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
 /// Fails if the bytes are not a result, or one of another version, and if its counts are too large to be
 /// summed.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, StoreError> {
-    let malformed = |source| StoreError::Malformed {
-        path: path.to_owned(),
-        source,
-    };
-    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
-    let known = u64::from(OLDEST_SCHEMA)..=u64::from(SCHEMA_VERSION);
-    match value.get("schema").and_then(Value::as_u64) {
-        Some(found) if !known.contains(&found) => {
-            return Err(StoreError::Version {
-                path: path.to_owned(),
-                found,
-            });
-        }
-        _ => {}
-    }
+    let value = value_of(path, bytes)?;
     if value.get("cells").map_or(0, total) > u128::from(u64::MAX) {
         return Err(StoreError::Implausible {
             path: path.to_owned(),
         });
     }
-    read_harmless(bytes, value).map_err(malformed)
+    read_version(path, bytes, value, OLDEST_SCHEMA..=SCHEMA_VERSION)
 }
 
-/// What bytes hold, which are this value, with the text of strangers made harmless.
-pub(super) fn read_harmless<T: DeserializeOwned>(
+/// The JSON of a file.
+pub(super) fn value_of(path: &Path, bytes: &[u8]) -> Result<Value, StoreError> {
+    serde_json::from_slice(bytes).map_err(|source| malformed(path, source))
+}
+
+/// What a file holds, whose JSON is this value, with the text of strangers made harmless; if its version is known.
+pub(super) fn read_version<T: DeserializeOwned>(
+    path: &Path,
     bytes: &[u8],
     value: Value,
-) -> serde_json::Result<T> {
-    if is_harmless(&value) {
+    known: RangeInclusive<u32>,
+) -> Result<T, StoreError> {
+    if let Some(found) = value.get("schema").and_then(Value::as_u64)
+        && !known.contains(&u32::try_from(found).unwrap_or(u32::MAX))
+    {
+        return Err(StoreError::Version {
+            path: path.to_owned(),
+            found,
+        });
+    }
+    let read = if is_harmless(&value) {
         // From the bytes, so that an error says the line.
         serde_json::from_slice(bytes)
     } else {
         serde_json::from_value(harmless(value))
+    };
+    read.map_err(|source| malformed(path, source))
+}
+
+fn malformed(path: &Path, source: serde_json::Error) -> StoreError {
+    StoreError::Malformed {
+        path: path.to_owned(),
+        source,
     }
 }
 
