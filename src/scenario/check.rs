@@ -283,14 +283,13 @@ fn cells(
         ("tls.expected-name", !tls.expected_name.is_empty()),
         ("tls.insecure", tls.insecure),
     ];
-    if url.is_none()
-        && let Some((key, _)) = without_effect.into_iter().find(|(_, given)| *given)
-    {
-        return Err(Problem::new(
+    for (key, given) in without_effect {
+        refuse(
+            url.is_none() && given,
             key,
             "the embedded target brings its own certificates and name, so this has no effect",
             "drop it, or give target.url",
-        ));
+        )?;
     }
     refuse(
         scenario.identity.is_some() && !mutual,

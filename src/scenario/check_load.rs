@@ -211,14 +211,10 @@ pub(super) fn timeouts(timeouts: &Timeouts) -> Result<(), Problem> {
         ("timeouts.exchange", timeouts.exchange),
         ("timeouts.close", timeouts.close),
     ];
-    match all.into_iter().find(|(_, span)| span.0.is_zero()) {
-        Some((key, _)) => Err(Problem::new(
-            key,
-            "no time is left to do it in",
-            "write at least 1ms",
-        )),
-        None => Ok(()),
-    }
+    all.into_iter().try_for_each(|(key, span)| {
+        let cause = "no time is left to do it in";
+        refuse(span.0.is_zero(), key, cause, "write at least 1ms")
+    })
 }
 
 #[cfg(test)]

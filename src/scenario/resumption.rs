@@ -184,14 +184,14 @@ fn off(section: &ResumptionSection, resumed: &[Ratio]) -> Result<(), Problem> {
         ("resumption.early-data", section.early_data),
         ("matrix.resumed", !resumed.is_empty()),
     ];
-    match without_effect.into_iter().find(|(_, given)| *given) {
-        Some((key, _)) => Err(Problem::new(
+    without_effect.into_iter().try_for_each(|(key, given)| {
+        refuse(
+            given,
             key,
             "resumption is off, so this has no effect",
             "write mode = \"ticket\" or \"session-id\" in [resumption], or drop it",
-        )),
-        None => Ok(()),
-    }
+        )
+    })
 }
 
 /// Checks that the embedded target offers what the client is to resume by.

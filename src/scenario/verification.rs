@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TlsSection;
-use super::error::Problem;
+use super::error::{Problem, refuse};
 
 /// How often a server's chain is built and verified. The signature over the handshake, which proves
 /// that the server holds its key, is verified in every full handshake.
@@ -59,8 +59,6 @@ pub(super) fn check(tls: &TlsSection) -> Result<(), Problem> {
             "revocation lists go out of date, so with crl every chain is verified in every handshake",
         ),
     ];
-    match refused.into_iter().find(|(_, given, _)| *given) {
-        Some((key, _, why)) => Err(Problem::new(key, why, "drop one of them")),
-        None => Ok(()),
-    }
+    let mut refused = refused.into_iter();
+    refused.try_for_each(|(key, given, why)| refuse(given, key, why, "drop one of them"))
 }
