@@ -13,11 +13,12 @@ use super::report::{
 use super::session::{End, Facts};
 use super::status::Status;
 use super::verdict;
+use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};
 use crate::pki::{CertInspect, name_text};
 use crate::protocol::refusal;
 use crate::stats::{FailureClass, OkKind, Proof, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
-use crate::tls::{Finding, cipher_suite_name, group_name, scheme_name, version_name};
+use crate::tls::Finding;
 
 /// Most characters of an unexpected answer that are shown.
 const EXCERPT_CAP: usize = 60;

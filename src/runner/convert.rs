@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::clock::rfc3339;
+use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};
 use crate::load::TrialResult;
 use crate::record::{
     AnatomyRecord, CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, TrialRecord,
@@ -12,7 +13,6 @@ use crate::scenario::Cell;
 use crate::stats::{
     HistogramError, KindStats, LedgersByKind, Metric, Observed, ObservedTally, TargetCounts,
 };
-use crate::tls::{cipher_suite_name, group_name, scheme_name, version_name};
 
 /// What is kept of a trial. `target_ledgers` are those of the embedded target, of which there may be
 /// none; they are given if the run was metered.

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use super::RunError;
 use super::minted::Minted;
-use crate::crypto::{self, Capabilities, KeySupport, ProviderError};
+use crate::crypto::{self, Capabilities, KeySupport, ProviderError, version_name};
 use crate::pki::KeyAlgorithm;
 use crate::record::{Pins, SkippedRecord};
 use crate::scenario::{
     AuthMode, Cell, Checked, IdentityFault, ProviderName, TargetPlan, TlsVersion,
 };
 use crate::text::grouped;
-use crate::tls::{check_offer, version_name};
+use crate::tls::check_offer;
 
 impl Selection {
     /// The suites that are offered; the provider's if empty.

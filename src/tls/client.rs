@@ -20,21 +20,12 @@ use crate::stats::{AlpnId, Observed, Offer, OkKind};
 pub type ClientStream = TlsStream<ClientConnection>;
 
 impl TlsStream<ClientConnection> {
-    /// Starts a client session on a connected socket; nothing is sent yet.
+    /// Starts a client session on a connected socket; nothing is sent yet. If `planned`, it offers to resume an earlier
+    /// session if one is in store. A `ledger` is written only if the configuration is metered.
     ///
     /// # Errors
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
-    pub fn client(io: TcpStream, tls: &ClientTls) -> Result<Self, Fault> {
-        Self::resuming(io, tls, false, tls.ledger())
-    }
-
-    /// As [`Self::client`]; if `planned`, offers to resume an earlier session if one is in store. A `ledger` is
-    /// written only if the configuration is metered.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::client`] does.
     pub fn resuming(
         io: TcpStream,
         tls: &ClientTls,

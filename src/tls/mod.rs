@@ -62,5 +62,3 @@ pub use server::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply
 pub use session::{Bytes, Marks, SessionStream};
 pub use stream::TlsStream;
 pub use switching::IdentitySwitch;
-
-pub use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};

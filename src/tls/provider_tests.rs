@@ -7,8 +7,7 @@ use rustls::client::ClientConnection;
 use rustls::server::ServerConnection;
 
 use super::{ClientTls, ClientTlsSpec, ServerAuth, ServerTls, ServerTlsSpec};
-use super::{group_name, scheme_name, version_name};
-use crate::crypto::{Capabilities, provider};
+use crate::crypto::{Capabilities, group_name, provider, scheme_name, version_name};
 use crate::pki::{Identity, KeyAlgorithm, Pki, PkiSpec};
 use crate::scenario::{ProviderName, TicketMode, TlsVersion, Verify};
 

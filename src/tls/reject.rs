@@ -39,8 +39,10 @@ thread_local! {
 }
 
 /// Keeps a rejection for [`take`].
-pub(super) fn keep(rejection: Rejection) {
-    LAST.set(Some(Box::new(rejection)));
+pub(super) fn keep(rejection: Option<Rejection>) {
+    if let Some(rejection) = rejection {
+        LAST.set(Some(Box::new(rejection)));
+    }
 }
 
 /// The rejection behind an error of the current session.

@@ -124,7 +124,7 @@ impl Verifier {
         if let Some(capture) = &self.capture {
             capture.chain(chain, &self.grounds, rejection.as_ref());
         }
-        rejection.map(keep);
+        keep(rejection);
         result
     }
 
@@ -148,7 +148,7 @@ impl Verifier {
         if let Some(capture) = &self.capture {
             capture.signature(rejection.as_ref());
         }
-        rejection.map(keep);
+        keep(rejection);
         result
     }
 }

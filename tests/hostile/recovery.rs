@@ -187,7 +187,7 @@ async fn client(
     is_done: &Receiver<()>,
 ) -> Seen {
     let tcp = tokio::net::TcpStream::connect(addr).await.unwrap();
-    let mut stream = TlsStream::client(tcp, &ends.client).unwrap();
+    let mut stream = TlsStream::resuming(tcp, &ends.client, false, None).unwrap();
     stream.flush().await.unwrap();
     let hello = stream.bytes().sent;
     if moment == Moment::Handshake {
