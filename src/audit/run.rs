@@ -8,7 +8,7 @@ use super::verdict::{AuditReport, FORMAT, Finding, Row, Verdict, judge};
 use super::{AuditError, AuditPlan, Case};
 use crate::pki::{Identity, brief_client};
 use crate::probe::ProbePlan;
-use crate::scenario::{TlsVersion, Verify};
+use crate::scenario::TlsVersion;
 use crate::tls::{
     ClientTls, ClientTlsSpec, IdentitySwitch, ResumptionSpec, SessionStore, TicketUse,
     TlsConfigError,
@@ -139,7 +139,6 @@ impl Audit<'_> {
     /// The cases that a command of the user's makes.
     async fn commanded(&mut self, control: &Trial<'_>) -> Result<(), AuditError> {
         let plan = self.plan;
-        let by = |case, command: &'_ Option<String>| command.clone().map(|command| (case, command));
         let good = control.identity;
         let revocable = plan.revocable.as_ref();
         let cases = [
@@ -163,9 +162,9 @@ impl Audit<'_> {
             ),
         ];
         for (case, identity, command, lacking) in cases {
-            let given = by(case, command).filter(|_| identity.is_some());
-            let trial = given.as_ref().map(|(case, command)| Trial {
-                case: *case,
+            let given = command.as_deref().filter(|_| identity.is_some());
+            let trial = given.map(|command| Trial {
+                case,
                 identity,
                 change: Change::Command(command),
                 ..*control
@@ -352,18 +351,8 @@ fn client(
     trial: &Trial<'_>,
     version: TlsVersion,
 ) -> Result<(ClientTls, Option<IdentitySwitch>), TlsConfigError> {
-    let home = trial.home;
     let spec = ClientTlsSpec {
-        provider: home.provider,
         versions: &[version],
-        groups: &home.groups,
-        suites: &home.suites,
-        alpn: &home.alpn,
-        server_name: &home.server_name,
-        expected_names: &home.expected_names,
-        roots: home.roots.as_deref(),
-        crls: &home.crls,
-        verify: Verify::default(),
         identity: trial.identity,
         resumption: Some(ResumptionSpec {
             by_id_only: false,
@@ -372,6 +361,7 @@ fn client(
             request: None,
             early_data: false,
         }),
+        ..trial.home.tls()
     };
     match trial.other {
         Some(other) => {

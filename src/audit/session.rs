@@ -1,7 +1,7 @@
 //! One session of an audit, and what it says about the server's opinion of us.
 
-use crate::probe::{ProbePlan, connect, course, is_about_request, timeouts};
-use crate::session::{Observer, begin_tls, drive};
+use crate::probe::{self, ProbePlan, connect, is_about_request};
+use crate::session::Observer;
 use crate::stats::{FailureClass, Offer, OkKind};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::{ClientStream, ClientTls, Failure, SessionStream};
@@ -53,9 +53,8 @@ async fn make(
     met: &mut Met,
 ) -> Result<(), Failure> {
     let (io, _) = connect(plan, &mut Vec::new()).await?;
-    let mut stream = begin_tls(io, tls, resume, &plan.protocol, tls.ledger())?;
-    let timeouts = timeouts(plan);
-    drive(&course(plan, &timeouts), &mut *stream, met).await?;
+    let (_, ended) = probe::session(plan, io, tls, resume, met).await?;
+    ended?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{ContentArrangement, Table, presets};
 
 use super::verdict::{AuditReport, Finding, Row, Verdict};
+use crate::text::paint;
 
 /// Tells the report. Colours are used if `color`.
 pub fn story(report: &AuditReport, color: bool) -> String {
@@ -92,14 +93,6 @@ fn conclusion(report: &AuditReport, color: bool) -> String {
         paint(text, "1;31", color)
     } else {
         format!("nothing resumed that should not{rest}")
-    }
-}
-
-fn paint(text: &str, code: &str, color: bool) -> String {
-    if color {
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
     }
 }
 

@@ -29,7 +29,7 @@ pub use report::{
     KeyExchange, MAX_CA_NAMES, MAX_CHAIN, Network, ProbeReport, ServerChain, ServerHello,
     ServerVerifies, Verdict, Verification,
 };
-pub use session::{connect, course, timeouts};
+pub use session::{connect, session};
 pub use status::Status;
 pub use story::story;
 pub use verdict::is_about_request;
@@ -149,6 +149,24 @@ impl ProbePlan {
             timeout,
         })
     }
+
+    /// The client's TLS, without resumption.
+    pub(crate) fn tls(&self) -> ClientTlsSpec<'_> {
+        ClientTlsSpec {
+            provider: self.provider,
+            versions: &self.versions,
+            groups: &self.groups,
+            suites: &self.suites,
+            alpn: &self.alpn,
+            server_name: &self.server_name,
+            expected_names: &self.expected_names,
+            roots: self.roots.as_deref(),
+            crls: &self.crls,
+            verify: Verify::default(),
+            identity: self.identity.as_ref(),
+            resumption: None,
+        }
+    }
 }
 
 /// Makes the connection and tells what happened. A server that cannot be reached or is rejected is a
@@ -158,20 +176,7 @@ impl ProbePlan {
 ///
 /// Fails only if the plan's TLS parameters cannot work.
 pub async fn probe(plan: &ProbePlan) -> Result<ProbeReport, ProbeError> {
-    let (tls, capture) = ClientTls::capturing(&ClientTlsSpec {
-        provider: plan.provider,
-        versions: &plan.versions,
-        groups: &plan.groups,
-        suites: &plan.suites,
-        alpn: &plan.alpn,
-        server_name: &plan.server_name,
-        expected_names: &plan.expected_names,
-        roots: plan.roots.as_deref(),
-        crls: &plan.crls,
-        verify: Verify::default(),
-        identity: plan.identity.as_ref(),
-        resumption: None,
-    })?;
+    let (tls, capture) = ClientTls::capturing(&plan.tls())?;
     let facts = session::run(plan, &tls, &capture).await;
     Ok(explain::report(plan, &facts, OffsetDateTime::now_utc()))
 }

@@ -9,7 +9,7 @@ use super::ProbePlan;
 use super::capture::Tap;
 use crate::address::{self, MOST_TRIED};
 use crate::scenario::{Close, Timeouts};
-use crate::session::{self, Broken, Course, Observer, begin_tls, drive, open};
+use crate::session::{Broken, Course, Observer, begin_tls, drive, open};
 use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger};
 use crate::tls::{
     Bytes, ClientStream, ClientTls, Failure, Fault, HandshakeCapture, Offer, Seen, SessionStream,
@@ -21,9 +21,10 @@ use crate::units::Span;
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How it ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum End {
     /// The server answered as the protocol wants.
+    #[default]
     Answered,
     /// The server answered, but not so: the class and what came instead.
     Odd(FailureClass, String),
@@ -34,7 +35,7 @@ pub(super) enum End {
 }
 
 /// What one connection has shown.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Facts {
     pub offer: Offer,
     pub seen: Seen,
@@ -61,22 +62,9 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
     let start = Instant::now();
     let mut facts = Facts {
         offer: capture.offer().clone(),
-        seen: Seen::default(),
-        peer: None,
-        failed_addresses: Vec::new(),
-        hello_bytes: 0,
-        kind: None,
-        observed: None,
-        finished: None,
-        our_alert: None,
-        answer: Vec::new(),
-        tickets: 0,
-        closed: false,
-        ledger: None,
-        end: End::Answered,
-        elapsed: Duration::ZERO,
+        ..Facts::default()
     };
-    if let Err(failure) = session(plan, tls, &mut facts, start).await {
+    if let Err(failure) = make(plan, tls, &mut facts, start).await {
         facts.end = End::Failed(failure.0, failure.1);
     }
     if facts.elapsed.is_zero() {
@@ -86,7 +74,7 @@ pub(super) async fn run(plan: &ProbePlan, tls: &ClientTls, capture: &HandshakeCa
     facts
 }
 
-async fn session(
+async fn make(
     plan: &ProbePlan,
     tls: &ClientTls,
     facts: &mut Facts,
@@ -94,10 +82,8 @@ async fn session(
 ) -> Result<(), Failure> {
     let (io, peer) = connect(plan, &mut facts.failed_addresses).await?;
     facts.peer = Some(peer);
-    let mut stream = begin_tls(io, tls, false, &plan.protocol, tls.ledger())?;
-    let timeouts = timeouts(plan);
     let mut watch = Watch { facts, start };
-    let driven = drive(&course(plan, &timeouts), &mut *stream, &mut watch).await;
+    let (mut stream, driven) = session(plan, io, tls, false, &mut watch).await?;
     watch.look(&stream);
     let result = match driven {
         Ok(_) => Ok(()),
@@ -158,26 +144,34 @@ impl Observer<ClientStream> for Watch<'_> {
     }
 }
 
-/// How long the one session of `plan` may take for each stage.
-pub fn timeouts(plan: &ProbePlan) -> Timeouts {
-    let limit = Span(plan.timeout);
-    Timeouts {
-        connect: limit,
-        handshake: limit,
-        confirm: limit,
+/// Makes the one session of `plan` on a connection: it is asked once, and closed in order. The stream is
+/// returned as it was left.
+///
+/// # Errors
+///
+/// Fails only if rustls cannot begin a handshake with this configuration.
+pub async fn session<O: Observer<ClientStream>>(
+    plan: &ProbePlan,
+    io: TcpStream,
+    tls: &ClientTls,
+    resume: bool,
+    observer: &mut O,
+) -> Result<(Box<ClientStream>, Result<OkKind, Broken>), Failure> {
+    let mut stream = begin_tls(io, tls, resume, &plan.protocol, tls.ledger())?;
+    let timeouts = Timeouts {
+        handshake: Span(plan.timeout),
+        confirm: Span(plan.timeout),
         close: Span(CLOSE_LIMIT),
         ..Timeouts::default()
-    }
-}
-
-/// How the one session of `plan` goes: it is asked once, and closed in order.
-pub fn course<'a>(plan: &'a ProbePlan, timeouts: &'a Timeouts) -> Course<'a> {
-    Course {
+    };
+    let course = Course {
         protocol: &plan.protocol,
-        timeouts,
+        timeouts: &timeouts,
         hold: Duration::ZERO,
         close: Close::Orderly,
-    }
+    };
+    let ended = drive(&course, &mut *stream, observer).await;
+    Ok((stream, ended))
 }
 
 /// Connects to the first address of the plan's host that answers, and says to which. The addresses that
@@ -196,7 +190,7 @@ pub async fn connect(
     );
     for address in addresses(plan)? {
         let opened = open(address, None);
-        match session::connect(opened, Instant::now(), plan.timeout, &mut None).await {
+        match crate::session::connect(opened, Instant::now(), plan.timeout, &mut None).await {
             Ok(stream) => return Ok((stream, address)),
             Err(failure) => last = failure,
         }

@@ -3,8 +3,7 @@
 use std::future::{Future, pending};
 use std::time::Instant;
 
-use tokio::io::{AsyncRead, AsyncWrite};
-
+use crate::protocol::Wire;
 use crate::stats::{OkKind, Proof, Stage};
 use crate::tls::Fault;
 
@@ -12,7 +11,7 @@ use crate::tls::Fault;
 /// dispatched statically, since this is the path that is measured.
 pub trait Observer<S> {
     /// The stream as the conversation gets it: itself, or a wrapper that sees what passes.
-    type Wire<'a>: AsyncRead + AsyncWrite + Unpin
+    type Wire<'a>: Wire
     where
         Self: 'a,
         S: 'a;

@@ -23,7 +23,7 @@ use crate::pki::CertInspect;
 use crate::stats::{ServerCertFault, Work};
 
 /// What the `ClientHello` offers, as code points of the TLS registries, in the order offered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Offer {
     /// Protocol versions, latest first.
     pub versions: Vec<u16>,

@@ -1,4 +1,4 @@
-//! The client's side of the session driver: begins sessions and reports their outcome.
+//! The client's side of a TLS session: begins sessions and reports their outcome.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The session driver: rustls on a non-blocking socket.
+//! A TLS session as a stream: rustls on a non-blocking socket.
 //!
 //! Hands each flight to the kernel whole, counts bytes, marks the server's signs of acceptance, and after a write error
 //! reads on until it has the server's alert (invariant 3).
