@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::{fmt, io};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Asked, LARGEST_PAYLOAD, Next, Problem, ProtocolError, ProtocolSection, Traits};
+use super::{Asked, LARGEST_PAYLOAD, Next, Problem, ProtocolError, ProtocolSection, Traits, Wire};
 use crate::stats::FailureClass;
 use crate::units::ByteSize;
 
@@ -73,10 +73,7 @@ impl<'p> Conversation<'p> {
         }
     }
 
-    pub async fn exchange<S>(&mut self, stream: &mut S) -> Result<Next, ProtocolError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    pub async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
         let (payload, scratch) = (self.request.payload, &mut self.scratch);
         let mut left = payload;
         while left > 0 {
@@ -138,10 +135,7 @@ fn mismatch(message: String) -> ProtocolError {
     }
 }
 
-pub(super) async fn serve<S>(stream: &mut S) -> Result<(), ProtocolError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(super) async fn serve<S: Wire>(stream: &mut S) -> Result<(), ProtocolError> {
     let mut buffer = [0u8; 2048];
     loop {
         let received = stream.read(&mut buffer).await?;

@@ -25,6 +25,11 @@ pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolSection};
 pub use self::traits::{Scheme, Traits};
 use crate::stats::FailureClass;
 
+/// A byte stream that a protocol is spoken on.
+pub trait Wire: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire for S {}
+
 /// Why an exchange failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtocolError {
@@ -60,10 +65,7 @@ pub fn refusal(answer: &[u8]) -> Option<&'static str> {
 /// # Errors
 ///
 /// Fails if the stream does.
-pub async fn refuse_plain_http<S>(stream: &mut S) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub async fn refuse_plain_http<S: Wire>(stream: &mut S) -> io::Result<()> {
     let why = "this port speaks TLS: use https://";
     http1::foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
 }
@@ -98,10 +100,7 @@ macro_rules! catalogue {
             /// # Errors
             ///
             /// Fails if the stream does, or if the client does not keep to the protocol.
-            pub async fn serve<S>(self, stream: &mut S) -> Result<(), ProtocolError>
-            where
-                S: AsyncRead + AsyncWrite + Unpin,
-            {
+            pub async fn serve<S: Wire>(self, stream: &mut S) -> Result<(), ProtocolError> {
                 match self {
                     Self::Handshake => echo::serve(stream).await,
                     $(Self::$kind => $file::serve(stream).await,)+
@@ -173,10 +172,7 @@ macro_rules! catalogue {
             /// # Errors
             ///
             /// Fails if the stream does, or if the answer is not the expected one.
-            pub async fn exchange<S>(&mut self, stream: &mut S) -> Result<Next, ProtocolError>
-            where
-                S: AsyncRead + AsyncWrite + Unpin,
-            {
+            pub async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
                 match self {
                     $(Self::$kind(conversation) => conversation.exchange(stream).await,)+
                 }

@@ -15,10 +15,11 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::server::{HEAD_CAP, HEAD_PATIENCE};
+use crate::protocol::Wire;
 
 /// Largest request body that is read, in bytes.
 pub(super) const BODY_CAP: u64 = 1 << 30;
@@ -37,10 +38,7 @@ type Refusal = (StatusCode, &'static str);
 /// # Errors
 ///
 /// Fails if the stream does; a malformed request is answered instead.
-pub(super) async fn serve<S>(stream: &mut S, received: Vec<u8>) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(super) async fn serve<S: Wire>(stream: &mut S, received: Vec<u8>) -> io::Result<()> {
     let (read, write) = tokio::io::split(&mut *stream);
     let io = tokio::io::join(received.as_slice().chain(read), write);
     let connection = http1::Builder::new()
@@ -64,14 +62,11 @@ where
 /// # Errors
 ///
 /// Fails if the stream does.
-pub(in crate::protocol) async fn refuse<S>(
+pub(in crate::protocol) async fn refuse<S: Wire>(
     stream: &mut S,
     status: StatusCode,
     why: &str,
-) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+) -> io::Result<()> {
     let answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{why}\n",
         why.len() + 1
@@ -81,10 +76,7 @@ where
 }
 
 /// Ends our side, and reads what the client still sends until it ends its own.
-async fn close<S>(stream: &mut S) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+async fn close<S: Wire>(stream: &mut S) -> io::Result<()> {
     stream.shutdown().await?;
     let mut scratch = [0; 4096];
     let drain = async { while stream.read(&mut scratch).await.is_ok_and(|read| read > 0) {} };

@@ -14,14 +14,14 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt};
 
 use self::body::Incoming;
 use self::head::{Body, Head};
 pub(crate) use self::request::Request;
 pub(super) use self::server::serve;
 pub use self::status::{NotAStatus, StatusRange};
-use super::{Next, ProtocolError, ProtocolKind, Scheme, Traits};
+use super::{Next, ProtocolError, ProtocolKind, Scheme, Traits, Wire};
 use crate::stats::FailureClass;
 
 /// Largest response head that is read, in bytes.
@@ -100,10 +100,7 @@ impl<'p> Conversation<'p> {
         }
     }
 
-    pub async fn exchange<S>(&mut self, stream: &mut S) -> Result<Next, ProtocolError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
+    pub async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
         let Self { request, buffer } = self;
         stream.write_all(&request.bytes).await?;
         stream.flush().await?;

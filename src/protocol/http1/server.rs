@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use http::StatusCode;
 use httparse::{EMPTY_HEADER, Header, Request, Status};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::foreign::{self, BODY_CAP, PATIENCE, refuse};
-use crate::protocol::ProtocolError;
+use crate::protocol::{ProtocolError, Wire};
 
 /// An answer with these last headers and body.
 macro_rules! answer {
@@ -72,10 +72,7 @@ impl Plain {
 }
 
 /// Serves one session until either end closes it.
-pub(in crate::protocol) async fn serve<S>(stream: &mut S) -> Result<(), ProtocolError>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
+pub(in crate::protocol) async fn serve<S: Wire>(stream: &mut S) -> Result<(), ProtocolError> {
     let mut buffer = Vec::with_capacity(1024);
     loop {
         if buffer.is_empty() && stream.read_buf(&mut buffer).await? == 0 {
