@@ -9,6 +9,7 @@ use tokio::task::spawn_local;
 use tokio::time::{sleep, sleep_until};
 
 use super::env::Env;
+use super::job::Job;
 use super::schedule::share;
 use super::session;
 use crate::scenario::Profile;
@@ -20,37 +21,32 @@ const FAILURE_PAUSE: Duration = Duration::from_millis(1);
 /// One worker's part of a closed loop.
 pub(super) struct ClosedLoop<'a> {
     pub sessions: &'a Profile,
-    /// Most concurrent sessions of all workers.
-    pub most: u64,
     /// Most session starts per second of all workers.
     pub start_cap: Option<f64>,
-    pub total: Option<u64>,
-    /// Which worker of how many.
-    pub share: (usize, usize),
-    pub start: Instant,
+    pub job: &'a Job,
     pub end: Instant,
 }
 
 impl ClosedLoop<'_> {
     /// Offers the load until its end, a stop, or until no session is wanted any more.
     pub async fn offer(&self, env: &Rc<Env>) {
-        let (worker, workers) = (self.share.0 as u64, self.share.1 as u64);
-        let count = share(self.most, worker, workers);
+        let (checked, start) = (&self.job.plan.checked, self.job.start);
+        let (worker, workers) = (self.job.share.0 as u64, self.job.share.1 as u64);
+        let count = share(checked.load.max_in_flight(), worker, workers);
         let gap = |cap: f64| Duration::from_secs_f64(workers as f64 / cap);
         let slots = Rc::new(Slots {
             sessions: self.sessions.clone(),
-            start: self.start,
+            start,
             end: self.end,
             left: Cell::new(
-                self.total
-                    .map_or(u64::MAX, |total| share(total, worker, workers)),
+                (checked.stop.total).map_or(u64::MAX, |total| share(total, worker, workers)),
             ),
             alive: Cell::new(count),
             all_done: Notify::new(),
             gap: self.start_cap.map_or(Duration::ZERO, gap),
-            next_start: Cell::new(self.start),
+            next_start: Cell::new(start),
         });
-        env.sleep_until(self.start).await;
+        env.sleep_until(start).await;
         for index in 0..count {
             // Slot 0 of worker 0 is the first to open in a ramp, slot 0 of worker 1 the second, …
             let level = (index * workers + worker + 1) as f64;

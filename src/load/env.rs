@@ -12,6 +12,7 @@ use tokio::time::sleep_until;
 use super::LoadPlan;
 use super::connect::{Addresses, Connector};
 use super::deal::Deal;
+use super::job::Job;
 use super::recorder::{Attempt, Recorder};
 use crate::protocol::ProtocolPlan;
 use crate::scenario::Timeouts;
@@ -38,6 +39,22 @@ pub(super) struct Env {
 }
 
 impl Env {
+    /// That of a job whose sessions are all full ones.
+    pub fn new(job: &Job, recorder: Rc<Recorder>) -> Self {
+        let site = &job.plan.cells[job.cell];
+        let worker = job.share.0;
+        Self {
+            plan: Arc::clone(&job.plan),
+            addresses: Addresses::new(&site.addrs, worker),
+            tls: site.tls_of(worker).to_vec(),
+            deal: RefCell::new(Deal::new(&site.shares, job.share)),
+            resumed: RefCell::default(),
+            connector: Connector::new(&job.plan.sources, worker),
+            recorder,
+            stop: watch::channel(false).0,
+        }
+    }
+
     /// Counts an arrival that becomes an attempt, deals it its identity, and plans whether it is
     /// resumed.
     pub fn begin(&self, scheduled: Instant) -> Attempt {

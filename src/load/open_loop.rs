@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{spawn_local, yield_now};
 
 use super::env::Env;
+use super::job::Job;
 use super::pacer::Pacer;
 use super::schedule::{Schedule, share};
 use super::session;
@@ -28,15 +29,9 @@ pub(super) struct OpenLoop<'a> {
     pub rate: &'a Profile,
     pub arrivals: Arrivals,
     pub max_in_flight: u64,
-    pub total: Option<u64>,
-    /// Which worker of how many.
-    pub share: (usize, usize),
-    pub seed: u64,
-    pub start: Instant,
+    pub job: &'a Job,
     /// When the last arrival may be due.
     pub end: Instant,
-    /// When overdue arrivals are given up.
-    pub give_up: Instant,
 }
 
 impl OpenLoop<'_> {
@@ -60,7 +55,7 @@ impl OpenLoop<'_> {
         // the last of its sessions is over, so that each is held as long as was asked.
         tokio::select! {
             () = env.sleep_until(self.end) => {}
-            () = env.recorder.idle(), if self.total.is_some() => {}
+            () = env.recorder.idle(), if self.job.plan.checked.stop.total.is_some() => {}
         }
         Ok(())
     }
@@ -74,14 +69,16 @@ struct Arriving {
     next: Cell<Option<Instant>>,
     /// Most sessions in flight.
     room: u64,
+    /// When overdue arrivals are given up.
     give_up: Instant,
 }
 
 impl Arriving {
     fn new(load: &OpenLoop<'_>, env: &Rc<Env>) -> Self {
-        let (worker, workers) = load.share;
-        let schedule = Schedule::new(load.rate, load.arrivals, load.share, load.total, load.seed);
-        let (start, end) = (load.start, load.end);
+        let (job, stop) = (load.job, load.job.plan.checked.stop);
+        let (worker, workers) = job.share;
+        let schedule = Schedule::new(load.rate, load.arrivals, job.share, stop.total, job.seed);
+        let (start, end) = (job.start, load.end);
         let mut arrivals = schedule
             .map(move |offset| start + offset)
             .take_while(move |due| *due < end);
@@ -90,7 +87,7 @@ impl Arriving {
             next: Cell::new(arrivals.next()),
             arrivals: RefCell::new(Box::new(arrivals)),
             room: share(load.max_in_flight, worker as u64, workers as u64),
-            give_up: load.give_up,
+            give_up: end + stop.grace,
         }
     }
 

@@ -23,6 +23,13 @@ pub struct CellPlan {
     pub primed: Vec<usize>,
 }
 
+impl CellPlan {
+    /// The configurations of one worker; none for plain TCP.
+    pub(super) fn tls_of(&self, worker: usize) -> &[ClientTls] {
+        self.tls.get(worker).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// Everything the engine needs.
 #[derive(Debug)]
 pub struct LoadPlan {

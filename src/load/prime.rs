@@ -1,7 +1,6 @@
 //! Priming: full sessions ahead of a trial, until the stores hold what its load needs at once. They are
 //! accounted for apart from the trial's own.
 
-use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,9 +10,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, sleep_until};
 
-use super::connect::{Addresses, Connector};
 use super::control::Interrupt;
-use super::deal::Deal;
 use super::env::Env;
 use super::hand_over::HandOver;
 use super::job::{Job, runtime};
@@ -35,8 +32,7 @@ const WIDEST: u64 = 16;
 ///
 /// Fails if the system gives no runtime.
 pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
-    let site = &job.plan.cells[job.cell];
-    let tls = site.tls.get(job.share.0).cloned().unwrap_or_default();
+    let tls = job.plan.cells[job.cell].tls_of(job.share.0);
     let stores = || tls.iter().filter_map(|tls| tls.store());
     stores().for_each(SessionStore::clear);
     let start = Instant::now();
@@ -49,15 +45,9 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
         HandOver::to_nobody(),
     ));
     let env = Rc::new(Env {
-        plan: Arc::clone(&job.plan),
-        addresses: Addresses::new(&site.addrs, job.share.0),
-        deal: RefCell::new(Deal::new(&site.shares, job.share)),
-        resumed: RefCell::default(),
-        connector: Connector::new(&job.plan.sources, job.share.0),
-        recorder: Rc::clone(&recorder),
         // Sessions are not held open.
         stop: watch::channel(true).0,
-        tls: tls.clone(),
+        ..Env::new(job, Rc::clone(&recorder))
     });
     let runtime = runtime()?;
     runtime.block_on(async {

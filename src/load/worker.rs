@@ -11,7 +11,6 @@ use tokio::task::spawn_local;
 use tokio::time::sleep_until;
 
 use super::closed_loop::ClosedLoop;
-use super::connect::{Addresses, Connector};
 use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
@@ -50,18 +49,12 @@ fn run_trial(job: &Job) -> io::Result<TrialStats> {
         Arc::clone(&job.live),
         HandOver::new(job.share.0, job.seconds.clone()),
     ));
-    let tls = site.tls.get(job.share.0).cloned().unwrap_or_default();
+    let tls = site.tls_of(job.share.0);
     let resumed = site.cell.resumed.iter();
     let resumed = resumed.flat_map(|ratio| tls.iter().map(|_| Deal::of_ratio(*ratio, job.share)));
     let env = Rc::new(Env {
-        plan: Arc::clone(&job.plan),
-        addresses: Addresses::new(&site.addrs, job.share.0),
         resumed: RefCell::new(resumed.collect()),
-        tls: tls.clone(),
-        deal: RefCell::new(Deal::new(&site.shares, job.share)),
-        connector: Connector::new(&job.plan.sources, job.share.0),
-        recorder: Rc::clone(&recorder),
-        stop: watch::channel(false).0,
+        ..Env::new(job, Rc::clone(&recorder))
     });
     let runtime = runtime()?;
     let result = runtime.block_on(trial(job, &env));
@@ -146,46 +139,32 @@ async fn stop_on_interrupt(mut control: watch::Receiver<Interrupt>, env: Rc<Env>
 }
 
 async fn offer_load(job: &Job, env: &Rc<Env>, end: Instant) -> io::Result<()> {
-    let checked = &job.plan.checked;
-    let (total, share, start) = (checked.stop.total, job.share, job.start);
-    match &checked.load {
+    match &job.plan.checked.load {
         LoadModel::Open {
             rate,
             arrivals,
             max_in_flight,
         } => {
-            let give_up = end + checked.stop.grace;
-            let (arrivals, max_in_flight, seed) = (*arrivals, *max_in_flight, job.seed);
-            OpenLoop {
+            let load = OpenLoop {
                 rate,
-                arrivals,
-                max_in_flight,
-                total,
-                share,
-                seed,
-                start,
+                arrivals: *arrivals,
+                max_in_flight: *max_in_flight,
+                job,
                 end,
-                give_up,
-            }
-            .offer(env)
-            .await
+            };
+            load.offer(env).await
         }
         LoadModel::Closed {
             sessions,
             start_cap,
         } => {
-            let (most, start_cap) = (checked.load.max_in_flight(), *start_cap);
-            ClosedLoop {
+            let load = ClosedLoop {
                 sessions,
-                most,
-                start_cap,
-                total,
-                share,
-                start,
+                start_cap: *start_cap,
+                job,
                 end,
-            }
-            .offer(env)
-            .await;
+            };
+            load.offer(env).await;
             Ok(())
         }
     }
