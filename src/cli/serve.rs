@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::builder::TypedValueParser;
 use clap::{Args, ValueEnum};
 use shakedown::affinity::{available_cores, parse_cores};
+use shakedown::crypto::Metering;
 use shakedown::load::Interrupt;
 use shakedown::pki::{Identity, load_crls, load_roots, superseded};
 use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion, alpn_conflict};
@@ -131,7 +132,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     let refusals = Arc::new(Refusals::default());
     let note = Arc::clone(&refusals);
     let on_refusal: OnRefusal = Arc::new(move |peer, refusal| note.note(peer, refusal));
-    let target = Target::observed(&spec, &on_refusal)?;
+    let target = Target::launch(&spec, Metering::Off, Some(&on_refusal))?;
     let threads = match args.threads {
         1 => "1 thread".to_owned(),
         n => format!("{n} threads"),

@@ -50,11 +50,9 @@ impl Embedded {
             listeners,
             cores,
         };
-        let target = match client.metering {
-            Metering::On => Target::metered(&spec)?,
-            Metering::Off => Target::start(&spec)?,
-        };
-        Ok(Self { target })
+        Ok(Self {
+            target: Target::launch(&spec, client.metering, None)?,
+        })
     }
 }
 

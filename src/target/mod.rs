@@ -19,6 +19,7 @@ use counters::ListenerCounters;
 
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ThreadClock;
+use crate::crypto::Metering;
 use crate::protocol::ProtocolKind;
 use crate::stats::{LedgersByKind, TargetCounts, merge_ledgers};
 use crate::tls::{Refusal, ServerTls};
@@ -87,30 +88,18 @@ impl Target {
     ///
     /// Fails if an address cannot be listened on or a thread cannot be started.
     pub fn start(spec: &TargetSpec) -> Result<Self, TargetError> {
-        Self::launch(spec, false, None)
+        Self::launch(spec, Metering::Off, None)
     }
 
-    /// Starts the threads, and tells `on_refusal` of every connection that is refused.
+    /// As [`Self::start`]; where metering is on, sessions without TLS keep a ledger, too, and `on_refusal` is
+    /// told of every connection that is refused.
     ///
     /// # Errors
     ///
     /// Fails as [`Self::start`] does.
-    pub fn observed(spec: &TargetSpec, on_refusal: &OnRefusal) -> Result<Self, TargetError> {
-        Self::launch(spec, false, Some(on_refusal))
-    }
-
-    /// Starts the threads, and keeps a ledger of sessions without TLS, too.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::start`] does.
-    pub fn metered(spec: &TargetSpec) -> Result<Self, TargetError> {
-        Self::launch(spec, true, None)
-    }
-
-    fn launch(
+    pub fn launch(
         spec: &TargetSpec,
-        metered: bool,
+        metering: Metering,
         on_refusal: Option<&OnRefusal>,
     ) -> Result<Self, TargetError> {
         let mut addrs: Vec<SocketAddr> = spec
@@ -147,7 +136,7 @@ impl Target {
                     socket,
                     tls: listener.tls.clone(),
                     protocol: listener.protocol,
-                    metered,
+                    metered: metering == Metering::On,
                     counts,
                     on_refusal: on_refusal.cloned(),
                 });
