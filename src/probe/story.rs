@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::report::{ProbeReport, Verdict};
 use super::step::{Mark, Step};
 use super::steps::steps;
+use crate::text::paint;
 
 /// Longest line in characters, where words allow it.
 const WIDTH: usize = 100;
@@ -13,18 +14,16 @@ const INDENT: usize = 9;
 /// Width of a line's label.
 const LABEL: usize = 14;
 
-const BOLD: &str = "\x1b[1m";
-const RED: &str = "\x1b[1;31m";
-const GREEN: &str = "\x1b[1;32m";
-const YELLOW: &str = "\x1b[1;33m";
-const RESET: &str = "\x1b[0m";
+const BOLD: &str = "1";
+const RED: &str = "1;31";
+const GREEN: &str = "1;32";
+const YELLOW: &str = "1;33";
 
 /// Tells the report as text that ends with a newline. With `color`, ANSI sequences mark what matters;
 /// the words are the same without.
 pub fn story(report: &ProbeReport, color: bool) -> String {
-    let paint = Paint(color);
     let mut out = String::new();
-    let title = paint.with(BOLD, &format!("probe {}", report.target));
+    let title = paint(&format!("probe {}", report.target), BOLD, color);
     let (name, protocol) = (&report.server_name, report.protocol);
     // Writing to a String cannot fail, here and below.
     let _ = writeln!(out, "{title} (server name {name}, protocol {protocol})");
@@ -41,7 +40,7 @@ pub fn story(report: &ProbeReport, color: bool) -> String {
             out.push('\n');
         }
         reached = step.mark != Mark::NotReached;
-        write_step(&mut out, number, &step, paint);
+        write_step(&mut out, number, &step, color);
     }
     let style = match report.verdict {
         Verdict::Accepted { .. } => GREEN,
@@ -49,7 +48,7 @@ pub fn story(report: &ProbeReport, color: bool) -> String {
     };
     out.push('\n');
     write_wrapped(&mut out, "verdict: ", INDENT, &report.summary, &|text| {
-        paint.with(style, text)
+        paint(text, style, color)
     });
     for (index, advice) in report.advice.iter().enumerate() {
         let head = if index == 0 { "to do:   " } else { "         " };
@@ -68,39 +67,26 @@ pub fn story(report: &ProbeReport, color: bool) -> String {
     out
 }
 
-#[derive(Clone, Copy)]
-struct Paint(bool);
-
-impl Paint {
-    fn with(self, style: &str, text: &str) -> String {
-        if self.0 && !style.is_empty() {
-            format!("{style}{text}{RESET}")
-        } else {
-            text.to_owned()
-        }
-    }
-
-    fn mark(self, mark: Mark) -> String {
-        let (style, word) = match mark {
-            Mark::Ok => (GREEN, "ok"),
-            Mark::Warn => (YELLOW, "warn"),
-            Mark::Fail => (RED, "FAIL"),
-            Mark::Info => ("", "--"),
-            Mark::NotReached => ("", ""),
-        };
-        self.with(style, word)
-    }
+fn mark_text(mark: Mark, color: bool) -> String {
+    let (style, word) = match mark {
+        Mark::Ok => (GREEN, "ok"),
+        Mark::Warn => (YELLOW, "warn"),
+        Mark::Fail => (RED, "FAIL"),
+        Mark::Info => ("", "--"),
+        Mark::NotReached => ("", ""),
+    };
+    paint(word, style, color)
 }
 
-fn write_step(out: &mut String, number: usize, step: &Step, paint: Paint) {
+fn write_step(out: &mut String, number: usize, step: &Step, color: bool) {
     let not_reached = step.mark == Mark::NotReached;
     let padding = " ".repeat(6 - word_len(step.mark));
     let title = if not_reached {
         format!("{} (not reached)", step.title)
     } else {
-        paint.with(BOLD, step.title)
+        paint(step.title, BOLD, color)
     };
-    let mark = paint.mark(step.mark);
+    let mark = mark_text(step.mark, color);
     let _ = writeln!(out, "{number}  {mark}{padding}{title}");
     for line in &step.lines {
         let indent = if line.label.is_empty() && step.lines.iter().all(|l| l.label.is_empty()) {
@@ -113,7 +99,7 @@ fn write_step(out: &mut String, number: usize, step: &Step, paint: Paint) {
         match line.mark {
             Some(mark) => {
                 let mark_width = word_len(mark) + 2;
-                let head = format!("{head}{}  ", paint.mark(mark));
+                let head = format!("{head}{}  ", mark_text(mark, color));
                 write_wrapped(out, &head, indent + mark_width, &line.text, &str::to_owned);
             }
             None => write_wrapped(out, &head, indent, &line.text, &str::to_owned),
@@ -122,7 +108,7 @@ fn write_step(out: &mut String, number: usize, step: &Step, paint: Paint) {
 }
 
 fn word_len(mark: Mark) -> usize {
-    Paint(false).mark(mark).len()
+    mark_text(mark, false).len()
 }
 
 /// Writes `head` and then `text`, broken between words, with `indent` before every further line.

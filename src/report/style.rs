@@ -22,11 +22,7 @@ impl Default for Style {
 
 impl Style {
     pub(super) fn paint(self, code: &str, text: &str) -> String {
-        if self.color {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_owned()
-        }
+        crate::text::paint(text, code, self.color)
     }
 
     pub(super) fn bold(self, text: &str) -> String {

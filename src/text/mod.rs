@@ -11,6 +11,15 @@ use toml::de::{DeTable, DeValue};
 
 pub(crate) use labelled::labelled;
 
+/// Text with an ANSI style, such as `1;31`, where there is colour.
+pub fn paint(text: &str, style: &str, color: bool) -> String {
+    if color && !style.is_empty() {
+        format!("\u{1b}[{style}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
 /// The length, in characters, that reports give one string sent by a peer.
 pub const UNTRUSTED_CAP: usize = 256;
 
