@@ -20,11 +20,9 @@ impl ChainView<'_> {
                 Some(ServerCertFault::Expired | ServerCertFault::NotYetValid)
             );
         let other = match &judgement.verdict {
-            Finding::Failed { fault, message } if !explained => Some(Check {
-                status: Status::Failed,
-                detail: shown(message),
-                remedy: Some(fault.advice().to_owned()),
-            }),
+            Finding::Failed { fault, message } if !explained => {
+                Some(Check::new(Status::Failed, defuse(message)).but(fault.advice()))
+            }
             _ => None,
         };
         Verification {
@@ -75,15 +73,12 @@ impl ChainView<'_> {
                         verdict,
                         Some(ServerCertFault::Expired | ServerCertFault::NotYetValid)
                     );
-                return Check {
-                    status: if matters {
-                        Status::Failed
-                    } else {
-                        Status::Warning
-                    },
-                    detail,
-                    remedy: Some(remedy.to_owned()),
+                let status = if matters {
+                    Status::Failed
+                } else {
+                    Status::Warning
                 };
+                return Check::new(status, detail).but(remedy);
             }
             if first_to_end.as_ref().is_none_or(|(least, _)| days < *least) {
                 let until = format!("until {} ({} left)", facts.not_after, count_days(days));
@@ -91,17 +86,12 @@ impl ChainView<'_> {
             }
         }
         match first_to_end {
-            Some((days, until)) if days < SOON_DAYS => Check {
-                status: Status::Warning,
-                detail: format!("all valid today, but only {until}"),
-                remedy: Some("have it renewed soon".to_owned()),
-            },
+            Some((days, until)) if days < SOON_DAYS => {
+                let detail = format!("all valid today, but only {until}");
+                Check::new(Status::Warning, detail).but("have it renewed soon")
+            }
             Some((_, until)) => passed(format!("all valid today and {until}")),
-            None => Check {
-                status: Status::NotChecked,
-                detail: "no certificate could be read".to_owned(),
-                remedy: None,
-            },
+            None => Check::new(Status::NotChecked, "no certificate could be read"),
         }
     }
 
@@ -109,23 +99,20 @@ impl ChainView<'_> {
         let top = self.top_issuer();
         match &judgement.issuer {
             Finding::Passed if self.trusts_leaf() => {
-                passed("the certificate itself is in --cacert".to_owned())
+                passed("the certificate itself is in --cacert")
             }
             Finding::Passed => passed(format!("the chain leads to a trusted root: {top}")),
-            Finding::NotChecked => Check {
-                status: Status::NotChecked,
-                detail: "not checked (--insecure): anyone could have signed this chain".to_owned(),
-                remedy: None,
-            },
+            Finding::NotChecked => Check::new(
+                Status::NotChecked,
+                "not checked (--insecure): anyone could have signed this chain",
+            ),
             Finding::Failed {
                 fault: ServerCertFault::UnknownIssuer,
                 ..
             } => self.unknown_issuer(judgement, &top),
-            Finding::Failed { fault, message } => Check {
-                status: Status::Failed,
-                detail: shown(message),
-                remedy: Some(fault.advice().to_owned()),
-            },
+            Finding::Failed { fault, message } => {
+                Check::new(Status::Failed, defuse(message)).but(fault.advice())
+            }
         }
     }
 
@@ -179,11 +166,7 @@ impl ChainView<'_> {
                 ),
             )
         };
-        Check {
-            status: Status::Failed,
-            detail,
-            remedy: Some(remedy),
-        }
+        Check::new(Status::Failed, detail).but(remedy)
     }
 
     fn name(&self, finding: &Finding) -> Check {
@@ -193,20 +176,20 @@ impl ChainView<'_> {
                 "the certificate names {wanted} (not required: --insecure)"
             )),
             Finding::Passed => passed(format!("the certificate names {wanted}")),
-            Finding::NotChecked => Check {
-                status: Status::NotChecked,
-                detail: "not checked".to_owned(),
-                remedy: None,
-            },
-            Finding::Failed { fault, message } => Check {
-                status: self.unless_insecure(Status::Failed),
-                detail: shown(message),
-                remedy: Some(if *fault == ServerCertFault::Name {
-                    self.name_remedy()
+            Finding::NotChecked => Check::new(Status::NotChecked, "not checked"),
+            Finding::Failed { fault, message } => {
+                // A failed check weighs less when we were told to accept anything.
+                let status = match self.roots {
+                    Some(_) => Status::Failed,
+                    None => Status::Warning,
+                };
+                let check = Check::new(status, defuse(message));
+                if *fault == ServerCertFault::Name {
+                    check.but(self.name_remedy())
                 } else {
-                    fault.advice().to_owned()
-                }),
-            },
+                    check.but(fault.advice())
+                }
+            }
         }
     }
 
@@ -231,28 +214,10 @@ impl ChainView<'_> {
             }
         }
     }
-
-    /// A failed check weighs less when we were told to accept anything.
-    fn unless_insecure(&self, status: Status) -> Status {
-        if self.roots.is_none() {
-            Status::Warning
-        } else {
-            status
-        }
-    }
 }
 
-fn passed(detail: String) -> Check {
-    Check {
-        status: Status::Passed,
-        detail,
-        remedy: None,
-    }
-}
-
-/// What strangers chose is escaped in it; what the user gave need not be.
-fn shown(message: &str) -> String {
-    defuse(message)
+fn passed(detail: impl Into<String>) -> Check {
+    Check::new(Status::Passed, detail)
 }
 
 /// The first DNS name or address that can be connected by.

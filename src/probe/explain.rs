@@ -40,10 +40,9 @@ pub(super) fn report(plan: &ProbePlan, facts: &Facts, now: OffsetDateTime) -> Pr
     let verification = judgement.map(|j| {
         let mut verification = view.verification(j, facts.our_alert.map(alert_text));
         if !plan.superseded.is_empty() {
-            verification.other.get_or_insert_with(|| Check {
-                status: Status::Warning,
-                detail: plan.superseded.join("; "),
-                remedy: Some("drop the old lists from the file".to_owned()),
+            verification.other.get_or_insert_with(|| {
+                Check::new(Status::Warning, plan.superseded.join("; "))
+                    .but("drop the old lists from the file")
             });
         }
         verification

@@ -145,6 +145,25 @@ pub struct Check {
     pub remedy: Option<String>,
 }
 
+impl Check {
+    /// One that leaves nothing to do.
+    pub(super) fn new(status: Status, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: detail.into(),
+            remedy: None,
+        }
+    }
+
+    /// It with what to do.
+    pub(super) fn but(self, remedy: impl Into<String>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
+        }
+    }
+}
+
 /// How we judged the server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verification {

@@ -2,8 +2,8 @@
 
 use super::chain::count_days;
 use super::report::{
-    Answer, CertificateRequest, ChainCert, Check, ClientCertificate, KeyExchange, ProbeReport,
-    ServerChain, ServerHello, Verification,
+    Answer, CertificateRequest, ChainCert, Check, ClientCertificate, ClientHello, KeyExchange,
+    ProbeReport, ServerChain, ServerHello, Verification,
 };
 use super::status::Status;
 use super::step::{Mark, Step};
@@ -11,20 +11,71 @@ use super::step::{Mark, Step};
 /// All nine, in order.
 pub(super) fn steps(report: &ProbeReport) -> [Step; 9] {
     let mut steps = [
-        client_hello(report),
+        step(
+            "ClientHello: what we offer",
+            report.client_hello.as_ref(),
+            client_hello,
+        ),
         server_hello(report),
-        verification(report.verification.as_ref()),
-        certificate_request(report.certificate_request.as_ref()),
-        client_certificate(report.client_certificate.as_ref()),
-        key_exchange(report.key_exchange.as_ref()),
-        server_verifies(report),
-        finished(report),
-        answer(report.answer.as_ref()),
+        step(
+            "We verify the server's certificate",
+            report.verification.as_ref(),
+            verification,
+        ),
+        step(
+            "CertificateRequest: does the server ask for our certificate?",
+            report.certificate_request.as_ref(),
+            certificate_request,
+        ),
+        step(
+            "Certificate: what we show of ourselves",
+            report.client_certificate.as_ref(),
+            client_certificate,
+        ),
+        step(
+            "Key exchange, and signatures that prove the keys",
+            report.key_exchange.as_ref(),
+            key_exchange,
+        ),
+        step(
+            "The server verifies us",
+            report.server_verifies.as_ref(),
+            |step, found| {
+                step.mark = found.status.into();
+                step.say("", &found.detail);
+            },
+        ),
+        step(
+            "Finished: the handshake is complete for us",
+            report.finished.as_ref(),
+            |step, finished| {
+                let (sent, received) = (finished.bytes_sent, finished.bytes_received);
+                step.say(
+                    "",
+                    format!("ours is sent; {sent} bytes sent and {received} received so far"),
+                );
+            },
+        ),
+        step(
+            "Protected data: what the server answers now",
+            report.answer.as_ref(),
+            answer,
+        ),
     ];
     if let Some(cost) = &report.cost {
         cost.tell(&mut steps);
     }
     steps
+}
+
+/// A step that is told if it was reached.
+fn step<T>(title: &'static str, found: Option<&T>, tell: impl FnOnce(&mut Step, &T)) -> Step {
+    let mut step = Step::new(title, Mark::NotReached);
+    if let Some(found) = found {
+        step.mark = Mark::Ok;
+        tell(&mut step, found);
+    }
+    step
 }
 
 fn or_none(list: &[String]) -> String {
@@ -35,12 +86,7 @@ fn or_none(list: &[String]) -> String {
     }
 }
 
-fn client_hello(report: &ProbeReport) -> Step {
-    const TITLE: &str = "ClientHello: what we offer";
-    let Some(hello) = &report.client_hello else {
-        return Step::new(TITLE, Mark::NotReached);
-    };
-    let mut step = Step::new(TITLE, Mark::Ok);
+fn client_hello(step: &mut Step, hello: &ClientHello) {
     step.say("versions", hello.versions.join(", "));
     step.say("cipher suites", hello.cipher_suites.join(", "));
     step.say("groups", hello.groups.join(", "));
@@ -54,23 +100,19 @@ fn client_hello(report: &ProbeReport) -> Step {
     );
     step.say("ALPN", or_none(&hello.alpn));
     step.say("size", format!("{} bytes", hello.bytes));
-    step
 }
 
 fn server_hello(report: &ProbeReport) -> Step {
-    const TITLE: &str = "ServerHello: what the server chose, and its certificates";
-    let Some(hello) = &report.server_hello else {
-        if report.client_hello.is_none() {
-            return Step::new(TITLE, Mark::NotReached);
+    let title = "ServerHello: what the server chose, and its certificates";
+    let mut step = step(title, report.server_hello.as_ref(), |step, hello| {
+        choice(step, hello);
+        if let Some(chain) = &report.server_chain {
+            server_chain(step, chain);
         }
-        let mut step = Step::new(TITLE, Mark::Fail);
+    });
+    if report.server_hello.is_none() && report.client_hello.is_some() {
+        step.mark = Mark::Fail;
         step.say("", format!("none came; {}", report.summary));
-        return step;
-    };
-    let mut step = Step::new(TITLE, Mark::Ok);
-    choice(&mut step, hello);
-    if let Some(chain) = &report.server_chain {
-        server_chain(&mut step, chain);
     }
     step
 }
@@ -91,12 +133,7 @@ fn choice(step: &mut Step, hello: &ServerHello) {
 }
 
 fn server_chain(step: &mut Step, chain: &ServerChain) {
-    let count = match chain.count {
-        1 => "1 certificate".to_owned(),
-        count => format!("{count} certificates"),
-    };
-    step.say("chain", format!("{count}, {} bytes", chain.bytes));
-    certificates(step, &chain.certificates, chain.count);
+    certificates(step, &chain.certificates, chain.count, chain.bytes);
     if chain.root_sent {
         step.judge(
             "root sent",
@@ -121,8 +158,13 @@ fn server_chain(step: &mut Step, chain: &ServerChain) {
     }
 }
 
-/// Every certificate in two or three lines.
-fn certificates(step: &mut Step, certs: &[ChainCert], count: usize) {
+/// How many certificates there are, and each in two or three lines.
+fn certificates(step: &mut Step, certs: &[ChainCert], count: usize, bytes: usize) {
+    let plural = if count == 1 { "" } else { "s" };
+    step.say(
+        "chain",
+        format!("{count} certificate{plural}, {bytes} bytes"),
+    );
     for (number, cert) in (1..).zip(certs) {
         let label = format!("{number}.");
         let Some(facts) = &cert.facts else {
@@ -162,12 +204,7 @@ fn certificates(step: &mut Step, certs: &[ChainCert], count: usize) {
     }
 }
 
-fn verification(verification: Option<&Verification>) -> Step {
-    const TITLE: &str = "We verify the server's certificate";
-    let Some(found) = verification else {
-        return Step::new(TITLE, Mark::NotReached);
-    };
-    let mut step = Step::new(TITLE, Mark::Ok);
+fn verification(step: &mut Step, found: &Verification) {
     let mut check = |label: &str, check: &Check| {
         step.judge(label, check.status.into(), &check.detail);
         if let Some(remedy) = &check.remedy {
@@ -194,23 +231,14 @@ fn verification(verification: Option<&Verification>) -> Step {
             format!("we reject the server and end the handshake here{alert}"),
         );
     }
-    step
 }
 
-fn certificate_request(request: Option<&CertificateRequest>) -> Step {
-    const TITLE: &str = "CertificateRequest: does the server ask for our certificate?";
-    let Some(request) = request else {
-        return Step::new(TITLE, Mark::NotReached);
-    };
+fn certificate_request(step: &mut Step, request: &CertificateRequest) {
     if !request.requested {
-        let mut step = Step::new(TITLE, Mark::Info);
-        step.say(
-            "",
-            "no: this is one-sided TLS, the server does not ask who we are",
-        );
-        return step;
+        step.mark = Mark::Info;
+        let text = "no: this is one-sided TLS, the server does not ask who we are";
+        return step.say("", text);
     }
-    let mut step = Step::new(TITLE, Mark::Ok);
     step.say("asks", "yes");
     let more = request
         .ca_names_total
@@ -225,27 +253,19 @@ fn certificate_request(request: Option<&CertificateRequest>) -> Step {
         step.say("", format!("and {more} more"));
     }
     step.say("signatures", or_none(&request.signature_schemes));
-    step
 }
 
-fn client_certificate(client: Option<&ClientCertificate>) -> Step {
-    const TITLE: &str = "Certificate: what we show of ourselves";
-    let Some(client) = client else {
-        return Step::new(TITLE, Mark::NotReached);
-    };
+fn client_certificate(step: &mut Step, client: &ClientCertificate) {
     if let Some(why) = &client.not_sent {
-        let mut step = Step::new(TITLE, Mark::Info);
-        step.say("", format!("none: {why}"));
-        return step;
+        step.mark = Mark::Info;
+        return step.say("", format!("none: {why}"));
     }
-    let mut step = Step::new(TITLE, Mark::Ok);
-    let count = client.certificates.len();
-    let plural = if count == 1 { "" } else { "s" };
-    step.say(
-        "chain",
-        format!("{count} certificate{plural}, {} bytes", client.bytes),
+    certificates(
+        step,
+        &client.certificates,
+        client.certificates.len(),
+        client.bytes,
     );
-    certificates(&mut step, &client.certificates, count);
     for (number, cert) in (1..).zip(&client.certificates) {
         if cert.days_left.is_some_and(|days| days < 0) {
             step.judge(
@@ -264,15 +284,9 @@ fn client_certificate(client: Option<&ClientCertificate>) -> Step {
         ),
         None => step.say("issuer", "the server listed no CAs to compare with"),
     }
-    step
 }
 
-fn key_exchange(keys: Option<&KeyExchange>) -> Step {
-    const TITLE: &str = "Key exchange, and signatures that prove the keys";
-    let Some(keys) = keys else {
-        return Step::new(TITLE, Mark::NotReached);
-    };
-    let mut step = Step::new(TITLE, Mark::Ok);
+fn key_exchange(step: &mut Step, keys: &KeyExchange) {
     step.say("group", &keys.group);
     let scheme = keys.server_scheme.as_deref().unwrap_or("none");
     let proves = match keys.server_signature {
@@ -288,55 +302,17 @@ fn key_exchange(keys: Option<&KeyExchange>) -> Step {
         Some(scheme) => step.say("we sign", scheme),
         None => step.say("we sign", "nothing, as we sent no certificate"),
     }
-    step
 }
 
-fn server_verifies(report: &ProbeReport) -> Step {
-    const TITLE: &str = "The server verifies us";
-    let Some(found) = &report.server_verifies else {
-        return Step::new(TITLE, Mark::NotReached);
-    };
-    let mut step = Step::new(TITLE, found.status.into());
-    step.say("", &found.detail);
-    step
-}
-
-fn finished(report: &ProbeReport) -> Step {
-    const TITLE: &str = "Finished: the handshake is complete for us";
-    let Some(finished) = &report.finished else {
-        return Step::new(TITLE, Mark::NotReached);
-    };
-    let mut step = Step::new(TITLE, Mark::Ok);
-    step.say(
-        "",
-        format!(
-            "ours is sent; {} bytes sent and {} received so far",
-            finished.bytes_sent, finished.bytes_received
-        ),
-    );
-    step
-}
-
-fn answer(answer: Option<&Answer>) -> Step {
-    const TITLE: &str = "Protected data: what the server answers now";
-    let Some(answer) = answer else {
-        return Step::new(TITLE, Mark::NotReached);
-    };
-    let mut step = Step::new(TITLE, answer.status.into());
+fn answer(step: &mut Step, answer: &Answer) {
+    step.mark = answer.status.into();
     step.say("answer", &answer.detail);
     if let Some(line) = &answer.http_status_line {
         step.say("HTTP", line);
     }
     if answer.new_session_tickets > 0 {
-        let plural = if answer.new_session_tickets == 1 {
-            ""
-        } else {
-            "s"
-        };
-        step.say(
-            "tickets",
-            format!("{} NewSessionTicket{plural}", answer.new_session_tickets),
-        );
+        let count = answer.new_session_tickets;
+        let plural = if count == 1 { "" } else { "s" };
+        step.say("tickets", format!("{count} NewSessionTicket{plural}"));
     }
-    step
 }
