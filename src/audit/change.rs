@@ -1,4 +1,4 @@
-//! What is done between two sessions: nothing, waiting, or a command of the user's.
+//! The change between two sessions: none, time passing, or a user's command.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

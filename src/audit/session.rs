@@ -1,4 +1,4 @@
-//! One session of an audit, and what it says about the server's opinion of us.
+//! One session of an audit, and whether the server accepted it.
 
 use crate::probe::{self, ProbePlan, connect, is_about_request};
 use crate::session::Observer;
@@ -32,8 +32,8 @@ pub(super) struct Met {
     pub resumed: bool,
 }
 
-/// Makes one session with the server of `plan`; offers what is in store if `resume`. It ends whatever
-/// the server does: every wait has the plan's limit.
+/// Makes one session with the server of `plan`; offers a stored ticket if `resume`. Every wait has
+/// the plan's limit, so it ends whatever the server does.
 pub(super) async fn session(plan: &ProbePlan, tls: &ClientTls, resume: bool) -> Met {
     let mut met = Met {
         ending: Ending::Accepted,

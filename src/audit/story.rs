@@ -56,7 +56,7 @@ fn paragraph(row: &Row, color: bool) -> String {
     let _ = writeln!(out, "\n  {}", row.case.meaning());
     for (number, finding) in row.findings.iter().enumerate() {
         let same = |f: &&Finding| (f.verdict, &f.detail) == (finding.verdict, &finding.detail);
-        // What was the same in both versions is told once.
+        // Identical findings of both versions are printed once.
         if row.findings[..number].iter().any(|f| same(&f)) {
             continue;
         }

@@ -8,7 +8,7 @@ use crate::units::Ratio;
 #[derive(Debug)]
 pub(super) struct Deal {
     shares: Vec<i64>,
-    /// How far each is behind what is due to it, in sessions times the sum of shares.
+    /// How many sessions each is owed, times the sum of shares.
     owed: Vec<i64>,
 }
 
@@ -16,7 +16,7 @@ impl Deal {
     /// What a deal of [`Self::of_ratio`] says of a session that is to be resumed.
     pub const RESUMED: usize = 0;
 
-    /// Deals out which sessions are resumed, so many as the ratio says.
+    /// Deals out which sessions are resumed, at this ratio.
     pub fn of_ratio(ratio: Ratio, share: (usize, usize)) -> Self {
         let (resumed, full) = (ratio.parts(), Ratio::WHOLE - ratio.parts());
         let common = greatest_common_divisor(resumed, full);

@@ -72,7 +72,7 @@ impl Env {
         attempt
     }
 
-    /// Counts an attempt that presents one identity, whoever's turn it is, with a full handshake.
+    /// Counts an attempt that presents one identity, regardless of turn, with a full handshake.
     pub fn begin_as(&self, identity: usize) -> Attempt {
         let mut attempt = self.recorder.begin(Instant::now());
         self.addresses.deal(&mut attempt);
@@ -90,7 +90,7 @@ impl Env {
         &self.plan.checked.scenario.timeouts
     }
 
-    /// What is spoken on a session.
+    /// The protocol of every session.
     pub fn protocol(&self) -> &ProtocolPlan {
         &self.plan.checked.protocol
     }

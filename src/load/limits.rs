@@ -45,7 +45,7 @@ pub(super) fn raise_file_limit(needed: u64) -> Result<u64, u64> {
     if setrlimit(Resource::RLIMIT_NOFILE, needed.max(soft), raised).is_ok() {
         return Ok(needed);
     }
-    // A shortage is told with what there is.
+    // The report of a shortage gives the limit that was reached.
     let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     Err(hard)
 }

@@ -91,7 +91,7 @@ impl Arriving {
         }
     }
 
-    /// Begins what is due, the first `most` of it. Returns whether more may be due.
+    /// Begins up to `most` arrivals that are due. Returns whether more may be due.
     fn begin_due(self: &Rc<Self>, most: u32) -> bool {
         for _ in 0..most {
             let now = Instant::now();

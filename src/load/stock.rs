@@ -1,5 +1,4 @@
-//! How many tickets a load needs in store: what is primed, what is kept, and what a target of ours has
-//! to remember.
+//! How many tickets a load needs in store: primed, kept, and cached by the embedded target.
 
 use crate::scenario::LoadModel;
 

@@ -1,5 +1,5 @@
-//! A byte stream that keeps the beginning of what the peer says, for a reader. What it keeps is not
-//! trusted: whoever shows it escapes it.
+//! A byte stream that keeps the beginning of what the peer says, for a reader. Untrusted: escape it before
+//! showing it.
 
 use std::io;
 use std::pin::Pin;

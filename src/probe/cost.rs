@@ -40,7 +40,7 @@ pub struct StepCost {
 pub struct OperationCost {
     /// Its name, as in a result's `anatomy`.
     pub operation: &'static str,
-    /// With which algorithm, where that is told apart.
+    /// The algorithm, where the ledger distinguishes it.
     pub algorithm: Option<&'static str>,
     /// Time, all times together.
     pub us: f64,

@@ -194,7 +194,7 @@ fn key_exchange(facts: &Facts) -> Option<KeyExchange> {
     })
 }
 
-/// What is known when our Finished is out; the answer to it belongs to step 9.
+/// What the handshake alone shows; the answer to our Finished belongs to step 9.
 fn server_verifies(facts: &Facts) -> Option<ServerVerifies> {
     let observed = facts.observed?;
     let step = |status, detail: &str| {

@@ -68,7 +68,7 @@ pub struct ProbePlan {
     pub port: u16,
     /// IP addresses to use for `host`, instead of asking the resolver.
     pub pinned: Vec<String>,
-    /// What is spoken after the handshake.
+    /// The protocol after the handshake.
     pub protocol: ProtocolPlan,
     /// Where the cryptography comes from.
     pub provider: ProviderName,

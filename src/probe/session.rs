@@ -1,4 +1,4 @@
-//! The probe's one session, with what it has shown. Facts only; what they mean is told elsewhere.
+//! The one session of a probe, as facts; `explain` and `verdict` interpret them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -100,14 +100,14 @@ async fn make(
     result
 }
 
-/// Notes what the report tells.
+/// Collects the facts.
 struct Watch<'a> {
     facts: &'a mut Facts,
     start: Instant,
 }
 
 impl Watch<'_> {
-    /// Notes how the session stands, the first time that it is settled in one way or the other.
+    /// Records the state of the session when it is first settled, well or not.
     fn look(&mut self, stream: &ClientStream) {
         if self.facts.elapsed.is_zero() {
             self.facts.elapsed = self.start.elapsed();

@@ -68,7 +68,7 @@ pub(super) fn steps(report: &ProbeReport) -> [Step; 9] {
     steps
 }
 
-/// A step that is told if it was reached.
+/// A step; without `found` it was not reached.
 fn step<T>(title: &'static str, found: Option<&T>, tell: impl FnOnce(&mut Step, &T)) -> Step {
     let mut step = Step::new(title, Mark::NotReached);
     if let Some(found) = found {

@@ -26,7 +26,7 @@ pub(super) const TRAITS: Traits = Traits {
     keys: &["exchanges", "payload"],
 };
 
-/// What is sent and has to come back.
+/// The payload of every exchange.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
     payload: usize,
@@ -114,8 +114,7 @@ impl<'p> Conversation<'p> {
     }
 }
 
-/// What the end of the stream means after so many bytes of the echo: before it began the session knows
-/// more.
+/// Classifies the end of the stream after `back` bytes of the echo. Before the first, the session knows more.
 fn broke_off(error: io::Error, back: usize, payload: usize) -> ProtocolError {
     let ended = matches!(
         error.kind(),

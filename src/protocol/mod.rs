@@ -1,4 +1,4 @@
-//! What is spoken on a session, over any byte stream: both ends of every protocol, and the catalogue of them.
+//! Protocols over any byte stream, both ends of each, and the catalogue of them.
 //!
 //! Nothing here knows TLS, so plain TCP is a cell like any other. A protocol is one file (or folder) with its
 //! [`Traits`], a `Request` that a scenario's [`ProtocolSection`] makes, a `Conversation` with the state of a
@@ -46,7 +46,7 @@ pub enum ProtocolError {
     },
 }
 
-/// What becomes of the session after an exchange.
+/// The state of the session after an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
     /// The next exchange can be made on it.
@@ -70,7 +70,7 @@ pub async fn refuse_plain_http<S: Wire>(stream: &mut S) -> io::Result<()> {
     http1::foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
 }
 
-/// What is the same for every protocol is made from its row: the kind, its request, its conversation.
+/// Generates from the rows what every protocol needs: its kind, request and conversation.
 macro_rules! catalogue {
     ($($(#[$doc:meta])* $kind:ident: $file:ident,)+) => {
         /// A protocol on top of a session.
@@ -86,7 +86,7 @@ macro_rules! catalogue {
             /// All there are.
             pub const ALL: &[Self] = &[Self::Handshake, $(Self::$kind),+];
 
-            /// What is particular about it.
+            /// Its traits.
             pub fn traits(self) -> &'static Traits {
                 match self {
                     Self::Handshake => &traits::HANDSHAKE,
@@ -108,7 +108,7 @@ macro_rules! catalogue {
             }
         }
 
-        /// What a client asks in every exchange.
+        /// The request of every exchange.
         #[derive(Debug, Clone, PartialEq)]
         pub(crate) enum Request {
             Handshake,

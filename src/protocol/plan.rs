@@ -1,4 +1,4 @@
-//! What is spoken on the sessions of a run, ready to be sent.
+//! The protocol of a run as checked, with its request ready to be sent.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ pub struct ProtocolPlan {
 }
 
 impl ProtocolPlan {
-    /// Makes what a scenario says, for a protocol that takes all that it says.
+    /// Checks that every key is one of the protocol, and prepares its request.
     pub(crate) fn new(
         kind: ProtocolKind,
         section: &ProtocolSection,

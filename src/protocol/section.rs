@@ -72,7 +72,7 @@ impl ProtocolSection {
     }
 }
 
-/// What a URL says of the request.
+/// The parts of the URL that requests use.
 pub(crate) struct Asked<'u> {
     /// Host and, unless it is the scheme's own, port.
     pub authority: String,
@@ -80,7 +80,7 @@ pub(crate) struct Asked<'u> {
     pub path: &'u str,
 }
 
-/// What is wrong with one key of a scenario, before it is known where that key was written.
+/// A problem with one key of a scenario, before its line is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// Path of the key, e.g. `load.rate`.

@@ -1,8 +1,8 @@
-//! What is particular about a protocol, beside how it is spoken.
+//! The facts of a protocol that parsing and checks need.
 
 use super::ProtocolKind;
 
-/// What is particular about a protocol, beside how it is spoken.
+/// The facts of a protocol that parsing and checks need.
 #[derive(Debug)]
 pub struct Traits {
     /// Its name in scenarios, flags and results.
@@ -11,7 +11,7 @@ pub struct Traits {
     pub name: &'static str,
     /// The schemes of URLs that mean it.
     pub schemes: &'static [Scheme],
-    /// The registered ALPN protocols that it can be spoken under; also those that nobody registered.
+    /// The registered ALPN ids under which it can be spoken.
     pub alpn: &'static [&'static str],
     /// The keys of `[protocol]` that are for it.
     pub keys: &'static [&'static str],
@@ -37,13 +37,13 @@ pub(super) const HANDSHAKE: Traits = Traits {
 /// The scheme of a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scheme {
-    /// What stands before `://`.
+    /// The text before `://`.
     pub name: &'static str,
     /// The port where none is written.
     pub port: Option<u16>,
     /// Whether it is over TLS.
     pub tls: bool,
-    /// What is spoken unless the scenario says otherwise.
+    /// The protocol unless the scenario names another.
     pub kind: ProtocolKind,
 }
 

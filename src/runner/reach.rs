@@ -51,7 +51,7 @@ pub(super) fn listed(addrs: &[SocketAddr]) -> String {
     all.join(", ")
 }
 
-/// What is kept of a choice.
+/// The record of a choice.
 pub(super) fn record(choice: &Choice) -> Vec<AddressRecord> {
     let each = choice.addresses.iter().map(|address| {
         let failed = choice.failed.iter().find(|tried| tried.address == *address);

@@ -1,4 +1,4 @@
-//! The way to a session: TCP with options set before the handshake, then TLS.
+//! Connecting: TCP with its options set before the handshake, then TLS.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -57,10 +57,10 @@ pub async fn connect(
     }
 }
 
-/// Begins TLS on a connection that [`connect`] made, and sends the first request ahead where that is wanted.
-/// What has to be said in the clear before is said between the two.
+/// Begins TLS on a connection from [`connect`], with the first request as early data where the configuration
+/// allows it. A way in (STARTTLS, a proxy) belongs between the two.
 ///
-/// It is on the heap, since a future keeps room for every place that a value is moved through, and thousands
+/// The stream is on the heap, since a future keeps room for every place that a value is moved through, and thousands
 /// of sessions may be held at once.
 ///
 /// # Errors

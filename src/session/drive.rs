@@ -15,10 +15,10 @@ use crate::tls::{
     timed_out,
 };
 
-/// How a session goes.
+/// The plan of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Course<'a> {
-    /// What is spoken.
+    /// The protocol.
     pub protocol: &'a ProtocolPlan,
     /// How long each stage may take.
     pub timeouts: &'a Timeouts,
@@ -92,7 +92,7 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         Ok(kind)
     }
 
-    /// Shakes hands. Says how the session was established, and when.
+    /// Completes the handshake; returns the kind of session and when it was established.
     async fn shake(&mut self) -> Result<(OkKind, Instant), Failure> {
         let limit = self.course.timeouts.handshake.0;
         self.observer.offered(self.stream);
@@ -152,8 +152,8 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         Ok(())
     }
 
-    /// Judges an exchange that was made within `limit`, or not. Protocols know no TLS, and TLS no protocol;
-    /// here what one saw explains the other.
+    /// Classifies the result of an exchange. Protocols know no TLS and TLS knows no protocol; here each
+    /// explains what the other saw.
     async fn judge(
         &mut self,
         exchanged: Result<Result<Next, ProtocolError>, Elapsed>,
@@ -173,8 +173,8 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         }
     }
 
-    /// Keeps a session open that is still to be confirmed by its close. What the server says meanwhile
-    /// is its answer: an alert ends it.
+    /// Holds a session that only its close can confirm. Whatever the server sends meanwhile is its answer;
+    /// an alert ends the session.
     async fn linger(&mut self) -> Result<(), Failure> {
         if self.course.hold.is_zero() {
             return Ok(());
@@ -188,8 +188,8 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         }
     }
 
-    /// Waits for as long as the session is held, or until the observer lets go of it. Reads meanwhile, so
-    /// that tickets are taken in and a close by the server is noticed; it is returned.
+    /// Waits until the hold time is over or the observer releases the session. Reads meanwhile, to take in
+    /// tickets and to notice a close by the server, which is returned.
     async fn idle(&mut self) -> Option<Result<(), Fault>> {
         tokio::select! {
             () = self.observer.until_released() => None,

@@ -1,5 +1,4 @@
-//! One session from its connection to its end, under load or alone: the one place where it is decided whether
-//! the server accepted us.
+//! One session from connect to close, under load or alone. Acceptance is decided here and nowhere else.
 //!
 //! [`connect`] makes a TCP connection, [`begin_tls`] begins TLS on it, and [`drive`] does the rest, watched by
 //! an [`Observer`].
@@ -17,7 +16,7 @@ use crate::tls::Failure;
 /// Why a session is not ok.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// What is counted, and an example for people, not yet escaped.
+    /// The class that is counted, and an example message, not yet escaped.
     pub failure: Failure,
     /// Whether the server answered, but not as the protocol wants.
     pub answered: bool,

@@ -1,4 +1,4 @@
-//! Who drives a session and what it gets to see.
+//! The interface through which load, probe and audit watch a session.
 
 use std::future::{Future, pending};
 use std::time::Instant;
@@ -7,10 +7,9 @@ use crate::protocol::Wire;
 use crate::stats::{OkKind, Proof, Stage};
 use crate::tls::Fault;
 
-/// Sees a session over the stream `S` happen. Load, probe and audit each note what is theirs; calls are
-/// dispatched statically, since this is the path that is measured.
+/// Observes a session over the stream `S`. Dispatch is static: this path is measured.
 pub trait Observer<S> {
-    /// The stream as the conversation gets it: itself, or a wrapper that sees what passes.
+    /// The stream as the conversation sees it: itself, or a wrapper that records the bytes.
     type Wire<'a>: Wire
     where
         Self: 'a,
@@ -22,13 +21,13 @@ pub trait Observer<S> {
     /// A stage begins.
     fn enters(&mut self, _stage: Stage) {}
 
-    /// It may now be known what became of the plan to resume.
+    /// The outcome of the offer to resume may be known now.
     fn offered(&mut self, _stream: &S) {}
 
-    /// The handshake failed, but not for want of an answer.
+    /// The handshake failed with a fault, not with a timeout.
     fn faulted(&mut self, _fault: &Fault) {}
 
-    /// The handshake was complete for us at a time.
+    /// The client finished the handshake at this time.
     fn handshaken(&mut self, _stream: &S, _kind: OkKind, _at: Instant) {}
 
     /// An exchange begins.
@@ -37,22 +36,22 @@ pub trait Observer<S> {
     /// An exchange succeeded, from its beginning to its end.
     fn answered(&mut self, _kind: OkKind, _asked: Instant, _at: Instant) {}
 
-    /// The proof that the server accepted us came at a time.
+    /// The proof of acceptance came at this time.
     fn confirmed(&mut self, _at: Instant) {}
 
-    /// It is ok unless its close says otherwise.
+    /// The session is ok unless its close shows a rejection.
     fn settled(&mut self, _stream: &S, _kind: OkKind, _proof: Proof) {}
 
-    /// It is ok, whatever comes.
+    /// The session is ok; nothing can change that.
     fn accepted(&mut self, _kind: OkKind, _proof: Proof) {}
 
-    /// It is confirmed and idle from now on.
+    /// The confirmed session is held from now on.
     fn holds(&mut self) {}
 
-    /// It is no longer held; `lost` if the server ended it.
+    /// The session is no longer held; `lost` if the server closed it.
     fn released(&mut self, _lost: bool) {}
 
-    /// Ends the time for which a session is held ahead of its end.
+    /// Completes when a held session is to be released early.
     fn until_released(&self) -> impl Future<Output = ()> {
         pending()
     }

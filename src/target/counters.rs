@@ -1,4 +1,4 @@
-//! What the target counts, to be held against what the client claims.
+//! The target's counts, which check the client's claims.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

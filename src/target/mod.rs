@@ -46,7 +46,7 @@ pub enum TargetError {
     Thread(io::Error),
 }
 
-/// Is told of every connection that is refused, on the thread that refuses it, which waits meanwhile.
+/// Called for every refused connection, on the thread that refuses it.
 pub type OnRefusal = Arc<dyn Fn(SocketAddr, &Refusal) + Send + Sync>;
 
 /// One listening port of the target.
@@ -54,7 +54,7 @@ pub type OnRefusal = Arc<dyn Fn(SocketAddr, &Refusal) + Send + Sync>;
 pub struct ListenerSpec {
     /// TLS, or plain TCP without it.
     pub tls: Option<ServerTls>,
-    /// What is spoken on a session.
+    /// The protocol of its sessions.
     pub protocol: ProtocolKind,
     /// The port; 0 picks a free one.
     pub port: u16,

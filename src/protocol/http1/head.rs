@@ -11,7 +11,7 @@ use crate::text::first_line;
 const USUAL_FIELDS: usize = 64;
 /// The shortest field is `a:` and a line end of one byte.
 const MOST_FIELDS: usize = HEAD_CAP / 3;
-/// Most bytes that are shown of what is no response, and of a redirect's target.
+/// Most bytes shown of a malformed response, and of a redirect's target.
 const SHOWN: usize = 128;
 
 /// How long a body is.

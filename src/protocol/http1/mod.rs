@@ -180,7 +180,7 @@ fn broken(message: String) -> ProtocolError {
     }
 }
 
-/// What is no fault of the server's, but more than we take.
+/// Not a fault of the server: more than we accept.
 fn over_limit(what: &str, limit: &str) -> ProtocolError {
     broken(format!("{what} over shakedown's limit of {limit}"))
 }

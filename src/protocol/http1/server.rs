@@ -81,7 +81,7 @@ pub(in crate::protocol) async fn serve<S: Wire>(stream: &mut S) -> Result<(), Pr
         }
         let mut next = look(&buffer);
         if next == Next::Partial {
-            // What is rare is boxed, so that it takes no memory in sessions that are held.
+            // Rare, so boxed: it takes no memory in held sessions.
             let rest = Box::pin(timeout(HEAD_PATIENCE, complete(stream, &mut buffer)));
             next = match rest.await {
                 Ok(next) => next?,
