@@ -1,11 +1,10 @@
-//! What is known of a run while it goes on, and how it is told: as the lines of a display or as one line. Pure:
-//! it takes in events and gives text.
+//! The state of a run in progress, as lines of a display or as one line. Pure: events in, text out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shakedown::load::{Event, LiveTotals, LoadPlan};
-use shakedown::scenario::{LoadModel, Stop};
+use shakedown::load::{Event, LiveTotals};
+use shakedown::scenario::{Checked, LoadModel};
 use shakedown::stats::{FailureClass, Second};
 use shakedown::units::{Span, format_count, format_ns, three_digits};
 
@@ -16,33 +15,10 @@ const AT_LIMIT: f64 = 0.95;
 /// A session that begins later than this is late by the generator's own fault, in nanoseconds.
 const LATE_NS: u64 = 10_000_000;
 
-/// What was planned.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    /// Names of the cells.
-    pub cells: Vec<String>,
-    /// What is asked.
-    pub load: LoadModel,
-    /// When a trial ends.
-    pub stop: Stop,
-}
-
-impl Planned {
-    /// What a plan says.
-    pub fn of(plan: &LoadPlan) -> Self {
-        let cells = plan.cells.iter().map(|site| site.cell.name.clone());
-        Self {
-            cells: cells.collect(),
-            load: plan.checked.load.clone(),
-            stop: plan.checked.stop,
-        }
-    }
-}
-
 /// Where a run is.
 #[derive(Debug, Clone)]
 pub struct Live {
-    planned: Planned,
+    plan: Checked,
     /// Number of the trial, from 1, and of how many.
     trial: (usize, usize),
     cell: usize,
@@ -57,9 +33,9 @@ pub struct Live {
 
 impl Live {
     /// A run that has not begun.
-    pub fn new(planned: Planned) -> Self {
+    pub fn new(plan: Checked) -> Self {
         Self {
-            planned,
+            plan,
             trial: (0, 0),
             cell: 0,
             priming: None,
@@ -70,14 +46,13 @@ impl Live {
         }
     }
 
-    /// Takes one event in.
     pub fn on(&mut self, event: Event<'_>) {
         match event {
             Event::Begin { number, of, cell } => {
                 *self = Self {
                     trial: (number + 1, of),
                     cell,
-                    ..Self::new(self.planned.clone())
+                    ..Self::new(self.plan.clone())
                 };
             }
             Event::Priming { elapsed } => self.priming = Some(elapsed),
@@ -99,7 +74,7 @@ impl Live {
 
     /// Arrivals that are due in a second, which the end of the load may cut short; open loop.
     fn asked_in(&self, second: u64) -> Option<f64> {
-        let LoadModel::Open { rate, .. } = &self.planned.load else {
+        let LoadModel::Open { rate, .. } = &self.plan.load else {
             return None;
         };
         let end = self.length().as_secs_f64();
@@ -109,14 +84,14 @@ impl Live {
 
     /// From the first arrival of a trial to its last.
     fn length(&self) -> Duration {
-        self.planned.stop.warmup + self.planned.stop.duration
+        self.plan.stop.warmup + self.plan.stop.duration
     }
 
     /// How much of the run is done and how much there is, in milliseconds of load, or in sessions where they
     /// end it.
     pub fn done(&self) -> (u64, u64) {
         let (number, of) = (self.trial.0.saturating_sub(1) as u64, self.trial.1 as u64);
-        let (done, each) = match self.planned.stop.total {
+        let (done, each) = match self.plan.stop.total {
             Some(total) => (self.totals.started, total),
             None => (millis(self.elapsed), millis(self.length())),
         };
@@ -129,12 +104,13 @@ impl Live {
     }
 
     fn cell(&self) -> &str {
-        self.planned.cells.get(self.cell).map_or("", String::as_str)
+        let cell = self.plan.cells.get(self.cell);
+        cell.map_or("", |cell| cell.name.as_str())
     }
 
-    /// The phase and what is left of it.
+    /// The phase and its remaining time.
     fn phase(&self) -> String {
-        let stop = &self.planned.stop;
+        let stop = &self.plan.stop;
         if let Some(elapsed) = self.priming {
             return format!("priming for {}", seconds(elapsed));
         }
@@ -153,17 +129,17 @@ impl Live {
         }
     }
 
-    /// What is left of the run, where that is known.
+    /// Remaining time of the run, if known.
     fn run_left(&self) -> Option<String> {
         let (done, of) = self.done();
-        let known = self.planned.stop.total.is_none();
+        let known = self.plan.stop.total.is_none();
         known.then(|| {
             let left = Duration::from_millis(of.saturating_sub(done));
             format!("about {} of the run left", seconds(left))
         })
     }
 
-    /// What is begun against what was asked, and what is confirmed, in the last whole second.
+    /// Rates of the last whole second: begun of asked, and confirmed.
     fn rates(&self) -> String {
         let Some(last) = &self.last else {
             return "no full second yet".to_owned();
@@ -182,10 +158,10 @@ impl Live {
         )
     }
 
-    /// What is open now.
+    /// Open sessions.
     fn open(&self) -> String {
         let in_flight = format_count(self.totals.in_flight);
-        let asked = match &self.planned.load {
+        let asked = match &self.plan.load {
             LoadModel::Closed { sessions, .. } => {
                 let asked = sessions.value(self.elapsed.min(self.length()).as_secs_f64());
                 format!(" of {} sessions", rate(asked))
@@ -215,7 +191,7 @@ impl Live {
         ))
     }
 
-    /// What should not be: a generator that cannot keep up, failures of this trial by class.
+    /// Alarms: a generator that cannot keep up, failures of this trial by class.
     fn alarms(&self) -> String {
         let generator = self.last.as_ref().and_then(trouble);
         let failed = (!self.failures.is_empty()).then(|| format!("failed: {}", self.classes()));
@@ -242,8 +218,7 @@ impl Live {
         parts.join(", ")
     }
 
-    /// The display: what goes beside the bar, the lines below it, and a last one for what should not be,
-    /// which is empty as long as all is well.
+    /// The display: the text beside the bar, the lines below it, and the alarms, empty while all is well.
     pub fn display(&self) -> (String, String, String) {
         let (number, of) = self.trial;
         let beside = match self.run_left() {
@@ -273,7 +248,7 @@ impl Live {
         parts.join("; ")
     }
 
-    /// What a trial came to, once it has ended.
+    /// The outcome of a trial that has ended.
     pub fn outcome(&self) -> String {
         let [confirmed, failed] = [self.totals.ok, self.totals.failed].map(format_count);
         let classes = if self.failures.is_empty() {
@@ -288,7 +263,7 @@ impl Live {
     }
 }
 
-/// What keeps the generator from its work, if anything.
+/// The generator's trouble, if any.
 fn trouble(second: &Second) -> Option<String> {
     let what = if second.stalls.count > 0 {
         let longest = format_ns(second.stalls.longest_ns);

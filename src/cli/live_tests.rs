@@ -3,10 +3,10 @@
 use std::time::{Duration, SystemTime};
 
 use shakedown::load::{Event, LiveTotals, TrialResult};
-use shakedown::scenario::{Arrivals, LoadModel, Profile, Stop};
+use shakedown::scenario::{Arrivals, Checked, LoadModel, Profile, QUICK, Stop};
 use shakedown::stats::{FailureClass, Pause, Second, Stage, TrialStats};
 
-use super::live::{Live, Planned};
+use super::live::Live;
 
 const MS: u64 = 1_000_000;
 
@@ -26,8 +26,15 @@ fn live(load: LoadModel, total: Option<u64>) -> Live {
         total,
         grace: Duration::from_secs(5),
     };
-    let cells = vec!["tls".to_owned(), "mtls-resumed".to_owned()];
-    let mut live = Live::new(Planned { cells, load, stop });
+    let checked = QUICK.scenario().unwrap().check("", "").unwrap();
+    let mut plan = Checked {
+        load,
+        stop,
+        ..checked
+    };
+    let shown = |name: &str| ["tls", "mtls-resumed"].contains(&name);
+    plan.cells.retain(|cell| shown(&cell.name));
+    let mut live = Live::new(plan);
     live.on(Event::Begin {
         number: 3,
         of: 6,

@@ -1,5 +1,5 @@
-//! What is shown while a run goes on: a steady display on a terminal, a line every few seconds elsewhere,
-//! always on stderr and drawn by the thread that watches the workers.
+//! Progress of a run on stderr: a steady display on a terminal, elsewhere a line every few seconds. Drawn by the
+//! thread that watches the workers.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use shakedown::runner::Prepared;
 use shakedown::scenario::Checked;
 
 use super::color::wanted_on;
-use super::live::{Live, Planned};
+use super::live::Live;
 use super::output::{say, show, stderr_is_ready};
 
 /// Without a terminal, no more time passes without a line.
@@ -76,12 +76,11 @@ impl Progress {
         }
         Self {
             shown: Shown::of(quiet, DISPLAY),
-            live: Live::new(Planned::of(plan)),
+            live: Live::new(plan.checked.clone()),
             last: Instant::now(),
         }
     }
 
-    /// Takes one event in.
     pub fn on(&mut self, event: Event<'_>) {
         self.live.on(event);
         let looked = matches!(event, Event::Tick { .. } | Event::Priming { .. });
