@@ -1,4 +1,4 @@
-//! `shakedown ab`: two sides in turns on one host, with a control, until what gates is decided.
+//! `shakedown ab`: interleaves two sides and a control on one host until every gated figure is decided.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What the blocks of the two sides of `shakedown ab` are: from its arguments to those of `run`.
+//! Turns the arguments of `shakedown ab` into those of `run`, for the blocks of each side.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use super::source::is_stdin;
 const SHORTEST: Duration = Duration::from_millis(100);
 /// The part of a trial that a warm-up may take.
 const MOST_WARMUP: f64 = 0.25;
-/// What a trial may take beyond its load: sessions in flight, priming, minting.
+/// Time a trial may take beyond its load: sessions in flight, priming, minting.
 const BESIDE_LOAD: Duration = Duration::from_secs(15);
 
 /// The sides, and the length of their blocks.
@@ -55,7 +55,7 @@ pub struct SideArgs {
     flags: Vec<String>,
 }
 
-/// Arguments of `run`, to see what a block will be.
+/// Parses the arguments of a block as `run` does.
 #[derive(Debug, Parser)]
 #[command(
     name = "shakedown run",
@@ -66,8 +66,7 @@ struct BlockArgs {
     run: RunArgs,
 }
 
-/// The arguments as `run` reads them, with those that every block is given besides. What does not fit together
-/// is told by the parser.
+/// The arguments as `run` reads them, plus those of every block; the parser refuses conflicts.
 fn parsed(arguments: &[String]) -> Result<RunArgs, clap::Error> {
     let own = ["--trials=1", "--quiet", "--output=block.json"].map(str::to_owned);
     let whole = ["run".to_owned()].into_iter().chain(arguments.to_vec());
@@ -84,15 +83,15 @@ struct Draft {
 
 /// Both sides.
 pub struct Sides {
-    /// What every block of the baseline and of its control is.
+    /// Each block of the baseline and of its control.
     pub baseline: BlockCommand,
-    /// What every block of the candidate is.
+    /// Each block of the candidate.
     pub candidate: BlockCommand,
-    /// What to call the baseline.
+    /// Display name of the baseline.
     pub baseline_name: String,
-    /// What to call the candidate.
+    /// Display name of the candidate.
     pub candidate_name: String,
-    /// Whether they differ in what they are asked to do, and not only in the build.
+    /// Whether the two differ in their load, not only in the build.
     pub on_purpose: bool,
     /// Cells of a block.
     pub cells: usize,
@@ -101,7 +100,7 @@ pub struct Sides {
 }
 
 impl SideArgs {
-    /// What the blocks are.
+    /// Resolves both sides.
     pub fn sides(&self) -> anyhow::Result<Sides> {
         let own = std::env::current_exe().context("cannot tell where this program is")?;
         let side = |place: usize, binary: &Option<PathBuf>, provider: Option<ProviderName>| {
@@ -209,7 +208,7 @@ impl Trial {
 }
 
 impl Draft {
-    /// What it is called in reports: without the flags, which may hold secrets, and a URL's query.
+    /// The name in reports: without flags, which may hold secrets, and without the query of a URL.
     fn name(&self) -> String {
         let binary = shell_quote(&self.binary.display().to_string());
         let target = self.target.iter().map(|target| {

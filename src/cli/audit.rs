@@ -59,7 +59,7 @@ fn client_fault() -> impl TypedValueParser<Value = IdentityFault> {
 /// Runs the audit and prints its verdicts. A server that accepts what it should not is an exit code, not an error.
 pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     if args.resumption.resumption {
-        // What it did until then is of no use.
+        // A partial audit is of no use.
         signals::let_be();
         return args
             .resumption
@@ -78,7 +78,7 @@ pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     args.result.check(&check(args.scenario(&faults)?)?, None)?;
     let telemetry = TelemetryArgs::default();
     let present = |scenario| args.result.measure(check(scenario)?, &telemetry);
-    // Unless the good certificate is accepted, the faulty ones cannot say anything.
+    // Rejected faults prove nothing unless the good certificate is accepted.
     let mut record = present(args.scenario(&[])?)?;
     if let Some(spoken) = spoken(&record) {
         let mut scenario = args.scenario(&faults)?;
@@ -129,7 +129,7 @@ impl AuditArgs {
     }
 }
 
-/// The versions in which the server accepted the good identity; says which it does not speak.
+/// The versions in which the server accepted the good identity; reports those that it does not speak.
 /// `None` if it accepted it in none, or rejected it in one.
 fn spoken(record: &RunRecord) -> Option<Vec<TlsVersion>> {
     let mut spoken = Vec::new();

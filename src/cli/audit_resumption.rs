@@ -1,4 +1,4 @@
-//! `shakedown audit --resumption`: offers tickets after what should end a session, and prints which
+//! `shakedown audit --resumption`: offers tickets after events that should end a session, and prints which
 //! the server resumed all the same.
 
 use std::path::Path;
@@ -19,7 +19,7 @@ use super::output::{print, wants_color};
 /// How long the certificate that expires is valid: long enough to gain a ticket in both versions.
 const LIFETIME: Duration = Duration::from_secs(4);
 
-/// What an audit of resumption takes beside the server and its certificates.
+/// Flags of the audit of resumption.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Resumption")]
 pub struct ResumptionArgs {

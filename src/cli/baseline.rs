@@ -111,7 +111,7 @@ fn keep(args: &RecordArgs) -> anyhow::Result<()> {
     write_stdout(&format!("{what} {}\n", path.display()))
 }
 
-/// What a folder holds; nothing if it is not there yet.
+/// The baselines of a folder; none if it does not exist.
 fn kept(dir: &Path) -> anyhow::Result<Vec<Baseline>> {
     if !dir.is_dir() {
         return Ok(Vec::new());
@@ -174,7 +174,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<()> {
     })
 }
 
-/// The file and the environment, of which a report says nothing.
+/// The file and the environment, which the report leaves out.
 fn head(found: &Baseline) -> String {
     let result = &found.result;
     let facts = &result.environment;

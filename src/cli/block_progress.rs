@@ -1,5 +1,4 @@
-//! What is shown while an A/B run goes on: a bar of blocks on a terminal, a line for each round elsewhere,
-//! always on stderr.
+//! Progress of an A/B run on stderr: a bar of blocks on a terminal, elsewhere a line per round.
 
 use shakedown::compare::{AbEvent, BLOCKS_PER_ROUND, Turn};
 use shakedown::record::{Comparison, Verdict};
@@ -15,7 +14,7 @@ pub struct BlockProgress {
 }
 
 impl BlockProgress {
-    /// The display of at most so many rounds; `quiet` shows nothing.
+    /// A display for at most `rounds_max` rounds; `quiet` shows nothing.
     pub fn of(rounds_max: usize, quiet: bool) -> Self {
         let shown = Shown::of(quiet, "{bar:30.cyan/blue} {percent:>3} % {wide_msg}");
         if let Shown::Bar(bar) = &shown {
@@ -24,7 +23,6 @@ impl BlockProgress {
         Self { shown, rounds_max }
     }
 
-    /// Takes one event in.
     pub fn on(&self, event: &AbEvent<'_>) {
         match event {
             AbEvent::Due(Turn { side, kept, place }) => {
@@ -51,7 +49,7 @@ impl BlockProgress {
         format!("round {round}/{}", self.rounds_max)
     }
 
-    /// Says something that stays.
+    /// Prints a line that stays.
     fn say(&self, text: &str) {
         match &self.shown {
             Shown::Lines => say(text),
@@ -66,7 +64,7 @@ impl BlockProgress {
     }
 }
 
-/// What keeps a run going.
+/// The figures that are still undecided.
 fn still_open(comparison: &Comparison) -> String {
     let sides = [("", &comparison.cells), ("control ", &comparison.control)];
     let open: Vec<String> = sides

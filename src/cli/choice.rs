@@ -1,5 +1,5 @@
-//! Flags whose values are those of a library's enum. Their names and what long help says of each are those of the
-//! JSON schema, so that a flag and the key that it fills cannot differ.
+//! Flags that take an enum of the library. Names and help of the values come from its JSON schema, so that a flag
+//! and its scenario key cannot differ.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use schemars::{JsonSchema, schema_for};

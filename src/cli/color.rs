@@ -6,11 +6,10 @@ use std::sync::OnceLock;
 
 use clap::{ColorChoice, ValueEnum};
 
-/// What was asked for, once the arguments are read.
+/// The choice of this process, once the arguments are read.
 static CHOICE: OnceLock<ColorChoice> = OnceLock::new();
 
-/// What the arguments ask for, as far as that can be told before they are parsed: errors of the parser are printed in
-/// it. What cannot be told is left to the parser.
+/// Finds `--color` before the arguments are parsed, for the parser's own errors. The parser reports wrong values.
 pub fn before_parsing(args: impl Iterator<Item = OsString>) -> ColorChoice {
     let mut last = None;
     let mut value_follows = false;

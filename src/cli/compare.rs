@@ -1,4 +1,4 @@
-//! `shakedown compare`: what sets results apart that were there before.
+//! `shakedown compare`: compares results that exist already.
 
 use std::path::PathBuf;
 

@@ -64,7 +64,7 @@ pub struct ConnectArgs {
     pub ciphers: Vec<String>,
 }
 
-/// What `probe` and `audit` have in common.
+/// Flags of `probe` and `audit` alike.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
     #[command(flatten)]
@@ -90,7 +90,6 @@ impl ClientArgs {
     }
 }
 
-/// The client's own certificate.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection (as in curl)")]
 pub struct IdentityArgs {
@@ -128,7 +127,7 @@ impl ConnectArgs {
         }
     }
 
-    /// Fills in what was given; what was not given stays as the scenario has it.
+    /// Overrides the keys of the scenario whose flags are given.
     pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         if let Some(version) = self.only_version()? {
             scenario.matrix.tls = vec![version];

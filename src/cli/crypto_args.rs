@@ -6,7 +6,6 @@ use shakedown::scenario::{EmbeddedTarget, EndKeys, ProviderName, Scenario, Verif
 
 use super::choice::one_of;
 
-/// Providers, keys and chains.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Cryptography")]
 pub struct CryptoArgs {

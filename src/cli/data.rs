@@ -10,7 +10,6 @@ use shakedown::scenario::{LARGEST_PAYLOAD, ProtocolSection};
 
 use super::exit::UsageError;
 
-/// The body of HTTP requests.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataArgs {
     /// HTTP: request body, or @FILE without its line ends, as in curl; implies POST. Results omit it

@@ -1,4 +1,4 @@
-//! What `run`, `anatomy` and `audit` have in common: from a checked scenario to a result, its file, its report and
+//! The one runner of `run`, `anatomy` and `audit`: from a checked scenario to the result, its file, its report and
 //! the exit code.
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use super::redact::command_line;
 use super::signals;
 use super::telemetry::{Telemetry, TelemetryArgs};
 
-/// Where the result goes, and what is said meanwhile.
+/// Output of a run.
 #[derive(Debug, Args)]
 pub struct ResultArgs {
     #[command(flatten)]
@@ -42,7 +42,7 @@ impl ResultArgs {
         self.conclude(&record, folder, text)
     }
 
-    /// Finds out before anything takes time whether the result can be written.
+    /// Fails early if the result could not be written.
     pub fn check(&self, checked: &Checked, folder: Option<&Path>) -> anyhow::Result<()> {
         let size = store::expected_size(checked);
         match folder {
@@ -53,7 +53,7 @@ impl ResultArgs {
         }
     }
 
-    /// Runs a scenario, and shows how it goes.
+    /// Runs a scenario with progress, telemetry and signals.
     pub fn measure(
         &self,
         checked: Checked,

@@ -11,12 +11,12 @@ use shakedown::runner::{BlockError, RunError};
 use shakedown::scenario::{ScenarioError, UnknownScenario};
 use shakedown::store::StoreError;
 
-/// Flags that do not fit together, beyond what the parser can tell.
+/// Conflicting flags that the parser cannot detect.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub &'static str);
 
-/// A file or value that is well-formed and not fit for what it was given for.
+/// A well-formed file or value that does not fit its purpose.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BadInput(pub String);
@@ -24,7 +24,7 @@ pub struct BadInput(pub String);
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// What was asked was done.
+    /// Done as asked.
     Success = 0,
     /// Something failed while running.
     Failure = 1,
@@ -35,7 +35,7 @@ pub enum Exit {
     Unmet = 99,
     /// A scenario, policy, certificate, key or result file is bad.
     BadInput = 104,
-    /// Interrupted; what was measured until then is written.
+    /// Interrupted; the measurements so far are written.
     Interrupted = 105,
     /// The run did not do what was asked, so its figures do not answer the question; or a comparison
     /// is invalid or inconclusive.

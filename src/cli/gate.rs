@@ -59,7 +59,7 @@ impl GateArgs {
         }))
     }
 
-    /// Replaces limits of the policy by learned ones, and says which.
+    /// Replaces limits of the policy by learned ones, and returns notes on them.
     fn learn(
         &self,
         policy: &mut Policy,

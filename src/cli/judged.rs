@@ -1,4 +1,4 @@
-//! What subcommands that judge have in common: the policy, what is let pass, and where a comparison goes.
+//! Shared by the subcommands that judge: the policy, tolerated differences, and the output of a comparison.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -18,7 +18,7 @@ use super::output::{OutputArgs, check_is_file, conclude, print, say, style, writ
 /// About as many bytes as a comparison or a report of one has.
 const SIZE: u64 = 64 << 10;
 
-/// What decides, and despite what.
+/// The policy and tolerated differences.
 #[derive(Debug, Clone, Default, Args)]
 pub struct JudgeArgs {
     /// Policy: allowed changes, thresholds and required minimums [default: scenarios/gate/policy.toml,
@@ -41,7 +41,7 @@ impl JudgeArgs {
     }
 }
 
-/// Where a comparison goes.
+/// Output of a comparison.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ComparisonOutput {
     #[command(flatten)]
@@ -81,7 +81,7 @@ struct FormatArgs {
 }
 
 impl ComparisonOutput {
-    /// Finds out whether what is asked can be written, before anything takes time.
+    /// Fails early if a file could not be written.
     pub fn check(&self) -> anyhow::Result<()> {
         self.output.check(SIZE)?;
         let formats = &self.formats;
@@ -193,8 +193,7 @@ pub fn results(path: &Path) -> anyhow::Result<Results> {
     })
 }
 
-/// Compares; what is refused becomes an invalid comparison, so that CI reads the reason where it reads
-/// verdicts.
+/// Compares. A refusal becomes an invalid comparison, so that CI finds the reason where it finds verdicts.
 pub fn judge(
     baseline: Option<&Results>,
     candidate: &Results,

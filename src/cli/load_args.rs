@@ -1,4 +1,4 @@
-//! The flags that say how hard and for how long: each fills the scenario's key of the same name.
+//! Flags of the load; each overrides the scenario's key of its name.
 
 use super::choice::one_of;
 use super::data::DataArgs;
@@ -9,7 +9,6 @@ use shakedown::scenario::{
 };
 use shakedown::units::{ByteSize, Rate, Ratio, Span};
 
-/// The load.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadArgs {
@@ -70,7 +69,6 @@ pub struct LoadArgs {
     pub auth: Vec<AuthMode>,
 }
 
-/// Resumption.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Resumption")]
 pub struct ResumptionArgs {
@@ -139,7 +137,6 @@ impl ExpectStatusArg {
     }
 }
 
-/// How long each stage may take.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Timeouts")]
 #[expect(clippy::struct_field_names, reason = "the fields are the flags' names")]
@@ -158,7 +155,7 @@ pub struct TimeoutArgs {
 }
 
 impl LoadArgs {
-    /// Fills in what was given. A flag of one load model clears the scenario's keys of the other.
+    /// A flag of one load model clears the scenario's keys of the other.
     pub fn apply(&self, scenario: &mut Scenario) {
         let load = &mut scenario.load;
         let staged_rate = self.stages.iter().any(|s| s.rate.is_some());
@@ -195,7 +192,7 @@ impl LoadArgs {
         if !self.auth.is_empty() {
             scenario.matrix.auth.clone_from(&self.auth);
             if scenario.matrix.auth.iter().all(|a| *a == AuthMode::None) {
-                // What was written for cells that are now gone.
+                // Settings of cells that are now gone.
                 scenario.matrix.tls.clear();
                 scenario.matrix.resumed.clear();
                 scenario.resumption = ResumptionSection::default();
@@ -205,7 +202,7 @@ impl LoadArgs {
 }
 
 impl ResumptionArgs {
-    /// Fills in what was given. Another mode than the scenario's brings its own settings.
+    /// Another mode than the scenario's starts from default settings.
     pub fn apply(&self, scenario: &mut Scenario) {
         if let Some(mode) = self.resumption {
             if scenario.resumption.mode != mode {
@@ -227,7 +224,7 @@ impl ResumptionArgs {
 }
 
 impl ProtocolArgs {
-    /// Fills in what was given. Another protocol than the scenario's brings its own settings.
+    /// Another protocol than the scenario's starts from default settings.
     pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let protocol = &mut scenario.protocol;
         if let Some(kind) = self.protocol {

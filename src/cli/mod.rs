@@ -118,7 +118,7 @@ enum Command {
     Man(man::ManArgs),
 }
 
-/// Parses the arguments and runs what they ask for.
+/// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     match run() {
         Ok(exit) => exit.into(),
@@ -126,9 +126,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Says what went wrong.
+/// Reports an error.
 fn fail(error: anyhow::Error) -> Exit {
-    // What the parser has to say comes in its own words; help is an error to it, too.
+    // The parser formats its own errors; to it, help is one.
     let error = match error.downcast::<clap::Error>() {
         Ok(said) => match show_parsed(said) {
             Ok(exit) => return exit,
@@ -170,7 +170,7 @@ fn run() -> anyhow::Result<Exit> {
 }
 
 impl Command {
-    /// Whether a signal ends it in order, with what was measured until then.
+    /// Whether a signal ends it in order and keeps the results so far.
     fn ends_in_order(&self) -> bool {
         matches!(
             self,
@@ -187,7 +187,7 @@ fn parse() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches)
 }
 
-/// Prints what the parser has to say: help, the version, or an error.
+/// Prints the output of the parser: help, the version, or an error.
 fn show_parsed(said: clap::Error) -> anyhow::Result<Exit> {
     let said = without_secrets(said);
     let text = said.render();
@@ -206,7 +206,7 @@ fn show_parsed(said: clap::Error) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// The error with its causes, leaving out those that the message before already tells.
+/// The error with its causes, without those that the message already contains.
 fn explain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

@@ -43,7 +43,7 @@ pub fn style() -> Style {
     }
 }
 
-/// Says something on stderr, in a line of its own. Where that cannot be said, nothing happens.
+/// Prints a line on stderr; drops it if stderr takes nothing.
 pub fn say(message: impl Display) {
     if stderr_takes(PollTimeout::from(PATIENCE_MS)) {
         put(&format!("{message}\n"), false);
@@ -57,7 +57,7 @@ pub fn show(progress: impl Display) {
     }
 }
 
-/// Says something on stderr in the colours that it has, as the parser does.
+/// Prints styled text of the parser on stderr.
 pub fn say_styled(message: &str) {
     if stderr_takes(PollTimeout::from(PATIENCE_MS)) {
         put(message, wanted_on(&io::stderr()));
@@ -72,16 +72,16 @@ pub fn stderr_is_ready() -> bool {
 fn stderr_takes(wait: PollTimeout) -> bool {
     let stderr = io::stderr();
     let mut asked = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-    // What cannot be asked, is tried.
+    // If poll fails, try anyway.
     poll(&mut asked, wait).map_or(true, |ready| ready > 0)
 }
 
 fn put(text: &str, colors: bool) {
-    // There is nowhere else to say that it failed.
+    // There is nowhere else to report a failure.
     let _ = io::stderr().write_all(for_terminal(text, colors).as_bytes());
 }
 
-/// What is written of an answer, and how it is printed.
+/// The file of a result, and how it is printed.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OutputArgs {
     /// Write the result to this file, for `shakedown report`
@@ -94,8 +94,7 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Finds out before anything takes time whether a file of so many bytes can be written. Its folder is made if
-    /// needed.
+    /// Fails early if a file of this size could not be written. Creates its folder if needed.
     pub fn check(&self, bytes: u64) -> anyhow::Result<()> {
         if let Some(file) = &self.file {
             check_is_file(file)?;
@@ -127,13 +126,13 @@ pub fn print(
     }
 }
 
-/// Says where a result was saved, once its report was printed. What went wrong with the report comes after that.
+/// Reports where a result was saved, then any error of its report.
 pub fn conclude(
     saved: Option<Result<PathBuf, StoreError>>,
     printed: anyhow::Result<()>,
     quiet: bool,
 ) -> anyhow::Result<()> {
-    // What happened to the result is worth more than what happened to its report.
+    // An error of the result matters more than one of its report.
     if let Some(path) = saved.transpose()?
         && (!quiet || printed.is_err())
     {
@@ -182,7 +181,7 @@ pub fn write_stdout(text: &str) -> anyhow::Result<()> {
     write_exactly(for_terminal(text, wants_color()).as_bytes())
 }
 
-/// Writes what other programs read to stdout, as it is.
+/// Writes bytes for other programs to stdout, unchanged.
 pub fn write_exactly(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {

@@ -1,4 +1,4 @@
-//! `shakedown pki`: mints certificates for a test and says how to use them.
+//! `shakedown pki`: mints certificates for a test and prints how to use them.
 
 use std::path::PathBuf;
 
@@ -91,7 +91,7 @@ impl NewArgs {
     }
 }
 
-/// What was written, and the commands that use it.
+/// Lists the files written and the commands that use them.
 fn report(new: &NewArgs, spec: &PkiSpec, written: &[PathBuf]) -> String {
     let dir = new.dir.as_path();
     let at = |name: &str| shell_quote(&dir.join(name).to_string_lossy());

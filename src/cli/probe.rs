@@ -1,4 +1,4 @@
-//! `shakedown probe`: one handshake with a server, told step by step, or as JSON.
+//! `shakedown probe`: one handshake with a server, step by step or as JSON.
 
 use clap::Args;
 use shakedown::probe::{ProbePlan, probe, story};

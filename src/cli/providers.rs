@@ -1,4 +1,4 @@
-//! `shakedown providers`: what each crypto provider can do, side by side, or as JSON.
+//! `shakedown providers`: the capabilities of each crypto provider, side by side or as JSON.
 
 use std::fmt::Write;
 
@@ -44,7 +44,7 @@ fn text(all: &[Surveyed]) -> String {
     out
 }
 
-/// Rows of what there is, columns of providers.
+/// A row per capability, a column per provider.
 fn matrix(here: &[(&Surveyed, &Capabilities)]) -> String {
     let name = |one: &Surveyed| {
         if one.entry.name == ProviderName::default() {
@@ -99,7 +99,7 @@ fn matrix(here: &[(&Surveyed, &Capabilities)]) -> String {
     columns(rows)
 }
 
-/// What stands for what is not there.
+/// Placeholder for a missing capability.
 const NOT: &str = "–";
 
 fn yes(there: bool) -> String {

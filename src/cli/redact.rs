@@ -1,4 +1,4 @@
-//! The command line as it is recorded, and as the parser quotes it: without what may be a secret.
+//! Removes possible secrets from the recorded command line and from the parser's errors.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use shakedown::scenario::Scenario;
@@ -53,7 +53,7 @@ fn redacted(
     .collect()
 }
 
-/// What the parser says, without values of flags that may hold secrets, and without what of an address may be one.
+/// The parser's error without values that may be secrets.
 pub fn without_secrets(mut said: clap::Error) -> clap::Error {
     let text = |said: &clap::Error, kind| match said.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),

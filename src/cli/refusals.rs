@@ -1,4 +1,4 @@
-//! What `serve` says of the connections that it refuses: a line each, and only counts where there are many.
+//! Reports the connections that `serve` refuses: a line each, counts where there are many.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,10 +12,10 @@ use tokio::sync::Notify;
 
 /// Most lines of one kind in a window.
 const LINES: u64 = 10;
-/// How long a window is, after which what had no line is summed up.
+/// Length of a window, after which refusals without a line are summed up.
 pub const WINDOW: Duration = Duration::from_secs(5);
 
-/// What was refused. The threads that serve only write here, so that a slow terminal does not hold them up.
+/// Refused connections. Serving threads only write here, so that a slow terminal cannot delay them.
 #[derive(Debug, Default)]
 pub struct Refusals {
     state: Mutex<State>,
@@ -61,7 +61,7 @@ impl Refusals {
         std::mem::take(&mut self.state().lines)
     }
 
-    /// Ends a window: the lines that are left, and what had none.
+    /// Ends a window: remaining lines, and counts of refusals without one.
     pub fn end_window(&self) -> Vec<String> {
         let mut state = self.state();
         let mut lines = std::mem::take(&mut state.lines);

@@ -1,5 +1,4 @@
-//! `shakedown report`: what result and comparison files say, from the files alone, in the format that is
-//! asked for.
+//! `shakedown report`: prints result and comparison files in the format asked for.
 
 use std::path::PathBuf;
 
@@ -95,7 +94,7 @@ fn in_html(kept: &[(String, Kept)]) -> anyhow::Result<String> {
     Ok(page(&titled, &against)?)
 }
 
-/// What a page that judges nothing lets pass and marks.
+/// Differences that a page marks but tolerates, as it judges nothing.
 const LET_PASS: [Difference; 3] = [Difference::Host, Difference::Plan, Difference::Profile];
 
 const ONLY_RESULTS: UsageError = UsageError(
@@ -118,7 +117,7 @@ impl ReportArgs {
     }
 }
 
-/// What are all results.
+/// The records, if all files are results.
 fn of_runs(kept: &[(String, Kept)]) -> Result<Vec<Titled<'_>>, UsageError> {
     let all = kept.iter().map(|(name, kept)| match kept {
         Kept::Run(record) => Ok(Titled { name, record }),

@@ -80,7 +80,6 @@ pub struct RunArgs {
     telemetry: TelemetryArgs,
 }
 
-/// Threads and cores.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Threads")]
 struct ThreadArgs {
@@ -125,7 +124,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 }
 
 impl RunArgs {
-    /// The scenario with what was given as flags, checked.
+    /// The scenario with the flags applied, checked.
     pub fn checked(&self) -> anyhow::Result<Checked> {
         let mut document = match &self.target {
             Some(word) => source::read(word)?,
@@ -136,7 +135,6 @@ impl RunArgs {
         source::check(document)
     }
 
-    /// Fills the scenario with what was given as flags.
     fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let as_written = scenario.clone();
         self.identity.apply(scenario);

@@ -1,4 +1,4 @@
-//! `shakedown scenario`: the scenarios of the build, and what a scenario means, without running it.
+//! `shakedown scenario`: lists and explains scenarios without running them.
 
 use std::fmt::Write;
 
@@ -69,7 +69,7 @@ fn list() -> anyhow::Result<String> {
     Ok(out)
 }
 
-/// How many trials a scenario has, or what is wrong with it: its files, then what it says.
+/// The number of trials of a scenario, or its errors: missing files first, then content.
 fn trials(word: &str) -> Result<usize, Vec<anyhow::Error>> {
     let source = written(word).map_err(|error| vec![error])?;
     let missing = source.scenario.unreadable(&source.name, &source.text);

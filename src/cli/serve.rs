@@ -177,7 +177,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Says what is refused until a signal comes.
+/// Reports refusals until a signal comes.
 async fn watch(control: &mut Receiver<Interrupt>, refusals: &Refusals, quiet: bool) {
     let tell = |lines: Vec<String>| {
         for line in lines.iter().filter(|_| !quiet) {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::exit::Exit;
 use super::output::say;
 
-/// What a signal does now.
+/// What a signal does at present.
 static PHASE: Mutex<Phase> = Mutex::new(Phase::Starting { interrupted: None });
 
 enum Phase {
@@ -24,11 +24,11 @@ enum Phase {
         sender: watch::Sender<Interrupt>,
         announcement: &'static str,
     },
-    /// What it does to any other program.
+    /// The default action.
     Default,
 }
 
-/// Listens from now on. What a signal does is said later, by [`control`] or [`let_be`].
+/// Listens from now on; [`control`] or [`let_be`] later decide what a signal does.
 ///
 /// A hang-up is listened for unless whoever started us has it ignored, as nohup(1) does. A write beyond the
 /// limit of file sizes (`ulimit -f`) fails from now on like any other instead of ending the process.
@@ -105,7 +105,7 @@ pub fn control(announcement: &'static str) -> watch::Receiver<Interrupt> {
     receiver
 }
 
-/// Signals do from now on what they do to any other program, one that came before included.
+/// Restores the default action of signals, also for one that has already come.
 pub fn let_be() {
     let mut phase = PHASE.lock().unwrap_or_else(PoisonError::into_inner);
     let early = match *phase {

@@ -43,7 +43,7 @@ fn document(name: &str, text: &str, scenario: Scenario) -> Document {
     }
 }
 
-/// What a scenario means.
+/// Checks a scenario.
 pub fn check(document: Document) -> anyhow::Result<Checked> {
     let mut checked = document.scenario.check(&document.name, &document.text)?;
     checked.written = document.written;

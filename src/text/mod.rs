@@ -23,7 +23,7 @@ pub fn paint(text: &str, style: &str, color: bool) -> String {
 /// The length, in characters, that reports give one string sent by a peer.
 pub const UNTRUSTED_CAP: usize = 256;
 
-/// Stands for what was cut off; counted in the cap.
+/// Marks a cut; counts towards the cap.
 const ELLIPSIS: char = '…';
 
 /// Makes a string that a stranger chose safe to print in a terminal, a log or a report.
@@ -162,7 +162,7 @@ pub fn shell_quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// What belongs to each key, keys in the order in which they first come.
+/// Groups values by key, in the order of first appearance.
 pub fn grouped<K: PartialEq, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
     let mut groups: Vec<(K, Vec<V>)> = Vec::new();
     for (key, value) in pairs {
@@ -174,7 +174,7 @@ pub fn grouped<K: PartialEq, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<
     groups
 }
 
-/// Says whether a character could change how the text around it is shown, or be invisible in it.
+/// Whether a character could change how the text around it is shown, or be invisible.
 fn needs_escape(c: char) -> bool {
     c.is_control()
         || matches!(c,

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::sync::{PoisonError, RwLock};
 
-/// What stands where a secret was.
+/// Replaces a secret.
 pub const REDACTED: &str = "(redacted)";
 /// Shorter texts would be found in ordinary words, and are no secret.
 const SHORTEST: usize = 6;
@@ -36,7 +36,7 @@ enum Kind {
     /// Its beginning is a secret, too.
     Parts,
     Whole,
-    /// The value of a variable, with what names it.
+    /// The value of a variable, with its `${NAME}`.
     Value(String),
 }
 
@@ -88,7 +88,7 @@ pub fn hide(text: &str) -> Cow<'_, str> {
         }
     }
     for secret in all.iter().filter(|secret| secret.kind == Kind::Parts) {
-        // What is put there might begin like a secret again.
+        // The replacement could begin like a secret.
         for _ in 0..MOST_PARTS {
             let Some((from, to)) = part_of(&text, &secret.text) else {
                 break;
@@ -169,7 +169,7 @@ pub fn public_part(address: &str) -> String {
     format!("{scheme}{authority}{path}")
 }
 
-/// What serde says of a value that does not fit, without the value: `invalid type: string, expected u64`.
+/// A type error of serde without the value: `invalid type: string, expected u64`.
 pub fn without_value(message: &str) -> String {
     let found = ["invalid type: ", "invalid value: "]
         .iter()
