@@ -24,7 +24,7 @@ fn first_damaged(trial: &TrialRecord) -> Option<(String, HistogramError)> {
         of.map(move |(metric, stored)| {
             (
                 format!("{metric} of {}", kind.label()),
-                stored.decode().err(),
+                stored.decode::<3>().err(),
             )
         })
     });
@@ -32,10 +32,12 @@ fn first_damaged(trial: &TrialRecord) -> Option<(String, HistogramError)> {
         .timeline
         .iter()
         .map(|row| (format!("second {}", row.second), row.latency().err()));
-    let cut = trial
-        .cut_off
-        .iter()
-        .map(|(phase, cut)| (format!("ages at {}", phase.label()), cut.age.decode().err()));
+    let cut = trial.cut_off.iter().map(|(phase, cut)| {
+        (
+            format!("ages at {}", phase.label()),
+            cut.age.decode::<3>().err(),
+        )
+    });
     let mut all = kinds.chain(seconds).chain(cut);
     all.find_map(|(what, why)| Some((what, why?)))
 }

@@ -68,21 +68,6 @@ impl<'a> Decoded<'a> {
     }
 }
 
-impl CellRecord {
-    /// One metric's histogram over all trials.
-    ///
-    /// # Errors
-    ///
-    /// Fails if a stored histogram is damaged.
-    pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
-        let mut merged = LatencyHistogram::new();
-        for trial in &self.trials {
-            merged.merge(&trial.histogram(metric)?);
-        }
-        Ok(merged)
-    }
-}
-
 /// The percentiles of a metric over all trials, whose own are noted on the way.
 fn merged(trials: &mut [DecodedTrial], metric: Metric) -> Result<Quantiles, HistogramError> {
     let mut merged = LatencyHistogram::new();

@@ -139,7 +139,7 @@ impl TrialFigures {
             // What has no step sorts behind those that have one.
             let step = Step::of(end, &entry).map_or(u8::MAX, Step::number);
             let key = (step, work, stored.algorithm.clone());
-            let ns = stored.time.decode()?.median_among(ledger.sessions);
+            let ns = stored.time.decode::<3>()?.median_among(ledger.sessions);
             *figures.us.entry(key.clone()).or_default() += ns.unwrap_or(0) as f64 / 1e3;
             *figures.counts.entry(key).or_default() += stored.count;
         }

@@ -30,13 +30,13 @@ impl Addresses {
         if self.all.len() > 1 {
             let index = self.next.get();
             self.next.set(index.wrapping_add(1));
-            attempt.head_for(index % self.all.len());
+            attempt.sample.address = Some(index % self.all.len());
         }
     }
 
     /// The address of an attempt.
     pub fn of(&self, attempt: &Attempt) -> SocketAddr {
-        self.all[attempt.address()]
+        self.all[attempt.sample.address.unwrap_or(0)]
     }
 }
 

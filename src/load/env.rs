@@ -60,13 +60,14 @@ impl Env {
     pub fn begin(&self, scheduled: Instant) -> Attempt {
         let mut attempt = self.recorder.begin(scheduled);
         if self.tls.is_empty() {
-            attempt.is_of(OkKind::Tcp);
+            attempt.sample.kind = OkKind::Tcp;
         }
         self.addresses.deal(&mut attempt);
         if self.tls.len() > 1 {
-            attempt.present(self.deal.borrow_mut().next());
+            attempt.sample.identity = Some(self.deal.borrow_mut().next());
         }
-        if let Some(deal) = self.resumed.borrow_mut().get_mut(attempt.identity()) {
+        let identity = attempt.sample.identity.unwrap_or(0);
+        if let Some(deal) = self.resumed.borrow_mut().get_mut(identity) {
             attempt.plan(deal.next() == Deal::RESUMED);
         }
         attempt
@@ -76,13 +77,13 @@ impl Env {
     pub fn begin_as(&self, identity: usize) -> Attempt {
         let mut attempt = self.recorder.begin(Instant::now());
         self.addresses.deal(&mut attempt);
-        attempt.present(identity);
+        attempt.sample.identity = Some(identity);
         attempt
     }
 
     /// The TLS configuration of an attempt; `None` for plain TCP.
     pub fn tls_of(&self, attempt: &Attempt) -> Option<&ClientTls> {
-        self.tls.get(attempt.identity())
+        self.tls.get(attempt.sample.identity.unwrap_or(0))
     }
 
     /// How long each stage may take.

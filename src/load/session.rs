@@ -119,7 +119,7 @@ impl<S: SessionStream> Observer<S> for Watch<'_> {
     }
 
     fn offered(&mut self, stream: &S) {
-        self.attempt.offered(stream.offer());
+        self.attempt.sample.offer = stream.offer();
     }
 
     fn handshaken(&mut self, stream: &S, kind: OkKind, at: Instant) {
@@ -127,7 +127,7 @@ impl<S: SessionStream> Observer<S> for Watch<'_> {
             let bytes = stream.bytes();
             self.attempt.handshaken(self.connected, at, bytes, observed);
         }
-        self.attempt.is_of(kind);
+        self.attempt.sample.kind = kind;
     }
 
     fn asks(&mut self, at: Instant) {

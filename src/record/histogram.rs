@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{DurationHistogram, HistogramError, LatencyHistogram};
+use crate::stats::{DurationHistogram, HistogramError};
 
 /// A histogram of nanoseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,14 +57,7 @@ impl HistogramRecord {
     /// # Errors
     ///
     /// Fails on anything that is not such a histogram.
-    pub fn decode(&self) -> Result<LatencyHistogram, HistogramError> {
-        self.read()
-    }
-
-    /// Decodes one of so many digits.
-    pub(super) fn read<const DIGITS: u8>(
-        &self,
-    ) -> Result<DurationHistogram<DIGITS>, HistogramError> {
+    pub fn decode<const DIGITS: u8>(&self) -> Result<DurationHistogram<DIGITS>, HistogramError> {
         let ended = DurationHistogram::decode(&self.hdr_v2_deflate, self.overflow)?;
         match &self.ages {
             Some(ages) => ended.with_ages(&ages.hdr_v2_deflate),

@@ -123,6 +123,15 @@ impl CellRecord {
         sum
     }
 
+    /// One metric's histogram over all trials.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a stored histogram is damaged.
+    pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
+        merged(self.trials.iter().map(|trial| trial.histogram(metric)))
+    }
+
     /// Something a reader should know of it; the message begins with its name.
     pub fn note(&self, code: &str, message: impl Display, advice: &str) -> Note {
         Note::new(code, format!("{}: {message}", self.cell.name), advice)
@@ -132,6 +141,16 @@ impl CellRecord {
     pub fn is_mutual(&self) -> bool {
         self.cell.auth == AuthMode::Mutual
     }
+}
+
+fn merged(
+    mut all: impl Iterator<Item = Result<LatencyHistogram, HistogramError>>,
+) -> Result<LatencyHistogram, HistogramError> {
+    let mut sum = all.next().transpose()?.unwrap_or_default();
+    for next in all {
+        sum.merge(&next?);
+    }
+    Ok(sum)
 }
 
 /// One trial.
@@ -219,15 +238,7 @@ impl TrialRecord {
     ///
     /// Fails if a stored histogram is damaged.
     pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
-        let mut kinds = self.kinds.values();
-        let Some(first) = kinds.next() else {
-            return Ok(LatencyHistogram::new());
-        };
-        let mut merged = first.histogram(metric)?;
-        for kind in kinds {
-            merged.merge(&kind.histogram(metric)?);
-        }
-        Ok(merged)
+        merged(self.kinds.values().map(|kind| kind.histogram(metric)))
     }
 
     /// A sum over sessions of every kind.
@@ -323,7 +334,7 @@ impl TimelineRecord {
     /// Fails if the stored histogram is damaged.
     pub fn latency(&self) -> Result<SecondHistogram, HistogramError> {
         match &self.latency {
-            Some(stored) => stored.read(),
+            Some(stored) => stored.decode(),
             None => Ok(SecondHistogram::new()),
         }
     }

@@ -12,7 +12,7 @@ use super::{AuthMode, EndKeys, IdentityFault, IdentitySection, Matrix, ProviderN
 use crate::units::Ratio;
 
 /// One point of the expanded matrix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
     /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version, key, group, chain and
@@ -103,14 +103,7 @@ impl Matrix {
         let plain = Cell {
             name: auth.label().to_owned(),
             auth,
-            versions: Vec::new(),
-            provider: None,
-            keys: None,
-            group: None,
-            chain: None,
-            resumed: None,
-            identities: Vec::new(),
-            server_fault: None,
+            ..Cell::default()
         };
         if auth == AuthMode::None {
             return vec![plain];

@@ -321,11 +321,12 @@ pub struct Matrix {
 labelled! {
     // The labels are the short names used for cells.
     /// Who is authenticated.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
     #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "kebab-case")]
     pub enum AuthMode {
         /// No TLS: plain TCP.
+        #[default]
         None = "tcp",
         /// The server only.
         Server = "tls",

@@ -73,7 +73,7 @@ pub fn silenced(mut record: RunRecord) -> RunRecord {
     let trials = record.cells.iter_mut().flat_map(|cell| &mut cell.trials);
     for kind in trials.flat_map(|trial| trial.kinds.values_mut()) {
         for stored in kind.histograms.values_mut() {
-            let mut histogram = stored.decode().unwrap();
+            let mut histogram = stored.decode::<3>().unwrap();
             for _ in 0..SESSIONS / 2 {
                 histogram.record_beyond(5_000_000_000);
             }

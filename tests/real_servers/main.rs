@@ -118,7 +118,7 @@ fn a_ticket_is_the_proof_when_it_comes_not_when_the_session_closes() {
     let trial = &only(&record).trials[0];
     assert_eq!(trial.proofs[&Proof::NewSessionTicket], 5);
     let confirm = trial.kinds[&OkKind::Full].histograms["confirm"]
-        .decode()
+        .decode::<3>()
         .unwrap();
     assert!(
         confirm.max().unwrap().least() < 2_000_000_000,

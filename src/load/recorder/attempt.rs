@@ -9,8 +9,7 @@ use crate::clock::ns_between;
 use crate::crypto::Ledger;
 use crate::load::counters::{add, sub};
 use crate::stats::{
-    CancelPhase, FailureClass, Observed, Offer, OkKind, Outcome, Phase, Proof, Sample, Stage,
-    Timing,
+    CancelPhase, FailureClass, Observed, OkKind, Outcome, Phase, Proof, Sample, Stage, Timing,
 };
 use crate::tls::Bytes;
 use crate::units::format_ns;
@@ -30,7 +29,8 @@ pub(in crate::load) struct Attempt {
     recorded: bool,
     /// How and by what it was confirmed, once nothing but its close is to come.
     settled: Option<(OkKind, Proof)>,
-    sample: Sample,
+    /// What is counted of it. Whoever drives the session fills in what it learns.
+    pub sample: Sample,
 }
 
 impl Attempt {
@@ -62,21 +62,6 @@ impl Attempt {
         self.sample.lag_ns = ns_between(self.scheduled, self.started);
     }
 
-    /// Says which of the cell's identities it presents.
-    pub fn present(&mut self, identity: usize) {
-        self.sample.identity = Some(identity);
-    }
-
-    /// Says which of the cell's addresses it connects to.
-    pub fn head_for(&mut self, address: usize) {
-        self.sample.address = Some(address);
-    }
-
-    /// Which of the cell's addresses it connects to.
-    pub fn address(&self) -> usize {
-        self.sample.address.unwrap_or(0)
-    }
-
     /// Plans whether it resumes an earlier session.
     pub fn plan(&mut self, resumed: bool) {
         self.sample.resumed = Some(resumed);
@@ -85,24 +70,9 @@ impl Attempt {
         }
     }
 
-    /// Says how it is established, or is to be.
-    pub fn is_of(&mut self, kind: OkKind) {
-        self.sample.kind = kind;
-    }
-
     /// Whether it is planned to resume an earlier session.
     pub fn resumes(&self) -> bool {
         self.sample.resumed == Some(true)
-    }
-
-    /// Notes what became of that plan.
-    pub fn offered(&mut self, offer: Offer) {
-        self.sample.offer = offer;
-    }
-
-    /// Which of the cell's identities it presents.
-    pub fn identity(&self) -> usize {
-        self.sample.identity.unwrap_or(0)
     }
 
     /// When it began.
