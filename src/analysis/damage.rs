@@ -1,4 +1,4 @@
-//! Where a result is damaged: its histograms are text, which is only read when a figure needs one.
+//! Finds damaged histograms: they are text, decoded only when a figure needs one.
 
 use crate::record::{CellRecord, RunRecord, TrialRecord};
 use crate::stats::HistogramError;

@@ -1,7 +1,6 @@
-//! A record with what its histograms say, each of which is read once: what summaries, taxes and contrasts are made
-//! of. Durations are nanoseconds.
+//! A record with the percentiles of its histograms, decoded once for summaries, taxes and contrasts. Nanoseconds.
 //!
-//! It keeps figures and not histograms, of which those of a thousand cells would take gigabytes.
+//! It keeps no histograms: those of a thousand cells would take gigabytes.
 
 use std::collections::BTreeMap;
 

@@ -8,8 +8,7 @@ use crate::stats::{Accounting, covers};
 /// A server that does not speak any version offered says so with this (RFC 8446 section 6.2).
 const NOT_SPOKEN: &str = "alert.protocol_version";
 
-/// Holds every cell, and in a mix every identity, against what the scenario expects of it. Warm-up
-/// and all trials count. Nothing where the scenario expects nothing.
+/// Compares every cell, and in a mix every identity, with what the scenario expects of it. Warm-up and all trials count.
 pub fn expectations(record: &RunRecord) -> Vec<ExpectationRecord> {
     let scenario = &record.plan.scenario;
     let cells = record.cells.iter();

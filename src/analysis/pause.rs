@@ -1,4 +1,4 @@
-//! Did the server stand still? What percentiles may hide is told from the longest time without an answer.
+//! Did the server stall? The longest time without an answer shows what percentiles may hide.
 
 use super::summary::{CellSummary, Quantiles};
 use crate::record::{Asked, CellRecord, Note, PlanRecord};

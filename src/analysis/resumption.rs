@@ -1,5 +1,4 @@
-//! Was the asked share of sessions resumed? If not, why: what is known of every planned session is
-//! held against what happened (invariant 4).
+//! Was the asked share of sessions resumed, and if not, why (invariant 4)?
 
 use crate::record::{CellRecord, Note, ObservedRecord, PlanRecord};
 use crate::stats::{OkKind, ResumptionCounts};

@@ -22,7 +22,7 @@ pub struct TaxRow {
     pub ratio: Option<RoundEffect>,
 }
 
-/// What two cells are held against each other for.
+/// Why two cells are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
     /// What mutual authentication costs, all else being equal.
@@ -38,7 +38,7 @@ pub struct Tax {
     pub question: Question,
     /// The cell.
     pub cell: String,
-    /// What it is held against.
+    /// The cell it is compared with.
     pub base: String,
     /// By figure.
     pub rows: Vec<TaxRow>,
@@ -138,7 +138,7 @@ pub struct Contrast {
     pub dimension: Dimension,
     /// Its first value.
     pub base: String,
-    /// Each base with what is held against it.
+    /// Each base cell with those compared with it.
     pub sets: Vec<ContrastSet>,
 }
 

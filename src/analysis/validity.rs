@@ -30,7 +30,7 @@ const MOST_FAILED: f64 = 0.01;
 const MOST_STOLEN: f64 = 0.05;
 /// A larger part of the time in which a CPU quota stopped the process makes latency the quota's.
 const MOST_THROTTLED: f64 = 0.01;
-/// A larger part of the time in which a worker stood still makes latency its own.
+/// A worker that stalled for a larger part of the time makes latency its own.
 const MOST_STALLED: f64 = 0.05;
 
 /// Judges a record from its cells and their summaries: why it is invalid, and what else a reader

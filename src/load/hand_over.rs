@@ -1,5 +1,4 @@
-//! The way of a second from the workers that count it to the engine, which adds them up: one message per
-//! worker and second. Nothing is shared meanwhile.
+//! Sends each worker's per-second counts to the engine, which adds them up: one message per worker and second.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,7 +8,7 @@ use crate::clock::thread_cpu;
 use crate::record::{HistogramRecord, TimelineRecord};
 use crate::stats::{HistogramError, Pause, PauseWatch, Second};
 
-/// A worker's end: the second that it counts now, and where the ones that are past go.
+/// A worker's end: its current second, and the channel for past ones.
 #[derive(Debug)]
 pub struct HandOver {
     worker: usize,
@@ -41,18 +40,17 @@ impl HandOver {
         }
     }
 
-    /// One that nobody listens to.
+    /// One without a receiver.
     pub(super) fn to_nobody() -> Self {
         Self::new(0, mpsc::channel().0)
     }
 
-    /// The second that is counted now.
+    /// The current second.
     pub(super) fn current(&mut self) -> &mut Second {
         &mut self.current
     }
 
-    /// The second of this time, in nanoseconds after the trial's start, which never goes back. If it is another
-    /// one than before, that one is handed over.
+    /// The second of a time, in nanoseconds after the trial's start; times never go back. A past second is handed over.
     pub fn at(&mut self, at_ns: u64) -> &mut Second {
         let number = Second::number_at(at_ns);
         if number > self.current.number {
@@ -132,7 +130,7 @@ impl HandOver {
         }
         let next = Second::new(next, self.in_flight);
         let past = std::mem::replace(&mut self.current, next);
-        // Where nobody listens, nobody wants to know.
+        // Priming has no receiver.
         let _ = self.to.send((self.worker, past));
     }
 }
@@ -141,11 +139,11 @@ fn cpu_ns() -> u64 {
     u64::try_from(thread_cpu().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The engine's end: adds up what all workers say of a second, and keeps a row of it.
+/// The engine's end: merges the seconds of all workers, and keeps a row of each.
 #[derive(Debug)]
 pub(super) struct Collected {
     inbox: mpsc::Receiver<(usize, Second)>,
-    /// Up to which second each worker has handed over; that one not.
+    /// The first second that each worker has not handed over.
     past: Vec<u64>,
     open: BTreeMap<u64, Second>,
     /// By second since the trial's start.
@@ -194,14 +192,14 @@ impl Collected {
         &mut self.timeline[index]
     }
 
-    /// Takes in what was handed over, and shows the seconds that are past for all workers, in order.
+    /// Receives seconds, and shows those that are past for every worker, in order.
     ///
     /// # Errors
     ///
     /// Fails only if a histogram cannot be compressed.
     pub fn take_in(&mut self, show: &mut dyn FnMut(&Second)) -> Result<(), HistogramError> {
         while let Ok((worker, second)) = self.inbox.try_recv() {
-            // Through a second that it leaves out it stood still, with what it had in flight.
+            // A worker that stalled through whole seconds sends none of them, but had these attempts in flight.
             for stood in self.past[worker]..second.number {
                 self.row(stood).in_flight_max += second.in_flight_from;
             }
@@ -233,7 +231,7 @@ impl Collected {
         Ok(())
     }
 
-    /// Notes that a worker hands over no more: its trial has ended.
+    /// Notes that a worker has ended its trial.
     ///
     /// # Errors
     ///
@@ -271,7 +269,7 @@ mod tests {
         a.at(S + 1).started += 10;
         a.at(2 * S).started += 100;
         assert_eq!(shown(&mut collected), []);
-        // The other one stood still for two seconds.
+        // The other one stalls for two seconds.
         b.at(S / 3).started += 1;
         b.at(2 * S + 5).started += 100;
         assert_eq!(shown(&mut collected), [(0, 2)]);
@@ -307,7 +305,7 @@ mod tests {
         }
         a.at(S);
         a.at(2 * S);
-        // Both stood still through the third second, and one of them through the second, too.
+        // Both stall through second 3, one of them from second 1 on.
         for worker in [&mut a, &mut b] {
             worker.over(4 * S);
             worker.finish(6 * S);

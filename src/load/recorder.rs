@@ -1,5 +1,5 @@
-//! One worker's record of one trial. Every attempt is a guard that cannot be lost: dropped without
-//! an outcome it counts as unanswered where the trial came to its deadline, and else as cancelled.
+//! One worker's record of one trial. Every attempt is a guard: dropped without an outcome it counts as unanswered at the
+//! trial's deadline, and otherwise as cancelled.
 
 mod attempt;
 
@@ -20,7 +20,7 @@ use crate::stats::{CancelPhase, CpuWindow, NotStarted, Phase, TrialStats};
 /// What ended a trial while something was in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// Its own deadline: whoever has not answered by then has not answered.
+    /// Its deadline: what has not been answered by then counts as unanswered.
     Deadline,
     /// We did, ahead of the deadline.
     Us(CancelPhase),
@@ -148,7 +148,7 @@ impl Recorder {
         }
     }
 
-    /// Cuts the trial off: whatever is still in flight is to be dropped, and is as old as it is now.
+    /// Cuts the trial off: ages of what is in flight stop here, however long dropping it takes.
     pub fn cut_off(&self, by: Cut) {
         self.cut.set(Some((by, Instant::now())));
     }
@@ -160,7 +160,7 @@ impl Recorder {
         seconds.current().stalls.woke(late_ns);
     }
 
-    /// Hands over the seconds that are past by now, also where nothing happens any more.
+    /// Hands over past seconds, even if nothing happens any more.
     pub fn turn(&self) {
         let at_ns = ns_between(self.start, Instant::now());
         self.state.borrow_mut().seconds.at(at_ns);

@@ -1,5 +1,5 @@
-//! What was cut off without being a failure: attempts that we cancelled, and confirmed sessions that were
-//! held or closing when the trial ended. How old they were, and how far they had come.
+//! What was cut off and is no failure: attempts that we cancelled, and confirmed sessions held or closing when the
+//! trial ended; with their ages and stages.
 //!
 //! Ages are nanoseconds from the scheduled start to the cut.
 
@@ -33,7 +33,7 @@ impl CutOff {
         self.age.record(age_ns);
     }
 
-    /// Adds what another worker or trial cut off; the order of merging does not matter.
+    /// Adds those of another worker or trial, in any order.
     pub fn merge(&mut self, other: &Self) {
         if other.count() == 0 {
             return;

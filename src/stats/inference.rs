@@ -1,5 +1,5 @@
-//! What a few noisy units (blocks, trials, runs) say about an effect: an estimate with its interval, the
-//! smallest effect they could have shown, and Holm's correction for asking about many at once.
+//! Effects from few noisy units (blocks, trials, runs): estimate, confidence interval, smallest detectable effect, and
+//! Holm's correction for multiple comparisons.
 //!
 //! The estimate is a mean without the outer fifths, the interval Student's t with the winsorised variance
 //! (Yuen 1974; Wilcox 2017, chapters 3 to 5). ADR 0020 has the simulation that chose it. Pure: no clocks,
@@ -7,14 +7,13 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// The share of units that is left out at each end.
+/// The share of units trimmed at each end.
 const TRIM: f64 = 0.2;
 
-/// The chance with which an effect as large as [`Estimate::detectable`] is found.
+/// Statistical power at [`Estimate::detectable`].
 pub const POWER: f64 = 0.8;
 
-/// Effects between cells of one run are told with an interval from this many units on: of fewer, Student's t is so
-/// wide, and the spread of the units so uncertain, that neither a claim nor its absence means much.
+/// Fewer units have no interval: Student's t is so wide then, and the spread so uncertain, that it would mean little.
 pub const LEAST_UNITS: usize = 5;
 
 /// An estimated effect.
@@ -31,8 +30,8 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// The mean effect over units that each hold both sides, as blocks in mirrored order do: what drifts
-    /// along a line falls on both alike. `None` for fewer than two, or one that is not finite.
+    /// The mean effect over paired units, such as blocks in mirrored order, in which a linear drift cancels out. `None`
+    /// for fewer than two units, or one that is not finite.
     pub fn paired(effects: &[f64]) -> Option<Self> {
         let trimmed = Trimmed::of(effects)?;
         Some(Self {
@@ -43,8 +42,7 @@ impl Estimate {
         })
     }
 
-    /// The difference of two sides whose units do not belong together, after Welch and Yuen: the sides
-    /// may scatter differently. `None` as for [`Self::paired`].
+    /// The difference of two unpaired sides of unequal variance (Welch, Yuen). `None` as for [`Self::paired`].
     pub fn of_two(baseline: &[f64], candidate: &[f64]) -> Option<Self> {
         let (a, b) = (Trimmed::of(baseline)?, Trimmed::of(candidate)?);
         let variance = a.variance + b.variance;
@@ -62,19 +60,18 @@ impl Estimate {
         })
     }
 
-    /// The interval that holds the true effect with this confidence (0 to 1).
+    /// The confidence interval at this level (0 to 1).
     pub fn interval(&self, confidence: f64) -> (f64, f64) {
         let half = self.half_width(confidence);
         (self.effect - half, self.effect + half)
     }
 
-    /// The smallest true effect that an interval of this confidence keeps apart from none in
-    /// [`POWER`] of all cases.
+    /// The smallest true effect that an interval at this level separates from zero with [`POWER`].
     pub fn detectable(&self, confidence: f64) -> f64 {
         self.half_width(confidence) + self.quantile(POWER) * self.standard_error
     }
 
-    /// How likely units like these are if the true effect is not above `limit`, one-sided.
+    /// One-sided p-value of the effect being at most `limit`.
     pub fn p_not_above(&self, limit: f64) -> f64 {
         let distance = self.effect - limit;
         if self.standard_error == 0.0 {
@@ -84,7 +81,7 @@ impl Estimate {
             .map_or(1.0, |t| t.sf(distance / self.standard_error))
     }
 
-    /// The same effect looked at from the other side.
+    /// The effect with its sign reversed.
     #[must_use]
     pub fn reversed(self) -> Self {
         Self {
@@ -147,9 +144,8 @@ impl Trimmed {
     }
 }
 
-/// Which of these hypotheses are rejected when all of them together may wrongly be rejected with the
-/// chance `alpha` (Holm 1979): the smallest p-value is held against `alpha / n`, the next against
-/// `alpha / (n - 1)`, until one is not rejected.
+/// The hypotheses that are rejected at a family-wise error rate of `alpha` (Holm 1979): the smallest p-value is compared
+/// with `alpha / n`, the next with `alpha / (n - 1)`, until one is not rejected.
 pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
@@ -165,8 +161,8 @@ pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
     rejected
 }
 
-/// A limit for changes, learned from changes that nobody objected to: the third quartile and three times
-/// the distance between the quartiles. `None` for fewer than ten.
+/// A limit learned from accepted changes: the third quartile plus three times the interquartile range. `None` for fewer
+/// than ten.
 pub fn learned_limit(changes: &[f64]) -> Option<f64> {
     let mut sorted: Vec<f64> = changes.iter().map(|change| change.abs()).collect();
     if sorted.len() < LEAST_CHANGES || sorted.iter().any(|v| !v.is_finite()) {
@@ -177,7 +173,7 @@ pub fn learned_limit(changes: &[f64]) -> Option<f64> {
     Some(third + 3.0 * (third - first))
 }
 
-/// Fewer changes than this teach nothing.
+/// The fewest changes that a limit is learned from.
 pub const LEAST_CHANGES: usize = 10;
 
 /// A quantile of sorted values, between the two nearest (Hyndman and Fan's seventh definition).

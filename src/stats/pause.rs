@@ -1,8 +1,7 @@
-//! How long nothing was answered although sessions waited: the longest pause of a trial, to a hundredth of a second.
+//! The longest pause of a trial: sessions waited and none was answered. Resolution: 10 ms.
 //!
-//! Workers mark the hundredths of each second in which they had an answer or waited for one, and hand them over with
-//! it; merging is a bitwise or, so the pause is that of all workers together. Times are nanoseconds after the
-//! trial's start.
+//! Workers mark the hundredths of a second in which they were answered or waited. Merging is a bitwise or, so a pause is
+//! one of all workers. Times are nanoseconds after the trial's start.
 
 use std::ops::Range;
 
@@ -17,12 +16,12 @@ const SLOTS: u64 = 100;
 /// Nanoseconds in a hundredth.
 const SLOT_NS: u64 = NS_PER_S / SLOTS;
 
-/// The hundredths of one second in which something was the case.
+/// A bit for each hundredth of a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hundredths(u128);
 
 impl Hundredths {
-    /// Marks those from one time to another, both within the second numbered `second`; what lies outside is left out.
+    /// Marks the hundredths of the second numbered `second` that lie between two times.
     pub fn mark(&mut self, second: u64, from_ns: u64, to_ns: u64) {
         let begin = second * NS_PER_S;
         let slot = |ns: u64| (ns.saturating_sub(begin) / SLOT_NS).min(SLOTS - 1);
@@ -34,7 +33,7 @@ impl Hundredths {
         self.0 |= ones << first;
     }
 
-    /// Adds another worker's of the same second.
+    /// Adds another worker's.
     pub fn merge(&mut self, other: Self) {
         self.0 |= other.0;
     }
@@ -55,11 +54,11 @@ pub struct Pause {
     pub length_ns: u64,
 }
 
-/// Finds the longest pause of a trial whose seconds it is shown in order.
+/// Finds the longest pause. It must see the seconds of a trial in order.
 #[derive(Debug)]
 pub struct PauseWatch {
     measure: Range<u64>,
-    /// The pause that goes on: where it began, and where it has come to.
+    /// The current pause, so far.
     current: Option<Range<u64>>,
     longest: Pause,
 }
@@ -74,8 +73,8 @@ impl PauseWatch {
         }
     }
 
-    /// Takes in the next second. Seconds that are left out, since no worker ran in them, end a pause: nobody knows
-    /// what they held.
+    /// Takes in the next second. A missing second, in which every worker stalled, ends a pause: its content is
+    /// unknown.
     pub fn see(&mut self, second: &Second) {
         for slot in 0..SLOTS {
             let from = second.number * NS_PER_S + slot * SLOT_NS;

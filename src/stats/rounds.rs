@@ -1,5 +1,4 @@
-//! What rounds say of two sides that took turns: how many times, or by how much, one is the other, with an interval
-//! where there are rounds enough for one.
+//! Ratio or difference of two interleaved sides over rounds, with a confidence interval if there are enough rounds.
 
 use super::{Estimate, LEAST_UNITS};
 
@@ -49,7 +48,7 @@ impl RoundEffect {
         })
     }
 
-    /// Whether the interval keeps the effect apart from this value. Without an interval nothing is.
+    /// Whether the interval excludes this value; without an interval it excludes nothing.
     pub fn excludes(&self, value: f64) -> bool {
         self.interval
             .is_some_and(|(low, high)| value < low || value > high)
@@ -90,7 +89,7 @@ mod tests {
         let (low, high) = expected.interval(0.95);
         assert!((ratio.estimate - expected.effect.exp()).abs() < 1e-12);
         assert_eq!(ratio.interval, Some((low.exp(), high.exp())));
-        // A ratio and its inverse are told alike.
+        // A ratio and its inverse are symmetric.
         let turned = RoundEffect::ratio(&pairs.map(|(a, b)| (b, a))).unwrap();
         assert!((turned.estimate * ratio.estimate - 1.0).abs() < 1e-12);
     }

@@ -1,4 +1,4 @@
-//! One attempt as it is counted: the phase it belongs to, what became of it, and its durations by metric.
+//! One finished attempt: its phase, its outcome and its durations.
 
 use super::{CancelPhase, Observed, Offer, OkKind, Outcome, Timing};
 use crate::text::labelled;
@@ -33,15 +33,14 @@ labelled! {
     }
 }
 
-/// One finished attempt. Durations are `None` for what was not begun; what was begun and not reached by one
-/// that was not refused is known to be beyond its age.
+/// One finished attempt. A duration is `None` if it did not begin, and censored at its age if it did not end.
 #[derive(Debug, Clone)]
 pub struct Sample {
     /// The phase its scheduled start falls into.
     pub phase: Phase,
     /// When it ended, in nanoseconds after the trial's start.
     pub ended_ns: u64,
-    /// What became of it.
+    /// How it ended.
     pub outcome: Outcome,
     /// How it was established; until that is known, how it was to be.
     pub kind: OkKind,

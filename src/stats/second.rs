@@ -1,8 +1,6 @@
-//! One second of a trial while it runs: what a worker hands over once the second is past, and the sum of
-//! all workers'.
+//! One second of a trial: one worker's, and merged the second of all. Live figures and the timeline are made of it.
 //!
-//! Unlike the rows of the timeline these have latencies and failures by class. What happens falls into the
-//! second in which it was noticed.
+//! An event belongs to the second in which it was noticed.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +18,7 @@ pub struct Second {
     pub length_ns: u64,
     /// Attempts that began in it.
     pub started: u64,
-    /// Arrivals that were given up in it, whenever they were due: a second that was handed over is not opened again.
+    /// Arrivals given up in it, whenever they were due: a second that was handed over is never reopened.
     pub not_started: u64,
     /// Sessions confirmed in it.
     pub ok: u64,
@@ -38,7 +36,7 @@ pub struct Second {
     pub answered: Hundredths,
     /// When attempts were waiting for that.
     pub waiting: Hundredths,
-    /// Times in it in which a worker stood still; only the measure phase is watched.
+    /// Stalls of workers; only the measure phase is watched.
     pub stalls: Stalls,
     /// CPU time of the workers in it, in nanoseconds.
     pub cpu_ns: u64,
@@ -47,7 +45,7 @@ pub struct Second {
 }
 
 impl Second {
-    /// The second with this number, in which nothing has happened yet but for the attempts in flight.
+    /// An empty second, with the attempts in flight when it begins.
     pub fn new(number: u64, in_flight: u64) -> Self {
         Self {
             number,
@@ -57,7 +55,7 @@ impl Second {
         }
     }
 
-    /// The number of the second that holds a time, in nanoseconds after the trial's start.
+    /// The number of the second of a time, in nanoseconds after the trial's start.
     pub fn number_at(at_ns: u64) -> u64 {
         at_ns / NS_PER_S
     }
@@ -85,7 +83,7 @@ impl Second {
         }
     }
 
-    /// Adds another worker's same second; the order of merging does not matter.
+    /// Adds the same second of another worker, in any order.
     pub fn merge(&mut self, other: &Self) {
         self.length_ns = self.length_ns.max(other.length_ns);
         self.started += other.started;
@@ -186,7 +184,7 @@ mod tests {
         second.close(3_250_000_000, 100_000_000, 250_000_000);
         assert_eq!((second.length_ns, second.is_whole()), (250_000_000, false));
         assert!((second.busiest - 0.4).abs() < 1e-9);
-        // A worker that stood still closes it late.
+        // A stalled worker closes it late.
         second.close(5_000_000_000, 100_000_000, 2_000_000_000);
         assert!(second.is_whole() && second.busiest < 0.1, "{second:?}");
     }

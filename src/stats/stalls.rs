@@ -1,5 +1,4 @@
-//! Times in which the generator could not run: a worker whose watchdog woke late, and a process that
-//! a CPU quota stopped.
+//! Times in which the generator could not run: stalls of workers, and CPU quotas.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +21,7 @@ pub struct Stalls {
 }
 
 impl Stalls {
-    /// Notes that one worker's watchdog woke so late, in nanoseconds.
+    /// Notes by how many nanoseconds a worker's watchdog woke late.
     pub fn woke(&mut self, late_ns: u64) {
         if late_ns > LEAST_STALL_NS {
             self.count += 1;

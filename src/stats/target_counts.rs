@@ -1,4 +1,4 @@
-//! What a server of ours counted, to be held against what the client claims.
+//! What our own server counted, to be compared with the client's counts.
 
 use std::iter::Sum;
 

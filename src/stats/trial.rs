@@ -1,8 +1,7 @@
-//! The mergeable statistics of one trial: what every worker keeps for itself and the engine sums.
+//! The statistics of one trial. Each worker has its own; the engine merges them.
 //!
-//! A sample belongs to the phase of its scheduled start. Only samples of the measure phase enter
-//! the histograms, whenever they end; every attempt of every phase enters the accounting. Who was not refused
-//! is in the histograms: where it did not come to the end of a duration, with its age.
+//! A sample belongs to the phase of its scheduled start. The accounting has every attempt; the histograms have those of
+//! the measure phase that were not refused, right-censored at their age where a duration did not end.
 
 use std::collections::BTreeMap;
 
@@ -126,7 +125,7 @@ pub struct TrialStats {
     pub lost_while_held: u64,
     /// What the trial's end cut off and is no failure, whatever its phase.
     pub cut_off: BTreeMap<CancelPhase, CutOff>,
-    /// Times in the measure phase in which a worker stood still.
+    /// Stalls of workers in the measure phase.
     pub stalls: Stalls,
 }
 
@@ -208,7 +207,7 @@ impl TrialStats {
         stats.record(Metric::Exchange, Some(Timing::At(ns)));
     }
 
-    /// Adds another worker's statistics; the order of merging does not matter.
+    /// Adds another worker's statistics, in any order.
     pub fn merge(&mut self, other: &Self) {
         self.total.merge(&other.total);
         self.measured.merge(&other.measured);

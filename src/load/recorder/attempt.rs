@@ -1,5 +1,4 @@
-//! One attempt of a trial: a guard that cannot be lost. It is counted when it begins, and dropped without an outcome
-//! it counts as what its trial's end made of it.
+//! One attempt of a trial: a guard that counts itself when it begins, and when it is dropped without an outcome.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -20,7 +19,7 @@ pub(in crate::load) struct Attempt {
     recorder: Rc<Recorder>,
     scheduled: Instant,
     started: Instant,
-    /// Since when an exchange waits for its answer.
+    /// When the exchange that waits for its answer began.
     asking: Option<Instant>,
     stage: Stage,
     held: bool,
@@ -170,12 +169,12 @@ impl Attempt {
         self.settled = Some((kind, proof));
     }
 
-    /// Whether what is to come makes no difference any more, or only its close may.
+    /// Whether its outcome stands, or only its close can change it.
     fn is_confirmed(&self) -> bool {
         self.recorded || self.settled.is_some()
     }
 
-    /// Says what becomes of it when it is cut off.
+    /// Concludes it at the cut.
     fn end(&mut self, by: Cut, at: Instant) {
         let age_ns = ns_between(self.scheduled, at);
         // Held before it is confirmed, it was not asked anything yet.
@@ -198,7 +197,7 @@ impl Attempt {
         }
     }
 
-    /// What is known of the durations that an attempt without an answer had begun: they are beyond its age.
+    /// Censors the durations that an unanswered attempt had begun at its age.
     fn age(&mut self, at: Instant) {
         let beyond = |since| Timing::Beyond(ns_between(since, at));
         let sample = &mut self.sample;
