@@ -1,6 +1,6 @@
 //! Sessions of a metered run taken apart: where their CPU time went, step by step of the handshake.
 
-use super::bar::{Bar, Bars, Part};
+use super::bar::{Bar, Part, Stack};
 use super::document::{Grid, Section};
 use super::drawing::stack;
 use super::tables::{NOTHING, spread};
@@ -38,7 +38,7 @@ pub(super) fn taken_apart(record: &RunRecord) -> Result<Section, HistogramError>
     });
     let steps = Step::ALL.into_iter();
     let steps = steps.map(|step| (char::from(b'0' + step.number()), step.title()));
-    let bars = Bars {
+    let bars = Stack {
         unit: "µs",
         parts: (steps.chain(OTHERS))
             .map(|(mark, name)| Part { mark, name })

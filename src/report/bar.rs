@@ -7,7 +7,7 @@ use crate::units::three_digits;
 
 /// Bars of one scale.
 #[derive(Debug)]
-pub(super) struct Bars {
+pub(super) struct Stack {
     /// The unit of all lengths.
     pub unit: &'static str,
     /// What every bar is made of, in the order of its lengths.
@@ -35,7 +35,7 @@ impl Bar {
     }
 }
 
-impl Bars {
+impl Stack {
     pub(super) fn longest(&self) -> f64 {
         self.bars.iter().map(Bar::length).fold(0.0, f64::max)
     }
@@ -52,7 +52,8 @@ impl Bars {
         });
         let marks = self.parts.iter();
         let marks: Vec<String> = marks.map(|p| format!("{} {}", p.mark, p.name)).collect();
-        lines.collect::<String>() + &marks.join("; ")
+        let legend: Vec<String> = marks.chunks(3).map(|row| row.join("; ")).collect();
+        lines.collect::<String>() + &legend.join("\n")
     }
 
     /// One bar, the longest of all filling `width` characters. Rounding is carried over, so that the whole has its
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     fn drawn(bars: &[&[f64]], width: usize, style: Style) -> String {
-        let bars = Bars {
+        let bars = Stack {
             unit: "µs",
             parts: ['1', '2', '3'].map(|mark| Part { mark, name: "x" }).into(),
             bars: (bars.iter())

@@ -1,7 +1,7 @@
 //! A report before it is text, Markdown or HTML: what it says first, and sections of blocks. Whoever builds one gives
 //! plain strings; what could change how a report looks is made visible here, markup is escaped by the writers.
 
-use super::bar::Bars;
+use super::bar::Stack;
 use crate::record::Note;
 use crate::text::defuse;
 
@@ -174,7 +174,7 @@ pub(super) enum Block {
     Drawing {
         svg: String,
         caption: String,
-        bars: Option<Bars>,
+        bars: Option<Stack>,
     },
     /// Text as it is.
     Code(String),
@@ -245,7 +245,7 @@ impl Section {
         &mut self,
         svg: Option<String>,
         caption: &str,
-        bars: Option<Bars>,
+        bars: Option<Stack>,
     ) -> &mut Self {
         self.blocks.extend(svg.map(|svg| Block::Drawing {
             svg,

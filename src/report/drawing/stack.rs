@@ -1,7 +1,7 @@
 //! Stacked bars of one scale, each part with a mark of its own, so that they read without colour.
 
 use super::svg::{Anchor, Svg, fit, names_width};
-use crate::report::bar::{Bar, Bars};
+use crate::report::bar::{Bar, Stack};
 use crate::units::three_digits;
 
 const WIDTH: f64 = 720.0;
@@ -13,8 +13,8 @@ const BAR: f64 = 24.0;
 const ROOM: f64 = 13.0;
 
 /// The plot of these bars; none of none.
-pub(in crate::report) fn plot(id: &str, title: &str, all: &Bars) -> Option<String> {
-    let Bars { unit, parts, bars } = all;
+pub(in crate::report) fn plot(id: &str, title: &str, all: &Stack) -> Option<String> {
+    let Stack { unit, parts, bars } = all;
     let longest = all.longest();
     if longest <= 0.0 {
         return None;
@@ -75,7 +75,7 @@ pub(in crate::report) fn plot(id: &str, title: &str, all: &Bars) -> Option<Strin
     Some(svg.finish(id, title, &described(all)))
 }
 
-fn described(all: &Bars) -> String {
+fn described(all: &Stack) -> String {
     let unit = all.unit;
     let one = |bar: &Bar| {
         let largest = (bar.parts.iter().zip(&all.parts)).max_by(|a, b| a.0.total_cmp(b.0));
@@ -99,7 +99,7 @@ mod tests {
             name: name.to_owned(),
             parts: parts.to_vec(),
         });
-        let mut all = Bars {
+        let mut all = Stack {
             unit: "µs",
             parts: [('1', "a"), ('2', "b")]
                 .map(|(mark, name)| Part { mark, name })
