@@ -358,6 +358,32 @@ impl Grid {
         }
     }
 
+    /// The same with a row for each column. A row that belongs to one above takes the first word of that.
+    pub(super) fn transposed(self) -> Self {
+        let mut grid = Self {
+            header: self.header.iter().take(1).cloned().collect(),
+            rows: Vec::new(),
+            ..self
+        };
+        for name in self.header.into_iter().skip(1) {
+            grid.row::<Field>(&name, []);
+        }
+        let mut above = String::new();
+        for row in self.rows {
+            if row.depth == 0 {
+                row.head.clone_into(&mut above);
+                grid.header.push(row.head);
+            } else {
+                let first = above.split(' ').next().unwrap_or_default();
+                grid.header.push(format!("{first} {}", row.head));
+            }
+            for (of_name, field) in grid.rows.iter_mut().zip(row.fields) {
+                of_name.fields.push(field);
+            }
+        }
+        grid
+    }
+
     /// A table of columns, each with its name; `names` are those of its rows.
     pub(super) fn of_columns<'a, const ROWS: usize>(
         caption: &str,

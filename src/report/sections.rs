@@ -73,13 +73,12 @@ pub(super) fn cells(record: &RunRecord, shown: &[CellSummary]) -> Section {
     if shown.is_empty() {
         return section;
     }
-    if shown.len() > COLUMNS {
-        section
-            .table(tables::many(shown))
-            .table(tables::resumption(shown));
+    let grid = tables::cells(shown, Some(&record.plan));
+    section.table(if shown.len() > COLUMNS {
+        grid.transposed()
     } else {
-        section.table(tables::cells(shown, &record.plan));
-    }
+        grid
+    });
     section.prose(facts::closed_loop(&record.plan).unwrap_or_default());
     section
 }

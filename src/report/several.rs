@@ -278,7 +278,7 @@ fn cells(entries: &[Entry<'_>]) -> Result<Section, ReportError> {
     let mut rows: Vec<CellSummary> = by_cell.flat_map(|(_, rows)| rows).collect();
     let count = rows.len();
     rows.truncate(MOST_ROWS);
-    section.table(tables::many(&rows));
+    section.table(tables::cells(&rows, None).transposed());
     if count > MOST_ROWS {
         let count = format_count(count as u64);
         section.prose(format!(

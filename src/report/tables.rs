@@ -9,7 +9,6 @@ use crate::units::{format_count, format_ns, three_digits};
 
 /// What stands where a figure was not measured, or has too few samples.
 pub(super) const NOTHING: &str = "–";
-const CAPTION: &str = "Figures of the measure phase, over all trials";
 
 /// What was counted of a cell, and whether it has a row even where all have none.
 type Count = (&'static str, bool, fn(&Accounting) -> u64);
@@ -23,11 +22,14 @@ const COUNTS: [Count; 6] = [
     ("  not started", false, Accounting::not_started_total),
 ];
 
-/// The cells side by side, a row per figure.
-pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> Grid {
+/// The cells side by side, a row per figure; `plan` is that of all of them.
+pub(super) fn cells(summaries: &[CellSummary], plan: Option<&PlanRecord>) -> Grid {
     let any = |test: &dyn Fn(&CellSummary) -> bool| summaries.iter().any(test);
     let names = summaries.iter().map(|s| s.name.as_str());
-    let mut grid = Grid::new(CAPTION, std::iter::once("").chain(names));
+    let mut grid = Grid::new(
+        "Figures of the measure phase, over all trials",
+        std::iter::once("").chain(names),
+    );
     let mut row = |label: &str, value: &dyn Fn(&CellSummary) -> String| {
         grid.row(label, summaries.iter().map(value));
     };
@@ -36,13 +38,20 @@ pub(super) fn cells(summaries: &[CellSummary], plan: &PlanRecord) -> Grid {
             row(label, &|s| format_count(of(&s.measured)));
         }
     }
-    match plan.asked() {
-        Asked::Rate(rate) => row("asked /s", &|_| three_digits(rate)),
-        Asked::Sessions { mean, .. } => row("asked concurrent (mean)", &|_| three_digits(mean)),
+    match plan.map(PlanRecord::asked) {
+        Some(Asked::Rate(rate)) => row("asked /s", &|_| three_digits(rate)),
+        Some(Asked::Sessions { mean, .. }) => {
+            row("asked concurrent (mean)", &|_| three_digits(mean));
+        }
+        None => {}
     }
-    row("confirmed /s", &|s| median(s.confirmed_rate));
+    row("confirmed /s", &|s| {
+        or_nothing(s.confirmed_rate, |rate| three_digits(rate.median))
+    });
     if any(&|s| s.longest_pause.is_some()) {
-        row("longest without answer", &pause);
+        row("longest without answer", &|s| {
+            or_nothing(s.longest_pause, |pause| format_ns(pause.length_ns))
+        });
     }
     resumption_rows(&mut row, summaries);
     for metric in [
@@ -107,7 +116,12 @@ fn resumption_rows(row: &mut AddRow<'_>, summaries: &[CellSummary]) {
         row(label, &|s| or_nothing(counts(s), |counts| value(s, counts)));
     };
     show("resumed % planned / observed", &|s, c| {
-        let [planned, observed] = resumed(s, c).map(|share| or_nothing(share, three_digits));
+        let confirmed = s.measured.ok_total();
+        let percent = |part: u64| match confirmed {
+            0 => NOTHING.to_owned(),
+            _ => three_digits(part as f64 * 100.0 / confirmed as f64),
+        };
+        let [planned, observed] = [c.ok_planned, s.measured.ok_of(OkKind::Resumed)].map(percent);
         format!("{planned} / {observed}")
     });
     show("  offered / accepted", &|_, c| {
@@ -182,75 +196,6 @@ fn quantile_rows(row: &mut AddRow<'_>, metric: Metric, summaries: &[CellSummary]
     });
 }
 
-/// Confirmed sessions that were planned to be resumed, and that were, in per cent; none without any.
-fn resumed(summary: &CellSummary, counts: ResumptionCounts) -> [Option<f64>; 2] {
-    let confirmed = summary.measured.ok_total();
-    let parts = [counts.ok_planned, summary.measured.ok_of(OkKind::Resumed)];
-    parts.map(|part| (confirmed > 0).then(|| part as f64 * 100.0 / confirmed as f64))
-}
-
-/// A row for each cell.
-pub(super) fn many(shown: &[CellSummary]) -> Grid {
-    let header = [
-        "cell",
-        "confirmed",
-        "failed",
-        "unanswered",
-        "confirmed /s",
-        "handshake p50",
-        "confirm p50",
-        "confirm p99",
-        "latency p99",
-        "longest without answer",
-        "client CPU µs",
-        "target CPU µs",
-    ];
-    let mut grid = Grid::new(CAPTION, header);
-    for s in shown {
-        let [handshake, confirm, latency] =
-            [Metric::Handshake, Metric::Confirm, Metric::Latency].map(|m| quantiles(s, m));
-        let fields = [
-            format_count(s.measured.ok_total()),
-            format_count(s.measured.failed_total()),
-            format_count(s.measured.unanswered_total()),
-            median(s.confirmed_rate),
-            time(handshake.p50),
-            time(confirm.p50),
-            time(confirm.p99),
-            time(latency.p99),
-            pause(s),
-            median(s.client_cpu_us),
-            median(s.target_cpu_us),
-        ];
-        grid.row(&s.name, fields);
-    }
-    grid
-}
-
-/// Resumption as planned and as observed, a row for each cell that resumes sessions.
-pub(super) fn resumption(shown: &[CellSummary]) -> Grid {
-    let header = [
-        "cell",
-        "planned %",
-        "observed %",
-        "offered",
-        "accepted",
-        "refused",
-        "starved",
-        "expired",
-        "bytes added to ClientHello",
-    ];
-    let mut grid = Grid::new("Whether each session was resumed as planned", header);
-    for s in shown {
-        let Some(c) = s.resumption else { continue };
-        let percent = resumed(s, c).map(|share| or_nothing(share, three_digits));
-        let counts = [c.offered, c.accepted, c.refused, c.starved, c.expired].map(format_count);
-        let bytes = or_nothing(c.bytes_per_offer(), |bytes| format!("{bytes:.0}"));
-        grid.row(&s.name, percent.into_iter().chain(counts).chain([bytes]));
-    }
-    grid
-}
-
 /// One cell against another, a row per figure.
 pub(super) fn tax(tax: &Tax, how: &str) -> Grid {
     let mut grid = Grid::new(how, ["", &tax.base, &tax.cell, "difference", "ratio"]);
@@ -319,14 +264,6 @@ pub(super) fn or_nothing<T>(value: Option<T>, show: impl Fn(T) -> String) -> Str
 
 pub(super) fn time(timing: Option<Timing>) -> String {
     or_nothing(timing, |timing| timing.to_string())
-}
-
-fn median(spread: Option<Spread>) -> String {
-    or_nothing(spread, |s| three_digits(s.median))
-}
-
-fn pause(summary: &CellSummary) -> String {
-    or_nothing(summary.longest_pause, |pause| format_ns(pause.length_ns))
 }
 
 /// A median with the smallest and the largest trial, in round brackets: square ones are intervals.
