@@ -124,7 +124,7 @@ said=$(mktemp "$place/said.XXXXXX") code=0
 cat "$said"
 case $command:$code in
   run:106 | anatomy:106)
-    reasons=$(sed -n '/^INVALID/,$s/^  \([a-z-]*\): .*/\1/p' "$said" | grep -vxE 'generator-limited|load-not-achieved') ||
+    reasons=$(sed -n '/^INVALID/,/^$/s/^  \([a-z-]*\): .*/\1/p' "$said" | grep -vxE 'generator-limited|load-not-achieved') ||
       [[ -n $reasons ]] || code=0
     ;;
   ab:99 | ab:106 | ab:124 | compare:99 | compare:106 | gate:99 | gate:106 | audit:99) code=0 ;;
