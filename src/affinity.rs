@@ -82,7 +82,7 @@ pub fn pin_current(thread: String, core: Option<usize>) -> Placement {
 }
 
 /// Divides cores between the embedded target, which gets the first ones, and the workers. A single core is shared.
-pub fn split_cores(available: &[usize], target_threads: usize) -> (Vec<usize>, Vec<usize>) {
+pub(crate) fn split_cores(available: &[usize], target_threads: usize) -> (Vec<usize>, Vec<usize>) {
     if available.len() < 2 {
         return (available.to_vec(), available.to_vec());
     }

@@ -21,7 +21,7 @@ impl ThreadClock {
     ///
     /// On Linux derived from the thread's id (`pthread_getcpuclockid(3)`, `CPUCLOCK_PERTHREAD` in the kernel's
     /// `posix-timers_types.h`), so that other threads can read it. Elsewhere it only works on its own thread.
-    pub fn current() -> Self {
+    pub(crate) fn current() -> Self {
         #[cfg(target_os = "linux")]
         {
             let tid = nix::unistd::gettid().as_raw();
@@ -32,7 +32,7 @@ impl ThreadClock {
     }
 
     /// CPU time (user and system) the thread has used, or `None` once it has ended.
-    pub fn cpu(self) -> Option<Duration> {
+    pub(crate) fn cpu(self) -> Option<Duration> {
         clock_gettime(self.0).ok().map(Duration::from)
     }
 }
@@ -51,12 +51,12 @@ pub fn ns_between(earlier: Instant, later: Instant) -> u64 {
 }
 
 /// A wall clock time from RFC 3339.
-pub fn from_rfc3339(text: &str) -> Option<SystemTime> {
+pub(crate) fn from_rfc3339(text: &str) -> Option<SystemTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(Into::into)
 }
 
 /// A wall clock time as RFC 3339 in UTC, to the second.
-pub fn rfc3339(at: SystemTime) -> String {
+pub(crate) fn rfc3339(at: SystemTime) -> String {
     OffsetDateTime::from(at)
         .replace_nanosecond(0)
         .ok()

@@ -26,12 +26,12 @@ pub struct Rate(f64);
 
 impl Rate {
     /// Builds a rate from arrivals per second; `None` unless finite and above zero.
-    pub fn per_second(value: f64) -> Option<Self> {
+    pub(crate) fn per_second(value: f64) -> Option<Self> {
         (value.is_finite() && value > 0.0).then_some(Self(value))
     }
 
     /// The rate in arrivals per second.
-    pub fn as_per_second(self) -> f64 {
+    pub(crate) fn as_per_second(self) -> f64 {
         self.0
     }
 }
@@ -68,11 +68,6 @@ impl fmt::Display for Rate {
 pub struct Span(pub Duration);
 
 impl Span {
-    /// A span of whole milliseconds.
-    pub const fn millis(ms: u64) -> Self {
-        Self(Duration::from_millis(ms))
-    }
-
     /// A span of whole seconds.
     pub const fn secs(s: u64) -> Self {
         Self(Duration::from_secs(s))
@@ -216,7 +211,7 @@ impl Ratio {
     pub const WHOLE: u16 = 10_000;
 
     /// The share in parts of [`Self::WHOLE`].
-    pub fn parts(self) -> u16 {
+    pub(crate) fn parts(self) -> u16 {
         self.0
     }
 
@@ -338,7 +333,7 @@ pub fn format_ns(ns: u64) -> String {
     clippy::cast_sign_loss,
     reason = "whole positive values below 2^53"
 )]
-pub fn with_unit(value: f64, unit: &str) -> String {
+pub(crate) fn with_unit(value: f64, unit: &str) -> String {
     match unit {
         "ns" if (0.0..9e15).contains(&value) => format_ns(value.round() as u64),
         "us" => format!("{} µs", three_digits(value)),
@@ -383,7 +378,10 @@ mod tests {
         assert_eq!("500/s".parse::<Rate>().unwrap().as_per_second(), 500.0);
         assert_eq!("30/m".parse::<Rate>().unwrap().as_per_second(), 0.5);
         assert_eq!("1m30s".parse::<Span>().unwrap(), Span::secs(90));
-        assert_eq!("0.5s".parse::<Span>().unwrap(), Span::millis(500));
+        assert_eq!(
+            "0.5s".parse::<Span>().unwrap(),
+            Span(Duration::from_millis(500))
+        );
         assert_eq!("10µs".parse::<Span>().unwrap().0.as_nanos(), 10_000);
         assert_eq!("16KiB".parse::<ByteSize>().unwrap(), ByteSize(16_384));
         assert_eq!("1kB".parse::<ByteSize>().unwrap(), ByteSize(1_000));

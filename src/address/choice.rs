@@ -32,7 +32,7 @@ pub struct Tried {
 impl Choice {
     /// Takes the first address that accepts a TCP connection, which is closed at once; if none does, the
     /// first. One address alone is not tried: the load will tell.
-    pub fn first_that_answers(addresses: Vec<SocketAddr>, limit: Duration) -> Self {
+    pub(crate) fn first_that_answers(addresses: Vec<SocketAddr>, limit: Duration) -> Self {
         let mut failed = Vec::new();
         if addresses.len() > 1 {
             for (index, &address) in addresses.iter().enumerate().take(MOST_TRIED) {
@@ -62,7 +62,7 @@ impl Choice {
     }
 
     /// Takes them all; which answer will be seen in the figures.
-    pub fn all(addresses: Vec<SocketAddr>) -> Self {
+    pub(crate) fn all(addresses: Vec<SocketAddr>) -> Self {
         Self {
             addresses,
             used: None,
@@ -71,7 +71,7 @@ impl Choice {
     }
 
     /// Those that are used.
-    pub fn used(&self) -> &[SocketAddr] {
+    pub(crate) fn used(&self) -> &[SocketAddr] {
         match self.used {
             None => &self.addresses,
             Some(index) => self.addresses.get(index..=index).unwrap_or_default(),

@@ -56,7 +56,7 @@ pub enum AddressError {
 
 impl AddressError {
     /// The class of a session that ends with it.
-    pub fn class(&self) -> FailureClass {
+    pub(crate) fn class(&self) -> FailureClass {
         match self {
             Self::Unresolved { .. } => FailureClass::ResolveFailed,
             Self::ResolveTimeout { .. } => FailureClass::ResolveTimeout,
@@ -72,7 +72,7 @@ impl AddressError {
 /// # Errors
 ///
 /// Fails if there is none, or the resolver takes longer than `limit`.
-pub fn addresses(
+pub(crate) fn addresses(
     host: &str,
     port: u16,
     pinned: &[String],
@@ -133,7 +133,7 @@ fn look_up(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, Ad
 /// # Errors
 ///
 /// Fails with the first one that is.
-pub fn refuse_public(host: &str, addresses: &[SocketAddr]) -> Result<(), AddressError> {
+pub(crate) fn refuse_public(host: &str, addresses: &[SocketAddr]) -> Result<(), AddressError> {
     match addresses.iter().find(|address| is_public(address.ip())) {
         None => Ok(()),
         Some(address) => Err(AddressError::Public {

@@ -15,7 +15,7 @@ pub enum AchievedLoad {
 
 /// Open loop: the share of the arrivals due in the measure phase that were started. Closed loop: the mean number of
 /// sessions in flight over the number asked for.
-pub fn achieved_load(cell: &CellRecord, plan: &PlanRecord) -> AchievedLoad {
+pub(crate) fn achieved_load(cell: &CellRecord, plan: &PlanRecord) -> AchievedLoad {
     let Asked::Sessions { mean: asked, .. } = plan.asked() else {
         let measured = cell.measured();
         let (started, due) = (measured.started, measured.scheduled);

@@ -52,12 +52,12 @@ impl<'a> Decoded<'a> {
     }
 
     /// The record as it is kept.
-    pub fn record(&self) -> &'a RunRecord {
+    pub(crate) fn record(&self) -> &'a RunRecord {
         self.record
     }
 
     /// Its cells in figures over their trials, in its order.
-    pub fn summaries(&self) -> &[CellSummary] {
+    pub(crate) fn summaries(&self) -> &[CellSummary] {
         &self.summaries
     }
 
@@ -100,7 +100,7 @@ pub(super) struct DecodedTrial<'a> {
 
 impl DecodedTrial<'_> {
     /// What a metric was in this trial.
-    pub fn quantiles(&self, metric: Metric) -> TrialQuantiles {
+    pub(crate) fn quantiles(&self, metric: Metric) -> TrialQuantiles {
         self.durations.get(&metric).copied().unwrap_or_default()
     }
 }

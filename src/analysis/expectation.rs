@@ -9,7 +9,7 @@ use crate::stats::{Accounting, covers};
 const NOT_SPOKEN: &str = "alert.protocol_version";
 
 /// Compares every cell, and in a mix every identity, with what the scenario expects of it. Warm-up and all trials count.
-pub fn expectations(record: &RunRecord) -> Vec<ExpectationRecord> {
+pub(crate) fn expectations(record: &RunRecord) -> Vec<ExpectationRecord> {
     let scenario = &record.plan.scenario;
     let cells = record.cells.iter();
     cells.flat_map(|cell| of_cell(cell, scenario)).collect()

@@ -95,7 +95,7 @@ impl Figure {
     ];
 
     /// Every figure that is compared, in the order of display.
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let percentiles = DURATIONS
             .iter()
             .flat_map(|metric| Percentile::ALL.map(|p| Self::Quantile(*metric, p)));
@@ -132,17 +132,17 @@ impl Figure {
     }
 
     /// What it is called in tables.
-    pub fn title(self) -> String {
+    pub(crate) fn title(self) -> String {
         self.row().title
     }
 
     /// The unit of its values; empty for shares.
-    pub fn unit(self) -> &'static str {
+    pub(crate) fn unit(self) -> &'static str {
         self.row().unit
     }
 
     /// How two of its values are compared.
-    pub fn scale(self) -> Scale {
+    pub(crate) fn scale(self) -> Scale {
         if self.unit().is_empty() {
             Scale::Difference
         } else {
@@ -151,17 +151,17 @@ impl Figure {
     }
 
     /// Whether less is better.
-    pub fn smaller_is_better(self) -> bool {
+    pub(crate) fn smaller_is_better(self) -> bool {
         !matches!(self, Self::Throughput | Self::ResumedShare)
     }
 
     /// By how much it may get worse where no policy says otherwise.
-    pub fn default_allowed(self) -> f64 {
+    pub(crate) fn default_allowed(self) -> f64 {
         self.row().allowed
     }
 
     /// Samples that a unit must have before it is judged.
-    pub fn least_samples(self) -> u64 {
+    pub(crate) fn least_samples(self) -> u64 {
         match self {
             Self::Quantile(_, Percentile::P99) => P99_SAMPLES,
             _ => 0,
@@ -169,13 +169,13 @@ impl Figure {
     }
 
     /// Whether every run that did what was asked has it; the others depend on what was asked.
-    pub fn is_universal(self) -> bool {
+    pub(crate) fn is_universal(self) -> bool {
         matches!(self, Self::ClientCpu | Self::Throughput | Self::FailureRate)
     }
 
     /// Its value in one trial; `None` where there is none, and for percentiles, which come from
     /// [`Figure::percentiles`]. `memory_floor` is the memory of the process before the run's first trial.
-    pub fn of(self, trial: &TrialRecord, memory_floor: Option<u64>) -> Option<f64> {
+    pub(crate) fn of(self, trial: &TrialRecord, memory_floor: Option<u64>) -> Option<f64> {
         let measured = &trial.measured;
         let per_handshake = |of: fn(&KindRecord) -> u64| {
             share(trial.sum(of), measured.ok_total()).filter(|bytes| *bytes > 0.0)
@@ -195,7 +195,7 @@ impl Figure {
     }
 
     /// Its value over all of these attempts, if it is a share of them.
-    pub fn share(self, measured: &Accounting) -> Option<f64> {
+    pub(crate) fn share(self, measured: &Accounting) -> Option<f64> {
         match self {
             Self::FailureRate => share(measured.failed_total(), measured.started),
             Self::ResumedShare => share(measured.ok_of(OkKind::Resumed), measured.ok_total()),
@@ -208,7 +208,7 @@ impl Figure {
     /// # Errors
     ///
     /// Fails if a stored histogram is damaged.
-    pub fn percentiles(trial: &TrialRecord) -> Result<Vec<(Self, Timing)>, HistogramError> {
+    pub(crate) fn percentiles(trial: &TrialRecord) -> Result<Vec<(Self, Timing)>, HistogramError> {
         let mut found = Vec::new();
         for metric in DURATIONS {
             let histogram = trial.histogram(metric)?;

@@ -19,11 +19,13 @@ mod validity;
 #[cfg(test)]
 mod validity_tests;
 
-pub use achieved::{AchievedLoad, achieved_load};
+pub use achieved::AchievedLoad;
+pub(crate) use achieved::achieved_load;
 pub use decoded::Decoded;
 pub use dissect::{Dissection, EndFigures, EntryFigures, FlightFigures, dissect};
-pub use expectation::expectations;
+pub(crate) use expectation::expectations;
 pub use figure::{Figure, P99_SAMPLES, Percentile};
 pub use summary::{CellSummary, Quantiles};
-pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow, contrasts, taxes};
-pub use validity::judge;
+pub use tax::{Contrast, ContrastSet, Dimension, Question, Tax, TaxRow};
+pub(crate) use tax::{contrasts, taxes};
+pub(crate) use validity::judge;

@@ -35,7 +35,7 @@ pub struct Quantiles {
 
 impl Quantiles {
     /// All that the percentiles are over.
-    pub fn samples(&self) -> u64 {
+    pub(crate) fn samples(&self) -> u64 {
         self.count.saturating_add(self.pending)
     }
 
@@ -147,7 +147,7 @@ impl RunRecord {
 
     /// Memory of the process before the first session, in bytes: what earlier trials left behind must
     /// not count as there before.
-    pub fn memory_floor(&self) -> Option<u64> {
+    pub(crate) fn memory_floor(&self) -> Option<u64> {
         let trials = self.cells.iter().flat_map(|cell| &cell.trials);
         trials.filter_map(|trial| trial.memory_before).min()
     }
@@ -164,7 +164,7 @@ impl TrialRecord {
     }
 
     /// CPU microseconds of the embedded target per session, if sessions ended as they should.
-    pub fn target_cpu_us(&self) -> Option<f64> {
+    pub(crate) fn target_cpu_us(&self) -> Option<f64> {
         let cost = self.target_cpu.and_then(|cpu| cpu.us_per_session());
         cost.filter(|_| self.answered())
     }
@@ -175,13 +175,13 @@ impl TrialRecord {
     }
 
     /// Sessions confirmed in the CPU window, which is the measure phase, per second of it.
-    pub fn confirmed_per_second(&self) -> Option<f64> {
+    pub(crate) fn confirmed_per_second(&self) -> Option<f64> {
         let seconds = self.worker_cpu.wall_ns as f64 / 1e9;
         (seconds > 0.0).then(|| self.worker_cpu.confirmed as f64 / seconds)
     }
 
     /// Growth of the process beyond `floor` per session held open, in bytes, if enough were.
-    pub fn memory_per_session(&self, floor: u64) -> Option<f64> {
+    pub(crate) fn memory_per_session(&self, floor: u64) -> Option<f64> {
         let growth = self.memory_max?.checked_sub(floor)?;
         (self.held_max >= LEAST_HELD).then(|| growth as f64 / self.held_max as f64)
     }

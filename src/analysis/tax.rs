@@ -46,7 +46,7 @@ pub struct Tax {
 
 /// The tax of mutual authentication: every mTLS cell against the TLS cell that is the same otherwise. Then
 /// what resumption saves: every cell with resumed sessions against the one without.
-pub fn taxes(decoded: &Decoded<'_>) -> Vec<Tax> {
+pub(crate) fn taxes(decoded: &Decoded<'_>) -> Vec<Tax> {
     let mut taxes = Vec::new();
     let cells = decoded.cells();
     for cell in cells.iter().filter(|c| c.record.is_mutual()) {
@@ -153,7 +153,7 @@ pub struct ContrastSet {
 
 /// Every dimension of which there are several values: its cells against those of the first value. A cell
 /// whose base was not run is left out.
-pub fn contrasts(decoded: &Decoded<'_>) -> Vec<Contrast> {
+pub(crate) fn contrasts(decoded: &Decoded<'_>) -> Vec<Contrast> {
     let mut contrasts = Vec::new();
     let cells = decoded.cells();
     for dimension in Dimension::ALL {
@@ -220,7 +220,7 @@ const COMPARED: [Figure; 5] = [
 
 impl TaxRow {
     /// Its unit: durations of both kinds are in microseconds.
-    pub fn unit(&self) -> &'static str {
+    pub(crate) fn unit(&self) -> &'static str {
         match self.figure.unit() {
             "ns" | "us" => "µs",
             unit => unit,

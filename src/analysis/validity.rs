@@ -35,7 +35,7 @@ const MOST_STALLED: f64 = 0.05;
 
 /// Judges a record from its cells and their summaries: why it is invalid, and what else a reader
 /// should know.
-pub fn judge(
+pub(crate) fn judge(
     record: &RunRecord,
     summaries: &[CellSummary],
     planned: usize,

@@ -27,7 +27,7 @@ pub enum Case {
 
 impl Case {
     /// The stable label.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Control => "control",
             Self::OtherIdentity => "other-identity",
@@ -45,7 +45,7 @@ impl Case {
     }
 
     /// What the case asks, and what a session that resumes says.
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::Control => {
                 "The same client offers its ticket at once. Unless this resumes, nothing does, and no \
@@ -82,7 +82,7 @@ impl Case {
     }
 
     /// What to do where it resumes and should not.
-    pub fn advice(self) -> &'static str {
+    pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::Control | Self::OtherIdentity => {
                 "bind what a client may do to the identity that the server has for the session"

@@ -20,7 +20,7 @@ pub(super) enum Change<'a> {
 
 impl Change<'_> {
     /// Makes it. What a command prints goes to stderr, since stdout belongs to the report.
-    pub async fn make(self, case: Case) -> Result<(), AuditError> {
+    pub(crate) async fn make(self, case: Case) -> Result<(), AuditError> {
         match self {
             Self::Nothing => Ok(()),
             Self::Until(moment) => {

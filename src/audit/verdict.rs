@@ -31,7 +31,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// In the words of the table.
-    pub fn words(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Resumable => "resumes",
             Self::NothingResumes => "nothing resumes",

@@ -39,7 +39,7 @@ pub struct AbArgs {
     quiet: bool,
 }
 
-pub fn run(args: &AbArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &AbArgs) -> anyhow::Result<Exit> {
     args.output.check()?;
     let policy = args.judge.policy()?;
     let sides = args.sides.sides()?;

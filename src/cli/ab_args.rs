@@ -101,7 +101,7 @@ pub struct Sides {
 
 impl SideArgs {
     /// Resolves both sides.
-    pub fn sides(&self) -> anyhow::Result<Sides> {
+    pub(crate) fn sides(&self) -> anyhow::Result<Sides> {
         let own = std::env::current_exe().context("cannot tell where this program is")?;
         let side = |place: usize, binary: &Option<PathBuf>, provider: Option<ProviderName>| {
             let target = self.targets.get(place).or(self.targets.first());

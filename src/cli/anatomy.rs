@@ -61,7 +61,7 @@ pub struct AnatomyArgs {
 }
 
 /// Makes the anatomy and prints it.
-pub fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &AnatomyArgs) -> anyhow::Result<Exit> {
     let without_tls = |auth: &AuthMode| *auth == AuthMode::None;
     if args.in_memory && !args.auth.is_empty() && args.auth.iter().all(without_tls) {
         return Err(UsageError(

@@ -57,7 +57,7 @@ fn client_fault() -> impl TypedValueParser<Value = IdentityFault> {
 }
 
 /// Runs the audit and prints its verdicts. A server that accepts what it should not is an exit code, not an error.
-pub fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
     if args.resumption.resumption {
         // A partial audit is of no use.
         signals::let_be();

@@ -56,7 +56,7 @@ pub struct ResumptionArgs {
 impl ResumptionArgs {
     /// Makes the audit that `scenario` describes, with the certificates in `pki`, and prints it. What the server
     /// does wrong is an exit code, not an error.
-    pub fn run(&self, scenario: &Scenario, pki: &Path, json: bool) -> anyhow::Result<Exit> {
+    pub(crate) fn run(&self, scenario: &Scenario, pki: &Path, json: bool) -> anyhow::Result<Exit> {
         let plan = self.plan(scenario, pki)?;
         let report = block_on(audit(&plan))??;
         print(&report, json, || Ok(story(&report, wants_color())))?;

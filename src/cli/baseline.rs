@@ -77,7 +77,7 @@ struct ShowArgs {
     folder: FolderArg,
 }
 
-pub fn run(args: &BaselineArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &BaselineArgs) -> anyhow::Result<Exit> {
     match &args.command {
         BaselineCommand::Record(args) => keep(args)?,
         BaselineCommand::List(args) => list(&args.folder.dir)?,

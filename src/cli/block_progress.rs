@@ -15,7 +15,7 @@ pub struct BlockProgress {
 
 impl BlockProgress {
     /// A display for at most `rounds_max` rounds; `quiet` shows nothing.
-    pub fn of(rounds_max: usize, quiet: bool) -> Self {
+    pub(crate) fn of(rounds_max: usize, quiet: bool) -> Self {
         let shown = Shown::of(quiet, "{bar:30.cyan/blue} {percent:>3} % {wide_msg}");
         if let Shown::Bar(bar) = &shown {
             bar.set_length((rounds_max * BLOCKS_PER_ROUND) as u64);
@@ -23,7 +23,7 @@ impl BlockProgress {
         Self { shown, rounds_max }
     }
 
-    pub fn on(&self, event: &AbEvent<'_>) {
+    pub(crate) fn on(&self, event: &AbEvent<'_>) {
         match event {
             AbEvent::Due(Turn { side, kept, place }) => {
                 if let Shown::Bar(bar) = &self.shown
@@ -59,7 +59,7 @@ impl BlockProgress {
     }
 
     /// Removes the display.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         self.shown.finish();
     }
 }

@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::Value;
 
 /// Takes every value.
-pub fn one_of<T>() -> impl TypedValueParser<Value = T>
+pub(crate) fn one_of<T>() -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static,
 {
@@ -16,7 +16,7 @@ where
 }
 
 /// Takes the values that are `wanted`.
-pub fn one_of_those<T>(wanted: impl Fn(&T) -> bool) -> impl TypedValueParser<Value = T>
+pub(crate) fn one_of_those<T>(wanted: impl Fn(&T) -> bool) -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static,
 {

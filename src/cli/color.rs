@@ -10,7 +10,7 @@ use clap::{ColorChoice, ValueEnum};
 static CHOICE: OnceLock<ColorChoice> = OnceLock::new();
 
 /// Finds `--color` before the arguments are parsed, for the parser's own errors. The parser reports wrong values.
-pub fn before_parsing(args: impl Iterator<Item = OsString>) -> ColorChoice {
+pub(crate) fn before_parsing(args: impl Iterator<Item = OsString>) -> ColorChoice {
     let mut last = None;
     let mut value_follows = false;
     for arg in args.map(|arg| arg.to_string_lossy().into_owned()) {
@@ -31,13 +31,13 @@ pub fn before_parsing(args: impl Iterator<Item = OsString>) -> ColorChoice {
 }
 
 /// Makes it the choice of this process.
-pub fn set(choice: ColorChoice) {
+pub(crate) fn set(choice: ColorChoice) {
     // The arguments are read once.
     let _ = CHOICE.set(choice);
 }
 
 /// Whether to use colours on this stream. An explicit `--color` counts more than the environment.
-pub fn wanted_on(stream: &impl IsTerminal) -> bool {
+pub(crate) fn wanted_on(stream: &impl IsTerminal) -> bool {
     let refused = || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     match CHOICE.get().copied().unwrap_or(ColorChoice::Auto) {
         ColorChoice::Always => true,

@@ -24,7 +24,7 @@ pub struct CompareArgs {
     output: ComparisonOutput,
 }
 
-pub fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &CompareArgs) -> anyhow::Result<Exit> {
     args.output.check()?;
     let policy = args.judge.policy()?;
     let (baseline, candidate) = (results(&args.baseline)?, results(&args.candidate)?);

@@ -83,7 +83,7 @@ pub struct ClientArgs {
 }
 
 impl ClientArgs {
-    pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         self.expected.apply(&mut scenario.protocol);
         scenario.tls.provider = self.provider;
         self.connect.apply(scenario)
@@ -103,7 +103,7 @@ pub struct IdentityArgs {
 }
 
 impl IdentityArgs {
-    pub fn apply(&self, scenario: &mut Scenario) {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) {
         if let Some(cert) = &self.cert {
             scenario.identity = Some(IdentityFiles {
                 cert: cert.clone(),
@@ -128,7 +128,7 @@ impl ConnectArgs {
     }
 
     /// Overrides the keys of the scenario whose flags are given.
-    pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         if let Some(version) = self.only_version()? {
             scenario.matrix.tls = vec![version];
         } else if self.tlsv1_2 {

@@ -33,7 +33,7 @@ pub struct CryptoArgs {
 }
 
 impl CryptoArgs {
-    pub fn apply(&self, scenario: &mut Scenario) {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) {
         let matrix = &mut scenario.matrix;
         match self.providers[..] {
             [] => {}

@@ -22,7 +22,7 @@ pub struct DataArgs {
 }
 
 impl DataArgs {
-    pub fn apply(&self, protocol: &mut ProtocolSection) -> anyhow::Result<()> {
+    pub(crate) fn apply(&self, protocol: &mut ProtocolSection) -> anyhow::Result<()> {
         let Some(given) = self.data.as_ref().or(self.data_binary.as_ref()) else {
             return Ok(());
         };
@@ -55,7 +55,7 @@ fn without_line_ends(path: &str) -> anyhow::Result<String> {
 }
 
 /// Leaves the bodies of requests out of a command line; the name of a file stays.
-pub fn without_data(args: Vec<String>) -> Vec<String> {
+pub(crate) fn without_data(args: Vec<String>) -> Vec<String> {
     let mut is_data = false;
     let hide = |arg: String| {
         let (flag, value) = match arg.split_once('=') {

@@ -14,7 +14,7 @@ pub const EXIT_CODES: &str = "Exit codes: 0 success, 1 runtime failure, 2 usage,
 const EXAMPLES: &str = include_str!("examples.txt");
 
 /// The whole command line, with examples in every page of help.
-pub fn command_line() -> Command {
+pub(crate) fn command_line() -> Command {
     with_examples(Cli::command(), "shakedown")
 }
 

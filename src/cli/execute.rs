@@ -30,7 +30,7 @@ pub struct ResultArgs {
 impl ResultArgs {
     /// Runs a scenario, keeps its result, prints the report that `text` makes of it, and says how the process ends.
     /// Without `--output` the result is kept in `folder`, if there is one.
-    pub fn execute(
+    pub(crate) fn execute(
         &self,
         checked: Checked,
         folder: Option<&Path>,
@@ -43,7 +43,7 @@ impl ResultArgs {
     }
 
     /// Fails early if the result could not be written.
-    pub fn check(&self, checked: &Checked, folder: Option<&Path>) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, checked: &Checked, folder: Option<&Path>) -> anyhow::Result<()> {
         let size = store::expected_size(checked);
         match folder {
             Some(folder) if self.output.file.is_none() => {
@@ -54,7 +54,7 @@ impl ResultArgs {
     }
 
     /// Runs a scenario with progress, telemetry and signals.
-    pub fn measure(
+    pub(crate) fn measure(
         &self,
         checked: Checked,
         telemetry: &TelemetryArgs,
@@ -74,7 +74,7 @@ impl ResultArgs {
     }
 
     /// Keeps a result and prints its report.
-    pub fn conclude(
+    pub(crate) fn conclude(
         &self,
         record: &RunRecord,
         folder: Option<&Path>,

@@ -45,7 +45,7 @@ pub enum Exit {
 impl Exit {
     /// The code of a run. What was expected and did not happen is certain even where the run ended
     /// early or its figures are invalid.
-    pub fn of_record(record: &RunRecord) -> Self {
+    pub(crate) fn of_record(record: &RunRecord) -> Self {
         let validity = &record.validity;
         let engine_failed = |reason: &Note| reason.code == "engine-failed";
         if validity.reasons.iter().any(engine_failed) {
@@ -62,7 +62,7 @@ impl Exit {
     }
 
     /// The code of a comparison.
-    pub fn of_verdict(verdict: Verdict) -> Self {
+    pub(crate) fn of_verdict(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Pass | Verdict::Improve => Self::Success,
             Verdict::Regress => Self::Unmet,
@@ -71,7 +71,7 @@ impl Exit {
     }
 
     /// The code for an error.
-    pub fn of(error: &anyhow::Error) -> Self {
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
         if error.is::<UsageError>() {
             return Self::Usage;
         }

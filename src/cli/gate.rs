@@ -33,7 +33,7 @@ pub struct GateArgs {
     output: ComparisonOutput,
 }
 
-pub fn run(args: &GateArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &GateArgs) -> anyhow::Result<Exit> {
     args.output.check()?;
     let mut policy = args.judge.policy()?;
     let candidate = results(&args.result)?;

@@ -33,7 +33,7 @@ pub struct JudgeArgs {
 
 impl JudgeArgs {
     /// The policy given, or the built-in one.
-    pub fn policy(&self) -> anyhow::Result<Policy> {
+    pub(crate) fn policy(&self) -> anyhow::Result<Policy> {
         Ok(match &self.policy {
             Some(path) => Policy::read(path)?,
             None => Policy::built_in()?,
@@ -82,7 +82,7 @@ struct FormatArgs {
 
 impl ComparisonOutput {
     /// Fails early if a file could not be written.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.output.check(SIZE)?;
         let formats = &self.formats;
         let [smaller, bigger] = ["smaller", "bigger"]
@@ -110,7 +110,7 @@ impl ComparisonOutput {
 
     /// Writes a comparison everywhere it is to go, and says how the process ends. The report goes out even if a file
     /// cannot be written.
-    pub fn write(&self, comparison: &Comparison) -> anyhow::Result<Exit> {
+    pub(crate) fn write(&self, comparison: &Comparison) -> anyhow::Result<Exit> {
         let saved = (self.output).save(|path| store::save_comparison(path, comparison));
         // Whatever becomes of the one, the others are written.
         let written = self.formats.write(comparison);
@@ -186,7 +186,7 @@ fn on_github(comparison: &Comparison, json: bool) -> anyhow::Result<()> {
 }
 
 /// The results of a file or folder.
-pub fn results(path: &Path) -> anyhow::Result<Results> {
+pub(crate) fn results(path: &Path) -> anyhow::Result<Results> {
     Ok(Results {
         source: path.display().to_string(),
         records: store::load_all(path)?,
@@ -194,7 +194,7 @@ pub fn results(path: &Path) -> anyhow::Result<Results> {
 }
 
 /// Compares. A refusal becomes an invalid comparison, so that CI finds the reason where it finds verdicts.
-pub fn judge(
+pub(crate) fn judge(
     baseline: Option<&Results>,
     candidate: &Results,
     policy: &Policy,
@@ -213,7 +213,7 @@ pub fn judge(
 
 /// The error of what was to be made of results, or which of their files is damaged, and where: histograms are read
 /// when a figure needs them, far from the name of their file.
-pub fn name_damaged<'a>(
+pub(crate) fn name_damaged<'a>(
     error: anyhow::Error,
     files: impl IntoIterator<Item = &'a PathBuf>,
 ) -> anyhow::Error {

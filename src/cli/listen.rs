@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use shakedown::scenario::Place;
 
 /// Reads `address:port`; port 0 takes a free one.
-pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let wanted = "give an address and a port, e.g. 127.0.0.1:8443 or [::1]:8443";
     let place = Place::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
     let Place { host, port } = place;

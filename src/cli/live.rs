@@ -33,7 +33,7 @@ pub struct Live {
 
 impl Live {
     /// A run that has not begun.
-    pub fn new(plan: Checked) -> Self {
+    pub(crate) fn new(plan: Checked) -> Self {
         Self {
             plan,
             trial: (0, 0),
@@ -46,7 +46,7 @@ impl Live {
         }
     }
 
-    pub fn on(&mut self, event: Event<'_>) {
+    pub(crate) fn on(&mut self, event: Event<'_>) {
         match event {
             Event::Begin { number, of, cell } => {
                 *self = Self {
@@ -89,7 +89,7 @@ impl Live {
 
     /// How much of the run is done and how much there is, in milliseconds of load, or in sessions where they
     /// end it.
-    pub fn done(&self) -> (u64, u64) {
+    pub(crate) fn done(&self) -> (u64, u64) {
         let (number, of) = (self.trial.0.saturating_sub(1) as u64, self.trial.1 as u64);
         let (done, each) = match self.plan.stop.total {
             Some(total) => (self.totals.started, total),
@@ -219,7 +219,7 @@ impl Live {
     }
 
     /// The display: the text beside the bar, the lines below it, and the alarms, empty while all is well.
-    pub fn display(&self) -> (String, String, String) {
+    pub(crate) fn display(&self) -> (String, String, String) {
         let (number, of) = self.trial;
         let beside = match self.run_left() {
             Some(left) => format!("trial {number}/{of}, {left}"),
@@ -237,7 +237,7 @@ impl Live {
     }
 
     /// The same in one line.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let label = self.label();
         let mut parts = vec![format!("{label}: {}", self.phase())];
         if self.priming.is_none() {
@@ -249,7 +249,7 @@ impl Live {
     }
 
     /// The outcome of a trial that has ended.
-    pub fn outcome(&self) -> String {
+    pub(crate) fn outcome(&self) -> String {
         let [confirmed, failed] = [self.totals.ok, self.totals.failed].map(format_count);
         let classes = if self.failures.is_empty() {
             String::new()

@@ -130,7 +130,7 @@ pub struct ExpectStatusArg {
 }
 
 impl ExpectStatusArg {
-    pub fn apply(&self, protocol: &mut ProtocolSection) {
+    pub(crate) fn apply(&self, protocol: &mut ProtocolSection) {
         if !self.expect_status.is_empty() {
             protocol.expect_status.clone_from(&self.expect_status);
         }
@@ -156,7 +156,7 @@ pub struct TimeoutArgs {
 
 impl LoadArgs {
     /// A flag of one load model clears the scenario's keys of the other.
-    pub fn apply(&self, scenario: &mut Scenario) {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) {
         let load = &mut scenario.load;
         let staged_rate = self.stages.iter().any(|s| s.rate.is_some());
         let staged_sessions = self.stages.iter().any(|s| s.sessions.is_some());
@@ -203,7 +203,7 @@ impl LoadArgs {
 
 impl ResumptionArgs {
     /// Another mode than the scenario's starts from default settings.
-    pub fn apply(&self, scenario: &mut Scenario) {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) {
         if let Some(mode) = self.resumption {
             if scenario.resumption.mode != mode {
                 scenario.resumption = ResumptionSection {
@@ -225,7 +225,7 @@ impl ResumptionArgs {
 
 impl ProtocolArgs {
     /// Another protocol than the scenario's starts from default settings.
-    pub fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let protocol = &mut scenario.protocol;
         if let Some(kind) = self.protocol {
             if protocol.kind != Some(kind) {
@@ -244,7 +244,7 @@ impl ProtocolArgs {
 }
 
 impl TimeoutArgs {
-    pub fn apply(&self, scenario: &mut Scenario) {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) {
         let timeouts = &mut scenario.timeouts;
         timeouts.connect = self.connect_timeout.unwrap_or(timeouts.connect);
         timeouts.handshake = self.handshake_timeout.unwrap_or(timeouts.handshake);

@@ -24,7 +24,7 @@ pub struct ManArgs {
 }
 
 /// Prints a page, or writes all of them.
-pub fn run(args: &ManArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ManArgs) -> anyhow::Result<()> {
     // `help COMMAND` prints the same pages and needs none of its own.
     let mut cli = command_line().disable_help_subcommand(true);
     cli.build();

@@ -119,7 +119,7 @@ enum Command {
 }
 
 /// Parses the arguments and runs the command.
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match run() {
         Ok(exit) => exit.into(),
         Err(error) => fail(error).into(),

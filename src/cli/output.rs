@@ -29,12 +29,12 @@ const WIDEST: usize = 160;
 const PATIENCE_MS: u16 = 1_000;
 
 /// Whether to use colours on stdout.
-pub fn wants_color() -> bool {
+pub(crate) fn wants_color() -> bool {
     wanted_on(&io::stdout())
 }
 
 /// How a report looks on stdout.
-pub fn style() -> Style {
+pub(crate) fn style() -> Style {
     let terminal = terminal_size::terminal_size_of(io::stdout());
     let width = terminal.map(|(width, _)| usize::from(width.0).clamp(NARROWEST, WIDEST));
     Style {
@@ -44,28 +44,28 @@ pub fn style() -> Style {
 }
 
 /// Prints a line on stderr; drops it if stderr takes nothing.
-pub fn say(message: impl Display) {
+pub(crate) fn say(message: impl Display) {
     if stderr_takes(PollTimeout::from(PATIENCE_MS)) {
         put(&format!("{message}\n"), false);
     }
 }
 
 /// Shows how far something is on stderr, in a line of its own, unless that would have to be waited for.
-pub fn show(progress: impl Display) {
+pub(crate) fn show(progress: impl Display) {
     if stderr_is_ready() {
         put(&format!("{progress}\n"), false);
     }
 }
 
 /// Prints styled text of the parser on stderr.
-pub fn say_styled(message: &str) {
+pub(crate) fn say_styled(message: &str) {
     if stderr_takes(PollTimeout::from(PATIENCE_MS)) {
         put(message, wanted_on(&io::stderr()));
     }
 }
 
 /// Whether stderr takes something at once. One that is closed does: what is written there is lost at once.
-pub fn stderr_is_ready() -> bool {
+pub(crate) fn stderr_is_ready() -> bool {
     stderr_takes(PollTimeout::ZERO)
 }
 
@@ -95,7 +95,7 @@ pub struct OutputArgs {
 
 impl OutputArgs {
     /// Fails early if a file of this size could not be written. Creates its folder if needed.
-    pub fn check(&self, bytes: u64) -> anyhow::Result<()> {
+    pub(crate) fn check(&self, bytes: u64) -> anyhow::Result<()> {
         if let Some(file) = &self.file {
             check_is_file(file)?;
             store::check_writable(file, bytes)?;
@@ -104,7 +104,7 @@ impl OutputArgs {
     }
 
     /// Writes the file, if one is named.
-    pub fn save(
+    pub(crate) fn save(
         &self,
         save: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Option<Result<PathBuf, StoreError>> {
@@ -114,7 +114,7 @@ impl OutputArgs {
 }
 
 /// Prints a value as JSON, or the text that is made of it.
-pub fn print(
+pub(crate) fn print(
     value: &impl Serialize,
     json: bool,
     text: impl FnOnce() -> anyhow::Result<String>,
@@ -127,7 +127,7 @@ pub fn print(
 }
 
 /// Reports where a result was saved, then any error of its report.
-pub fn conclude(
+pub(crate) fn conclude(
     saved: Option<Result<PathBuf, StoreError>>,
     printed: anyhow::Result<()>,
     quiet: bool,
@@ -142,7 +142,7 @@ pub fn conclude(
 }
 
 /// Whether a file can be meant.
-pub fn check_is_file(file: &Path) -> Result<(), UsageError> {
+pub(crate) fn check_is_file(file: &Path) -> Result<(), UsageError> {
     if file == Path::new("-") {
         return Err(UsageError(
             "--output - would be a file called `-`; for JSON on standard output write --json",
@@ -159,7 +159,7 @@ pub fn check_is_file(file: &Path) -> Result<(), UsageError> {
 }
 
 /// Columns of text without lines between them.
-pub fn columns(rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(crate) fn columns(rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
@@ -170,19 +170,19 @@ pub fn columns(rows: impl IntoIterator<Item = Vec<String>>) -> String {
 }
 
 /// Writes a value to stdout as indented JSON, all of it safe to look at.
-pub fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = for_json(&serde_json::to_string_pretty(value)?);
     text.push('\n');
     write_exactly(text.as_bytes())
 }
 
 /// Writes a report to stdout; a reader that has gone away (`| head`, a closed terminal) is no error.
-pub fn write_stdout(text: &str) -> anyhow::Result<()> {
+pub(crate) fn write_stdout(text: &str) -> anyhow::Result<()> {
     write_exactly(for_terminal(text, wants_color()).as_bytes())
 }
 
 /// Writes bytes for other programs to stdout, unchanged.
-pub fn write_exactly(bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write_exactly(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if !has_gone(&error) => Err(error).context("cannot write to stdout"),

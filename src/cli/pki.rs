@@ -56,7 +56,7 @@ struct NewArgs {
 }
 
 /// Runs `shakedown pki` and reports on standard output.
-pub fn run(args: &PkiArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &PkiArgs) -> anyhow::Result<()> {
     match &args.command {
         PkiCommand::New(new) => {
             let spec = new.spec();

@@ -49,7 +49,7 @@ impl ProbeArgs {
 }
 
 /// Makes the probe and prints it. A server that refuses or cannot be reached is no error.
-pub fn run(args: &ProbeArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ProbeArgs) -> anyhow::Result<Exit> {
     let plan = args.plan()?;
     let report = block_on(probe(&plan))??;
     print(&report, args.json, || Ok(story(&report, wants_color())))?;

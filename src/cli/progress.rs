@@ -40,7 +40,7 @@ pub enum Shown {
 
 impl Shown {
     /// By a bar of this template, where there is a terminal.
-    pub fn of(quiet: bool, template: &str) -> Self {
+    pub(crate) fn of(quiet: bool, template: &str) -> Self {
         if quiet {
             Self::Nothing
         } else if std::io::stderr().is_terminal() {
@@ -51,7 +51,7 @@ impl Shown {
     }
 
     /// Removes the bar.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         if let Self::Bar(bar) = self {
             if !stderr_is_ready() {
                 bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -63,7 +63,7 @@ impl Shown {
 
 impl Progress {
     /// The display of a run, which is announced; `quiet` shows nothing.
-    pub fn of(prepared: &Prepared, quiet: bool) -> Self {
+    pub(crate) fn of(prepared: &Prepared, quiet: bool) -> Self {
         let plan = prepared.plan();
         if !quiet {
             announce(&plan.checked);
@@ -81,7 +81,7 @@ impl Progress {
         }
     }
 
-    pub fn on(&mut self, event: Event<'_>) {
+    pub(crate) fn on(&mut self, event: Event<'_>) {
         self.live.on(event);
         let looked = matches!(event, Event::Tick { .. } | Event::Priming { .. });
         match &self.shown {
@@ -98,7 +98,7 @@ impl Progress {
     }
 
     /// Removes the display.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         self.shown.finish();
     }
 }

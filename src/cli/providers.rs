@@ -17,7 +17,7 @@ pub struct ProvidersArgs {
 }
 
 /// Prints the matrix.
-pub fn run(args: &ProvidersArgs) -> anyhow::Result<()> {
+pub(crate) fn run(args: &ProvidersArgs) -> anyhow::Result<()> {
     let all = survey(|key| throw_away_key(key).ok());
     print(&all, args.json, || Ok(text(&all)))
 }

@@ -11,7 +11,7 @@ const SECRET: [&str; 5] = ["--header", "-H", "--data", "--data-binary", "--pass"
 
 /// The arguments as given, without the values of headers, in whatever form they were given, request bodies, and
 /// what of the URL may be a token or a password (invariant 8).
-pub fn command_line(scenario: &Scenario) -> Vec<String> {
+pub(crate) fn command_line(scenario: &Scenario) -> Vec<String> {
     let headers = scenario.protocol.headers.iter();
     let headers: Vec<&str> = headers.map(|header| header.value.as_str()).collect();
     let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
@@ -54,7 +54,7 @@ fn redacted(
 }
 
 /// The parser's error without values that may be secrets.
-pub fn without_secrets(mut said: clap::Error) -> clap::Error {
+pub(crate) fn without_secrets(mut said: clap::Error) -> clap::Error {
     let text = |said: &clap::Error, kind| match said.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         _ => None,
@@ -99,7 +99,7 @@ pub fn without_secrets(mut said: clap::Error) -> clap::Error {
 
 /// Leaves out of all errors what follows a header that was not quoted (`-H Authorization: TOKEN`), which the parser
 /// takes for other arguments.
-pub fn keep_unquoted(args: impl Iterator<Item = String>) {
+pub(crate) fn keep_unquoted(args: impl Iterator<Item = String>) {
     let (mut follows_flag, mut unquoted) = (false, false);
     for arg in args {
         if unquoted && !arg.starts_with('-') {

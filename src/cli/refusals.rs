@@ -35,7 +35,7 @@ impl Refusals {
     }
 
     /// Takes note of one.
-    pub fn note(&self, peer: SocketAddr, refusal: &Refusal) {
+    pub(crate) fn note(&self, peer: SocketAddr, refusal: &Refusal) {
         let mut state = self.state();
         *state.total.entry(refusal.kind).or_default() += 1;
         let seen = state.window.entry(refusal.kind).or_default();
@@ -52,17 +52,17 @@ impl Refusals {
     }
 
     /// Waits until there are lines to take.
-    pub async fn news(&self) {
+    pub(crate) async fn news(&self) {
         self.news.notified().await;
     }
 
     /// The lines that came since the last time.
-    pub fn take_lines(&self) -> Vec<String> {
+    pub(crate) fn take_lines(&self) -> Vec<String> {
         std::mem::take(&mut self.state().lines)
     }
 
     /// Ends a window: remaining lines, and counts of refusals without one.
-    pub fn end_window(&self) -> Vec<String> {
+    pub(crate) fn end_window(&self) -> Vec<String> {
         let mut state = self.state();
         let mut lines = std::mem::take(&mut state.lines);
         for (kind, seen) in std::mem::take(&mut state.window) {
@@ -75,7 +75,7 @@ impl Refusals {
     }
 
     /// All of them by kind, the most frequent first; `None` if there were none.
-    pub fn summary(&self) -> Option<String> {
+    pub(crate) fn summary(&self) -> Option<String> {
         let mut kinds: Vec<_> = self.state().total.clone().into_iter().collect();
         kinds.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         let words = |(kind, count): &(&str, u64)| format!("{} × {kind}", format_count(*count));

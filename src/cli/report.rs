@@ -36,7 +36,7 @@ pub struct ReportArgs {
     output: Option<PathBuf>,
 }
 
-pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
     if (args.cell.is_some() || args.metric.is_some()) && !args.format.is_of_histograms() {
         return Err(UsageError(
             "--cell and --metric are for --format hgrm and hlog; other reports have all of them",

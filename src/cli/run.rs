@@ -111,7 +111,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let checked = args.checked()?;
     if args.dry_run {
         signals::let_be();
@@ -125,7 +125,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
 
 impl RunArgs {
     /// The scenario with the flags applied, checked.
-    pub fn checked(&self) -> anyhow::Result<Checked> {
+    pub(crate) fn checked(&self) -> anyhow::Result<Checked> {
         let mut document = match &self.target {
             Some(word) => source::read(word)?,
             None => source::shipped(QUICK)?,

@@ -40,7 +40,7 @@ enum ScenarioCommand {
     },
 }
 
-pub fn run(args: &ScenarioArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ScenarioArgs) -> anyhow::Result<Exit> {
     match &args.command {
         ScenarioCommand::List => write_stdout(&list()?)?,
         ScenarioCommand::Explain { scenario } => {

@@ -111,7 +111,7 @@ fn served() -> impl TypedValueParser<Value = ProtocolKind> {
 }
 
 /// Runs the command until a signal ends it.
-pub fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     if let Some(cause) = alpn_conflict(&args.alpn, args.protocol) {
         let next = "drop it, or write --alpn http/1.1 with --protocol http1";
         return Err(BadInput(format!("--alpn: {cause}; {next}")).into());

@@ -32,7 +32,7 @@ enum Phase {
 ///
 /// A hang-up is listened for unless whoever started us has it ignored, as nohup(1) does. A write beyond the
 /// limit of file sizes (`ulimit -f`) fails from now on like any other instead of ending the process.
-pub fn listen() -> io::Result<()> {
+pub(crate) fn listen() -> io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut wanted = vec![SIGINT, SIGTERM];
     if !is_ignored(SIGHUP) {
@@ -82,7 +82,7 @@ fn on(signal: i32) {
 
 /// What signals do to the control from now on: each moves it one step towards the end. The first one is
 /// answered with `announcement` on stderr. One that came before counts, and so does one that came to a control before.
-pub fn control(announcement: &'static str) -> watch::Receiver<Interrupt> {
+pub(crate) fn control(announcement: &'static str) -> watch::Receiver<Interrupt> {
     let mut phase = PHASE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Phase::Listening { sender, .. } = &*phase {
         return sender.subscribe();
@@ -106,7 +106,7 @@ pub fn control(announcement: &'static str) -> watch::Receiver<Interrupt> {
 }
 
 /// Restores the default action of signals, also for one that has already come.
-pub fn let_be() {
+pub(crate) fn let_be() {
     let mut phase = PHASE.lock().unwrap_or_else(PoisonError::into_inner);
     let early = match *phase {
         Phase::Starting { interrupted } => interrupted,

@@ -5,17 +5,17 @@ use std::path::Path;
 use shakedown::scenario::{Checked, Document, Scenario, Shipped};
 
 /// Whether this is how standard input is named.
-pub fn is_stdin(word: &str) -> bool {
+pub(crate) fn is_stdin(word: &str) -> bool {
     ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"].contains(&word)
 }
 
 /// One of the build's.
-pub fn shipped(shipped: Shipped) -> anyhow::Result<Document> {
+pub(crate) fn shipped(shipped: Shipped) -> anyhow::Result<Document> {
     Ok(document(shipped.file, shipped.text, shipped.scenario()?))
 }
 
 /// A file, standard input, or one of the build's by its name.
-pub fn written(word: &str) -> anyhow::Result<Document> {
+pub(crate) fn written(word: &str) -> anyhow::Result<Document> {
     match Shipped::named(word) {
         Ok(named) => shipped(named),
         Err(_) if is_stdin(word) => Ok(Document::read_stdin()?),
@@ -25,7 +25,7 @@ pub fn written(word: &str) -> anyhow::Result<Document> {
 }
 
 /// A file, standard input, one of the build's by its name, or a URL.
-pub fn read(word: &str) -> anyhow::Result<Document> {
+pub(crate) fn read(word: &str) -> anyhow::Result<Document> {
     if Shipped::is_name(word) || is_stdin(word) || names_file(word) {
         return written(word);
     }
@@ -44,7 +44,7 @@ fn document(name: &str, text: &str, scenario: Scenario) -> Document {
 }
 
 /// Checks a scenario.
-pub fn check(document: Document) -> anyhow::Result<Checked> {
+pub(crate) fn check(document: Document) -> anyhow::Result<Checked> {
     let mut checked = document.scenario.check(&document.name, &document.text)?;
     checked.written = document.written;
     Ok(checked)

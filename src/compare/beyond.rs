@@ -8,7 +8,7 @@ use crate::units::with_unit;
 
 /// What the units of a cell are at least, in nanoseconds, where a figure of one of them is known no better; none where all
 /// of them are exact.
-pub fn at_least(series: &CellSeries, figure: Figure) -> Option<Vec<f64>> {
+pub(crate) fn at_least(series: &CellSeries, figure: Figure) -> Option<Vec<f64>> {
     let units = || series.units.iter();
     units()
         .any(|unit| unit.beyond.contains_key(&figure))
@@ -45,7 +45,11 @@ impl Bounded<'_> {
 }
 
 /// What is certain of a candidate against a baseline, and why. `allowed` is by which part of the baseline it may be longer.
-pub fn judge(baseline: Bounded<'_>, candidate: Bounded<'_>, allowed: f64) -> (Verdict, String) {
+pub(crate) fn judge(
+    baseline: Bounded<'_>,
+    candidate: Bounded<'_>,
+    allowed: f64,
+) -> (Verdict, String) {
     // The smallest ratio that there can be, or the largest.
     let verdict = match (baseline.beyond, candidate.beyond) {
         (false, true) if candidate.smallest() > baseline.largest() * (1.0 + allowed) => {

@@ -41,7 +41,7 @@ impl Side {
 pub const BLOCKS_PER_ROUND: usize = 2 * Side::ALL.len();
 
 /// The order of the blocks in each of `rounds` rounds.
-pub fn order(seed: u64, rounds: usize) -> Vec<[Side; BLOCKS_PER_ROUND]> {
+pub(crate) fn order(seed: u64, rounds: usize) -> Vec<[Side; BLOCKS_PER_ROUND]> {
     let mut rng = StdRng::seed_from_u64(seed);
     (0..rounds)
         .map(|_| {
@@ -65,7 +65,7 @@ pub struct Look {
 ///
 /// Each look is a chance to be wrong, so the chance that `confidence` leaves is dealt out to them: one
 /// part to the first, four to the last. Together they are wrong as rarely as one look would be.
-pub fn looks(rounds: usize, confidence: f64) -> Vec<Look> {
+pub(crate) fn looks(rounds: usize, confidence: f64) -> Vec<Look> {
     let parts = [(30, 1.0), (50, 2.0), (75, 3.0), (100, 4.0)];
     let at = parts.map(|(percent, part)| ((rounds * percent).div_ceil(100).max(2), part));
     let mut looks: Vec<Look> = Vec::new();
@@ -93,7 +93,7 @@ impl Round {
     /// # Errors
     ///
     /// Fails if a stored histogram is damaged.
-    pub fn of(blocks: &[(Side, RunRecord)]) -> Result<Self, HistogramError> {
+    pub(crate) fn of(blocks: &[(Side, RunRecord)]) -> Result<Self, HistogramError> {
         let mut sides = <[Vec<CellSeries>; 3]>::default();
         for side in Side::ALL {
             let of_side = blocks.iter().filter(|(whose, _)| *whose == side);
@@ -105,7 +105,7 @@ impl Round {
 
     /// A figure that gates and that one block of a side has and the other has not: too few samples, or too
     /// many failures, in that one. What neither has is missing for a reason of its own.
-    pub fn uneven(&self, policy: &Policy) -> Option<String> {
+    pub(crate) fn uneven(&self, policy: &Policy) -> Option<String> {
         for side in Side::ALL {
             for cell in &self.0[side as usize] {
                 let samples = cell.units.iter().map(|unit| unit.samples).min();
@@ -134,7 +134,7 @@ pub struct Rounds {
 
 impl Rounds {
     /// Adds a round.
-    pub fn add(&mut self, round: Round) {
+    pub(crate) fn add(&mut self, round: Round) {
         for (known, of_side) in self.sides.iter_mut().zip(round.0) {
             for cell in of_side {
                 let parts: Vec<&Observation> = cell.units.iter().collect();
@@ -153,18 +153,18 @@ impl Rounds {
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// One side's cells, a unit for each round.
-    pub fn side(&self, side: Side) -> &[CellSeries] {
+    pub(crate) fn side(&self, side: Side) -> &[CellSeries] {
         &self.sides[side as usize]
     }
 
     /// The baseline with its control: both are the same command, so the candidate is held against
     /// the mean of both.
-    pub fn reference(&self) -> Vec<CellSeries> {
+    pub(crate) fn reference(&self) -> Vec<CellSeries> {
         let control = self.side(Side::Control);
         self.side(Side::Baseline)
             .iter()

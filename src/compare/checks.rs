@@ -18,7 +18,7 @@ const OPEN: &str = "sessions without an answer hide on which side of the limit i
 const ABSENT: &str = "there is no such figure, or too few samples for it";
 
 /// Adds to every cell of the candidate what became of its thresholds and minimums.
-pub fn add(
+pub(crate) fn add(
     comparison: &mut Comparison,
     results: &[RunRecord],
     policy: &Policy,
@@ -44,7 +44,7 @@ pub fn add(
 }
 
 /// Whether it is a minimum that was missed and that more rounds may reach.
-pub fn grows_with_rounds(check: &CheckRecord) -> bool {
+pub(crate) fn grows_with_rounds(check: &CheckRecord) -> bool {
     let counts = [SAMPLES, UNITS]
         .iter()
         .any(|key| check.rule.starts_with(key));

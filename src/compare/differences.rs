@@ -95,7 +95,7 @@ pub struct Found {
 impl Found {
     /// The same of sides that take turns, which need no advice to do so.
     #[must_use]
-    pub fn in_turns(mut self) -> Self {
+    pub(crate) fn in_turns(mut self) -> Self {
         let advice = match self.kind {
             Difference::Host => "run both sides on this host",
             Difference::Plan => {
@@ -111,7 +111,7 @@ impl Found {
     }
 
     /// The note of one that is not let pass, which says how to.
-    pub fn refusal(&self) -> Note {
+    pub(crate) fn refusal(&self) -> Note {
         let Note {
             code,
             message,
@@ -131,7 +131,10 @@ impl Found {
 /// # Errors
 ///
 /// Fails if a stored histogram is damaged.
-pub fn find(baseline: &[RunRecord], candidate: &[RunRecord]) -> Result<Vec<Found>, HistogramError> {
+pub(crate) fn find(
+    baseline: &[RunRecord],
+    candidate: &[RunRecord],
+) -> Result<Vec<Found>, HistogramError> {
     let mut found = Vec::new();
     let mut differs = |kind: Difference, of: &dyn Fn(&RunRecord) -> String| {
         let values = |side: &[RunRecord]| side.iter().map(of).collect::<BTreeSet<_>>();
@@ -176,7 +179,7 @@ fn knows_silence(baseline: &[RunRecord], candidate: &[RunRecord]) -> bool {
 }
 
 /// A note of how many sessions without an answer the percentiles of these results leave out, if they do.
-pub fn silence_left_out(baseline: &[RunRecord], candidate: &[RunRecord]) -> Option<Note> {
+pub(crate) fn silence_left_out(baseline: &[RunRecord], candidate: &[RunRecord]) -> Option<Note> {
     let mut parts = Vec::new();
     for (side, results) in [("baseline", baseline), ("candidate", candidate)] {
         let count: u64 = results.iter().map(RunRecord::left_out).sum();

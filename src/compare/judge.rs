@@ -24,7 +24,7 @@ pub struct Aligned<'a> {
 /// Finds for each of the candidate's cells the baseline's that is the same in all but its name. Where
 /// the sides differ on purpose, what is left over is put together in the order in which it is written, if
 /// it is as many on both sides.
-pub fn align<'a>(
+pub(crate) fn align<'a>(
     baseline: &'a [CellSeries],
     candidate: &'a [CellSeries],
     on_purpose: bool,
@@ -69,7 +69,7 @@ struct Draft {
 
 /// Judges every figure of every pair of cells. Units of both sides at the same place belong together if
 /// the unit is a round.
-pub fn judge(
+pub(crate) fn judge(
     pairs: &[(&CellSeries, &CellSeries)],
     policy: &Policy,
     unit: UnitKind,
@@ -117,7 +117,7 @@ pub fn judge(
 }
 
 /// What a cell measured, where there is nothing to hold it against.
-pub fn alone(cell: &CellSeries) -> CellComparison {
+pub(crate) fn alone(cell: &CellSeries) -> CellComparison {
     let figures = Figure::all().into_iter().filter_map(|figure| {
         let beyond = at_least(cell, figure);
         let candidate = Spread::of(values(cell, figure)).filter(|_| beyond.is_none());

@@ -22,10 +22,12 @@ mod tests;
 
 use std::fmt::Write as _;
 
-pub use blocks::{BLOCKS_PER_ROUND, Look, Round, Rounds, Side, looks, order};
+pub use blocks::{BLOCKS_PER_ROUND, Look, Round, Rounds, Side};
 pub use conduct::{AbError, AbEvent, AbOutcome, AbSetup, Turn, conduct};
-pub use differences::{Difference, Found, find as differences, invalid, is_metered};
-pub use judge::{Aligned, align, alone, judge};
+pub(crate) use differences::find as differences;
+pub use differences::{Difference, Found, invalid, is_metered};
+pub use judge::Aligned;
+pub(crate) use judge::{align, alone, judge};
 pub use learn::{alike, learn};
 pub use observe::{CellSeries, Observation, series, unit_of};
 pub use policy::{Policy, PolicyError, Required, Rules};
@@ -193,7 +195,7 @@ pub struct AbRun<'a> {
 /// # Errors
 ///
 /// As [`compare`].
-pub fn judge_rounds(
+pub(crate) fn judge_rounds(
     run: &AbRun<'_>,
     blocks: BlocksRecord,
     policy: &Policy,
@@ -244,7 +246,7 @@ fn fill(comparison: &mut Comparison, aligned: &Aligned<'_>, policy: &Policy) {
 
 /// Whether more rounds could still change what a comparison of rounds says: a figure that gates, or its
 /// control, is not decided, or there are too few samples or units yet.
-pub fn is_open(comparison: &Comparison) -> bool {
+pub(crate) fn is_open(comparison: &Comparison) -> bool {
     let cells = comparison.cells.iter().chain(&comparison.control);
     let mut gated = cells.flat_map(|cell| &cell.figures).filter(|f| f.gated);
     let mut checks = comparison.cells.iter().flat_map(|cell| &cell.checks);

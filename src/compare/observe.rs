@@ -47,7 +47,7 @@ impl Observation {
 
     /// Several as one: means of logarithms where ratios are formed, else of values. A figure that one of
     /// them lacks is left out. `None` of none.
-    pub fn joined(parts: &[&Self]) -> Option<Self> {
+    pub(crate) fn joined(parts: &[&Self]) -> Option<Self> {
         let first = parts.first()?;
         let count = parts.len() as f64;
         let mean = |figure: &Figure, of: &dyn Fn(&Self) -> Option<f64>| {
@@ -90,7 +90,7 @@ pub struct CellSeries {
 /// What makes a cell the same in another result: all of its fields but the name, so that a dimension
 /// which is added to cells counts without a change here. What files of before that dimension leave out is
 /// filled in from their plan.
-pub fn identity(result: &RunRecord, cell: &CellRecord) -> String {
+pub(crate) fn identity(result: &RunRecord, cell: &CellRecord) -> String {
     let plan = &result.plan;
     let mut full = cell.cell.nameless();
     let is_tls = !full.versions.is_empty();

@@ -211,7 +211,7 @@ impl Policy {
     }
 
     /// Replaces the limits of one cell by learned ones. Figures that do not gate there stay so.
-    pub fn learn(&mut self, cell: &str, learned: &BTreeMap<Figure, f64>) {
+    pub(crate) fn learn(&mut self, cell: &str, learned: &BTreeMap<Figure, f64>) {
         let gated = self.of(cell).allowed;
         let own = self.cells.entry(cell.to_owned()).or_default();
         let known = learned.iter().filter(|(f, _)| gated.contains_key(f));

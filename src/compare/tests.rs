@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::analysis::Figure;
+use crate::compare::blocks::order;
 use crate::record::{BlocksRecord, FigureComparison};
 use crate::stats::FailureRecord;
 

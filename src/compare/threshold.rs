@@ -19,7 +19,7 @@ pub enum Subject {
 
 impl Subject {
     /// Every subject; percentiles are written as those of a duration.
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let durations = Metric::ALL.into_iter().map(Self::Duration);
         durations.chain(Figure::PLAIN.map(Self::Figure)).collect()
     }
@@ -54,13 +54,13 @@ pub enum Observed {
 
 impl Observed {
     /// The value, or what it is beyond.
-    pub fn least(self) -> f64 {
+    pub(crate) fn least(self) -> f64 {
         let (Self::At(value) | Self::Beyond(value)) = self;
         value
     }
 
     /// Whether it is only known to be beyond its value.
-    pub fn is_beyond(self) -> bool {
+    pub(crate) fn is_beyond(self) -> bool {
         matches!(self, Self::Beyond(_))
     }
 }
@@ -162,7 +162,7 @@ impl Threshold {
     }
 
     /// The unit of the limit: `ns` for durations.
-    pub fn unit(&self) -> &'static str {
+    pub(crate) fn unit(&self) -> &'static str {
         match self.subject {
             Subject::Duration(_) => "ns",
             Subject::Figure(figure) => figure.unit(),
@@ -171,7 +171,7 @@ impl Threshold {
 
     /// Whether what was observed keeps to it; `None` where that cannot be said, since what is beyond a value on this
     /// side of the limit may be on either.
-    pub fn keeps(&self, observed: Observed) -> Option<bool> {
+    pub(crate) fn keeps(&self, observed: Observed) -> Option<bool> {
         let past = match observed {
             Observed::At(value) => return Some(self.holds(value)),
             Observed::Beyond(value) => value >= self.limit,
@@ -201,7 +201,7 @@ impl Threshold {
     /// # Errors
     ///
     /// Fails if a stored histogram is damaged.
-    pub fn observed(
+    pub(crate) fn observed(
         &self,
         cell: &CellRecord,
         memory_floor: Option<u64>,

@@ -5,7 +5,7 @@ use crate::record::{
 };
 
 /// Fills in `verdict` and `reasons`: the worst of what gates decides.
-pub fn conclude(comparison: &mut Comparison) {
+pub(crate) fn conclude(comparison: &mut Comparison) {
     let mut worst = Verdict::Pass;
     let mut reasons = Vec::new();
     let mut judged = 0;

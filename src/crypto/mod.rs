@@ -8,9 +8,10 @@ mod registry;
 mod survey;
 
 pub use capabilities::{Capabilities, Group, KeySupport, Suite};
-pub use metered::{Ledger, Metering, SWITCH, attributed, enter, note, span_cost};
-pub use names::{cipher_suite_name, group_name, scheme_name, version_name};
-pub use registry::{
-    Backend, Entry, ProviderError, Ticketer, entry, others_that, provider, ticketer,
-};
+pub use metered::{Ledger, Metering, SWITCH, attributed, span_cost};
+pub(crate) use metered::{enter, note};
+pub(crate) use names::version_name;
+pub use names::{cipher_suite_name, group_name, scheme_name};
+pub use registry::{Backend, Entry, ProviderError, Ticketer, entry, provider};
+pub(crate) use registry::{others_that, ticketer};
 pub use survey::{Surveyed, survey};

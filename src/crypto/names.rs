@@ -3,7 +3,7 @@
 use rustls::{CipherSuite, NamedGroup, SignatureScheme};
 
 /// The protocol version's name.
-pub fn version_name(code: u16) -> String {
+pub(crate) fn version_name(code: u16) -> String {
     match code {
         0 => "none".to_owned(),
         0x0303 => "TLSv1.2".to_owned(),

@@ -182,7 +182,7 @@ pub fn provider(name: ProviderName) -> Result<CryptoProvider, ProviderError> {
 }
 
 /// The other providers of this build that can do something, as a list in words; empty if none can.
-pub fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> bool) -> String {
+pub(crate) fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> bool) -> String {
     let others = ProviderName::ALL.into_iter().filter(|other| *other != name);
     let able = others.filter(|other| provider(*other).is_ok_and(|provider| can(&provider)));
     able.map(ProviderName::label).collect::<Vec<_>>().join(", ")
@@ -193,7 +193,7 @@ pub fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> bool) ->
 /// # Errors
 ///
 /// Fails as [`provider`] does, or if no key can be made.
-pub fn ticketer(name: ProviderName) -> Result<Ticketer, ProviderError> {
+pub(crate) fn ticketer(name: ProviderName) -> Result<Ticketer, ProviderError> {
     let own = entry(name).backend()?.ticketer;
     own.unwrap_or(aws_lc_rs::Ticketer::new)().map_err(|error| ProviderError::Ticketer {
         name,

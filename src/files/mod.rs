@@ -15,7 +15,7 @@ pub const TEXT_CAP: u64 = 4 << 20;
 /// # Errors
 ///
 /// Fails if it cannot be read, and with [`io::ErrorKind::FileTooLarge`] and the cap if it holds more.
-pub fn read_capped(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_capped(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
     read_all(File::open(path)?, cap)
 }
 
@@ -33,7 +33,7 @@ pub fn read_text(path: &Path, cap: u64) -> io::Result<String> {
 /// # Errors
 ///
 /// Fails as [`read_capped`] does.
-pub fn read_all(from: impl Read, cap: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_all(from: impl Read, cap: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(cap.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > cap {
@@ -50,7 +50,7 @@ pub fn read_all(from: impl Read, cap: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 ///
 /// Fails with the line on which they are not UTF-8.
-pub fn text(bytes: Vec<u8>) -> io::Result<String> {
+pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = error.as_bytes().get(..valid).unwrap_or_default();

@@ -36,7 +36,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 ///
 /// Fails as [`replace`] does.
-pub fn create(dir: &Path, stem: &str, extension: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+pub(crate) fn create(dir: &Path, stem: &str, extension: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     let mut file = written_in(dir, bytes)?;
     let mut path = dir.join(format!("{stem}.{extension}"));
     let mut number = 2;
@@ -59,7 +59,7 @@ pub fn create(dir: &Path, stem: &str, extension: &str, bytes: &[u8]) -> io::Resu
 /// # Errors
 ///
 /// Fails if the name or the folder cannot be used, or the disk is full.
-pub fn check_writable(path: &Path, bytes: u64) -> io::Result<()> {
+pub(crate) fn check_writable(path: &Path, bytes: u64) -> io::Result<()> {
     let dir = folder(path);
     fs::create_dir_all(dir)?;
     match path.symlink_metadata() {
@@ -75,7 +75,7 @@ pub fn check_writable(path: &Path, bytes: u64) -> io::Result<()> {
 }
 
 /// The folder that a file is in.
-pub fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
@@ -132,7 +132,7 @@ impl TempFolder {
 /// # Errors
 ///
 /// Fails if one cannot be made.
-pub fn make_folders(dir: &Path, mode: u32) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn make_folders(dir: &Path, mode: u32) -> io::Result<Vec<PathBuf>> {
     let absent = |path: &&Path| *path != Path::new("") && !path.exists();
     let mut new: Vec<PathBuf> = (dir.ancestors().take_while(absent))
         .map(Path::to_owned)

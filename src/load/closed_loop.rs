@@ -29,7 +29,7 @@ pub(super) struct ClosedLoop<'a> {
 
 impl ClosedLoop<'_> {
     /// Offers the load until its end, a stop, or until no session is wanted any more.
-    pub async fn offer(&self, env: &Rc<Env>) {
+    pub(crate) async fn offer(&self, env: &Rc<Env>) {
         let (checked, start) = (&self.job.plan.checked, self.job.start);
         let (worker, workers) = (self.job.share.0 as u64, self.job.share.1 as u64);
         let count = share(checked.load.max_in_flight(), worker, workers);

@@ -18,7 +18,7 @@ pub(super) struct Addresses {
 
 impl Addresses {
     /// They begin with another than the neighbour's. There is at least one.
-    pub fn new(all: &[SocketAddr], worker: usize) -> Self {
+    pub(crate) fn new(all: &[SocketAddr], worker: usize) -> Self {
         Self {
             all: all.to_vec(),
             next: Cell::new(worker),
@@ -26,7 +26,7 @@ impl Addresses {
     }
 
     /// Gives an attempt the address whose turn it is, where there are several.
-    pub fn deal(&self, attempt: &mut Attempt) {
+    pub(crate) fn deal(&self, attempt: &mut Attempt) {
         if self.all.len() > 1 {
             let index = self.next.get();
             self.next.set(index.wrapping_add(1));
@@ -35,7 +35,7 @@ impl Addresses {
     }
 
     /// The address of an attempt.
-    pub fn of(&self, attempt: &Attempt) -> SocketAddr {
+    pub(crate) fn of(&self, attempt: &Attempt) -> SocketAddr {
         self.all[attempt.sample.address.unwrap_or(0)]
     }
 }
@@ -49,7 +49,7 @@ pub(super) struct Connector {
 
 impl Connector {
     /// A connector that begins with another source than its neighbours.
-    pub fn new(sources: &[Ipv4Addr], worker: usize) -> Self {
+    pub(crate) fn new(sources: &[Ipv4Addr], worker: usize) -> Self {
         Self {
             sources: sources.to_vec(),
             next: Cell::new(worker),
@@ -57,7 +57,7 @@ impl Connector {
     }
 
     /// Begins a connection, from the source whose turn it is; it is established later.
-    pub fn open(&self, addr: SocketAddr) -> io::Result<TcpStream> {
+    pub(crate) fn open(&self, addr: SocketAddr) -> io::Result<TcpStream> {
         let source = (!self.sources.is_empty()).then(|| {
             let index = self.next.get();
             self.next.set(index.wrapping_add(1));

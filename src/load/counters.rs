@@ -16,7 +16,7 @@ pub(super) struct LiveCounters {
 
 impl LiveCounters {
     /// Sets everything to zero for the next trial.
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         for counter in [
             &self.started,
             &self.ok,

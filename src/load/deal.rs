@@ -17,7 +17,7 @@ impl Deal {
     pub const RESUMED: usize = 0;
 
     /// Deals out which sessions are resumed, at this ratio.
-    pub fn of_ratio(ratio: Ratio, share: (usize, usize)) -> Self {
+    pub(crate) fn of_ratio(ratio: Ratio, share: (usize, usize)) -> Self {
         let (resumed, full) = (ratio.parts(), Ratio::WHOLE - ratio.parts());
         let common = greatest_common_divisor(resumed, full);
         Self::new(&[resumed, full].map(|part| u32::from(part / common)), share)
@@ -25,7 +25,7 @@ impl Deal {
 
     /// Begins at the part of the cycle that belongs to `worker` of `workers`, so that their sessions
     /// together make whole cycles.
-    pub fn new(shares: &[u32], (worker, workers): (usize, usize)) -> Self {
+    pub(crate) fn new(shares: &[u32], (worker, workers): (usize, usize)) -> Self {
         let mut deal = Self {
             shares: shares.iter().map(|share| i64::from(*share)).collect(),
             owed: vec![0; shares.len()],
@@ -40,7 +40,7 @@ impl Deal {
     }
 
     /// The identity of the next session.
-    pub fn next(&mut self) -> usize {
+    pub(crate) fn next(&mut self) -> usize {
         let mut first = 0;
         for (index, share) in self.shares.iter().enumerate() {
             self.owed[index] += share;

@@ -66,7 +66,7 @@ impl Engine {
     /// # Errors
     ///
     /// Fails if a thread cannot be started.
-    pub fn start(plan: Arc<LoadPlan>) -> Result<Self, EngineError> {
+    pub(crate) fn start(plan: Arc<LoadPlan>) -> Result<Self, EngineError> {
         let workers = plan
             .worker_cores
             .iter()
@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// Where the workers run.
-    pub fn placements(&self) -> Vec<Placement> {
+    pub(crate) fn placements(&self) -> Vec<Placement> {
         self.workers.iter().map(|w| w.placement.clone()).collect()
     }
 
@@ -89,7 +89,7 @@ impl Engine {
     /// its [`Event::End`] and is not kept: its histograms take megabytes, and a large matrix has thousands.
     /// If a worker cannot run or does not come back, the error is returned after the events of the trials
     /// before it.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,

@@ -40,7 +40,7 @@ pub(super) struct Env {
 
 impl Env {
     /// That of a job whose sessions are all full ones.
-    pub fn new(job: &Job, recorder: Rc<Recorder>) -> Self {
+    pub(crate) fn new(job: &Job, recorder: Rc<Recorder>) -> Self {
         let site = &job.plan.cells[job.cell];
         let worker = job.share.0;
         Self {
@@ -57,7 +57,7 @@ impl Env {
 
     /// Counts an arrival that becomes an attempt, deals it its identity, and plans whether it is
     /// resumed.
-    pub fn begin(&self, scheduled: Instant) -> Attempt {
+    pub(crate) fn begin(&self, scheduled: Instant) -> Attempt {
         let mut attempt = self.recorder.begin(scheduled);
         if self.tls.is_empty() {
             attempt.sample.kind = OkKind::Tcp;
@@ -74,7 +74,7 @@ impl Env {
     }
 
     /// Counts an attempt that presents one identity, regardless of turn, with a full handshake.
-    pub fn begin_as(&self, identity: usize) -> Attempt {
+    pub(crate) fn begin_as(&self, identity: usize) -> Attempt {
         let mut attempt = self.recorder.begin(Instant::now());
         self.addresses.deal(&mut attempt);
         attempt.sample.identity = Some(identity);
@@ -82,22 +82,22 @@ impl Env {
     }
 
     /// The TLS configuration of an attempt; `None` for plain TCP.
-    pub fn tls_of(&self, attempt: &Attempt) -> Option<&ClientTls> {
+    pub(crate) fn tls_of(&self, attempt: &Attempt) -> Option<&ClientTls> {
         self.tls.get(attempt.sample.identity.unwrap_or(0))
     }
 
     /// How long each stage may take.
-    pub fn timeouts(&self) -> &Timeouts {
+    pub(crate) fn timeouts(&self) -> &Timeouts {
         &self.plan.checked.scenario.timeouts
     }
 
     /// The protocol of every session.
-    pub fn protocol(&self) -> &ProtocolPlan {
+    pub(crate) fn protocol(&self) -> &ProtocolPlan {
         &self.plan.checked.protocol
     }
 
     /// How sessions go.
-    pub fn course(&self) -> Course<'_> {
+    pub(crate) fn course(&self) -> Course<'_> {
         Course {
             protocol: self.protocol(),
             timeouts: self.timeouts(),
@@ -107,18 +107,18 @@ impl Env {
     }
 
     /// Whether the load has ended.
-    pub fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         *self.stop.borrow()
     }
 
     /// Waits until the load has ended.
-    pub async fn until_stopped(&self) {
+    pub(crate) async fn until_stopped(&self) {
         // An error would mean that the sender is gone, and it is ours.
         let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
     }
 
     /// Waits until `at`, or until the load has ended if that comes first.
-    pub async fn sleep_until(&self, at: Instant) {
+    pub(crate) async fn sleep_until(&self, at: Instant) {
         tokio::select! {
             () = sleep_until(at.into()) => {}
             () = self.until_stopped() => {}

@@ -65,7 +65,7 @@ impl HandOver {
     }
 
     /// Counts an attempt that begins, and waits for an answer.
-    pub fn begin(&mut self, at_ns: u64) {
+    pub(crate) fn begin(&mut self, at_ns: u64) {
         self.wait(at_ns);
         self.in_flight += 1;
         self.current.started += 1;
@@ -73,25 +73,25 @@ impl HandOver {
     }
 
     /// Counts an attempt that is in flight no more.
-    pub fn over(&mut self, at_ns: u64) {
+    pub(crate) fn over(&mut self, at_ns: u64) {
         self.at(at_ns);
         self.in_flight -= 1;
     }
 
     /// Notes that an attempt begins to wait for an answer.
-    pub fn wait(&mut self, at_ns: u64) {
+    pub(crate) fn wait(&mut self, at_ns: u64) {
         self.mark(at_ns);
         self.waiting += 1;
     }
 
     /// Notes that an attempt waits no more.
-    pub fn waited(&mut self, at_ns: u64) {
+    pub(crate) fn waited(&mut self, at_ns: u64) {
         self.mark(at_ns);
         self.waiting = self.waiting.saturating_sub(1);
     }
 
     /// Notes an answer: a session was confirmed, or an exchange made.
-    pub fn answered(&mut self, at_ns: u64) {
+    pub(crate) fn answered(&mut self, at_ns: u64) {
         let second = self.at(at_ns);
         second.answered.mark(second.number, at_ns, at_ns);
     }
@@ -109,7 +109,7 @@ impl HandOver {
     }
 
     /// Hands over the last second.
-    pub fn finish(&mut self, at_ns: u64) {
+    pub(crate) fn finish(&mut self, at_ns: u64) {
         let number = self.at(at_ns).number;
         self.close(at_ns, number + 1);
     }
@@ -153,7 +153,7 @@ pub(super) struct Collected {
 
 impl Collected {
     /// Both ends for this many workers, and a measure phase in nanoseconds after the trial's start.
-    pub fn of(workers: usize, measure: Range<u64>) -> (mpsc::Sender<(usize, Second)>, Self) {
+    pub(crate) fn of(workers: usize, measure: Range<u64>) -> (mpsc::Sender<(usize, Second)>, Self) {
         let (to, inbox) = mpsc::channel();
         let collected = Self {
             inbox,
@@ -166,12 +166,12 @@ impl Collected {
     }
 
     /// The longest pause of the seconds that were shown.
-    pub fn longest_pause(&self) -> Pause {
+    pub(crate) fn longest_pause(&self) -> Pause {
         self.pauses.longest()
     }
 
     /// A row for each second up to the last in which something happened.
-    pub fn timeline(mut self) -> Vec<TimelineRecord> {
+    pub(crate) fn timeline(mut self) -> Vec<TimelineRecord> {
         let quiet = |row: &TimelineRecord| {
             row.started + row.not_started + row.ok + row.failed + row.in_flight_max == 0
         };
@@ -197,7 +197,7 @@ impl Collected {
     /// # Errors
     ///
     /// Fails only if a histogram cannot be compressed.
-    pub fn take_in(&mut self, show: &mut dyn FnMut(&Second)) -> Result<(), HistogramError> {
+    pub(crate) fn take_in(&mut self, show: &mut dyn FnMut(&Second)) -> Result<(), HistogramError> {
         while let Ok((worker, second)) = self.inbox.try_recv() {
             // A worker that stalled through whole seconds sends none of them, but had these attempts in flight.
             for stood in self.past[worker]..second.number {
@@ -236,7 +236,7 @@ impl Collected {
     /// # Errors
     ///
     /// As [`Self::take_in`].
-    pub fn ended(
+    pub(crate) fn ended(
         &mut self,
         worker: usize,
         show: &mut dyn FnMut(&Second),

@@ -24,7 +24,7 @@ pub(super) struct HostWindow {
 
 impl HostCounters {
     /// Reads the counters.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         Self {
             ticks: CpuTicks::read(),
             throttled: cgroup::throttled(),
@@ -32,7 +32,7 @@ impl HostCounters {
     }
 
     /// What happened since `earlier`.
-    pub fn since(&self, earlier: &Self) -> HostWindow {
+    pub(crate) fn since(&self, earlier: &Self) -> HostWindow {
         let ticks = self.ticks.zip(earlier.ticks);
         let throttled = self.throttled.as_ref().zip(earlier.throttled.as_ref());
         HostWindow {

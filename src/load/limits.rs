@@ -15,7 +15,7 @@ pub(super) struct PortRange {
 }
 
 impl PortRange {
-    pub fn of_host() -> Self {
+    pub(crate) fn of_host() -> Self {
         Self {
             ports: ephemeral_ports(),
             reuse: fs::read_to_string("/proc/sys/net/ipv4/tcp_tw_reuse")
@@ -26,7 +26,7 @@ impl PortRange {
     }
 
     /// Whether new connections take ports of those in `TIME_WAIT`.
-    pub fn reuses(&self, loopback: bool) -> bool {
+    pub(crate) fn reuses(&self, loopback: bool) -> bool {
         self.reuse == 1 || (self.reuse == 2 && loopback)
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct OpenLoop<'a> {
 impl OpenLoop<'_> {
     /// Offers the load until its end or a stop. Every arrival that came due is either started or
     /// counted as not started.
-    pub async fn offer(&self, env: &Rc<Env>) -> io::Result<()> {
+    pub(crate) async fn offer(&self, env: &Rc<Env>) -> io::Result<()> {
         let pacer = Pacer::new()?;
         let arriving = Rc::new(Arriving::new(self, env));
         while let Some(due) = arriving.next.get() {

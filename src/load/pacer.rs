@@ -93,7 +93,7 @@ mod portable {
         /// # Errors
         ///
         /// Never, here.
-        pub fn new() -> io::Result<Self> {
+        pub(crate) fn new() -> io::Result<Self> {
             Ok(Self)
         }
 
@@ -102,7 +102,7 @@ mod portable {
         /// # Errors
         ///
         /// Never, here.
-        pub async fn wait_until(&self, due: Instant) -> io::Result<()> {
+        pub(crate) async fn wait_until(&self, due: Instant) -> io::Result<()> {
             if due > Instant::now() {
                 tokio::time::sleep_until(due.into()).await;
             }

@@ -56,7 +56,7 @@ impl LoadPlan {
 
     /// Local addresses that give loopback connections enough ephemeral ports: `count` addresses of
     /// 127.0.0.0/8, or none where one is enough or the targets are not on IPv4 loopback.
-    pub fn loopback_sources(targets: &[IpAddr], count: u8) -> Vec<Ipv4Addr> {
+    pub(crate) fn loopback_sources(targets: &[IpAddr], count: u8) -> Vec<Ipv4Addr> {
         let spreads = targets
             .iter()
             .all(|ip| matches!(ip, IpAddr::V4(v4) if v4.is_loopback()));

@@ -84,7 +84,7 @@ impl Resources {
     /// # Errors
     ///
     /// Fails with the numbers if files or memory cannot suffice.
-    pub fn check(&self) -> Result<PreflightRecord, PreflightError> {
+    pub(crate) fn check(&self) -> Result<PreflightRecord, PreflightError> {
         let mut shortages = Vec::new();
         let files_needed = self.files();
         let files_limit = match raise_file_limit(files_needed) {
@@ -126,7 +126,7 @@ impl Resources {
     }
 
     /// Loopback source addresses to spread connections over; 1 is no spreading.
-    pub fn sources(&self) -> u8 {
+    pub(crate) fn sources(&self) -> u8 {
         self.sources_of(PortRange::of_host().ports)
     }
 

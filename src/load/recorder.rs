@@ -58,7 +58,7 @@ struct State {
 }
 
 impl Recorder {
-    pub fn new(
+    pub(crate) fn new(
         start: Instant,
         measure_from: Instant,
         live: Arc<LiveCounters>,
@@ -89,17 +89,21 @@ impl Recorder {
     }
 
     /// Attempts in flight.
-    pub fn in_flight(&self) -> u64 {
+    pub(crate) fn in_flight(&self) -> u64 {
         self.state.borrow().seconds.in_flight()
     }
 
     /// Counts an arrival that does not become an attempt.
-    pub fn skip(&self, scheduled: Instant, reason: NotStarted) {
+    pub(crate) fn skip(&self, scheduled: Instant, reason: NotStarted) {
         self.skip_all([scheduled], reason);
     }
 
     /// Counts arrivals that do not become attempts; there may be millions.
-    pub fn skip_all(&self, scheduled: impl IntoIterator<Item = Instant>, reason: NotStarted) {
+    pub(crate) fn skip_all(
+        &self,
+        scheduled: impl IntoIterator<Item = Instant>,
+        reason: NotStarted,
+    ) {
         let (mut all, mut measured) = (0, 0);
         for at in scheduled {
             all += 1;
@@ -115,7 +119,7 @@ impl Recorder {
     }
 
     /// Counts an arrival that becomes an attempt, from now on accounted for.
-    pub fn begin(self: &Rc<Self>, scheduled: Instant) -> Attempt {
+    pub(crate) fn begin(self: &Rc<Self>, scheduled: Instant) -> Attempt {
         let started = Instant::now();
         let phase = self.phase(scheduled);
         let mut state = self.state.borrow_mut();
@@ -128,7 +132,7 @@ impl Recorder {
     }
 
     /// Begins the CPU window.
-    pub fn open_window(&self) {
+    pub(crate) fn open_window(&self) {
         let now = Instant::now();
         let mut state = self.state.borrow_mut();
         state.integrate(now);
@@ -136,7 +140,7 @@ impl Recorder {
     }
 
     /// Ends the CPU window, if it is open.
-    pub fn close_window(&self) {
+    pub(crate) fn close_window(&self) {
         let now = Instant::now();
         let mut state = self.state.borrow_mut();
         state.integrate(now);
@@ -149,32 +153,32 @@ impl Recorder {
     }
 
     /// Cuts the trial off: ages of what is in flight stop here, however long dropping it takes.
-    pub fn cut_off(&self, by: Cut) {
+    pub(crate) fn cut_off(&self, by: Cut) {
         self.cut.set(Some((by, Instant::now())));
     }
 
     /// Notes how late this worker's watchdog woke.
-    pub fn woke(&self, late_ns: u64) {
+    pub(crate) fn woke(&self, late_ns: u64) {
         let State { stats, seconds, .. } = &mut *self.state.borrow_mut();
         stats.stalls.woke(late_ns);
         seconds.current().stalls.woke(late_ns);
     }
 
     /// Hands over past seconds, even if nothing happens any more.
-    pub fn turn(&self) {
+    pub(crate) fn turn(&self) {
         let at_ns = ns_between(self.start, Instant::now());
         self.state.borrow_mut().seconds.at(at_ns);
     }
 
     /// Waits until nothing is in flight.
-    pub async fn idle(&self) {
+    pub(crate) async fn idle(&self) {
         while self.in_flight() > 0 {
             self.idle.notified().await;
         }
     }
 
     /// The statistics, taken out once every attempt is gone. The last second is handed over.
-    pub fn take(&self) -> TrialStats {
+    pub(crate) fn take(&self) -> TrialStats {
         let at_ns = ns_between(self.start, Instant::now());
         let mut state = self.state.borrow_mut();
         state.seconds.finish(at_ns);

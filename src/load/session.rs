@@ -40,7 +40,7 @@ pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
 
 impl Opened {
     /// Makes the attempt. Returns whether it came to a connection.
-    pub async fn run(self) -> bool {
+    pub(crate) async fn run(self) -> bool {
         let Self {
             env,
             mut attempt,

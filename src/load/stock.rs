@@ -26,7 +26,7 @@ impl Stock {
         clippy::cast_sign_loss,
         reason = "a rate is above zero, and a float too large becomes usize::MAX"
     )]
-    pub fn of(load: &LoadModel, workers: usize, (share, of): (u32, u32)) -> Self {
+    pub(crate) fn of(load: &LoadModel, workers: usize, (share, of): (u32, u32)) -> Self {
         let workers = workers.max(1);
         let most = usize::try_from(load.max_in_flight()).unwrap_or(usize::MAX);
         let at_once = most.div_ceil(workers);
@@ -47,7 +47,7 @@ impl Stock {
 
     /// How many sessions a server has to remember so that none in store is forgotten: as many as are
     /// begun while the slowest of the stores turns over.
-    pub fn cached(load: &LoadModel, workers: usize, shares: &[u32]) -> usize {
+    pub(crate) fn cached(load: &LoadModel, workers: usize, shares: &[u32]) -> usize {
         let of: u32 = shares.iter().sum();
         let turnover = |share: &u32| {
             let kept = Self::of(load, workers, (*share, of)).capacity;

@@ -38,7 +38,7 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub fn new(open_at: Instant, close_at: Instant) -> Self {
+    pub(crate) fn new(open_at: Instant, close_at: Instant) -> Self {
         let memory = resident_memory();
         Self {
             closed: false,
@@ -57,7 +57,7 @@ impl Watched {
     }
 
     /// Time until there is something to look at: the next tick, or a bound of the measure phase.
-    pub fn until_next(&self) -> Duration {
+    pub(crate) fn until_next(&self) -> Duration {
         let now = Instant::now();
         let mut next = self.next_tick;
         for bound in [self.open_at, self.close_at] {
@@ -68,7 +68,7 @@ impl Watched {
         next.saturating_duration_since(now)
     }
 
-    pub fn look(&mut self, target: Option<&dyn TargetView>, live: &LiveTotals) {
+    pub(crate) fn look(&mut self, target: Option<&dyn TargetView>, live: &LiveTotals) {
         let now = Instant::now();
         if self.opened.is_none() && !self.closed && now >= self.open_at {
             self.opened = Some(Opened {
@@ -89,7 +89,7 @@ impl Watched {
         self.in_flight_max = self.in_flight_max.max(live.in_flight);
     }
 
-    pub fn close_window(&mut self, target: Option<&dyn TargetView>) {
+    pub(crate) fn close_window(&mut self, target: Option<&dyn TargetView>) {
         let Some(opened) = self.opened.take() else {
             return;
         };
@@ -105,7 +105,7 @@ impl Watched {
         });
     }
 
-    pub fn overdue(&self, grace: Duration) -> bool {
+    pub(crate) fn overdue(&self, grace: Duration) -> bool {
         Instant::now() > self.close_at + grace + STUCK
     }
 }

@@ -16,7 +16,7 @@ use super::{Identity, KeyAlgorithm, PkiError};
 ///
 /// Fails if `issuer` is no authority or its key cannot sign, if the lifetime is out of range,
 /// and if the crypto library fails.
-pub fn brief_client(
+pub(crate) fn brief_client(
     issuer: &Identity,
     lifetime: Duration,
 ) -> Result<(Identity, OffsetDateTime), PkiError> {

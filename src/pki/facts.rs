@@ -87,7 +87,7 @@ impl CertFacts {
     }
 
     /// Whole days from `now` until the certificate expires, rounded down; negative once it has.
-    pub fn days_left(&self, now: OffsetDateTime) -> i64 {
+    pub(crate) fn days_left(&self, now: OffsetDateTime) -> i64 {
         self.not_after_unix_s
             .saturating_sub(now.unix_timestamp())
             .div_euclid(86_400)

@@ -35,47 +35,47 @@ impl<'a> CertInspect<'a> {
     }
 
     /// The subject, escaped.
-    pub fn subject(&self) -> String {
+    pub(crate) fn subject(&self) -> String {
         shown(&self.parsed.subject().to_string())
     }
 
     /// The issuer, escaped.
-    pub fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         shown(&self.parsed.issuer().to_string())
     }
 
     /// The public key as a DER `SubjectPublicKeyInfo`.
-    pub fn spki_der(&self) -> &'a [u8] {
+    pub(crate) fn spki_der(&self) -> &'a [u8] {
         self.parsed.tbs_certificate.subject_pki.raw
     }
 
     /// The subject's distinguished name in DER.
-    pub fn subject_der(&self) -> &'a [u8] {
+    pub(crate) fn subject_der(&self) -> &'a [u8] {
         self.parsed.tbs_certificate.subject.as_raw()
     }
 
     /// The issuer's distinguished name in DER.
-    pub fn issuer_der(&self) -> &'a [u8] {
+    pub(crate) fn issuer_der(&self) -> &'a [u8] {
         self.parsed.tbs_certificate.issuer.as_raw()
     }
 
     /// Whether it names itself as its issuer, as roots do. A matching name is no proof of a signature.
-    pub fn is_self_issued(&self) -> bool {
+    pub(crate) fn is_self_issued(&self) -> bool {
         self.subject_der() == self.issuer_der()
     }
 
     /// The public key's kind: `EC P-256`, `RSA 2048`, or its object identifier.
-    pub fn key(&self) -> String {
+    pub(crate) fn key(&self) -> String {
         key_name(self.parsed.public_key())
     }
 
     /// The serial number as encoded.
-    pub fn serial(&self) -> &[u8] {
+    pub(crate) fn serial(&self) -> &[u8] {
         self.parsed.raw_serial()
     }
 
     /// The first and the last second of validity, in seconds since 1970.
-    pub fn validity_unix_s(&self) -> (i64, i64) {
+    pub(crate) fn validity_unix_s(&self) -> (i64, i64) {
         let validity = self.parsed.validity();
         (
             validity.not_before.timestamp(),
@@ -84,12 +84,12 @@ impl<'a> CertInspect<'a> {
     }
 
     /// The version, counted from 1: 3 with extensions.
-    pub fn version(&self) -> u32 {
+    pub(crate) fn version(&self) -> u32 {
         self.parsed.version().0.saturating_add(1)
     }
 
     /// Whether it may sign certificates, and the most CAs that may stand between it and a leaf.
-    pub fn authority(&self) -> (bool, Option<u32>) {
+    pub(crate) fn authority(&self) -> (bool, Option<u32>) {
         match self.parsed.basic_constraints() {
             Ok(Some(found)) => (found.value.ca, found.value.path_len_constraint),
             _ => (false, None),
@@ -97,7 +97,7 @@ impl<'a> CertInspect<'a> {
     }
 
     /// Whether there are extended key usages without server authentication.
-    pub fn lacks_server_auth(&self) -> bool {
+    pub(crate) fn lacks_server_auth(&self) -> bool {
         match self.parsed.extended_key_usage() {
             Ok(Some(found)) => !found.value.server_auth,
             _ => false,
@@ -105,7 +105,7 @@ impl<'a> CertInspect<'a> {
     }
 
     /// The URIs among its subject alternative names, as they are.
-    pub fn uris(&self) -> Vec<String> {
+    pub(crate) fn uris(&self) -> Vec<String> {
         let Ok(Some(san)) = self.parsed.subject_alternative_name() else {
             return Vec::new();
         };
@@ -119,7 +119,7 @@ impl<'a> CertInspect<'a> {
     }
 
     /// The first critical extension that is not processed, by name and number.
-    pub fn unprocessed_critical(&self) -> Option<String> {
+    pub(crate) fn unprocessed_critical(&self) -> Option<String> {
         let mut extensions = self.parsed.extensions().iter();
         extensions.find_map(|extension| {
             let oid = extension.oid.to_id_string();
@@ -128,7 +128,7 @@ impl<'a> CertInspect<'a> {
     }
 
     /// A repeated or malformed extension.
-    pub fn broken_extension(&self) -> Option<String> {
+    pub(crate) fn broken_extension(&self) -> Option<String> {
         let extensions = self.parsed.extensions();
         let broken = extensions.iter().enumerate().find(|(at, extension)| {
             let parsed = extension.parsed_extension();
@@ -139,7 +139,7 @@ impl<'a> CertInspect<'a> {
     }
 
     /// Its name constraints in words; empty if there are none.
-    pub fn name_constraints(&self) -> String {
+    pub(crate) fn name_constraints(&self) -> String {
         let Ok(Some(found)) = self.parsed.name_constraints() else {
             return String::new();
         };
@@ -162,7 +162,7 @@ impl<'a> CertInspect<'a> {
 }
 
 /// A distinguished name in DER as text, escaped and capped.
-pub fn name_text(der: &[u8]) -> String {
+pub(crate) fn name_text(der: &[u8]) -> String {
     match X509Name::from_der(der) {
         Ok(([], name)) => shown(&name.to_string()),
         _ => format!("a name of {} bytes that does not parse", der.len()),

@@ -43,7 +43,7 @@ enum Curve {
 
 impl<'a> KeyHeld<'a> {
     /// `None` if the key is damaged.
-    pub fn parse(key: &'a PrivateKeyDer<'_>) -> Option<Self> {
+    pub(crate) fn parse(key: &'a PrivateKeyDer<'_>) -> Option<Self> {
         match key {
             PrivateKeyDer::Pkcs8(der) => Self::pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Sec1(der) => Self::ec(der.secret_sec1_der(), None),
@@ -102,13 +102,13 @@ impl<'a> KeyHeld<'a> {
     }
 
     /// Whether it is an RSA key whose modulus is not whole bytes, which changes the padding (RFC 8017 section 9.1.1).
-    pub fn has_modulus_of_odd_length(&self) -> bool {
+    pub(crate) fn has_modulus_of_odd_length(&self) -> bool {
         self.rsa
             .is_some_and(|(modulus, _)| !bit_len(modulus).is_multiple_of(8))
     }
 
     /// The key in words: `RSA 2047`, `EC secp256k1 without its public part`.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         if let Some((modulus, exponent)) = self.rsa {
             let family = if self.algorithm == RSA_PSS {
                 "RSA-PSS"
@@ -138,7 +138,7 @@ impl<'a> KeyHeld<'a> {
     }
 
     /// The command that converts an unusual encoding to the usual one.
-    pub fn conversion(&self) -> Option<&'static str> {
+    pub(crate) fn conversion(&self) -> Option<&'static str> {
         let plain =
             matches!(self.point, Some([4, ..])) && matches!(self.curve, Some(Curve::Named(_)));
         (self.algorithm == EC && !plain && self.curve.is_some()).then_some(
@@ -159,7 +159,7 @@ impl<'a> KeyHeld<'a> {
 
 /// Whether two DER `SubjectPublicKeyInfo`s hold the same key in any encoding: compressed points, explicit curves, RSA
 /// with or without parameters.
-pub fn same_key(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same_key(one: &[u8], other: &[u8]) -> bool {
     one == other
         || matches!(
             (Comparable::of(one), Comparable::of(other)),

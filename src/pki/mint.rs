@@ -98,7 +98,7 @@ impl Pki {
     /// # Errors
     ///
     /// Fails as [`Self::mint`] does.
-    pub fn in_line(spec: &PkiSpec, lengths: &[u8]) -> Result<Vec<Self>, PkiError> {
+    pub(crate) fn in_line(spec: &PkiSpec, lengths: &[u8]) -> Result<Vec<Self>, PkiError> {
         let longest = lengths.iter().copied().max().unwrap_or(0);
         check(spec, longest)?;
         let validity = Validity::starting(OffsetDateTime::now_utc(), spec.valid_days)?;

@@ -162,7 +162,7 @@ pub struct ListScope {
 
 impl ListScope {
     /// Reads the scope of a list; `None` if it does not parse.
-    pub fn parse(der: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(der: &[u8]) -> Option<Self> {
         read(der).ok().map(|list| Self::of(&list))
     }
 
@@ -193,12 +193,12 @@ impl ListScope {
     }
 
     /// Whether this list is newer than the other, by date and then by number, and covers as much.
-    pub fn supersedes(&self, other: &Self) -> bool {
+    pub(crate) fn supersedes(&self, other: &Self) -> bool {
         self.key_id == other.key_id && self.outdates(other)
     }
 
     /// As [`Self::supersedes`], for lists known to be signed with one key.
-    pub fn outdates(&self, other: &Self) -> bool {
+    pub(crate) fn outdates(&self, other: &Self) -> bool {
         self.issuer_der == other.issuer_der
             && (self.point.is_none() || self.point == other.point)
             && self.age > other.age
@@ -227,7 +227,7 @@ fn lists_of<'a>(
 }
 
 /// Whether a current list of this issuer has a serial number; the list's signature is not checked.
-pub fn lists_naming(
+pub(crate) fn lists_naming(
     crls: &[CertificateRevocationListDer<'static>],
     issuer_der: &[u8],
     serial: &[u8],
@@ -241,7 +241,7 @@ pub fn lists_naming(
 }
 
 /// The next update of an issuer's newest list, in seconds since 1970.
-pub fn next_update_of(
+pub(crate) fn next_update_of(
     crls: &[CertificateRevocationListDer<'static>],
     issuer_der: &[u8],
 ) -> Option<i64> {

@@ -84,7 +84,11 @@ impl ShortRsa {
 }
 
 /// Verifies a signature with RSASSA-PSS and SHA-256 without a provider; `None` for keys that cannot be read here.
-pub fn rsa_verifies_pss_sha256(spki_der: &[u8], message: &[u8], signature: &[u8]) -> Option<bool> {
+pub(crate) fn rsa_verifies_pss_sha256(
+    spki_der: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Option<bool> {
     let key = PublicKey::from_public_key_der(spki_der).ok()?;
     Some(key.pss_verify::<Sha256>(message, signature).is_ok())
 }

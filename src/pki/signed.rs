@@ -18,7 +18,7 @@ pub struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     /// `None` if `der` is neither a certificate nor a revocation list.
-    pub fn parse(der: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(der: &'a [u8]) -> Option<Self> {
         let (_, outer) = sequence(der)?;
         let (tbs, _) = sequence(outer)?;
         let rest = outer.get(tbs.len()..)?;
@@ -42,7 +42,7 @@ pub struct Spki<'a> {
 
 impl<'a> Spki<'a> {
     /// `None` if `der` is no `SubjectPublicKeyInfo`.
-    pub fn parse(der: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse(der: &'a [u8]) -> Option<Self> {
         let (_, outer) = sequence(der)?;
         let (raw, algorithm) = sequence(outer)?;
         Some(Self {

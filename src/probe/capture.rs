@@ -20,7 +20,7 @@ pub(super) struct Tap<'a, S> {
 
 impl<'a, S> Tap<'a, S> {
     /// Taps a stream, and keeps what is read first.
-    pub fn new(inner: &'a mut S, kept: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(inner: &'a mut S, kept: &'a mut Vec<u8>) -> Self {
         Self { inner, kept }
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn total_bytes(chain: &[CertificateDer<'static>]) -> usize {
 }
 
 impl<'a> ChainView<'a> {
-    pub fn new(
+    pub(crate) fn new(
         chain: &'a [CertificateDer<'static>],
         roots: Option<&'a [CertificateDer<'static>]>,
         wanted: String,
@@ -65,7 +65,7 @@ impl<'a> ChainView<'a> {
         }
     }
 
-    pub fn chain_report(&self, judgement: &Judgement) -> ServerChain {
+    pub(crate) fn chain_report(&self, judgement: &Judgement) -> ServerChain {
         let after_leaf = self.links.iter().skip(1).flatten();
         ServerChain {
             certificates: certificates(self.chain, self.now),
@@ -81,7 +81,7 @@ impl<'a> ChainView<'a> {
     }
 
     /// The issuer of the last certificate: the root, if the chain is complete.
-    pub fn top_issuer(&self) -> String {
+    pub(crate) fn top_issuer(&self) -> String {
         match self.links.last() {
             Some(Some(links)) => links.issuer(),
             _ => "an unreadable certificate".to_owned(),
@@ -89,12 +89,12 @@ impl<'a> ChainView<'a> {
     }
 
     /// Whether the server's own certificate is among those that are trusted.
-    pub fn trusts_leaf(&self) -> bool {
+    pub(crate) fn trusts_leaf(&self) -> bool {
         let roots = self.roots.unwrap_or_default();
         self.chain.first().is_some_and(|leaf| roots.contains(leaf))
     }
 
-    pub fn trusts_top_by_name(&self) -> bool {
+    pub(crate) fn trusts_top_by_name(&self) -> bool {
         let Some(Some(top)) = self.links.last() else {
             return false;
         };
@@ -106,7 +106,7 @@ impl<'a> ChainView<'a> {
 
     /// Whether the server sent its leaf alone and nothing we trust issued that: the usual sign of a
     /// forgotten intermediate. A longer chain ends, as it should, below its root.
-    pub fn intermediate_missing(&self, judgement: &Judgement) -> bool {
+    pub(crate) fn intermediate_missing(&self, judgement: &Judgement) -> bool {
         let unknown = judgement.issuer.fault() == Some(ServerCertFault::UnknownIssuer);
         let has_roots = self.roots.is_some_and(|roots| !roots.is_empty());
         let alone = matches!(&self.links[..], [Some(leaf)] if !leaf.is_self_issued());
@@ -114,11 +114,11 @@ impl<'a> ChainView<'a> {
     }
 
     /// Whether the last certificate is a root of its own.
-    pub fn ends_in_root(&self) -> bool {
+    pub(crate) fn ends_in_root(&self) -> bool {
         matches!(self.links.last(), Some(Some(top)) if top.is_self_issued())
     }
 
-    pub fn root_names(&self) -> String {
+    pub(crate) fn root_names(&self) -> String {
         let names: Vec<String> = self
             .roots
             .unwrap_or_default()

@@ -12,7 +12,11 @@ use crate::tls::{Finding, Judgement};
 const SOON_DAYS: i64 = 14;
 
 impl ChainView<'_> {
-    pub fn verification(&self, judgement: &Judgement, alert: Option<String>) -> Verification {
+    pub(crate) fn verification(
+        &self,
+        judgement: &Judgement,
+        alert: Option<String>,
+    ) -> Verification {
         let verdict_fault = judgement.verdict.fault();
         let explained = [judgement.issuer.fault(), judgement.name.fault()].contains(&verdict_fault)
             || matches!(

@@ -29,10 +29,10 @@ pub use report::{
     KeyExchange, MAX_CA_NAMES, MAX_CHAIN, Network, ProbeReport, ServerChain, ServerHello,
     ServerVerifies, Verdict, Verification,
 };
-pub use session::{connect, session};
+pub(crate) use session::{connect, session};
 pub use status::Status;
 pub use story::story;
-pub use verdict::is_about_request;
+pub(crate) use verdict::is_about_request;
 
 use crate::pki::{
     CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,

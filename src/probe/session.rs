@@ -150,7 +150,7 @@ impl Observer<ClientStream> for Watch<'_> {
 /// # Errors
 ///
 /// Fails only if rustls cannot begin a handshake with this configuration.
-pub async fn session<O: Observer<ClientStream>>(
+pub(crate) async fn session<O: Observer<ClientStream>>(
     plan: &ProbePlan,
     io: TcpStream,
     tls: &ClientTls,
@@ -180,7 +180,7 @@ pub async fn session<O: Observer<ClientStream>>(
 /// # Errors
 ///
 /// Fails with the last reason if none answers within the plan's timeout, or the name has no address.
-pub async fn connect(
+pub(crate) async fn connect(
     plan: &ProbePlan,
     failed: &mut Vec<String>,
 ) -> Result<(TcpStream, SocketAddr), Failure> {

@@ -40,7 +40,7 @@ pub(super) struct Step {
 
 impl Step {
     /// A step without lines yet.
-    pub fn new(title: &'static str, mark: Mark) -> Self {
+    pub(crate) fn new(title: &'static str, mark: Mark) -> Self {
         Self {
             title,
             mark,
@@ -49,7 +49,7 @@ impl Step {
     }
 
     /// Adds a line that only informs.
-    pub fn say(&mut self, label: impl Into<String>, text: impl Into<String>) {
+    pub(crate) fn say(&mut self, label: impl Into<String>, text: impl Into<String>) {
         self.lines.push(Line {
             label: label.into(),
             mark: None,
@@ -58,7 +58,7 @@ impl Step {
     }
 
     /// Adds a line with its own mark; the step is as bad as its worst line.
-    pub fn judge(&mut self, label: impl Into<String>, mark: Mark, text: impl Into<String>) {
+    pub(crate) fn judge(&mut self, label: impl Into<String>, mark: Mark, text: impl Into<String>) {
         if mark == Mark::Fail || (mark == Mark::Warn && self.mark != Mark::Fail) {
             self.mark = mark;
         }

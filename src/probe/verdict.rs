@@ -36,7 +36,7 @@ impl Judged {
         self
     }
 
-    pub fn is_accepted(&self) -> bool {
+    pub(crate) fn is_accepted(&self) -> bool {
         matches!(self.verdict, Verdict::Accepted { .. })
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn refuses_client(status: u16) -> bool {
 
 /// Whether an unexpected HTTP status is about the request alone, so that the client itself is accepted. A
 /// switch of protocols that nobody asked for (101) is about neither.
-pub fn is_about_request(status: u16) -> bool {
+pub(crate) fn is_about_request(status: u16) -> bool {
     status >= 200 && !refuses_client(status)
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub fn new(section: &ProtocolSection, _: Option<&Asked<'_>>) -> Result<Self, Problem> {
+    pub(crate) fn new(section: &ProtocolSection, _: Option<&Asked<'_>>) -> Result<Self, Problem> {
         let bytes = section.payload.map_or(USUAL_PAYLOAD, |payload| payload.0);
         match usize::try_from(bytes) {
             Ok(payload) if (1..=LARGEST_PAYLOAD).contains(&bytes) => Ok(Self { payload }),
@@ -46,7 +46,7 @@ impl Request {
     }
 
     /// The first piece of an exchange.
-    pub fn opening(&self) -> Cow<'_, [u8]> {
+    pub(crate) fn opening(&self) -> Cow<'_, [u8]> {
         Cow::Owned(vec![FILL; self.payload.min(PIECE)])
     }
 }
@@ -73,7 +73,10 @@ impl<'p> Conversation<'p> {
         }
     }
 
-    pub async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
+    pub(crate) async fn exchange<S: Wire>(
+        &mut self,
+        stream: &mut S,
+    ) -> Result<Next, ProtocolError> {
         let (payload, scratch) = (self.request.payload, &mut self.scratch);
         let mut left = payload;
         while left > 0 {

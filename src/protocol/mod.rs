@@ -56,7 +56,7 @@ pub enum Next {
 }
 
 /// What a page of an HTTP server says about a client certificate that it refuses, where we know the wording.
-pub fn refusal(answer: &[u8]) -> Option<&'static str> {
+pub(crate) fn refusal(answer: &[u8]) -> Option<&'static str> {
     http1::refusal(answer)
 }
 
@@ -65,7 +65,7 @@ pub fn refusal(answer: &[u8]) -> Option<&'static str> {
 /// # Errors
 ///
 /// Fails if the stream does.
-pub async fn refuse_plain_http<S: Wire>(stream: &mut S) -> io::Result<()> {
+pub(crate) async fn refuse_plain_http<S: Wire>(stream: &mut S) -> io::Result<()> {
     let why = "this port speaks TLS: use https://";
     http1::foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
 }
@@ -87,7 +87,7 @@ macro_rules! catalogue {
             pub const ALL: &[Self] = &[Self::Handshake, $(Self::$kind),+];
 
             /// Its traits.
-            pub fn traits(self) -> &'static Traits {
+            pub(crate) fn traits(self) -> &'static Traits {
                 match self {
                     Self::Handshake => &traits::HANDSHAKE,
                     $(Self::$kind => &$file::TRAITS,)+

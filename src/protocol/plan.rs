@@ -48,7 +48,7 @@ impl ProtocolPlan {
 
     /// It with one exchange per session.
     #[must_use]
-    pub fn once(&self) -> Self {
+    pub(crate) fn once(&self) -> Self {
         Self {
             exchanges: 1,
             ..self.clone()
@@ -61,13 +61,13 @@ impl ProtocolPlan {
     }
 
     /// Whether nobody said which HTTP statuses to expect.
-    pub fn expects_no_status(&self) -> bool {
+    pub(crate) fn expects_no_status(&self) -> bool {
         !matches!(&self.request, Request::Http1(request) if request.is_strict())
     }
 
     /// What the first exchange of a session writes before it reads anything; empty if nothing. It can be
     /// sent ahead of the exchange, which writes it all the same.
-    pub fn opening(&self) -> Cow<'_, [u8]> {
+    pub(crate) fn opening(&self) -> Cow<'_, [u8]> {
         self.request.opening()
     }
 

@@ -90,7 +90,11 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    pub fn new(key: &'static str, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        key: &'static str,
+        cause: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self {
             key,
             cause: cause.into(),

@@ -57,7 +57,7 @@ impl Scheme {
     };
 
     /// The scheme of that name.
-    pub fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         let all = ProtocolKind::ALL.iter();
         let mut all = all.flat_map(|kind| kind.traits().schemes);
         let found = all.find(|scheme| scheme.name.eq_ignore_ascii_case(name));

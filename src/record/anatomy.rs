@@ -32,7 +32,10 @@ impl AnatomyRecord {
     /// # Errors
     ///
     /// Fails only if the compressor of histograms does.
-    pub fn of(client: &LedgersByKind, target: &LedgersByKind) -> Result<Self, HistogramError> {
+    pub(crate) fn of(
+        client: &LedgersByKind,
+        target: &LedgersByKind,
+    ) -> Result<Self, HistogramError> {
         let encode = |ledgers: &LedgersByKind| {
             let each = ledgers.iter();
             each.map(|(kind, stats)| Ok((*kind, LedgerRecord::of(stats)?)))

@@ -179,7 +179,7 @@ pub enum Scale {
 
 impl Scale {
     /// A value on the scale on which effects are differences: its logarithm where ratios are formed.
-    pub fn of(self, value: f64) -> f64 {
+    pub(crate) fn of(self, value: f64) -> f64 {
         match self {
             Self::Ratio => value.ln(),
             Self::Difference => value,
@@ -187,7 +187,7 @@ impl Scale {
     }
 
     /// Back from there: ratios as ratios.
-    pub fn kept(self, effect: f64) -> f64 {
+    pub(crate) fn kept(self, effect: f64) -> f64 {
         match self {
             Self::Ratio => effect.exp(),
             Self::Difference => effect,
@@ -195,7 +195,7 @@ impl Scale {
     }
 
     /// A change on that scale as it is kept: 0.03 of a ratio of 1.03.
-    pub fn kept_change(self, effect: f64) -> f64 {
+    pub(crate) fn kept_change(self, effect: f64) -> f64 {
         match self {
             Self::Ratio => effect.exp_m1(),
             Self::Difference => effect,
@@ -203,7 +203,7 @@ impl Scale {
     }
 
     /// A change that is kept on that scale.
-    pub fn of_change(self, change: f64) -> f64 {
+    pub(crate) fn of_change(self, change: f64) -> f64 {
         match self {
             Self::Ratio => change.ln_1p(),
             Self::Difference => change,
@@ -211,7 +211,7 @@ impl Scale {
     }
 
     /// The size of a change in words: of a ratio in per cent, of a share in percentage points.
-    pub fn change(self, size: f64) -> String {
+    pub(crate) fn change(self, size: f64) -> String {
         match self {
             Self::Ratio => format!("{:.1} %", size * 100.0),
             Self::Difference => format!("{:.2} pp", size * 100.0),
@@ -219,7 +219,7 @@ impl Scale {
     }
 
     /// The same with its sign.
-    pub fn signed_change(self, change: f64) -> String {
+    pub(crate) fn signed_change(self, change: f64) -> String {
         let size = self.change(change.abs());
         let is_zero = !size.contains(|c: char| ('1'..='9').contains(&c));
         let sign = if change < 0.0 && !is_zero { "−" } else { "+" };
@@ -237,13 +237,13 @@ impl EffectRecord {
     }
 
     /// The change with its interval: `+4.1 % [+3.2 % … +5.0 %]`.
-    pub fn change(&self) -> String {
+    pub(crate) fn change(&self) -> String {
         let [lower, upper] = [self.lower, self.upper].map(|value| self.show(value));
         format!("{} [{lower} … {upper}]", self.estimated_change())
     }
 
     /// The same without its interval.
-    pub fn estimated_change(&self) -> String {
+    pub(crate) fn estimated_change(&self) -> String {
         self.show(self.estimate)
     }
 
@@ -254,7 +254,7 @@ impl EffectRecord {
 
 impl FigureComparison {
     /// By how much it may get worse, with the sign of what is worse.
-    pub fn allowed_change(&self) -> String {
+    pub(crate) fn allowed_change(&self) -> String {
         let worse = if self.smaller_is_better { 1.0 } else { -1.0 };
         self.scale().signed_change(worse * self.allowed)
     }
@@ -296,14 +296,14 @@ pub struct CheckRecord {
 
 impl CheckRecord {
     /// What was found with its unit, if anything was.
-    pub fn found(&self) -> Option<String> {
+    pub(crate) fn found(&self) -> Option<String> {
         let mark = if self.beyond { "> " } else { "" };
         self.observed
             .map(|value| format!("{mark}{}", self.show(value)))
     }
 
     /// A value of it with its unit; counts and shares as they are written in a policy.
-    pub fn show(&self, value: f64) -> String {
+    pub(crate) fn show(&self, value: f64) -> String {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -34,7 +34,7 @@ impl CutOffRecord {
     /// # Errors
     ///
     /// Fails only if the compressor does.
-    pub fn of(cut: &CutOff) -> Result<Self, HistogramError> {
+    pub(crate) fn of(cut: &CutOff) -> Result<Self, HistogramError> {
         Ok(Self {
             stages: cut.stages.clone(),
             confirmed: cut.confirmed,
@@ -50,7 +50,7 @@ impl CutOffRecord {
     /// # Errors
     ///
     /// Fails if the stored histogram is damaged.
-    pub fn decode(&self) -> Result<CutOff, HistogramError> {
+    pub(crate) fn decode(&self) -> Result<CutOff, HistogramError> {
         Ok(CutOff {
             stages: self.stages.clone(),
             confirmed: self.confirmed,

@@ -38,7 +38,7 @@ impl ExpectationVerdict {
     }
 
     /// For people.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Met => "ok",
             Self::WrongAcceptance => "WRONGLY ACCEPTED",

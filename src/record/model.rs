@@ -71,7 +71,7 @@ pub struct CellRecord {
 
 impl RunRecord {
     /// A time of a record; none if it is not RFC 3339.
-    pub fn time(text: &str) -> Option<SystemTime> {
+    pub(crate) fn time(text: &str) -> Option<SystemTime> {
         from_rfc3339(text)
     }
 }
@@ -96,7 +96,7 @@ impl CellRecord {
     }
 
     /// What became of the plan to resume sessions, over all trials; none where resumption is off.
-    pub fn resumption(&self) -> Option<ResumptionCounts> {
+    pub(crate) fn resumption(&self) -> Option<ResumptionCounts> {
         let trials = self.trials.iter();
         trials.filter_map(|t| t.resumption).reduce(|mut sum, next| {
             sum.merge(&next);
@@ -109,7 +109,7 @@ impl CellRecord {
     /// # Errors
     ///
     /// Fails if a stored histogram is damaged.
-    pub fn cut_off(&self) -> Result<BTreeMap<CancelPhase, CutOff>, HistogramError> {
+    pub(crate) fn cut_off(&self) -> Result<BTreeMap<CancelPhase, CutOff>, HistogramError> {
         let mut sum: BTreeMap<CancelPhase, CutOff> = BTreeMap::new();
         for (phase, stored) in self.trials.iter().flat_map(|trial| &trial.cut_off) {
             sum.entry(*phase).or_default().merge(&stored.decode()?);
@@ -133,7 +133,7 @@ impl CellRecord {
     }
 
     /// Something a reader should know of it; the message begins with its name.
-    pub fn note(&self, code: &str, message: impl Display, advice: &str) -> Note {
+    pub(crate) fn note(&self, code: &str, message: impl Display, advice: &str) -> Note {
         Note::new(code, format!("{}: {message}", self.cell.name), advice)
     }
 
@@ -242,7 +242,7 @@ impl TrialRecord {
     }
 
     /// A sum over sessions of every kind.
-    pub fn sum(&self, of: impl Fn(&KindRecord) -> u64) -> u64 {
+    pub(crate) fn sum(&self, of: impl Fn(&KindRecord) -> u64) -> u64 {
         self.kinds.values().map(of).sum()
     }
 }
@@ -266,7 +266,7 @@ impl KindRecord {
     /// # Errors
     ///
     /// Fails if the stored histogram is damaged.
-    pub fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
+    pub(crate) fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {
         match self.histograms.get(metric.label()) {
             Some(stored) => stored.decode(),
             None => Ok(LatencyHistogram::new()),
@@ -354,7 +354,7 @@ pub struct Note {
 
 impl Note {
     /// Builds a note.
-    pub fn new(code: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(crate) fn new(code: &str, message: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
             message: message.into(),

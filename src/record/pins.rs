@@ -29,7 +29,7 @@ pub struct Pins {
 
 impl Pins {
     /// Whether nothing was pinned.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }

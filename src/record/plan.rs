@@ -74,7 +74,7 @@ pub enum Asked {
 
 impl PlanRecord {
     /// The load that was asked for.
-    pub fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> Asked {
         match self.asked_rate {
             Some(rate) => Asked::Rate(rate),
             None => Asked::Sessions {
@@ -85,13 +85,13 @@ impl PlanRecord {
     }
 
     /// How many workers it had.
-    pub fn workers(&self) -> u64 {
+    pub(crate) fn workers(&self) -> u64 {
         let threads = self.placements.iter();
         threads.filter(|p| p.thread.starts_with("worker")).count() as u64
     }
 
     /// Whether each chain of the server was verified once and not in every handshake.
-    pub fn verifies_once(&self) -> bool {
+    pub(crate) fn verifies_once(&self) -> bool {
         self.scenario.tls.verify == Verify::OncePerChain
     }
 }

@@ -33,7 +33,7 @@ pub(super) struct Client<'a> {
 
 impl Client<'_> {
     /// The cell's plan: where it connects to, and a configuration for each worker and identity.
-    pub fn plan(
+    pub(crate) fn plan(
         self,
         checked: &Checked,
         cell: &Cell,

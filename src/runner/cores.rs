@@ -13,7 +13,7 @@ pub(super) struct CorePlan {
 impl CorePlan {
     /// Shares the cores out. What was given is taken as given; what was not is chosen so that
     /// target and workers do not meet.
-    pub fn of(checked: &Checked) -> Result<Self, RunError> {
+    pub(crate) fn of(checked: &Checked) -> Result<Self, RunError> {
         let available = available_cores();
         let section = &checked.scenario.workers;
         let read = |place: &'static str, text: &Option<String>| {

@@ -17,7 +17,7 @@ pub(super) struct Identities(Vec<Presented>);
 impl Identities {
     /// Those of a scenario: each of its `identities` as `get` finds it, and the one that cells
     /// present which name none.
-    pub fn new(
+    pub(crate) fn new(
         scenario: &Scenario,
         only: Option<Identity>,
         get: impl Fn(&IdentitySection) -> Result<Option<Identity>, PkiError>,
@@ -39,7 +39,7 @@ impl Identities {
     }
 
     /// Those that a cell presents, in the order of its names.
-    pub fn of(&self, cell: &Cell) -> Vec<&Presented> {
+    pub(crate) fn of(&self, cell: &Cell) -> Vec<&Presented> {
         let only = [String::new()];
         let wanted = if cell.identities.is_empty() {
             &only[..]

@@ -30,7 +30,7 @@ pub(super) struct Issued<'a> {
 
 impl Minted {
     /// Mints what the cells of a scenario need.
-    pub fn new(checked: &Checked) -> Result<Self, PkiError> {
+    pub(crate) fn new(checked: &Checked) -> Result<Self, PkiError> {
         let faulty = names_faults(checked);
         let clients = good(&checked.scenario).count().max(1);
         let mut lengths: BTreeMap<KeyAlgorithm, BTreeSet<u8>> = BTreeMap::new();
@@ -66,13 +66,13 @@ impl Minted {
     }
 
     /// The key of a server of this algorithm, if one was minted.
-    pub fn sample(&self, key: KeyAlgorithm) -> Option<&Identity> {
+    pub(crate) fn sample(&self, key: KeyAlgorithm) -> Option<&Identity> {
         let mut authorities = self.authorities.iter();
         authorities.find_map(|((known, _), pki)| (*known == key).then(|| pki.server()))
     }
 
     /// What was minted for a cell; none for plain TCP.
-    pub fn of(&self, cell: &Cell) -> Option<Issued<'_>> {
+    pub(crate) fn of(&self, cell: &Cell) -> Option<Issued<'_>> {
         let (keys, chain) = (cell.keys?, cell.chain?);
         Some(Issued {
             server: self.authorities.get(&(keys.server, chain))?,
@@ -85,33 +85,33 @@ impl Minted {
 
 impl<'a> Issued<'a> {
     /// What the cell's server presents.
-    pub fn server(&self, fault: Option<IdentityFault>) -> &'a Identity {
+    pub(crate) fn server(&self, fault: Option<IdentityFault>) -> &'a Identity {
         let marred = fault.and_then(|fault| self.server_faults?.server(fault));
         marred.unwrap_or_else(|| self.server.server())
     }
 
     /// What the client verifies the server against.
-    pub fn server_roots(&self) -> &'a [CertificateDer<'static>] {
+    pub(crate) fn server_roots(&self) -> &'a [CertificateDer<'static>] {
         self.server.roots()
     }
 
     /// What the client looks the server up in.
-    pub fn server_crls(&self) -> &'a [CertificateRevocationListDer<'static>] {
+    pub(crate) fn server_crls(&self) -> &'a [CertificateRevocationListDer<'static>] {
         self.server_faults.map_or(&[], Faults::crls)
     }
 
     /// What the server verifies clients against.
-    pub fn client_roots(&self) -> &'a [CertificateDer<'static>] {
+    pub(crate) fn client_roots(&self) -> &'a [CertificateDer<'static>] {
         self.client.roots()
     }
 
     /// What the server looks clients up in.
-    pub fn client_crls(&self) -> &'a [CertificateRevocationListDer<'static>] {
+    pub(crate) fn client_crls(&self) -> &'a [CertificateRevocationListDer<'static>] {
         self.client_faults.map_or(&[], Faults::crls)
     }
 
     /// The client identities of the scenario: each good one has a certificate of its own.
-    pub fn identities(&self, scenario: &Scenario) -> Result<Identities, PkiError> {
+    pub(crate) fn identities(&self, scenario: &Scenario) -> Result<Identities, PkiError> {
         let clients = self.client.clients();
         Identities::new(scenario, clients.first().cloned(), |section| {
             let minted = match section.fault {

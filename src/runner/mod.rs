@@ -196,7 +196,7 @@ impl Prepared {
     }
 
     /// The embedded target's counts of one cell so far, where the target is ours.
-    pub fn target_counts(&self, cell: usize) -> Option<TargetCounts> {
+    pub(crate) fn target_counts(&self, cell: usize) -> Option<TargetCounts> {
         self.embedded.as_ref().map(|e| e.target.counts(cell))
     }
 

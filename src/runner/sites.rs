@@ -26,7 +26,7 @@ pub(super) struct Sites {
 
 impl Sites {
     /// Starts the embedded target and points every cell at its listener.
-    pub fn embedded(
+    pub(crate) fn embedded(
         checked: &Checked,
         settings: &EmbeddedPlan,
         minted: &Minted,
@@ -68,7 +68,7 @@ impl Sites {
     }
 
     /// Finds the server, loads the files and points every cell at its address, or at all of them.
-    pub fn remote(checked: &Checked, client: Client<'_>) -> Result<Self, RunError> {
+    pub(crate) fn remote(checked: &Checked, client: Client<'_>) -> Result<Self, RunError> {
         let scenario = &checked.scenario;
         let choice = reach::find(checked)?;
         let only = (scenario.identity.as_ref())

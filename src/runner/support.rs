@@ -16,7 +16,7 @@ use crate::tls::check_offer;
 
 impl Selection {
     /// The suites that are offered; the provider's if empty.
-    pub fn suites<'a>(&'a self, checked: &'a Checked) -> &'a [String] {
+    pub(crate) fn suites<'a>(&'a self, checked: &'a Checked) -> &'a [String] {
         if self.common_suites.is_empty() {
             &checked.scenario.tls.suites
         } else {
@@ -42,7 +42,7 @@ pub(super) struct Selection {
 
 impl Support {
     /// Asks the providers that cells name, and that of the embedded target.
-    pub fn new(checked: &Checked, minted: Option<&Minted>) -> Result<Self, ProviderError> {
+    pub(crate) fn new(checked: &Checked, minted: Option<&Minted>) -> Result<Self, ProviderError> {
         let ask = |name: ProviderName| {
             let provider = crypto::provider(name)?;
             Ok(Capabilities::of(&provider, |key| {
@@ -65,7 +65,7 @@ impl Support {
     /// # Errors
     ///
     /// Fails if all that use TLS are.
-    pub fn select(&self, checked: &mut Checked) -> Result<Selection, RunError> {
+    pub(crate) fn select(&self, checked: &mut Checked) -> Result<Selection, RunError> {
         let common_suites = if checked.scenario.tls.suites.is_empty() {
             self.common_suites()
         } else {

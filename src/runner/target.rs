@@ -20,7 +20,7 @@ pub(super) struct Embedded {
 
 impl Embedded {
     /// Starts the target on loopback, with a listener for each cell.
-    pub fn start(
+    pub(crate) fn start(
         checked: &Checked,
         settings: &EmbeddedPlan,
         minted: &Minted,

@@ -50,7 +50,7 @@ pub struct Cell {
 impl Cell {
     /// The same point of the matrix without its name: equal for cells that differ in name alone.
     #[must_use]
-    pub fn nameless(&self) -> Self {
+    pub(crate) fn nameless(&self) -> Self {
         Self {
             name: String::new(),
             ..self.clone()
@@ -190,7 +190,7 @@ fn vary<T: fmt::Display>(
 }
 
 /// A group's name in the IANA registry, for the names that OpenSSL users know.
-pub fn canonical_group(name: &str) -> String {
+pub(crate) fn canonical_group(name: &str) -> String {
     match name.to_lowercase().as_str() {
         "p256" | "p-256" | "prime256v1" => "secp256r1".to_owned(),
         "p384" | "p-384" => "secp384r1".to_owned(),
@@ -219,7 +219,7 @@ fn suffix(share: Option<Ratio>) -> String {
 /// The order of trials: per round every cell once, in an order drawn anew, and every second round
 /// the mirror image of the one before it, so that a drift of the machine falls on all cells alike
 /// (ABBA).
-pub fn trial_order(cells: usize, rounds: usize, seed: u64) -> Vec<Vec<usize>> {
+pub(crate) fn trial_order(cells: usize, rounds: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..cells).collect();
     (0..rounds)

@@ -62,7 +62,7 @@ pub enum TargetPlan {
 
 impl Checked {
     /// The name that the server's certificate must have.
-    pub fn server_name(&self) -> &str {
+    pub(crate) fn server_name(&self) -> &str {
         match (&self.scenario.tls.sni, &self.target) {
             (Some(name), _) => name,
             (None, TargetPlan::Embedded(_)) => "localhost",
@@ -112,7 +112,7 @@ impl LoadModel {
     }
 
     /// The largest asked arrival rate per second of an open loop.
-    pub fn peak_rate(&self) -> Option<f64> {
+    pub(crate) fn peak_rate(&self) -> Option<f64> {
         match self {
             Self::Closed { .. } => None,
             Self::Open { rate, .. } => Some(rate.peak()),

@@ -28,7 +28,7 @@ pub struct EmbeddedPlan {
 
 impl EmbeddedPlan {
     /// What is written of it, else what the scenario needs.
-    pub fn of(scenario: &Scenario) -> Self {
+    pub(crate) fn of(scenario: &Scenario) -> Self {
         let written = scenario.target.embedded.clone().unwrap_or_default();
         let resumption = &scenario.resumption;
         Self {

@@ -56,7 +56,7 @@ pub struct Expect {
 
 impl Expect {
     /// Every session is to be accepted.
-    pub fn acceptance() -> Self {
+    pub(crate) fn acceptance() -> Self {
         Self {
             accept: Some(1.0),
             ..Self::default()
@@ -64,7 +64,7 @@ impl Expect {
     }
 
     /// Every session is to be rejected by the server, in whatever way servers reject.
-    pub fn rejection() -> Self {
+    pub(crate) fn rejection() -> Self {
         Self {
             accept: Some(0.0),
             ..Self::default()
@@ -73,7 +73,7 @@ impl Expect {
 
     /// What this client is known to make of a server whose identity has this fault: it refuses every
     /// session, for the reason that docs/faults.md names.
-    pub fn refusal(fault: IdentityFault) -> Self {
+    pub(crate) fn refusal(fault: IdentityFault) -> Self {
         use ServerCertFault as Cause;
         let causes: &[Cause] = match fault {
             IdentityFault::ExpiredLeaf | IdentityFault::ExpiredIntermediate => &[Cause::Expired],
@@ -104,19 +104,19 @@ impl Expect {
     }
 
     /// The share that must be accepted, from 0 to 1.
-    pub fn share(&self) -> f64 {
+    pub(crate) fn share(&self) -> f64 {
         let rejects = !(self.alerts.is_empty() && self.outcomes.is_empty());
         self.accept.unwrap_or(if rejects { 0.0 } else { 1.0 })
     }
 
     /// Whether some identities are to be accepted and others not.
-    pub fn is_split(&self) -> bool {
+    pub(crate) fn is_split(&self) -> bool {
         self.share() > 0.0 && self.share() < 1.0
     }
 
     /// Whether a session may end with a failure of this label. Where rejections are expected and no
     /// set is given, whatever servers reject with will do.
-    pub fn allows(&self, label: &str) -> bool {
+    pub(crate) fn allows(&self, label: &str) -> bool {
         if self.alerts.is_empty() && self.outcomes.is_empty() {
             return self.share() < 1.0 && REJECTIONS.iter().any(|r| covers(r, label));
         }

@@ -38,7 +38,7 @@ impl Checked {
     }
 
     /// How long the trials take together, warm-ups included; none where a total of sessions ends them.
-    pub fn expected_length(&self) -> Option<Duration> {
+    pub(crate) fn expected_length(&self) -> Option<Duration> {
         let trials = u32::try_from(self.trials()).ok()?;
         let trial = self.stop.warmup + self.stop.duration;
         self.stop.total.is_none().then(|| trial * trials)

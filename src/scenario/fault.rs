@@ -49,7 +49,7 @@ labelled! {
 
 impl IdentityFault {
     /// What is wrong, as the end of a sentence about an identity.
-    pub fn meaning(self) -> &'static str {
+    pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::None => "is missing: it showed no certificate",
             Self::UnknownCa => "comes from an authority that is not trusted",
@@ -75,7 +75,7 @@ impl IdentityFault {
     }
 
     /// What to change at a server that accepts a client with it.
-    pub fn remedy(self) -> &'static str {
+    pub(crate) fn remedy(self) -> &'static str {
         match self {
             Self::None => {
                 "make the server require a certificate (nginx: ssl_verify_client on; haproxy: verify required)"

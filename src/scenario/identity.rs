@@ -39,18 +39,18 @@ pub struct IdentitySection {
 
 impl IdentitySection {
     /// What must become of its sessions, if that is said or follows from its fault.
-    pub fn expectation(&self) -> Option<Expect> {
+    pub(crate) fn expectation(&self) -> Option<Expect> {
         let rejection = || self.fault.map(|_| Expect::rejection());
         self.expect.clone().or_else(rejection)
     }
 
     /// Its part of the sessions of a mix.
-    pub fn share(&self) -> u32 {
+    pub(crate) fn share(&self) -> u32 {
         self.share.unwrap_or(1)
     }
 
     /// The files it is loaded from, if it is not minted.
-    pub fn files(&self) -> Option<IdentityFiles> {
+    pub(crate) fn files(&self) -> Option<IdentityFiles> {
         self.cert.clone().map(|cert| IdentityFiles {
             cert,
             key: self.key.clone(),

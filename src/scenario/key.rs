@@ -62,7 +62,7 @@ impl KeyAlgorithm {
     }
 
     /// The scheme that certificates are signed with by an authority that has such a key.
-    pub const fn certificate_scheme(self) -> &'static str {
+    pub(crate) const fn certificate_scheme(self) -> &'static str {
         match self {
             Self::Rsa2048 | Self::Rsa3072 => "rsa_pkcs1_sha256",
             other => other.scheme(),
@@ -70,7 +70,7 @@ impl KeyAlgorithm {
     }
 
     /// Whether a version of TLS has signatures with it: ML-DSA is defined for TLS 1.3 only.
-    pub const fn fits(self, version: TlsVersion) -> bool {
+    pub(crate) const fn fits(self, version: TlsVersion) -> bool {
         match self {
             Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87 => matches!(version, TlsVersion::Tls13),
             _ => true,
@@ -105,7 +105,7 @@ pub struct EndKeys {
 
 impl EndKeys {
     /// The same for both ends.
-    pub const fn both(key: KeyAlgorithm) -> Self {
+    pub(crate) const fn both(key: KeyAlgorithm) -> Self {
         Self {
             server: key,
             client: key,

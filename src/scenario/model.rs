@@ -349,7 +349,7 @@ labelled! {
 
 impl TlsVersion {
     /// The code point on the wire.
-    pub fn code(self) -> u16 {
+    pub(crate) fn code(self) -> u16 {
         match self {
             Self::Tls12 => 0x0303,
             Self::Tls13 => 0x0304,

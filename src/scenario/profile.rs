@@ -50,7 +50,7 @@ impl Profile {
     }
 
     /// The largest value it takes.
-    pub fn peak(&self) -> f64 {
+    pub(crate) fn peak(&self) -> f64 {
         self.points.iter().map(|(_, v)| *v).fold(0.0, f64::max)
     }
 
@@ -70,7 +70,7 @@ impl Profile {
     }
 
     /// The time at which the area reaches `area`, or `None` if it never does.
-    pub fn time_of_area(&self, area: f64) -> Option<f64> {
+    pub(crate) fn time_of_area(&self, area: f64) -> Option<f64> {
         let mut left = area;
         for segment in self.points.windows(2) {
             let [(t0, v0), (t1, v1)] = segment else { break };
@@ -86,7 +86,7 @@ impl Profile {
     }
 
     /// The first time after `t` at which the value reaches `level`, or `None`.
-    pub fn next_reach(&self, t: f64, level: f64) -> Option<f64> {
+    pub(crate) fn next_reach(&self, t: f64, level: f64) -> Option<f64> {
         if self.value(t) >= level {
             return Some(t);
         }

@@ -37,7 +37,7 @@ pub struct ResumptionSection {
 
 impl ResumptionSection {
     /// Whether nothing is set.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -29,7 +29,7 @@ const PUBLIC: [&str; 14] = [
 impl Scenario {
     /// A copy for the record: header values, bodies and what of a URL may be a token or password are left out.
     #[must_use]
-    pub fn without_secrets(&self) -> Self {
+    pub(crate) fn without_secrets(&self) -> Self {
         let mut copy = self.clone();
         for header in &mut copy.protocol.headers {
             REDACTED.clone_into(&mut header.value);
@@ -47,7 +47,7 @@ impl Scenario {
     }
 
     /// Leaves what may be a secret out of everything that is shown from now on, as servers echo it.
-    pub fn keep_secrets(&self) {
+    pub(crate) fn keep_secrets(&self) {
         let protocol = &self.protocol;
         let public = |name: &str| PUBLIC.iter().any(|known| name.eq_ignore_ascii_case(known));
         for header in protocol.headers.iter().filter(|h| !public(&h.name)) {

@@ -54,7 +54,7 @@ impl Url {
     /// # Errors
     ///
     /// Fails with what is wrong with which part.
-    pub fn parse(text: &str) -> Result<Self, UrlError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         Self::with_default_port(text, None)
     }
 
@@ -169,7 +169,7 @@ impl Place {
 
     /// The host as certificates name it: without a zone, and without the dot at the end of an absolute
     /// name (RFC 6066 section 3).
-    pub fn server_name(host: &str) -> &str {
+    pub(crate) fn server_name(host: &str) -> &str {
         let host = host.split('%').next().unwrap_or_default();
         host.strip_suffix('.').unwrap_or(host)
     }

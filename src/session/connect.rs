@@ -24,7 +24,7 @@ use crate::tls::{
 /// # Errors
 ///
 /// Fails if the system gives no socket or refuses the address.
-pub fn open(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+pub(crate) fn open(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
     let socket = socket(Domain::for_address(address))?;
     socket.set_tcp_nodelay(true)?;
     if let Some(source) = source {
@@ -42,7 +42,7 @@ pub fn open(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStre
 /// # Errors
 ///
 /// Fails as [`open`] did, or with what the network answered.
-pub async fn connect(
+pub(crate) async fn connect(
     opened: io::Result<TcpStream>,
     began: Instant,
     limit: Duration,

@@ -1,13 +1,14 @@
 //! One session from connect to close, under load or alone. Acceptance is decided here and nowhere else.
 //!
-//! [`connect`] makes a TCP connection, [`begin_tls`] begins TLS on it, and [`drive`] does the rest, watched by
+//! `connect` makes a TCP connection, [`begin_tls`] begins TLS on it, and [`drive`] does the rest, watched by
 //! an [`Observer`].
 
 mod connect;
 mod drive;
 mod observer;
 
-pub use connect::{begin_tls, connect, open};
+pub use connect::begin_tls;
+pub(crate) use connect::{connect, open};
 pub use drive::{Course, drive};
 pub use observer::Observer;
 

@@ -54,19 +54,19 @@ pub struct Accounting {
 
 impl Accounting {
     /// Counts an arrival that became an attempt.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.scheduled += 1;
         self.started += 1;
     }
 
     /// Counts arrivals that did not.
-    pub fn skip(&mut self, reason: NotStarted, count: u64) {
+    pub(crate) fn skip(&mut self, reason: NotStarted, count: u64) {
         self.scheduled += count;
         bump(&mut self.not_started, reason.label(), count);
     }
 
     /// Counts what became of an attempt, `at_ns` nanoseconds after the trial's start.
-    pub fn finish(&mut self, outcome: &Outcome, at_ns: u64) {
+    pub(crate) fn finish(&mut self, outcome: &Outcome, at_ns: u64) {
         match outcome {
             Outcome::Ok { kind, .. } => bump(&mut self.ok, kind.label(), 1),
             Outcome::Cancelled(phase) => bump(&mut self.cancelled, phase.label(), 1),
@@ -92,7 +92,7 @@ impl Accounting {
 
     /// Adds another's counts; the order of merging does not matter (of two examples the one that
     /// happened first is kept).
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.scheduled += other.scheduled;
         self.started += other.started;
         for (mine, theirs) in [

@@ -1,7 +1,7 @@
 //! TLS alerts: their names, and what each says about a client.
 
 /// The name of an alert (RFC 8446 section 6, with the older ones of RFC 5246 section 7.2).
-pub fn alert_name(code: u8) -> Option<&'static str> {
+pub(crate) fn alert_name(code: u8) -> Option<&'static str> {
     Some(match code {
         0 => "close_notify",
         10 => "unexpected_message",
@@ -43,12 +43,12 @@ pub fn alert_name(code: u8) -> Option<&'static str> {
 }
 
 /// The name of an alert, or its number if the registry has none.
-pub fn alert_text(code: u8) -> String {
+pub(crate) fn alert_text(code: u8) -> String {
     alert_name(code).map_or_else(|| code.to_string(), str::to_owned)
 }
 
 /// The code of an alert from its name in RFC 8446 section 6.
-pub fn alert_code(name: &str) -> Option<u8> {
+pub(crate) fn alert_code(name: &str) -> Option<u8> {
     (0..=u8::MAX).find(|code| alert_name(*code) == Some(name))
 }
 

@@ -26,7 +26,7 @@ pub struct CutOff {
 
 impl CutOff {
     /// Counts one that was cut off in `stage`, `age_ns` nanoseconds after its scheduled start.
-    pub fn add(&mut self, stage: Stage, age_ns: u64, confirmed: bool) {
+    pub(crate) fn add(&mut self, stage: Stage, age_ns: u64, confirmed: bool) {
         self.widen(age_ns, age_ns);
         *self.stages.entry(stage).or_default() += 1;
         self.confirmed += u64::from(confirmed);
@@ -34,7 +34,7 @@ impl CutOff {
     }
 
     /// Adds those of another worker or trial, in any order.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         if other.count() == 0 {
             return;
         }
@@ -47,7 +47,7 @@ impl CutOff {
     }
 
     /// How many there were.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.stages.values().sum()
     }
 

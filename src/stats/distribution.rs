@@ -22,7 +22,7 @@ impl LatencyHistogram {
     /// The distribution in steps that get finer towards its end: `ticks` each time the samples beyond
     /// have halved. It has all that ended, so the last step is the largest sample; where some had not
     /// ended, it comes to the share that they leave.
-    pub fn distribution(&self, ticks: u32) -> Vec<DistributionStep> {
+    pub(crate) fn distribution(&self, ticks: u32) -> Vec<DistributionStep> {
         if self.pending() > 0 {
             return self.estimated(ticks);
         }
@@ -60,7 +60,7 @@ impl LatencyHistogram {
     }
 
     /// The ages of what had not ended, as durations; none where all had.
-    pub fn ages_alone(&self) -> Option<Self> {
+    pub(crate) fn ages_alone(&self) -> Option<Self> {
         let ages = self.ages()?;
         let mut alone = Self::new();
         for step in ages.iter_recorded() {
@@ -70,7 +70,7 @@ impl LatencyHistogram {
     }
 
     /// The standard deviation in nanoseconds; none once a sample overflowed or had not ended.
-    pub fn deviation(&self) -> Option<f64> {
+    pub(crate) fn deviation(&self) -> Option<f64> {
         self.mean().map(|_| self.counts().stdev())
     }
 }
@@ -111,7 +111,7 @@ const LARGEST_IN_NS: f64 = 1e6;
 /// # Errors
 ///
 /// Fails only if the compressor does.
-pub fn histogram_log(
+pub(crate) fn histogram_log(
     start: SystemTime,
     comment: &str,
     intervals: &[LogInterval],

@@ -49,7 +49,7 @@ impl EarlyCounts {
     }
 
     /// Counts one session that offered to resume another.
-    pub fn add(&mut self, early: Early) {
+    pub(crate) fn add(&mut self, early: Early) {
         let of_answer = match early {
             Early::Off => return,
             Early::Withheld => {
@@ -69,7 +69,7 @@ impl EarlyCounts {
     }
 
     /// Adds another's counts.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in [
             (&mut self.withheld, other.withheld),
             (&mut self.sent, other.sent),
@@ -87,7 +87,7 @@ impl EarlyCounts {
     /// # Errors
     ///
     /// Fails if a request is unaccounted for.
-    pub fn check(&self, offered: u64) -> Result<(), String> {
+    pub(crate) fn check(&self, offered: u64) -> Result<(), String> {
         let parts = self.accepted + self.rejected + self.unfinished;
         if self.sent != parts {
             return Err(format!("early sent {} is not {parts}: {self:?}", self.sent));

@@ -77,7 +77,7 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     }
 
     /// Counts one duration, or one that had not ended.
-    pub fn add(&mut self, timing: Timing) {
+    pub(crate) fn add(&mut self, timing: Timing) {
         match timing {
             Timing::At(ns) => self.record(ns),
             Timing::Beyond(age_ns) => self.record_beyond(age_ns),
@@ -174,12 +174,12 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     }
 
     /// The smallest and the largest of those that ended, in nanoseconds, exact to the histogram's precision.
-    pub fn range(&self) -> Option<(u64, u64)> {
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
         (self.count() > 0 && self.overflow == 0).then(|| (self.counts.min(), self.counts.max()))
     }
 
     /// The smallest, in nanoseconds; none if one that had not ended may be smaller.
-    pub fn min(&self) -> Option<u64> {
+    pub(crate) fn min(&self) -> Option<u64> {
         let smallest = (self.count() > 0).then(|| self.counts.min())?;
         let younger = |ages: &Histogram<u64>| ages.min() < smallest;
         (!self.ages().is_some_and(younger)).then_some(smallest)
@@ -207,7 +207,7 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
 
     /// The median in nanoseconds over `all` samples, of which those that were not recorded are zero;
     /// whatever the sample count, as [`Self::median`].
-    pub fn median_among(&self, all: u64) -> Option<u64> {
+    pub(crate) fn median_among(&self, all: u64) -> Option<u64> {
         let zeros = all.checked_sub(self.count())?;
         if all == 0 || self.overflow > 0 {
             return None;
@@ -224,7 +224,7 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     /// # Errors
     ///
     /// Fails only if the compressor does.
-    pub fn encode(&self) -> Result<String, HistogramError> {
+    pub(crate) fn encode(&self) -> Result<String, HistogramError> {
         text_of(&self.counts)
     }
 
@@ -233,7 +233,7 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     /// # Errors
     ///
     /// Fails only if the compressor does.
-    pub fn encode_ages(&self) -> Result<Option<String>, HistogramError> {
+    pub(crate) fn encode_ages(&self) -> Result<Option<String>, HistogramError> {
         self.ages().map(text_of).transpose()
     }
 
@@ -242,7 +242,7 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     /// # Errors
     ///
     /// Fails if the text is not base64 or not a V2 deflate histogram.
-    pub fn decode(text: &str, overflow: u64) -> Result<Self, HistogramError> {
+    pub(crate) fn decode(text: &str, overflow: u64) -> Result<Self, HistogramError> {
         Ok(Self {
             counts: Self::decoded(text)?,
             overflow,
@@ -255,7 +255,7 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     /// # Errors
     ///
     /// As [`Self::decode`].
-    pub fn with_ages(self, text: &str) -> Result<Self, HistogramError> {
+    pub(crate) fn with_ages(self, text: &str) -> Result<Self, HistogramError> {
         let ages = Some(Box::new(Self::decoded(text)?)).filter(|ages| !ages.is_empty());
         Ok(Self { ages, ..self })
     }
@@ -299,7 +299,7 @@ impl HistogramSetup {
     /// # Errors
     ///
     /// Fails as [`LatencyHistogram::decode`] does.
-    pub fn of(text: &str) -> Result<Self, HistogramError> {
+    pub(crate) fn of(text: &str) -> Result<Self, HistogramError> {
         let stored = stored(text)?;
         Ok(Self {
             low_ns: stored.low(),

@@ -67,12 +67,12 @@ impl Estimate {
     }
 
     /// The smallest true effect that an interval at this level separates from zero with [`POWER`].
-    pub fn detectable(&self, confidence: f64) -> f64 {
+    pub(crate) fn detectable(&self, confidence: f64) -> f64 {
         self.half_width(confidence) + self.quantile(POWER) * self.standard_error
     }
 
     /// One-sided p-value of the effect being at most `limit`.
-    pub fn p_not_above(&self, limit: f64) -> f64 {
+    pub(crate) fn p_not_above(&self, limit: f64) -> f64 {
         let distance = self.effect - limit;
         if self.standard_error == 0.0 {
             return if distance > 0.0 { 0.0 } else { 1.0 };
@@ -83,7 +83,7 @@ impl Estimate {
 
     /// The effect with its sign reversed.
     #[must_use]
-    pub fn reversed(self) -> Self {
+    pub(crate) fn reversed(self) -> Self {
         Self {
             effect: -self.effect,
             ..self
@@ -146,7 +146,7 @@ impl Trimmed {
 
 /// The hypotheses that are rejected at a family-wise error rate of `alpha` (Holm 1979): the smallest p-value is compared
 /// with `alpha / n`, the next with `alpha / (n - 1)`, until one is not rejected.
-pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
+pub(crate) fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
     let mut rejected = vec![false; p_values.len()];
@@ -163,7 +163,7 @@ pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
 
 /// A limit learned from accepted changes: the third quartile plus three times the interquartile range. `None` for fewer
 /// than ten.
-pub fn learned_limit(changes: &[f64]) -> Option<f64> {
+pub(crate) fn learned_limit(changes: &[f64]) -> Option<f64> {
     let mut sorted: Vec<f64> = changes.iter().map(|change| change.abs()).collect();
     if sorted.len() < LEAST_CHANGES || sorted.iter().any(|v| !v.is_finite()) {
         return None;

@@ -15,14 +15,14 @@ pub(super) const UNANSWERED: &str = "unanswered";
 
 /// Whether a label of a failure is covered by `pattern`: the label itself, or the part of it before
 /// one of its dots. `http.status` covers `http.status.400`, `eof` covers `eof.confirm`.
-pub fn covers(pattern: &str, label: &str) -> bool {
+pub(crate) fn covers(pattern: &str, label: &str) -> bool {
     label
         .strip_prefix(pattern)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Whether `pattern` covers the label of any failure there is, so that a misspelt one is noticed.
-pub fn covers_any(pattern: &str) -> bool {
+pub(crate) fn covers_any(pattern: &str) -> bool {
     let code = |prefix| {
         let code: &str = pattern.strip_prefix(prefix)?;
         code.parse::<u16>().ok()
@@ -41,7 +41,7 @@ pub fn covers_any(pattern: &str) -> bool {
 }
 
 /// What a label, or the part of one, that had another name in files of schema 1 is called now.
-pub fn renamed(label: &str) -> Option<String> {
+pub(crate) fn renamed(label: &str) -> Option<String> {
     if matches!(label, "eof.confirm" | "reset.confirm") {
         return Some("unconfirmed".to_owned());
     }

@@ -51,7 +51,7 @@ impl Work {
     pub const COUNT: usize = CryptoOp::ALL.len() + 3;
 
     /// A number below [`Self::COUNT`].
-    pub fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         match self {
             Self::Crypto(op) => op as usize,
             Self::Tls => CryptoOp::ALL.len(),
@@ -61,13 +61,13 @@ impl Work {
     }
 
     /// Every kind of work, at its [`Self::index`].
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         let crypto = CryptoOp::ALL.into_iter().map(Self::Crypto);
         crypto.chain([Self::Tls, Self::Socket, Self::Probe])
     }
 
     /// The stable label.
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Crypto(op) => op.label(),
             Self::Tls => "tls",
@@ -77,7 +77,7 @@ impl Work {
     }
 
     /// The work with this label.
-    pub fn of_label(label: &str) -> Option<Self> {
+    pub(crate) fn of_label(label: &str) -> Option<Self> {
         Self::all().find(|work| work.label() == label)
     }
 }
@@ -146,12 +146,13 @@ pub struct SessionLedger {
 
 impl SessionLedger {
     /// All its time.
-    pub fn ns(&self) -> u64 {
+    pub(crate) fn ns(&self) -> u64 {
         self.entries.iter().map(|(_, spent)| spent.ns).sum()
     }
 
     /// How often an operation was done, whatever the algorithm and passage.
-    pub fn count(&self, op: CryptoOp) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn count(&self, op: CryptoOp) -> u64 {
         let done = self.entries.iter();
         done.filter(|(entry, _)| entry.work == Work::Crypto(op))
             .map(|(_, spent)| spent.count)
@@ -198,7 +199,7 @@ pub struct LedgerStats {
 pub type LedgersByKind = BTreeMap<OkKind, LedgerStats>;
 
 /// Adds the ledgers of another worker or thread.
-pub fn merge_ledgers(mine: &mut LedgersByKind, theirs: &LedgersByKind) {
+pub(crate) fn merge_ledgers(mine: &mut LedgersByKind, theirs: &LedgersByKind) {
     for (kind, stats) in theirs {
         mine.entry(*kind).or_default().merge(stats);
     }
@@ -206,7 +207,7 @@ pub fn merge_ledgers(mine: &mut LedgersByKind, theirs: &LedgersByKind) {
 
 impl LedgerStats {
     /// Adds one session.
-    pub fn add(&mut self, ledger: &SessionLedger) {
+    pub(crate) fn add(&mut self, ledger: &SessionLedger) {
         self.sessions += 1;
         for (entry, spent) in &ledger.entries {
             let stats = self.entries.entry(*entry).or_default();
@@ -224,7 +225,7 @@ impl LedgerStats {
     }
 
     /// Adds the sessions of another worker or thread.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.sessions += other.sessions;
         for (entry, theirs) in &other.entries {
             let mine = self.entries.entry(*entry).or_default();

@@ -34,18 +34,21 @@ mod inference_tests;
 mod simulated;
 
 pub use accounting::{Accounting, FailureRecord};
-pub use alert::{alert_code, alert_name, alert_text};
+pub(crate) use alert::{alert_code, alert_name, alert_text};
 pub use cut_off::CutOff;
-pub use distribution::{DistributionStep, LogInterval, histogram_log};
+pub(crate) use distribution::histogram_log;
+pub use distribution::{DistributionStep, LogInterval};
 pub use early::{Early, EarlyCounts};
 pub use histogram::{
     DurationHistogram, HistogramError, HistogramSetup, LatencyHistogram, SecondHistogram,
 };
-pub use inference::{Estimate, LEAST_CHANGES, LEAST_UNITS, POWER, holm, learned_limit};
-pub use labels::{covers, covers_any, renamed};
+pub use inference::{Estimate, LEAST_CHANGES, LEAST_UNITS, POWER};
+pub(crate) use inference::{holm, learned_limit};
+pub(crate) use labels::{covers, covers_any, renamed};
+pub(crate) use ledger::merge_ledgers;
 pub use ledger::{
     CryptoOp, Entry, EntryStats, Flight, FlightStats, LedgerStats, LedgersByKind, Passage,
-    SessionLedger, Spent, Work, merge_ledgers,
+    SessionLedger, Spent, Work,
 };
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{

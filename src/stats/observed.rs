@@ -65,7 +65,7 @@ pub struct ObservedTally(Vec<(Observed, u64)>);
 
 impl ObservedTally {
     /// Counts one handshake.
-    pub fn add(&mut self, observed: Observed, count: u64) {
+    pub(crate) fn add(&mut self, observed: Observed, count: u64) {
         match self.0.iter_mut().find(|(known, _)| *known == observed) {
             Some((_, n)) => *n += count,
             None => self.0.push((observed, count)),
@@ -73,22 +73,17 @@ impl ObservedTally {
     }
 
     /// Adds another's counts.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (observed, count) in &other.0 {
             self.add(*observed, *count);
         }
     }
 
     /// Every combination with its count, most frequent first.
-    pub fn sorted(&self) -> Vec<(Observed, u64)> {
+    pub(crate) fn sorted(&self) -> Vec<(Observed, u64)> {
         let mut all = self.0.clone();
         all.sort_by_key(|(observed, count)| (u64::MAX - count, observed.version, observed.suite));
         all
-    }
-
-    /// Handshakes for which `test` holds.
-    pub fn count_where(&self, test: impl Fn(&Observed) -> bool) -> u64 {
-        self.0.iter().filter(|(o, _)| test(o)).map(|(_, n)| n).sum()
     }
 }
 
@@ -114,6 +109,5 @@ mod tests {
         other.add(tls13, 1);
         tally.merge(&other);
         assert_eq!(tally.sorted(), vec![(tls13, 3), (tls12, 1)]);
-        assert_eq!(tally.count_where(|o| o.certificate_requested), 3);
     }
 }

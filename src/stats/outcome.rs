@@ -158,12 +158,12 @@ pub enum FailureClass {
 
 impl FailureClass {
     /// Whether the server left the session without an answer.
-    pub fn is_silence(self) -> bool {
+    pub(crate) fn is_silence(self) -> bool {
         matches!(self, Self::Unanswered(_))
     }
 
     /// The code of the alert the server sent, if it is one that failed the session.
-    pub fn alert(self) -> Option<u8> {
+    pub(crate) fn alert(self) -> Option<u8> {
         match self {
             Self::Alert(code) => Some(code),
             _ => None,
@@ -305,7 +305,7 @@ pub enum Outcome {
 impl Outcome {
     /// Whether how long it took says something about the server: it does unless the session was refused, by
     /// the server or by us. Who has no answer says that it takes longer.
-    pub fn is_timed(&self) -> bool {
+    pub(crate) fn is_timed(&self) -> bool {
         match self {
             Self::Ok { .. } | Self::Cancelled(_) => true,
             Self::Failed { class, .. } => class.is_silence(),

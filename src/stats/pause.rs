@@ -22,7 +22,7 @@ pub struct Hundredths(u128);
 
 impl Hundredths {
     /// Marks the hundredths of the second numbered `second` that lie between two times.
-    pub fn mark(&mut self, second: u64, from_ns: u64, to_ns: u64) {
+    pub(crate) fn mark(&mut self, second: u64, from_ns: u64, to_ns: u64) {
         let begin = second * NS_PER_S;
         let slot = |ns: u64| (ns.saturating_sub(begin) / SLOT_NS).min(SLOTS - 1);
         if to_ns < begin || from_ns >= begin + NS_PER_S {
@@ -34,7 +34,7 @@ impl Hundredths {
     }
 
     /// Adds another worker's.
-    pub fn merge(&mut self, other: Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
         self.0 |= other.0;
     }
 
@@ -65,7 +65,7 @@ pub struct PauseWatch {
 
 impl PauseWatch {
     /// Watches this stretch of a trial, its measure phase.
-    pub fn of(measure: Range<u64>) -> Self {
+    pub(crate) fn of(measure: Range<u64>) -> Self {
         Self {
             measure,
             current: None,
@@ -75,7 +75,7 @@ impl PauseWatch {
 
     /// Takes in the next second. A missing second, in which every worker stalled, ends a pause: its content is
     /// unknown.
-    pub fn see(&mut self, second: &Second) {
+    pub(crate) fn see(&mut self, second: &Second) {
         for slot in 0..SLOTS {
             let from = second.number * NS_PER_S + slot * SLOT_NS;
             let to = from + SLOT_NS;
@@ -98,7 +98,7 @@ impl PauseWatch {
     }
 
     /// The longest so far.
-    pub fn longest(&self) -> Pause {
+    pub(crate) fn longest(&self) -> Pause {
         self.longest
     }
 }

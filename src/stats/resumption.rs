@@ -66,7 +66,7 @@ pub struct ResumptionCounts {
 
 impl ResumptionCounts {
     /// Counts one session that ended.
-    pub fn add(
+    pub(crate) fn add(
         &mut self,
         planned: bool,
         offer: Offer,
@@ -103,7 +103,7 @@ impl ResumptionCounts {
     }
 
     /// Adds another's counts.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in [
             (&mut self.planned, other.planned),
             (&mut self.undecided, other.undecided),

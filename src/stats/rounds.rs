@@ -18,12 +18,12 @@ pub struct RoundEffect {
 
 impl RoundEffect {
     /// First side minus second. `None` without a round, or where a value is not finite.
-    pub fn difference(pairs: &[(f64, f64)]) -> Option<Self> {
+    pub(crate) fn difference(pairs: &[(f64, f64)]) -> Option<Self> {
         Self::of(pairs.iter().map(|(a, b)| a - b), |effect| effect)
     }
 
     /// First side over second. `None` also where a value is not positive.
-    pub fn ratio(pairs: &[(f64, f64)]) -> Option<Self> {
+    pub(crate) fn ratio(pairs: &[(f64, f64)]) -> Option<Self> {
         Self::of(pairs.iter().map(|(a, b)| (a / b).ln()), f64::exp)
     }
 
@@ -49,7 +49,7 @@ impl RoundEffect {
     }
 
     /// Whether the interval excludes this value; without an interval it excludes nothing.
-    pub fn excludes(&self, value: f64) -> bool {
+    pub(crate) fn excludes(&self, value: f64) -> bool {
         self.interval
             .is_some_and(|(low, high)| value < low || value > high)
     }

@@ -97,7 +97,7 @@ impl Sample {
     }
 
     /// See [`Metric::Latency`].
-    pub fn latency(&self) -> Option<Timing> {
+    pub(crate) fn latency(&self) -> Option<Timing> {
         Some(self.service?.begun_earlier(self.lag_ns))
     }
 }

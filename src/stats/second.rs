@@ -56,7 +56,7 @@ impl Second {
     }
 
     /// The number of the second of a time, in nanoseconds after the trial's start.
-    pub fn number_at(at_ns: u64) -> u64 {
+    pub(crate) fn number_at(at_ns: u64) -> u64 {
         at_ns / NS_PER_S
     }
 
@@ -84,7 +84,7 @@ impl Second {
     }
 
     /// Adds the same second of another worker, in any order.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.length_ns = self.length_ns.max(other.length_ns);
         self.started += other.started;
         self.not_started += other.not_started;

@@ -46,7 +46,7 @@ labelled! {
 
 impl ServerCertFault {
     /// One sentence on what to do, for reports.
-    pub fn advice(self) -> &'static str {
+    pub(crate) fn advice(self) -> &'static str {
         match self {
             Self::Name => {
                 "connect by a name that the certificate holds, or pass one with --expected-name (a URI such as spiffe://… too)"

@@ -23,7 +23,7 @@ impl Noise {
 }
 
 /// Effects of mirrored blocks (baseline, candidate, candidate, baseline, or the reverse).
-pub fn blocks(rng: &mut StdRng, noise: Noise, effect: f64, count: usize) -> Vec<f64> {
+pub(crate) fn blocks(rng: &mut StdRng, noise: Noise, effect: f64, count: usize) -> Vec<f64> {
     let mut state = normal(rng);
     let mut run = 0.0;
     (0..count)
@@ -49,7 +49,7 @@ pub fn blocks(rng: &mut StdRng, noise: Noise, effect: f64, count: usize) -> Vec<
 }
 
 /// A value of the standard normal distribution (Box and Muller).
-pub fn normal(rng: &mut StdRng) -> f64 {
+pub(crate) fn normal(rng: &mut StdRng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()
 }

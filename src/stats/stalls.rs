@@ -31,7 +31,7 @@ impl Stalls {
     }
 
     /// Adds another worker's; the order of merging does not matter.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.longest_ns = self.longest_ns.max(other.longest_ns);
         self.worst_ns = self.worst_ns.max(other.worst_ns);

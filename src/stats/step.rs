@@ -33,12 +33,12 @@ impl Step {
     pub const DATA: Self = Self(9);
 
     /// From 1 to 9.
-    pub fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         self.0
     }
 
     /// What happens in it.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self.0 {
             1 => "ClientHello",
             2 => "ServerHello and server certificate",
@@ -59,7 +59,7 @@ impl Step {
     /// Hash, key schedule and records run through the whole handshake: they are told by the passage.
     /// Steps 4 and 5 are messages that ride in other messages' records: they cost bytes, and in time
     /// only what rustls itself takes.
-    pub fn of(end: End, entry: &Entry) -> Option<Self> {
+    pub(crate) fn of(end: End, entry: &Entry) -> Option<Self> {
         let Work::Crypto(op) = entry.work else {
             return None;
         };
@@ -74,7 +74,7 @@ impl Step {
     /// the `ClientHello` (two after a `HelloRetryRequest`), what we sent last ends with our Finished. What
     /// came in between is the server's flight, with its certificate; what came after, in TLS 1.2, its
     /// Finished.
-    pub fn of_flight(flights: &[Flight], place: usize) -> Self {
+    pub(crate) fn of_flight(flights: &[Flight], place: usize) -> Self {
         let first = flights.iter().position(|flight| flight.sent);
         let last = flights.iter().rposition(|flight| flight.sent);
         let finished = last.filter(|last| Some(*last) != first);

@@ -31,7 +31,7 @@ impl Timing {
 
     /// The same, begun so much earlier.
     #[must_use]
-    pub fn begun_earlier(self, by_ns: u64) -> Self {
+    pub(crate) fn begun_earlier(self, by_ns: u64) -> Self {
         match self {
             Self::At(ns) => Self::At(ns.saturating_add(by_ns)),
             Self::Beyond(ns) => Self::Beyond(ns.saturating_add(by_ns)),

@@ -34,7 +34,7 @@ impl KindStats {
     }
 
     /// The histogram of one metric.
-    pub fn histogram(&self, metric: Metric) -> &LatencyHistogram {
+    pub(crate) fn histogram(&self, metric: Metric) -> &LatencyHistogram {
         &self.histograms[metric as usize]
     }
 
@@ -73,7 +73,7 @@ pub struct CpuWindow {
 
 impl CpuWindow {
     /// Adds another thread's window.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.cpu_ns += other.cpu_ns;
         self.busiest_cpu_ns = self.busiest_cpu_ns.max(other.busiest_cpu_ns);
         self.wall_ns = self.wall_ns.max(other.wall_ns);
@@ -82,7 +82,7 @@ impl CpuWindow {
     }
 
     /// The share of the time that the busiest thread was on the CPU.
-    pub fn busiest(&self) -> f64 {
+    pub(crate) fn busiest(&self) -> f64 {
         self.busiest_cpu_ns as f64 / self.wall_ns.max(1) as f64
     }
 
@@ -139,7 +139,7 @@ impl TrialStats {
     }
 
     /// Counts arrivals of one phase that never became attempts.
-    pub fn skip(&mut self, phase: Phase, reason: NotStarted, count: u64) {
+    pub(crate) fn skip(&mut self, phase: Phase, reason: NotStarted, count: u64) {
         self.total.skip(reason, count);
         if phase == Phase::Measure {
             self.measured.skip(reason, count);
@@ -169,7 +169,7 @@ impl TrialStats {
     }
 
     /// Counts an attempt that was cancelled in `stage`, or a confirmed session that was held or closing.
-    pub fn cut(&mut self, by: CancelPhase, stage: Stage, age_ns: u64, confirmed: bool) {
+    pub(crate) fn cut(&mut self, by: CancelPhase, stage: Stage, age_ns: u64, confirmed: bool) {
         let cut = self.cut_off.entry(by).or_default();
         cut.add(stage, age_ns, confirmed);
     }
@@ -202,13 +202,13 @@ impl TrialStats {
     }
 
     /// Records one exchange of a session of the measure phase.
-    pub fn exchange(&mut self, kind: OkKind, ns: u64) {
+    pub(crate) fn exchange(&mut self, kind: OkKind, ns: u64) {
         let stats = self.kinds.entry(kind).or_insert_with(KindStats::new);
         stats.record(Metric::Exchange, Some(Timing::At(ns)));
     }
 
     /// Adds another worker's statistics, in any order.
-    pub fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.total.merge(&other.total);
         self.measured.merge(&other.measured);
         for (mine, theirs) in [

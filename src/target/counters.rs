@@ -24,18 +24,18 @@ pub(super) struct ListenerCounters {
 
 impl ListenerCounters {
     /// Adds the ledger of a session that has ended, if it is metered.
-    pub fn dissected(&self, kind: OkKind, ledger: Option<Box<Ledger>>) {
+    pub(crate) fn dissected(&self, kind: OkKind, ledger: Option<Box<Ledger>>) {
         if let Some(ledger) = ledger {
             let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
             ledgers.entry(kind).or_default().add(&ledger.read());
         }
     }
 
-    pub fn take_ledgers(&self) -> LedgersByKind {
+    pub(crate) fn take_ledgers(&self) -> LedgersByKind {
         std::mem::take(&mut *self.ledgers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub fn read(&self) -> TargetCounts {
+    pub(crate) fn read(&self) -> TargetCounts {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TargetCounts {
             accepted: get(&self.accepted),

@@ -200,7 +200,7 @@ impl Target {
     }
 
     /// Where the time of a listener's metered sessions went that have ended since it was last asked.
-    pub fn take_ledgers(&self, listener: usize) -> LedgersByKind {
+    pub(crate) fn take_ledgers(&self, listener: usize) -> LedgersByKind {
         let mut sum = LedgersByKind::new();
         for thread in &self.counters {
             merge_ledgers(&mut sum, &thread[listener].take_ledgers());
@@ -209,7 +209,7 @@ impl Target {
     }
 
     /// CPU time of all its threads so far.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         self.threads
             .iter()
             .filter_map(|(_, clock)| clock.cpu())

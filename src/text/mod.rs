@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 pub(crate) use labelled::labelled;
 
 /// Text with an ANSI style, such as `1;31`, where there is colour.
-pub fn paint(text: &str, style: &str, color: bool) -> String {
+pub(crate) fn paint(text: &str, style: &str, color: bool) -> String {
     if color && !style.is_empty() {
         format!("\u{1b}[{style}m{text}\u{1b}[0m")
     } else {
@@ -64,7 +64,7 @@ pub fn escape_untrusted(text: &str, cap: usize) -> String {
 /// Makes visible what could change how a report looks: control characters, bidirectional marks and invisible
 /// characters become `\u{..}`. What [`escape_untrusted`] made stays as it is, so this is for what is written out
 /// once more. Markup is not escaped.
-pub fn defuse(text: &str) -> String {
+pub(crate) fn defuse(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\\' && needs_escape(c) {
@@ -77,7 +77,7 @@ pub fn defuse(text: &str) -> String {
 }
 
 /// The first line of bytes that say something, for showing how an answer begins; not yet escaped.
-pub fn first_line(bytes: &[u8]) -> String {
+pub(crate) fn first_line(bytes: &[u8]) -> String {
     let mut lines = bytes.split(|byte| matches!(byte, b'\r' | b'\n'));
     let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
     String::from_utf8_lossy(line).into_owned()
@@ -131,7 +131,7 @@ pub fn for_json(text: &str) -> String {
 
 /// The words of an error that a library names in CamelCase only: `NoCipherSuitesInCommon` becomes
 /// `no cipher suites in common`. What a variant holds, in brackets, is left out.
-pub fn words(name: &str) -> String {
+pub(crate) fn words(name: &str) -> String {
     let end = name.find(|c: char| !c.is_ascii_alphanumeric());
     let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
     let letters = name.as_bytes();
@@ -163,7 +163,9 @@ pub fn shell_quote(word: &str) -> String {
 }
 
 /// Groups values by key, in the order of first appearance.
-pub fn grouped<K: PartialEq, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+pub(crate) fn grouped<K: PartialEq, V>(
+    pairs: impl IntoIterator<Item = (K, V)>,
+) -> Vec<(K, Vec<V>)> {
     let mut groups: Vec<(K, Vec<V>)> = Vec::new();
     for (key, value) in pairs {
         match groups.iter_mut().find(|(known, _)| *known == key) {
@@ -195,13 +197,13 @@ fn needs_escape(c: char) -> bool {
 }
 
 /// The line (from 1) of a byte offset.
-pub fn line_at(text: &str, offset: usize) -> usize {
+pub(crate) fn line_at(text: &str, offset: usize) -> usize {
     1 + text.get(..offset).unwrap_or(text).matches('\n').count()
 }
 
 /// The line of a TOML document on which the key with this path, or else its nearest written parent,
 /// stands. A number in the path is a place in a list, from 0.
-pub fn line_of_key(text: &str, path: &[&str]) -> Option<usize> {
+pub(crate) fn line_of_key(text: &str, path: &[&str]) -> Option<usize> {
     let table = DeTable::parse(text).ok()?;
     let span = table.span();
     let mut current = &Spanned::new(span, DeValue::Table(table.into_inner()));
@@ -228,7 +230,7 @@ pub fn line_of_key(text: &str, path: &[&str]) -> Option<usize> {
 
 /// The first control character in the strings and keys of a TOML document that text of people has no use for, with
 /// its line: all but line breaks and tabs, and those that turn the direction of writing.
-pub fn control_in_toml(text: &str) -> Option<(usize, char)> {
+pub(crate) fn control_in_toml(text: &str) -> Option<(usize, char)> {
     let table = DeTable::parse(text).ok()?;
     let (at, c) = control_in_table(table.get_ref())?;
     Some((line_at(text, at), c))

@@ -47,12 +47,12 @@ pub fn keep(secret: &str) {
 }
 
 /// Leaves a text out where the whole of it is there.
-pub fn keep_whole(secret: &str) {
+pub(crate) fn keep_whole(secret: &str) {
     add(secret.trim(), SHORTEST, &Kind::Whole);
 }
 
 /// Lets [`name_variables`] write `${NAME}` for a value.
-pub fn keep_value(name: &str, value: &str) {
+pub(crate) fn keep_value(name: &str, value: &str) {
     add(value, SHORTEST_VALUE, &Kind::Value(format!("${{{name}}}")));
 }
 
@@ -170,7 +170,7 @@ pub fn public_part(address: &str) -> String {
 }
 
 /// A type error of serde without the value: `invalid type: string, expected u64`.
-pub fn without_value(message: &str) -> String {
+pub(crate) fn without_value(message: &str) -> String {
     let found = ["invalid type: ", "invalid value: "]
         .iter()
         .find_map(|words| Some(message.find(words)? + words.len()));

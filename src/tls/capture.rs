@@ -67,7 +67,7 @@ impl Finding {
     }
 
     /// Why the check failed, if it did.
-    pub fn fault(&self) -> Option<ServerCertFault> {
+    pub(crate) fn fault(&self) -> Option<ServerCertFault> {
         match self {
             Self::Failed { fault, .. } => Some(*fault),
             _ => None,
@@ -117,12 +117,12 @@ pub struct HandshakeCapture {
 
 impl HandshakeCapture {
     /// What the configuration offers.
-    pub fn offer(&self) -> &Offer {
+    pub(crate) fn offer(&self) -> &Offer {
         &self.offer
     }
 
     /// What has been seen so far.
-    pub fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().clone()
     }
 }
@@ -134,7 +134,9 @@ impl ClientTls {
     /// # Errors
     ///
     /// Fails as [`ClientTls::new`].
-    pub fn capturing(spec: &ClientTlsSpec<'_>) -> Result<(Self, HandshakeCapture), TlsConfigError> {
+    pub(crate) fn capturing(
+        spec: &ClientTlsSpec<'_>,
+    ) -> Result<(Self, HandshakeCapture), TlsConfigError> {
         let roots = spec.roots.filter(|roots| !roots.is_empty());
         let some = ClientTlsSpec { roots, ..*spec };
         let mut parts = Parts::new(&some, Metering::On)?;
@@ -189,7 +191,7 @@ fn offer(spec: &ClientTlsSpec<'_>, provider: &CryptoProvider) -> Offer {
 }
 
 /// The alert that we sent for the server's certificate, if that is this fault.
-pub fn alert_sent_for(fault: &Fault) -> Option<u8> {
+pub(crate) fn alert_sent_for(fault: &Fault) -> Option<u8> {
     match fault {
         Fault::Tls(fault) => fault.rejection()?.alert,
         _ => None,
@@ -205,7 +207,7 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn requested(&self, ca_names: &[&[u8]], schemes: &[SignatureScheme]) {
+    pub(crate) fn requested(&self, ca_names: &[&[u8]], schemes: &[SignatureScheme]) {
         self.lock().requested = Some(Requested {
             ca_names: ca_names.iter().map(|der| der.to_vec()).collect(),
             schemes: schemes.iter().map(|s| (*s).into()).collect(),
@@ -240,7 +242,7 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    pub fn chain(&self, chain: &Chain<'_>, grounds: &Grounds, verdict: Option<&Rejection>) {
+    pub(crate) fn chain(&self, chain: &Chain<'_>, grounds: &Grounds, verdict: Option<&Rejection>) {
         let _for_the_reader = enter(Work::Probe, None);
         let name = Trusting::name(&self.names, chain);
         let judgement = Judgement {
@@ -260,7 +262,7 @@ impl Capture {
         seen.judgement = Some(judgement);
     }
 
-    pub fn signature(&self, verdict: Option<&Rejection>) {
+    pub(crate) fn signature(&self, verdict: Option<&Rejection>) {
         self.seen.lock().signature = Some(Finding::of(verdict));
     }
 

@@ -37,7 +37,7 @@ fn exhausted(error: &io::Error) -> Option<LocalResource> {
 }
 
 /// Classifies what ended an established connection in `stage`.
-pub fn classify_fault(fault: &Fault, stage: Stage) -> FailureClass {
+pub(crate) fn classify_fault(fault: &Fault, stage: Stage) -> FailureClass {
     match fault {
         Fault::Tls(fault) => match fault.rejection() {
             Some(rejection) => FailureClass::ServerCert(rejection.fault),

@@ -53,12 +53,12 @@ impl TlsStream<ClientConnection> {
     /// Sends the protocol's first request as early data (RFC 8446 section 2.3) if the session offers a
     /// ticket with room for all of it. Call it before anything is sent. The protocol still writes its request, which
     /// the server gets once.
-    pub fn send_early(&mut self, request: &[u8]) {
+    pub(crate) fn send_early(&mut self, request: &[u8]) {
         self.attributed(|stream| stream.early.send(&mut stream.conn, request));
     }
 
     /// Bytes of the `ClientHello`, record header included, as far as it was sent.
-    pub fn hello_bytes(&self) -> u64 {
+    pub(crate) fn hello_bytes(&self) -> u64 {
         match self.hello {
             0 => self.bytes.sent,
             hello => hello,
@@ -66,7 +66,7 @@ impl TlsStream<ClientConnection> {
     }
 
     /// TLS 1.3 `NewSessionTicket` messages received so far.
-    pub fn tickets_received(&self) -> u32 {
+    pub(crate) fn tickets_received(&self) -> u32 {
         self.conn.tls13_tickets_received()
     }
 

@@ -144,7 +144,10 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    pub fn new(spec: &ClientTlsSpec<'_>, metering: Metering) -> Result<Self, TlsConfigError> {
+    pub(crate) fn new(
+        spec: &ClientTlsSpec<'_>,
+        metering: Metering,
+    ) -> Result<Self, TlsConfigError> {
         let provider = Arc::new(provider(spec.provider, spec.groups, spec.suites, metering)?);
         let verifier = server_verifier(spec, &provider)?;
         let key = spec
@@ -215,12 +218,12 @@ impl ClientTls {
     }
 
     /// Seeds the provider's generator of the calling thread ahead of the first session.
-    pub fn seed_thread(&self) {
+    pub(crate) fn seed_thread(&self) {
         seed(self.config.crypto_provider());
     }
 
     /// Whether its sessions may send early data.
-    pub fn sends_early_data(&self) -> bool {
+    pub(crate) fn sends_early_data(&self) -> bool {
         self.config.enable_early_data
     }
 
@@ -235,7 +238,7 @@ impl ClientTls {
     /// # Errors
     ///
     /// Fails if `name` is neither a DNS name nor an address, or leaves nothing to offer.
-    pub fn for_name(&self, name: &str) -> Result<Self, TlsConfigError> {
+    pub(crate) fn for_name(&self, name: &str) -> Result<Self, TlsConfigError> {
         let mut tls = Self {
             server_name: server_name(name)?,
             ..self.clone()
@@ -370,7 +373,7 @@ pub(super) fn seed(provider: &CryptoProvider) {
 /// # Errors
 ///
 /// Fails if it cannot be used, or with the first name it lacks.
-pub fn check_offer(
+pub(crate) fn check_offer(
     name: ProviderName,
     groups: &[String],
     suites: &[String],

@@ -22,7 +22,7 @@ pub fn failure(fault: &Fault, stage: Stage) -> Failure {
 }
 
 /// The failure behind an error of creating, binding or connecting a socket.
-pub fn connect_failure(error: &io::Error) -> Failure {
+pub(crate) fn connect_failure(error: &io::Error) -> Failure {
     told(classify_connect(error), &error.to_string())
 }
 
@@ -37,7 +37,7 @@ fn told(class: FailureClass, message: &str) -> Failure {
 }
 
 /// The failure of a stage that timed out.
-pub fn timed_out(stage: Stage, limit: Duration) -> Failure {
+pub(crate) fn timed_out(stage: Stage, limit: Duration) -> Failure {
     let limit = format_ns(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX));
     let message = format!("no answer within {limit}, the timeout");
     (FailureClass::Unanswered(stage), message)
@@ -72,7 +72,7 @@ pub async fn explain<S: SessionStream>(
 }
 
 /// Adds a remark to failures that the session explains.
-pub fn remarked<S: SessionStream>(stream: &S, (class, message): Failure) -> Failure {
+pub(crate) fn remarked<S: SessionStream>(stream: &S, (class, message): Failure) -> Failure {
     let Some(observed) = stream.observed() else {
         return (class, message);
     };
@@ -112,7 +112,7 @@ async fn close<S: SessionStream>(stream: &mut S) -> Result<(), Fault> {
 ///
 /// Fails with the server's fatal alert. A TLS 1.3 server may answer before it has verified our certificate, so a
 /// rejection after the answer counts.
-pub async fn close_in_order<S: SessionStream>(
+pub(crate) async fn close_in_order<S: SessionStream>(
     stream: &mut S,
     limit: Duration,
 ) -> Result<(), Failure> {
@@ -128,7 +128,7 @@ pub async fn close_in_order<S: SessionStream>(
 /// # Errors
 ///
 /// Fails with the server's alert or another fault, and as unconfirmed without a proof.
-pub async fn confirm_by_close<S: SessionStream>(
+pub(crate) async fn confirm_by_close<S: SessionStream>(
     stream: &mut S,
     limit: Duration,
 ) -> Result<(Proof, Instant), Failure> {

@@ -23,7 +23,7 @@ pub(super) struct EarlyData {
 
 impl EarlyData {
     /// Puts `request` behind the unsent `ClientHello` if the session offers a ticket with room for all of it.
-    pub fn send(&mut self, conn: &mut ClientConnection, request: &[u8]) {
+    pub(crate) fn send(&mut self, conn: &mut ClientConnection, request: &[u8]) {
         self.fate = Early::Withheld;
         let room = conn.early_data().map_or(0, |early| early.bytes_left());
         if request.is_empty() || room < request.len() {
@@ -43,7 +43,7 @@ impl EarlyData {
     }
 
     /// Notes whether the server accepted it.
-    pub fn answered(&mut self, accepted: bool) {
+    pub(crate) fn answered(&mut self, accepted: bool) {
         if self.fate == Early::Sent {
             self.fate = if accepted {
                 Early::Accepted
@@ -54,7 +54,7 @@ impl EarlyData {
     }
 
     /// How many bytes of `data` the server has already.
-    pub fn swallow(&mut self, data: &[u8]) -> usize {
+    pub(crate) fn swallow(&mut self, data: &[u8]) -> usize {
         let taken = if self.fate == Early::Accepted {
             data.len().min(self.request.len() - self.written)
         } else {
@@ -66,7 +66,7 @@ impl EarlyData {
     }
 
     /// Notes bytes that the protocol sent after the handshake.
-    pub fn sent(&mut self, bytes: usize) {
+    pub(crate) fn sent(&mut self, bytes: usize) {
         if self.fate == Early::Rejected {
             self.written += bytes;
             if self.written >= self.request.len() {
@@ -75,7 +75,7 @@ impl EarlyData {
         }
     }
 
-    pub fn fate(&self) -> Early {
+    pub(crate) fn fate(&self) -> Early {
         self.fate
     }
 }

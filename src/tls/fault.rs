@@ -54,7 +54,7 @@ pub struct TlsFault {
 
 impl TlsFault {
     /// The rejection of the peer's chain, if that is the error.
-    pub fn rejection(&self) -> Option<&Rejection> {
+    pub(crate) fn rejection(&self) -> Option<&Rejection> {
         self.rejection.as_deref()
     }
 }

@@ -75,7 +75,7 @@ impl fmt::Debug for ByChain {
 
 impl ByChain {
     /// Fails as `build` does.
-    pub fn new(
+    pub(crate) fn new(
         crls: &[CertificateRevocationListDer<'static>],
         roots: &[CertificateDer<'static>],
         algorithms: &'static Algorithms,

@@ -41,16 +41,14 @@ mod provider_tests;
 #[cfg(test)]
 mod verify_tests;
 
-pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen, alert_sent_for};
-pub use classify::classify_fault;
+pub(crate) use capture::alert_sent_for;
+pub use capture::{Finding, HandshakeCapture, Judgement, Offer, Requested, Seen};
+pub(crate) use classify::classify_fault;
 pub use client::ClientStream;
-pub use config::{
-    ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError, check_offer,
-};
-pub use confirm::{
-    Failure, close_in_order, confirm_by_close, connect_failure, explain, failure, remarked,
-    timed_out,
-};
+pub(crate) use config::check_offer;
+pub use config::{ClientTls, ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError};
+pub use confirm::{Failure, explain, failure};
+pub(crate) use confirm::{close_in_order, confirm_by_close, connect_failure, remarked, timed_out};
 pub use fault::{Fault, TlsFault};
 pub use memory::{MemoryEnd, MemorySession, session_in_memory};
 pub use plain::PlainStream;

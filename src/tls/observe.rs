@@ -39,7 +39,7 @@ thread_local! {
 }
 
 impl Captured {
-    pub fn of(provider: &'static str) -> Self {
+    pub(crate) fn of(provider: &'static str) -> Self {
         Self {
             provider,
             ..Self::default()
@@ -57,7 +57,7 @@ pub(super) struct Current {
 
 impl Current {
     /// Runs `drive` with this as the current session. Time without another entry counts as rustls's.
-    pub fn attribute<T>(&mut self, drive: impl FnOnce() -> T) -> T {
+    pub(crate) fn attribute<T>(&mut self, drive: impl FnOnce() -> T) -> T {
         CURRENT.set(self.captured);
         let result = attributed(&mut self.ledger, Work::Tls, drive);
         self.captured = CURRENT.get();

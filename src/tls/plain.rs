@@ -26,7 +26,7 @@ pub struct PlainStream {
 
 impl PlainStream {
     /// Wraps a connected socket. There is no handshake, so all bytes are data to a `ledger`.
-    pub fn new(io: TcpStream, mut ledger: Option<Box<Ledger>>) -> Self {
+    pub(crate) fn new(io: TcpStream, mut ledger: Option<Box<Ledger>>) -> Self {
         if let Some(ledger) = &mut ledger {
             ledger.established();
         }

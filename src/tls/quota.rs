@@ -37,7 +37,12 @@ pub(super) struct Quota {
 impl Quota {
     /// Counts `bytes` from the wire; `delivered` if they held application data, which the protocol limits itself.
     /// `tickets` is their number so far.
-    pub fn received(&mut self, bytes: u64, delivered: bool, tickets: u32) -> Result<(), Flood> {
+    pub(crate) fn received(
+        &mut self,
+        bytes: u64,
+        delivered: bool,
+        tickets: u32,
+    ) -> Result<(), Flood> {
         self.quiet = if delivered { 0 } else { self.quiet + bytes };
         if self.quiet > QUIET_CAP {
             Err(Flood::Quiet)
@@ -49,7 +54,7 @@ impl Quota {
     }
 
     /// Counts `bytes` of application data that were dropped.
-    pub fn dropped(&mut self, bytes: usize) -> Result<(), Flood> {
+    pub(crate) fn dropped(&mut self, bytes: usize) -> Result<(), Flood> {
         self.unasked += bytes as u64;
         if self.unasked > UNASKED_CAP {
             Err(Flood::Unasked)

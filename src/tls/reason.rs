@@ -28,7 +28,7 @@ pub(super) struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
-    pub fn new(grounds: &'a Grounds, chain: &Chain<'a>) -> Self {
+    pub(crate) fn new(grounds: &'a Grounds, chain: &Chain<'a>) -> Self {
         Self {
             grounds,
             sent: chain
@@ -40,7 +40,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    pub fn certificate(&self, error: &CertificateError) -> String {
+    pub(crate) fn certificate(&self, error: &CertificateError) -> String {
         match cert_fault(error) {
             ServerCertFault::Name => self.name(),
             ServerCertFault::Expired | ServerCertFault::NotYetValid => self.dates(),
@@ -113,7 +113,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    pub fn list(&self, error: &CertRevocationListError) -> String {
+    pub(crate) fn list(&self, error: &CertRevocationListError) -> String {
         let issuers = self.certs.iter().flatten();
         let listed = issuers
             .map(CertInspect::issuer_der)
@@ -369,7 +369,7 @@ impl<'a> Case<'a> {
     }
 
     /// Whether a certificate's signature verifies but no list of its issuer's does.
-    pub fn has_foreign_list(&self) -> bool {
+    pub(crate) fn has_foreign_list(&self) -> bool {
         let algorithms = self.grounds.algorithms;
         (0..self.chain.len()).any(|at| {
             let keys = self.issuer_keys(at);

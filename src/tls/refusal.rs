@@ -28,7 +28,7 @@ impl Refusal {
     }
 
     /// Of a handshake that failed after `received` bytes.
-    pub fn of(fault: &Fault, received: u64) -> Self {
+    pub(crate) fn of(fault: &Fault, received: u64) -> Self {
         let kind = match fault {
             Fault::Tls(tls) => by_tls(tls),
             Fault::NotTls(_) => Self::NOT_TLS,

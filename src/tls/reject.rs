@@ -74,7 +74,7 @@ pub(super) struct Grounds {
 }
 
 impl Grounds {
-    pub fn new(
+    pub(crate) fn new(
         subject: Subject,
         roots: &[CertificateDer<'static>],
         crls: &[CertificateRevocationListDer<'static>],
@@ -91,7 +91,7 @@ impl Grounds {
         })
     }
 
-    pub fn explain(&self, error: &Error, chain: &Chain<'_>) -> Rejection {
+    pub(crate) fn explain(&self, error: &Error, chain: &Chain<'_>) -> Rejection {
         let case = Case::new(self, chain);
         match error {
             // Of several roots with one name, webpki reports the error of the last.
@@ -123,7 +123,7 @@ impl Grounds {
     }
 
     /// Explains a rejected signature over the handshake; `verifies` tries another provider.
-    pub fn explain_handshake(
+    pub(crate) fn explain_handshake(
         &self,
         error: &Error,
         leaf: &CertificateDer<'_>,

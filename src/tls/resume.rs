@@ -61,7 +61,7 @@ struct Inner {
 
 impl SessionStore {
     /// An empty store that keeps the newest `capacity` tickets.
-    pub fn new(capacity: usize, ticket_use: TicketUse) -> Self {
+    pub(crate) fn new(capacity: usize, ticket_use: TicketUse) -> Self {
         Self {
             inner: Mutex::default(),
             capacity,
@@ -71,7 +71,7 @@ impl SessionStore {
 
     /// Runs `begin`, which makes a `ClientHello`, offering a ticket if `resume` and one is in store. Says whether
     /// one was offered.
-    pub fn offering<T>(&self, resume: bool, begin: impl FnOnce() -> T) -> (T, bool) {
+    pub(crate) fn offering<T>(&self, resume: bool, begin: impl FnOnce() -> T) -> (T, bool) {
         self.with(|inner| {
             inner.offering = resume;
             inner.given = false;
@@ -90,12 +90,12 @@ impl SessionStore {
     }
 
     /// The counts since they were last taken.
-    pub fn take_counts(&self) -> StoreCounts {
+    pub(crate) fn take_counts(&self) -> StoreCounts {
         self.with(|inner| std::mem::take(&mut inner.counts))
     }
 
     /// Forgets every session.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.with(|inner| {
             inner.tls13.clear();
             inner.tls12.clear();

@@ -153,7 +153,7 @@ impl ServerTls {
     }
 
     /// Gathers the entropy that sessions on the calling thread will need, ahead of the first one.
-    pub fn seed_thread(&self) {
+    pub(crate) fn seed_thread(&self) {
         seed(self.config.crypto_provider());
     }
 
@@ -176,7 +176,7 @@ impl ServerTls {
     /// # Errors
     ///
     /// Fails as [`Self::connection`] does.
-    pub fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
+    pub(crate) fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
         TlsStream::server(io, || self.connection(), self.ledger())
     }
 }

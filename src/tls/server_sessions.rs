@@ -35,7 +35,7 @@ struct Shard {
 
 impl ServerSessions {
     /// Holds at least `capacity` sessions.
-    pub fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
             // Random keys fill shards unevenly.

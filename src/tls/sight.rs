@@ -36,7 +36,7 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    pub fn of_client() -> Self {
+    pub(crate) fn of_client() -> Self {
         Self {
             is_client: true,
             ..Self::default()
@@ -44,7 +44,7 @@ impl Sight {
     }
 
     /// Notes the bytes of one read; `full` if it filled its buffer.
-    pub fn received(&mut self, bytes: &[u8], full: bool) {
+    pub(crate) fn received(&mut self, bytes: &[u8], full: bool) {
         self.full = full;
         let new = bytes.len().min(ALERT_RECORD);
         self.tail.rotate_left(new);
@@ -66,43 +66,43 @@ impl Sight {
     }
 
     /// Whether the first bytes cannot be a TLS record.
-    pub fn is_strange(&self) -> bool {
+    pub(crate) fn is_strange(&self) -> bool {
         !self.strange.is_empty()
     }
 
     /// Whether the last bytes are a plaintext `close_notify`, which rustls ignores during a handshake.
-    pub fn closes_in_the_clear(&self) -> bool {
+    pub(crate) fn closes_in_the_clear(&self) -> bool {
         matches!(self.tail, [21, 3, _, 0, 2, 1, 0])
     }
 
     /// Notes that application data has arrived.
-    pub fn delivered(&mut self) {
+    pub(crate) fn delivered(&mut self) {
         self.spoke_first |= self.is_client && !self.asked;
     }
 
     /// Notes that our request was sent.
-    pub fn asked(&mut self) {
+    pub(crate) fn asked(&mut self) {
         self.asked = true;
     }
 
     /// Whether the server's data came before our request.
-    pub fn spoke_first(&self) -> bool {
+    pub(crate) fn spoke_first(&self) -> bool {
         self.spoke_first && !self.asked
     }
 
     /// Whether the socket may hold more of the server's first data.
-    pub fn may_have_more(&self) -> bool {
+    pub(crate) fn may_have_more(&self) -> bool {
         self.is_client && self.full && !self.spoke_first
     }
 
     /// Notes that rustls answers something other than application data. In TLS 1.2 that can only be a
     /// `HelloRequest`, which it answers with a warning.
-    pub fn answered_unasked(&mut self, version: Option<ProtocolVersion>) {
+    pub(crate) fn answered_unasked(&mut self, version: Option<ProtocolVersion>) {
         self.renegotiates |= version == Some(ProtocolVersion::TLSv1_2);
     }
 
     /// Replaces a fault by the one that the observations explain it with.
-    pub fn explain(&mut self, fault: Fault) -> Fault {
+    pub(crate) fn explain(&mut self, fault: Fault) -> Fault {
         match fault {
             Fault::Tls(_) if !self.strange.is_empty() => {
                 let strange = std::mem::take(&mut self.strange);

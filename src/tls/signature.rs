@@ -46,7 +46,7 @@ pub(super) struct NamedKey {
 
 impl NamedKey {
     /// The key of a certificate; `None` if that does not parse.
-    pub fn of(cert: &CertificateDer<'_>) -> Option<Self> {
+    pub(crate) fn of(cert: &CertificateDer<'_>) -> Option<Self> {
         let cert = CertInspect::parse(cert)?;
         Some(Self {
             subject_der: cert.subject_der().to_vec(),

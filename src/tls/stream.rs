@@ -75,17 +75,17 @@ impl TlsStream<ServerConnection> {
     }
 
     /// Why `fault` ended the handshake.
-    pub fn refusal(&self, fault: &Fault) -> Refusal {
+    pub(crate) fn refusal(&self, fault: &Fault) -> Refusal {
         Refusal::of(fault, self.bytes.received)
     }
 
     /// The socket, to answer a client that speaks no TLS.
-    pub fn into_socket(self) -> TcpStream {
+    pub(crate) fn into_socket(self) -> TcpStream {
         self.io
     }
 
     /// Whether early data was accepted; known once the handshake is complete.
-    pub fn takes_early_data(&mut self) -> bool {
+    pub(crate) fn takes_early_data(&mut self) -> bool {
         self.conn.early_data().is_some()
     }
 }
@@ -96,7 +96,7 @@ where
     D: SideData,
 {
     /// Wraps a connection of either side.
-    pub fn new(io: TcpStream, conn: C) -> Self {
+    pub(crate) fn new(io: TcpStream, conn: C) -> Self {
         Self {
             io,
             conn,
@@ -117,7 +117,7 @@ where
     }
 
     /// rustls's side of the session.
-    pub fn connection(&self) -> &C {
+    pub(crate) fn connection(&self) -> &C {
         &self.conn
     }
 
@@ -126,7 +126,7 @@ where
     /// # Errors
     ///
     /// Fails with what ended the handshake.
-    pub async fn complete_handshake(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn complete_handshake(&mut self) -> Result<(), Fault> {
         poll_fn(|cx| self.attributed(|stream| stream.poll_handshake(cx))).await
     }
 
@@ -139,7 +139,7 @@ where
     }
 
     /// Ends the session and gives its ledger, if it is metered.
-    pub fn into_ledger(self) -> Option<Box<Ledger>> {
+    pub(crate) fn into_ledger(self) -> Option<Box<Ledger>> {
         let Self {
             io, mut current, ..
         } = self;
@@ -148,7 +148,7 @@ where
     }
 
     /// Where the session's time went so far, if it is metered.
-    pub fn ledger(&self) -> Option<SessionLedger> {
+    pub(crate) fn ledger(&self) -> Option<SessionLedger> {
         self.current.ledger.as_ref().map(|ledger| ledger.read())
     }
 

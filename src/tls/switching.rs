@@ -16,7 +16,7 @@ pub struct IdentitySwitch(Arc<AtomicBool>);
 
 impl IdentitySwitch {
     /// Presents the other identity from the next session on.
-    pub fn to_other(&self) {
+    pub(crate) fn to_other(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
@@ -27,7 +27,7 @@ impl ClientTls {
     /// # Errors
     ///
     /// Fails as [`Self::new`] does.
-    pub fn switching(
+    pub(crate) fn switching(
         spec: &ClientTlsSpec<'_>,
         other: &Identity,
     ) -> Result<(Self, IdentitySwitch), TlsConfigError> {

@@ -29,7 +29,7 @@ impl ExpectedName {
     /// `spiffe://` without a path stands for the trust domain; other URIs begin with a scheme and a colon.
     ///
     /// Fails if it is neither a URI nor a DNS name nor an address.
-    pub fn parse(text: &str) -> Result<Self, TlsConfigError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, TlsConfigError> {
         if let Some(id) = text.strip_prefix("spiffe://") {
             return match id.trim_end_matches('/').split_once('/') {
                 None if !id.is_empty() => Ok(Self::TrustDomain(format!(
@@ -101,7 +101,7 @@ pub(super) struct Trusting {
 
 impl Trusting {
     /// Checks that the leaf has one of the names or, if there are none, the one that was sent.
-    pub fn name(names: &[ExpectedName], chain: &Chain<'_>) -> Result<(), Error> {
+    pub(crate) fn name(names: &[ExpectedName], chain: &Chain<'_>) -> Result<(), Error> {
         let leaf = chain.leaf;
         if names.is_empty() {
             let leaf = ParsedCertificate::try_from(leaf)?;

@@ -31,18 +31,18 @@ pub(super) struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     /// The certificates as sent, leaf first.
-    pub fn certs(&self) -> impl Iterator<Item = &'a CertificateDer<'a>> + use<'a> {
+    pub(crate) fn certs(&self) -> impl Iterator<Item = &'a CertificateDer<'a>> + use<'a> {
         [self.leaf].into_iter().chain(self.rest)
     }
 
     /// Fails for a client's chain.
-    pub fn server_name(&self) -> Result<&'a ServerName<'a>, Error> {
+    pub(crate) fn server_name(&self) -> Result<&'a ServerName<'a>, Error> {
         self.name
             .ok_or_else(|| CertificateError::NotValidForName.into())
     }
 
     /// Seconds since 1970.
-    pub fn now_unix_s(&self) -> i64 {
+    pub(crate) fn now_unix_s(&self) -> i64 {
         i64::try_from(self.now.as_secs()).unwrap_or(i64::MAX)
     }
 }

@@ -101,7 +101,7 @@ pub struct Board {
 
 impl Board {
     /// A run that has not begun.
-    pub fn of(prepared: &Prepared) -> Self {
+    pub(crate) fn of(prepared: &Prepared) -> Self {
         let plan = prepared.plan();
         let checked = &plan.checked;
         let cells = plan.cells.iter().map(|site| site.cell.name.clone());
@@ -133,7 +133,7 @@ impl Board {
     }
 
     /// Takes one event in.
-    pub fn on(&mut self, event: Event<'_>) {
+    pub(crate) fn on(&mut self, event: Event<'_>) {
         match event {
             Event::Begin { cell, .. } => self.current = Some(cell),
             Event::Tick { elapsed, live } => {

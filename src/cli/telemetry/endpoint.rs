@@ -40,7 +40,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// Fails if the address cannot be listened on or the system gives no thread or runtime.
-    pub fn start(address: SocketAddr, board: Shared) -> io::Result<Self> {
+    pub(crate) fn start(address: SocketAddr, board: Shared) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -66,7 +66,7 @@ impl Endpoint {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }

@@ -7,7 +7,7 @@ use super::board::{BUCKETS_NS, Board};
 use super::metrics::{Kind, Metric, Value, metrics};
 
 /// The text of one scrape.
-pub fn render(board: &Board) -> String {
+pub(crate) fn render(board: &Board) -> String {
     let mut families = vec![info(board)];
     families.extend(metrics(board).iter().map(|metric| family(board, metric)));
     Family::write_all(&families)

@@ -40,7 +40,7 @@ pub struct Metric {
 }
 
 /// All metrics that have a value now.
-pub fn metrics(board: &Board) -> Vec<Metric> {
+pub(crate) fn metrics(board: &Board) -> Vec<Metric> {
     let all = [trials(board)].into_iter();
     let all = all
         .chain(counters(board))

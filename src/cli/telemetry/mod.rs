@@ -67,7 +67,11 @@ impl Telemetry {
     /// # Errors
     ///
     /// Fails if there is nothing to listen on or to send with.
-    pub fn start(args: &TelemetryArgs, prepared: &Prepared, quiet: bool) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        args: &TelemetryArgs,
+        prepared: &Prepared,
+        quiet: bool,
+    ) -> anyhow::Result<Self> {
         let board = Arc::new(Mutex::new(Board::of(prepared)));
         let endpoint = args.metrics.map(|address| {
             Endpoint::start(address, Arc::clone(&board)).with_context(|| {
@@ -93,7 +97,7 @@ impl Telemetry {
     }
 
     /// Takes one event in.
-    pub fn on(&self, event: Event<'_>) {
+    pub(crate) fn on(&self, event: Event<'_>) {
         let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
         board.on(event);
     }
@@ -103,7 +107,7 @@ impl Telemetry {
         not(feature = "otlp"),
         expect(clippy::unused_self, reason = "only collectors are sent anything")
     )]
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         #[cfg(feature = "otlp")]
         if let Some(sender) = self.sender {
             sender.finish();

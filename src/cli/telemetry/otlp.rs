@@ -90,7 +90,7 @@ impl Sender {
     /// # Errors
     ///
     /// Fails if the system gives no thread or runtime.
-    pub fn start(collector: &Collector, board: Shared) -> io::Result<Self> {
+    pub(crate) fn start(collector: &Collector, board: Shared) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -114,7 +114,7 @@ impl Sender {
 
     /// Sends once more, now that the run is over. Counters are cumulative, so only what the last message
     /// lacked is lost; that is said on stderr.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         // A thread that panicked has already said so on stderr, and hears nothing.
         let _ = self.end.send(());
         if let Ok(Some(why)) = self.thread.join() {

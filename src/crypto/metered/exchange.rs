@@ -16,7 +16,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    pub fn new(inner: &'static dyn SupportedKxGroup) -> Self {
+    pub(crate) fn new(inner: &'static dyn SupportedKxGroup) -> Self {
         Self {
             inner,
             name: group_name(inner.name().into()).leak(),

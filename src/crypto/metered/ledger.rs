@@ -39,12 +39,12 @@ thread_local! {
 
 impl Ledger {
     /// An empty ledger of a client, which begins by offering.
-    pub fn client() -> Box<Self> {
+    pub(crate) fn client() -> Box<Self> {
         Self::new(Passage::Offer)
     }
 
     /// An empty ledger of a server, which begins by answering.
-    pub fn server() -> Box<Self> {
+    pub(crate) fn server() -> Box<Self> {
         Self::new(Passage::Answer)
     }
 
@@ -64,13 +64,13 @@ impl Ledger {
     }
 
     /// Notes bytes handed to the kernel.
-    pub fn sent(&mut self, bytes: u64) {
+    pub(crate) fn sent(&mut self, bytes: u64) {
         self.waiting = true;
         self.moved(true, bytes);
     }
 
     /// Notes bytes taken from the kernel.
-    pub fn received(&mut self, bytes: u64) {
+    pub(crate) fn received(&mut self, bytes: u64) {
         if bytes == 0 {
             return;
         }
@@ -97,12 +97,12 @@ impl Ledger {
     }
 
     /// Notes that this end's handshake is complete.
-    pub fn established(&mut self) {
+    pub(crate) fn established(&mut self) {
         self.passage = Passage::Data;
     }
 
     /// The entries so far.
-    pub fn read(&self) -> SessionLedger {
+    pub(crate) fn read(&self) -> SessionLedger {
         let plain = Passage::ALL.into_iter().flat_map(|passage| {
             Work::all().map(move |work| Entry {
                 work,
@@ -177,7 +177,7 @@ pub fn attributed<T>(ledger: &mut Option<Box<Ledger>>, work: Work, drive: impl F
 }
 
 /// Changes the current ledger, if there is one.
-pub fn note(change: impl FnOnce(&mut Ledger)) {
+pub(crate) fn note(change: impl FnOnce(&mut Ledger)) {
     CURRENT.with_borrow_mut(|current| {
         if let Some(ledger) = current {
             change(ledger);
@@ -187,7 +187,7 @@ pub fn note(change: impl FnOnce(&mut Ledger)) {
 
 /// Runs the clock of `work` in the current ledger, if there is one, until the result is dropped.
 #[must_use = "the clock stops as soon as it is dropped"]
-pub fn enter(work: Work, algorithm: Option<&'static str>) -> Entered {
+pub(crate) fn enter(work: Work, algorithm: Option<&'static str>) -> Entered {
     CURRENT.with_borrow_mut(|current| {
         let outer = current.as_mut().map(|ledger| {
             let place = ledger.place(work, algorithm);

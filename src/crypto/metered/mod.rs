@@ -23,7 +23,8 @@ use super::{ProviderError, Ticketer, provider};
 use crate::scenario::ProviderName;
 use crate::stats::{CryptoOp, Work};
 
-pub use ledger::{Ledger, attributed, enter, note, span_cost};
+pub use ledger::{Ledger, attributed, span_cost};
+pub(crate) use ledger::{enter, note};
 
 use ledger::Entered;
 
@@ -56,7 +57,7 @@ impl Metering {
     /// # Errors
     ///
     /// Fails as [`provider`] does.
-    pub fn provider(self, name: ProviderName) -> Result<CryptoProvider, ProviderError> {
+    pub(crate) fn provider(self, name: ProviderName) -> Result<CryptoProvider, ProviderError> {
         static METERED: Mutex<Vec<(ProviderName, CryptoProvider)>> = Mutex::new(Vec::new());
         let plain = provider(name)?;
         if self == Self::Off {
@@ -72,7 +73,7 @@ impl Metering {
     }
 
     /// Decorates a ticketer, if on.
-    pub fn ticketer(self, ticketer: Ticketer) -> Ticketer {
+    pub(crate) fn ticketer(self, ticketer: Ticketer) -> Ticketer {
         match self {
             Self::Off => ticketer,
             Self::On => Arc::new(Tickets(ticketer)),

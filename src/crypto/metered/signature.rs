@@ -77,7 +77,7 @@ pub(super) struct Verification {
 }
 
 impl Verification {
-    pub fn new(inner: &'static dyn SignatureVerificationAlgorithm, op: CryptoOp) -> Self {
+    pub(crate) fn new(inner: &'static dyn SignatureVerificationAlgorithm, op: CryptoOp) -> Self {
         let name = algorithm_name(&inner.public_key_alg_id(), &inner.signature_alg_id());
         let name = name.leak();
         Self { inner, op, name }

@@ -56,13 +56,13 @@ impl Attempt {
 
     /// Notes that work on it begins now; until then it was waiting for its turn on this thread,
     /// which is the generator's own delay.
-    pub fn launch(&mut self) {
+    pub(crate) fn launch(&mut self) {
         self.started = Instant::now();
         self.sample.lag_ns = ns_between(self.scheduled, self.started);
     }
 
     /// Plans whether it resumes an earlier session.
-    pub fn plan(&mut self, resumed: bool) {
+    pub(crate) fn plan(&mut self, resumed: bool) {
         self.sample.resumed = Some(resumed);
         if resumed {
             self.sample.kind = OkKind::Resumed;
@@ -70,17 +70,17 @@ impl Attempt {
     }
 
     /// Whether it is planned to resume an earlier session.
-    pub fn resumes(&self) -> bool {
+    pub(crate) fn resumes(&self) -> bool {
         self.sample.resumed == Some(true)
     }
 
     /// When it began.
-    pub fn started(&self) -> Instant {
+    pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
     /// Notes which stage begins.
-    pub fn enter(&mut self, stage: Stage) {
+    pub(crate) fn enter(&mut self, stage: Stage) {
         self.stage = stage;
         let waits = stage != Stage::Hold && !self.recorded;
         if self.waits != waits {
@@ -96,13 +96,13 @@ impl Attempt {
     }
 
     /// Notes the established connection, which begins the handshake.
-    pub fn connected(&mut self, at: Instant) {
+    pub(crate) fn connected(&mut self, at: Instant) {
         self.stage = Stage::Handshake;
         self.sample.connect = Some(Timing::At(ns_between(self.started, at)));
     }
 
     /// Notes the client's finished TLS handshake.
-    pub fn handshaken(
+    pub(crate) fn handshaken(
         &mut self,
         connected: Instant,
         at: Instant,
@@ -116,12 +116,12 @@ impl Attempt {
     }
 
     /// Notes that an exchange begins.
-    pub fn asks(&mut self, from: Instant) {
+    pub(crate) fn asks(&mut self, from: Instant) {
         self.asking = Some(from);
     }
 
     /// Notes one exchange.
-    pub fn exchanged(&mut self, kind: OkKind, from: Instant, to: Instant) {
+    pub(crate) fn exchanged(&mut self, kind: OkKind, from: Instant, to: Instant) {
         self.asking = None;
         let state = &mut *self.recorder.state.borrow_mut();
         state.seconds.answered(ns_between(self.recorder.start, to));
@@ -131,33 +131,33 @@ impl Attempt {
     }
 
     /// Notes the proof that the server accepted us.
-    pub fn confirmed(&mut self, connected: Instant, at: Instant) {
+    pub(crate) fn confirmed(&mut self, connected: Instant, at: Instant) {
         self.sample.confirm = Some(Timing::At(ns_between(connected, at)));
         self.sample.service = Some(Timing::At(ns_between(self.started, at)));
     }
 
     /// Counts the session as open and idle until it is dropped.
-    pub fn hold(&mut self) {
+    pub(crate) fn hold(&mut self) {
         self.held = true;
         self.stage = Stage::Hold;
         add(&self.recorder.live.held, 1);
     }
 
     /// Counts a held session as no longer open.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if std::mem::take(&mut self.held) {
             sub(&self.recorder.live.held, 1);
         }
     }
 
     /// Counts a held session that the server closed before its time.
-    pub fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.release();
         self.recorder.state.borrow_mut().stats.lost_while_held += 1;
     }
 
     /// Keeps where the time of a confirmed session went, once it is closed.
-    pub fn dissected(&self, kind: OkKind, ledger: Option<Box<Ledger>>) {
+    pub(crate) fn dissected(&self, kind: OkKind, ledger: Option<Box<Ledger>>) {
         if let Some(ledger) = ledger.filter(|_| self.sample.phase == Phase::Measure) {
             let stats = &mut self.recorder.state.borrow_mut().stats;
             stats.ledgers.entry(kind).or_default().add(&ledger.read());
@@ -165,7 +165,7 @@ impl Attempt {
     }
 
     /// Notes that it is ok unless its close says otherwise; cut off in the close, it is.
-    pub fn settle(&mut self, kind: OkKind, proof: Proof) {
+    pub(crate) fn settle(&mut self, kind: OkKind, proof: Proof) {
         self.settled = Some((kind, proof));
     }
 
@@ -221,7 +221,7 @@ impl Attempt {
     }
 
     /// Records the outcome; the attempt stays in flight until it is dropped.
-    pub fn record(&mut self, outcome: Outcome) {
+    pub(crate) fn record(&mut self, outcome: Outcome) {
         self.conclude(outcome, Instant::now());
     }
 

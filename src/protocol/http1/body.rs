@@ -40,7 +40,7 @@ pub(super) struct Incoming<'a, S> {
 }
 
 impl<'a, S: AsyncRead + Unpin> Incoming<'a, S> {
-    pub fn new(stream: &'a mut S, buffer: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(stream: &'a mut S, buffer: &'a mut Vec<u8>) -> Self {
         Self {
             stream,
             buffer,
@@ -52,17 +52,17 @@ impl<'a, S: AsyncRead + Unpin> Incoming<'a, S> {
     }
 
     /// Keeps the beginning of the body from here on.
-    pub fn keep_excerpt(&mut self) {
+    pub(crate) fn keep_excerpt(&mut self) {
         self.excerpt = Some(Vec::new());
     }
 
     /// The beginning of the body, where it was kept.
-    pub fn excerpt(&self) -> &[u8] {
+    pub(crate) fn excerpt(&self) -> &[u8] {
         self.excerpt.as_deref().unwrap_or_default()
     }
 
     /// Reads a head and drops it.
-    pub async fn head(&mut self, head_request: bool) -> Result<Head, ProtocolError> {
+    pub(crate) async fn head(&mut self, head_request: bool) -> Result<Head, ProtocolError> {
         loop {
             let head = if self.buffer.is_empty() {
                 None
@@ -83,13 +83,13 @@ impl<'a, S: AsyncRead + Unpin> Incoming<'a, S> {
     }
 
     /// Drops a body of `length` bytes.
-    pub async fn drop_sized(&mut self, length: u64) -> Result<(), ProtocolError> {
+    pub(crate) async fn drop_sized(&mut self, length: u64) -> Result<(), ProtocolError> {
         self.part = Part::Sized(length);
         self.take_body(length).await
     }
 
     /// Drops a chunked body with its trailers (RFC 9112 section 7.1).
-    pub async fn drop_chunked(&mut self) -> Result<(), ProtocolError> {
+    pub(crate) async fn drop_chunked(&mut self) -> Result<(), ProtocolError> {
         self.part = Part::Chunked;
         let mut total = 0u64;
         loop {
@@ -134,7 +134,7 @@ impl<'a, S: AsyncRead + Unpin> Incoming<'a, S> {
     }
 
     /// Drops a body that ends with the stream.
-    pub async fn drop_until_close(&mut self) -> Result<(), ProtocolError> {
+    pub(crate) async fn drop_until_close(&mut self) -> Result<(), ProtocolError> {
         self.part = Part::UntilClose;
         loop {
             self.take_front(self.buffer.len());

@@ -38,12 +38,12 @@ pub(super) struct Head {
 impl Head {
     /// Whether another response follows (RFC 9110 section 15.2). After 101 the server speaks another
     /// protocol, so that is the last one.
-    pub fn is_interim(&self) -> bool {
+    pub(crate) fn is_interim(&self) -> bool {
         self.status < 200 && self.status != 101
     }
 
     /// Reads a head; `None` if more of it is to come.
-    pub fn parse(bytes: &[u8], head_request: bool) -> Result<Option<Self>, ProtocolError> {
+    pub(crate) fn parse(bytes: &[u8], head_request: bool) -> Result<Option<Self>, ProtocolError> {
         let mut usual = [EMPTY_HEADER; USUAL_FIELDS];
         let mut response = Response::new(&mut usual);
         match parser().parse_response(&mut response, bytes) {

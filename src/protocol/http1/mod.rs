@@ -100,7 +100,10 @@ impl<'p> Conversation<'p> {
         }
     }
 
-    pub async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
+    pub(crate) async fn exchange<S: Wire>(
+        &mut self,
+        stream: &mut S,
+    ) -> Result<Next, ProtocolError> {
         let Self { request, buffer } = self;
         stream.write_all(&request.bytes).await?;
         stream.flush().await?;

@@ -24,7 +24,10 @@ pub(crate) struct Request {
 
 impl Request {
     /// Composes the request (RFC 9112 section 3).
-    pub fn new(section: &ProtocolSection, asked: Option<&Asked<'_>>) -> Result<Self, Problem> {
+    pub(crate) fn new(
+        section: &ProtocolSection,
+        asked: Option<&Asked<'_>>,
+    ) -> Result<Self, Problem> {
         let body = RequestBody::of(section, LARGEST_PAYLOAD)?;
         let (bytes, head) = http_request(section, asked, &body)?;
         Ok(Self {
@@ -34,17 +37,17 @@ impl Request {
         })
     }
 
-    pub fn opening(&self) -> Cow<'_, [u8]> {
+    pub(crate) fn opening(&self) -> Cow<'_, [u8]> {
         Cow::Borrowed(&self.bytes)
     }
 
     /// Whether somebody said which statuses to expect.
-    pub fn is_strict(&self) -> bool {
+    pub(crate) fn is_strict(&self) -> bool {
         !self.expect_status.is_empty()
     }
 
     /// Whether it takes a response of this status.
-    pub fn accepts(&self, status: u16) -> bool {
+    pub(crate) fn accepts(&self, status: u16) -> bool {
         match &self.expect_status[..] {
             [] => StatusRange::SUCCESS.contains(status),
             ranges => ranges.iter().any(|range| range.contains(status)),

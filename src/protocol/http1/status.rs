@@ -32,7 +32,7 @@ impl StatusRange {
     };
 
     /// Whether a status is in it.
-    pub fn contains(self, status: u16) -> bool {
+    pub(crate) fn contains(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)
     }
 

@@ -34,7 +34,7 @@ pub(in crate::report) struct Step {
 
 impl Course {
     /// The course of a cell; none where its trials are shorter than a few seconds.
-    pub fn of(cell: &CellRecord) -> Result<Option<Self>, HistogramError> {
+    pub(crate) fn of(cell: &CellRecord) -> Result<Option<Self>, HistogramError> {
         let length = cell.trials.iter().map(whole_seconds).max().unwrap_or(0);
         if length < LEAST_SECONDS {
             return Ok(None);
@@ -76,14 +76,14 @@ impl Course {
     }
 
     /// The shortest and the longest latency in it that ended, in nanoseconds; none without any.
-    pub fn range(&self) -> Option<(u64, u64)> {
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
         let latencies = || self.steps.iter().map(|step| &step.latency);
         let ranges = latencies().filter_map(SecondHistogram::range);
         ranges.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
     }
 
     /// How long a step is, in words.
-    pub fn step_in_words(&self) -> String {
+    pub(crate) fn step_in_words(&self) -> String {
         match self.grain {
             1 => "a second".to_owned(),
             grain => format!("{grain} seconds"),

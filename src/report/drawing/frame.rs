@@ -23,7 +23,7 @@ pub(super) struct Axis<'a> {
 
 impl<'a> Axis<'a> {
     /// The round values of a scale.
-    pub fn of(name: &'a str, scale: &Scale, label: impl Fn(f64) -> String) -> Self {
+    pub(crate) fn of(name: &'a str, scale: &Scale, label: impl Fn(f64) -> String) -> Self {
         let ticks = scale.ticks().into_iter();
         Self {
             name,
@@ -33,7 +33,7 @@ impl<'a> Axis<'a> {
 }
 
 impl Frame<'_> {
-    pub fn draw(&self, svg: &mut Svg) {
+    pub(crate) fn draw(&self, svg: &mut Svg) {
         for (y, label) in &self.y.ticks {
             svg.line("g", (self.left, *y), (self.right, *y));
             svg.text("t m", (self.left - 6.0, y + 4.0), Anchor::End, label);

@@ -17,7 +17,7 @@ pub(super) struct Scale {
 
 impl Scale {
     /// An axis of these values between two places.
-    pub fn linear(values: (f64, f64), places: (f64, f64)) -> Self {
+    pub(crate) fn linear(values: (f64, f64), places: (f64, f64)) -> Self {
         Self {
             from: values.0,
             to: if values.1 > values.0 {
@@ -32,7 +32,7 @@ impl Scale {
     }
 
     /// The same with each factor as long as every other; values are above zero.
-    pub fn logarithmic(values: (f64, f64), places: (f64, f64)) -> Self {
+    pub(crate) fn logarithmic(values: (f64, f64), places: (f64, f64)) -> Self {
         let from = values.0.max(f64::MIN_POSITIVE);
         Self {
             from,
@@ -44,12 +44,12 @@ impl Scale {
     }
 
     /// Whether a value lies on the axis.
-    pub fn holds(&self, value: f64) -> bool {
+    pub(crate) fn holds(&self, value: f64) -> bool {
         (self.from..=self.to).contains(&value)
     }
 
     /// Where a value is; what lies outside is put at the end.
-    pub fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         let share = if self.logarithmic {
             (value.max(self.from) / self.from).ln() / (self.to / self.from).ln()
         } else {
@@ -60,7 +60,7 @@ impl Scale {
 
     /// Round values along the axis: 1, 2 and 5 times a power of ten; even steps where its ends are no more
     /// than a small factor apart.
-    pub fn ticks(&self) -> Vec<f64> {
+    pub(crate) fn ticks(&self) -> Vec<f64> {
         if self.logarithmic && self.to / self.from > EVEN {
             let decades = (self.to / self.from).log10();
             let steps: &[f64] = if decades > 3.0 {

@@ -24,7 +24,7 @@ pub(in crate::report) enum Anchor {
 }
 
 impl Svg {
-    pub fn new(width: f64, height: f64) -> Self {
+    pub(crate) fn new(width: f64, height: f64) -> Self {
         Self {
             width,
             height,
@@ -32,7 +32,7 @@ impl Svg {
         }
     }
 
-    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    pub(crate) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let [x1, y1, x2, y2] = [from.0, from.1, to.0, to.1].map(short);
         let _ = write!(
             self.body,
@@ -41,7 +41,7 @@ impl Svg {
     }
 
     /// A line through points; nothing of fewer than two.
-    pub fn path(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub(crate) fn path(&mut self, class: &str, points: &[(f64, f64)]) {
         if points.len() < 2 {
             return;
         }
@@ -52,7 +52,7 @@ impl Svg {
         self.body.push_str("\"/>");
     }
 
-    pub fn rect(&mut self, class: &str, at: (f64, f64), size: (f64, f64), opacity: f64) {
+    pub(crate) fn rect(&mut self, class: &str, at: (f64, f64), size: (f64, f64), opacity: f64) {
         let [x, y, width, height] = [at.0, at.1, size.0, size.1].map(short);
         let _ = write!(
             self.body,
@@ -64,7 +64,7 @@ impl Svg {
         self.body.push_str("/>");
     }
 
-    pub fn dot(&mut self, class: &str, at: (f64, f64), radius: f64) {
+    pub(crate) fn dot(&mut self, class: &str, at: (f64, f64), radius: f64) {
         let [x, y, r] = [at.0, at.1, radius].map(short);
         let _ = write!(
             self.body,
@@ -72,7 +72,7 @@ impl Svg {
         );
     }
 
-    pub fn text(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str) {
+    pub(crate) fn text(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str) {
         let [x, y] = [at.0, at.1].map(short);
         let anchor = match anchor {
             Anchor::Start => "",
@@ -87,7 +87,7 @@ impl Svg {
     }
 
     /// Names of series with a sample of their lines, in rows that fit; returns the height taken.
-    pub fn legend(&mut self, at: (f64, f64), names: &[(usize, String)]) -> f64 {
+    pub(crate) fn legend(&mut self, at: (f64, f64), names: &[(usize, String)]) -> f64 {
         let (mut x, mut y) = at;
         for (index, name) in names {
             let wide = 44.0 + 8.0 * name.chars().count() as f64;
@@ -106,12 +106,12 @@ impl Svg {
     }
 
     /// How high a legend of these names will be.
-    pub fn legend_height(&self, left: f64, names: &[(usize, String)]) -> f64 {
+    pub(crate) fn legend_height(&self, left: f64, names: &[(usize, String)]) -> f64 {
         Self::new(self.width, 0.0).legend((left, 0.0), names)
     }
 
     /// The drawing. `id` is unique on the page.
-    pub fn finish(self, id: &str, title: &str, description: &str) -> String {
+    pub(crate) fn finish(self, id: &str, title: &str, description: &str) -> String {
         let (width, height) = (short(self.width), short(self.height));
         format!(
             "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\
