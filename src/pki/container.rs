@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::PkiError;
+use super::der::{Element, SEQUENCE};
 use super::error::{quoted, with_suffix};
 use super::pem::Section;
 use crate::files::read_capped;
@@ -12,7 +13,6 @@ use crate::files::read_capped;
 /// Most bytes read of a file. A system's whole trust store is about a quarter of a megabyte.
 pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
 
-pub(super) const SEQUENCE: u8 = 0x30;
 const OCTET_STRING: u8 = 0x04;
 const OID: u8 = 0x06;
 const INTEGER: u8 = 0x02;
@@ -150,51 +150,6 @@ pub(super) fn refuse_wrapped(path: &Path, sections: &[Section<'_>]) -> Result<()
         what,
         command,
     })
-}
-
-/// One DER element at the start of some bytes.
-pub(super) struct Element<'a> {
-    pub(super) tag: u8,
-    /// The declared length of the contents, in bytes.
-    len: usize,
-    /// The contents, as far as present.
-    pub(super) body: &'a [u8],
-    /// What follows the element.
-    pub(super) rest: &'a [u8],
-}
-
-impl<'a> Element<'a> {
-    pub(super) fn first(bytes: &'a [u8]) -> Option<Self> {
-        let (tag, rest) = bytes.split_first()?;
-        let (first, rest) = rest.split_first()?;
-        let (len, rest) = if *first < 0x80 {
-            (usize::from(*first), rest)
-        } else {
-            let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            if digits.is_empty() || digits.len() > 4 {
-                return None;
-            }
-            let digits = digits.iter();
-            let len = digits.fold(0, |len, digit| (len << 8) | usize::from(*digit));
-            (len, rest)
-        };
-        let (body, rest) = rest.split_at(len.min(rest.len()));
-        Some(Self {
-            tag: *tag,
-            len,
-            body,
-            rest,
-        })
-    }
-
-    /// A whole element of this tag at the start of some bytes.
-    pub(super) fn of(bytes: &'a [u8], tag: u8) -> Option<Self> {
-        Self::first(bytes).filter(|element| element.tag == tag && !element.is_short())
-    }
-
-    fn is_short(&self) -> bool {
-        self.body.len() < self.len
-    }
 }
 
 #[cfg(test)]

@@ -17,8 +17,7 @@ use x509_parser::time::ASN1Time;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::PkiError;
-use super::identity;
-use crate::text::{UNTRUSTED_CAP, escape_untrusted};
+use super::der::{parse, shown};
 
 /// Most entries kept of a list; one more says how many were left out.
 const MAX_LISTED: usize = 64;
@@ -63,7 +62,7 @@ impl CertFacts {
             der_len: cert.len(),
             cause,
         };
-        let parsed = identity::parse(cert).map_err(malformed)?;
+        let parsed = parse(cert).map_err(malformed)?;
         let extension = |error: x509_parser::error::X509Error| malformed(shown(&error.to_string()));
         let validity = parsed.validity();
         let is_ca = parsed.basic_constraints().map_err(extension)?;
@@ -92,11 +91,6 @@ impl CertFacts {
             .saturating_sub(now.unix_timestamp())
             .div_euclid(86_400)
     }
-}
-
-/// Text of strangers, escaped and capped.
-pub(super) fn shown(text: &str) -> String {
-    escape_untrusted(text, UNTRUSTED_CAP)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -8,11 +8,11 @@ use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::pem::SectionKind;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::prelude::{FromDer, X509Certificate, X509Error};
+use x509_parser::prelude::FromDer;
 
 use super::PkiError;
 use super::container::{self, Shape};
-use super::facts::shown;
+use super::der::{parse, shown};
 use super::key::{KeyHeld, is_explicit, same_key};
 use super::pem::{self, PemFault, Section};
 use super::short_rsa::ShortRsa;
@@ -273,27 +273,6 @@ const REQUEST: &str = "a certificate signing request, not the certificate that a
 /// Whether DER is a certificate signing request (RFC 2986).
 fn is_request(der: &[u8]) -> bool {
     X509CertificationRequest::from_der(der).is_ok()
-}
-
-/// Parses one certificate, as [`whole`] does.
-pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
-    // The parser does not check that the sequence is constructed (X.690 section 8.9.1), as TLS peers do.
-    if der.first().is_some_and(|tag| *tag != container::SEQUENCE) {
-        return Err("it does not begin as a DER sequence".into());
-    }
-    whole(der)
-}
-
-/// Parses an object that must fill its bytes; the error is a clause, without text from them.
-pub(super) fn whole<'a, T: FromDer<'a, X509Error>>(der: &'a [u8]) -> Result<T, String> {
-    match T::from_der(der) {
-        Ok(([], parsed)) => Ok(parsed),
-        Ok((rest, _)) => Err(format!("{} bytes follow its end", rest.len())),
-        Err(x509_parser::nom::Err::Incomplete(_)) => Err("it is truncated".into()),
-        Err(x509_parser::nom::Err::Error(error) | x509_parser::nom::Err::Failure(error)) => {
-            Err(shown(&error.to_string()))
-        }
-    }
 }
 
 /// The labels of all sections, each once, for a message about what is missing.

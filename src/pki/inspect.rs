@@ -6,8 +6,8 @@ use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints, Pars
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
-use super::facts::{alt_name, key_name, shown};
-use super::identity;
+use super::der::{parse, shown};
+use super::facts::{alt_name, key_name};
 
 /// The extensions that webpki processes: key usage, subject alternative name, basic and name constraints, distribution
 /// points, extended key usage, and the SCTs of certificate transparency.
@@ -30,7 +30,7 @@ pub struct CertInspect<'a> {
 impl<'a> CertInspect<'a> {
     /// `None` if the certificate does not parse.
     pub fn parse(cert: &'a CertificateDer<'_>) -> Option<Self> {
-        let parsed = identity::parse(cert).ok()?;
+        let parsed = parse(cert).ok()?;
         Some(Self { parsed })
     }
 

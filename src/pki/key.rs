@@ -4,7 +4,7 @@
 use rustls_pki_types::PrivateKeyDer;
 use x509_parser::oid_registry::Oid;
 
-use super::container::{Element, SEQUENCE};
+use super::der::{Element, SEQUENCE};
 use super::facts::{bit_len, curve_name, family_name};
 use super::signed::Spki;
 

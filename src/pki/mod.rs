@@ -7,6 +7,7 @@
 mod algorithm;
 mod brief;
 mod container;
+mod der;
 mod error;
 mod facts;
 mod fault_authorities;

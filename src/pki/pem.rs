@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
-use super::container::Element;
+use super::der::Element;
 
 /// The label of a certificate's section.
 pub(super) const CERTIFICATE: &str = "CERTIFICATE";

@@ -9,7 +9,8 @@ use x509_parser::x509::X509Version;
 
 use super::PkiError;
 use super::container::{self, Shape};
-use super::identity::{bad_pem, labels, parse, whole};
+use super::der::{parse, whole};
+use super::identity::{bad_pem, labels};
 use super::inspect::{extension_name, name_text};
 use super::pem;
 use crate::text::words;

@@ -1,6 +1,6 @@
 //! Splits certificates and revocation lists into signed bytes, algorithm and signature. Verifies nothing.
 
-use super::container::{Element, SEQUENCE};
+use super::der::{Element, SEQUENCE};
 
 /// The tag of a BIT STRING.
 const BIT_STRING: u8 = 0x03;
@@ -76,7 +76,7 @@ mod tests {
     fn a_certificate_is_taken_apart_as_its_parser_does() {
         let pki = Pki::mint(&PkiSpec::default()).unwrap();
         let der = &pki.server().chain[0];
-        let parsed = crate::pki::identity::parse(der).unwrap();
+        let parsed = crate::pki::der::parse(der).unwrap();
         let signed = Signed::parse(der).unwrap();
         assert_eq!(signed.tbs, parsed.tbs_certificate.as_ref());
         assert_eq!(signed.signature, parsed.signature_value.data.as_ref());
