@@ -18,9 +18,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::server::{HEAD_CAP, HEAD_PATIENCE};
 use crate::protocol::Wire;
 
+/// Largest request head that is read, in bytes.
+pub(super) const HEAD_CAP: usize = 64 * 1024;
+/// How long a client may take for a request's head, from its first byte. A session that has sent nothing
+/// may stay open for as long as it likes: holding sessions is what load tests do.
+pub(super) const HEAD_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 /// Largest request body that is read, in bytes.
 pub(super) const BODY_CAP: u64 = 1 << 30;
 /// How long a client may send nothing in the middle of a body.

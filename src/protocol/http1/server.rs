@@ -5,14 +5,13 @@
 //! (`foreign`). ADR 0032 says why there are two.
 
 use std::io;
-use std::time::Duration;
 
 use http::StatusCode;
 use httparse::{EMPTY_HEADER, Header, Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::foreign::{self, BODY_CAP, PATIENCE, refuse};
+use super::foreign::{self, BODY_CAP, HEAD_CAP, HEAD_PATIENCE, PATIENCE, refuse};
 use crate::protocol::{ProtocolError, Wire};
 
 /// An answer with these last headers and body.
@@ -26,15 +25,10 @@ macro_rules! answer {
     };
 }
 
-/// Largest request head that is read, in bytes.
-pub(super) const HEAD_CAP: usize = 64 * 1024;
 /// Most header fields of a plain request.
 const MAX_HEADERS: usize = 64;
 /// Bytes read at a time where more is expected.
 const READ_SIZE: usize = 4 * 1024;
-/// How long a client may take for a request's head, from its first byte. A session that has sent nothing
-/// may stay open for as long as it likes: holding sessions is what load tests do.
-pub(super) const HEAD_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 /// What stands at the beginning of the bytes received.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::server::{HEAD_PATIENCE, serve};
+use super::foreign::HEAD_PATIENCE;
+use super::server::serve;
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
