@@ -2,6 +2,7 @@
 //! plain strings; what could change how a report looks is made visible here, markup is escaped by the writers.
 
 use super::bar::Stack;
+use super::style::Tone;
 use crate::record::Note;
 use crate::text::defuse;
 
@@ -81,37 +82,6 @@ impl Banner {
         });
         self.findings.extend(reasons.chain(notes));
         self
-    }
-}
-
-/// How good something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
-    Plain,
-    Good,
-    Unclear,
-    Bad,
-}
-
-impl Tone {
-    /// The class in the style of a page.
-    pub(super) fn class(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Good => "good",
-            Self::Unclear => "unclear",
-            Self::Bad => "bad",
-        }
-    }
-
-    /// What stands beside the colour.
-    pub(super) fn sign(self) -> char {
-        match self {
-            Self::Plain => '·',
-            Self::Good => '✓',
-            Self::Unclear => '?',
-            Self::Bad => '✗',
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was expected of sessions and what became of them: identities down, versions across.
 
-use super::document::{Field, Finding, Grid, Section, Tone};
+use super::document::{Field, Finding, Grid, Section};
+use super::style::Tone;
 use super::tables::NOTHING;
 use crate::record::{ExpectationRecord, ExpectationVerdict, RunRecord};
 use crate::units::format_count;

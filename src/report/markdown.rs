@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::document::{Block, Document, Extent, Finding, Grid, Tone};
+use super::document::{Block, Document, Extent, Finding, Grid};
 use super::style::Style;
+use super::style::Tone;
 
 /// Characters that mean something in Markdown, or begin something that does.
 const SPECIAL: &str = "\\`*_{}[]#|~!$@";

@@ -1,7 +1,8 @@
 //! The report of one result.
 
 use super::Titled;
-use super::document::{Banner, Document, Tone};
+use super::document::{Banner, Document};
+use super::style::Tone;
 use super::{anatomy, background, differences, expectations, facts, pictures, sections};
 use crate::analysis::{Decoded, taxes};
 use crate::record::RunRecord;

@@ -1,7 +1,8 @@
 //! The sections of a result that hold what it found: the answer in short, the cells, failures.
 
 use super::differences::MOST_APART;
-use super::document::{Finding, Section, Tone};
+use super::document::{Finding, Section};
+use super::style::Tone;
 use super::{facts, tables};
 use crate::analysis::{CellSummary, Figure, Percentile, Question, Tax};
 use crate::record::RunRecord;

@@ -1,7 +1,5 @@
 //! How text on a terminal is emphasised, and how wide it may be.
 
-use super::document::Tone;
-
 /// How a report looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
@@ -35,6 +33,37 @@ impl Style {
             Tone::Good => self.paint("32", text),
             Tone::Unclear => self.bold(text),
             Tone::Bad => self.paint("1;31", text),
+        }
+    }
+}
+
+/// How good something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Plain,
+    Good,
+    Unclear,
+    Bad,
+}
+
+impl Tone {
+    /// The class in the style of a page.
+    pub(super) fn class(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Good => "good",
+            Self::Unclear => "unclear",
+            Self::Bad => "bad",
+        }
+    }
+
+    /// What stands beside the colour.
+    pub(super) fn sign(self) -> char {
+        match self {
+            Self::Plain => '·',
+            Self::Good => '✓',
+            Self::Unclear => '?',
+            Self::Bad => '✗',
         }
     }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
-use super::document::{Block, Document, Extent, Field, Finding, Grid, Row, Section, Tone};
-use super::style::Style;
+use super::document::{Block, Document, Extent, Field, Finding, Grid, Row, Section};
+use super::style::{Style, Tone};
 
 /// Characters of a line of prose.
 const WIDTH: usize = 96;

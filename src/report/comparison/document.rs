@@ -1,10 +1,11 @@
 //! The report of a comparison: the verdict, the effects with their intervals as drawings and tables, thresholds, and
 //! what was compared.
 
+use super::figures::{table, tone};
 use super::judged::{control, effects};
 use super::words;
-use crate::record::{CellComparison, Comparison, EffectRecord, FigureComparison, Verdict};
-use crate::report::document::{Banner, Document, Extent, Field, Grid, Section, Tone};
+use crate::record::{CellComparison, Comparison, FigureComparison, Verdict};
+use crate::report::document::{Banner, Document, Extent, Field, Grid, Section};
 use crate::report::tables::or_nothing;
 use crate::stats::Spread;
 use crate::text::grouped;
@@ -70,14 +71,6 @@ fn banner(comparison: &Comparison) -> Banner {
     Banner::new(tone(verdict), &words).notes(&comparison.reasons, &comparison.notes)
 }
 
-fn tone(verdict: Verdict) -> Tone {
-    match verdict {
-        Verdict::Pass | Verdict::Improve => Tone::Good,
-        Verdict::Inconclusive => Tone::Unclear,
-        Verdict::Regress | Verdict::Invalid => Tone::Bad,
-    }
-}
-
 /// The figures that gate.
 fn gating(comparison: &Comparison) -> Section {
     let mut section = Section::new("figures", "Figures that gate");
@@ -112,42 +105,6 @@ fn tables(section: &mut Section, cells: &[CellComparison], asked: fn(&FigureComp
     let why = |figure| Some((why(figure)?, figure.figure.as_str()));
     let all = figures.filter(|figure| asked(figure)).filter_map(why);
     section.table(table(cells, asked)).list(reasons(all));
-}
-
-/// Both sides of the figures that are asked for, and what follows.
-pub(super) fn table(cells: &[CellComparison], asked: fn(&FigureComparison) -> bool) -> Grid {
-    let header = [
-        "",
-        "baseline",
-        "candidate",
-        "change",
-        "detectable",
-        "allowed",
-        "verdict",
-    ];
-    let mut grid = Grid::new(
-        "Medians over units, and the effect with its interval",
-        header,
-    );
-    for cell in cells {
-        let figures = cell.figures.iter().filter(|figure| asked(figure));
-        grid.group(&cell.name, figures, |figure| {
-            let [baseline, candidate] = words::medians(figure);
-            let effect = figure.effect.as_ref();
-            let fields = [
-                baseline,
-                candidate,
-                or_nothing(effect, EffectRecord::change),
-                or_nothing(effect, words::detectable),
-                figure.allowed_change(),
-            ];
-            let verdict = figure.verdict.filter(|_| figure.gated);
-            let verdict = Field::new(verdict.map_or(Tone::Plain, tone), words::verdict(figure));
-            let fields = fields.map(Field::from).into_iter().chain([verdict]);
-            (figure.figure.as_str(), fields.collect())
-        });
-    }
-    grid
 }
 
 /// What was measured where there is nothing to compare it with.

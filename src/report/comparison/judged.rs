@@ -1,6 +1,6 @@
 //! Judged figures as drawings, for the reports that compare results.
 
-use super::document::table;
+use super::figures::table;
 use super::words;
 use crate::record::{CellComparison, Comparison, FigureComparison, UnitKind, Verdict};
 use crate::report::document::{Extent, Section};

@@ -4,6 +4,7 @@
 mod annotations;
 mod benchmarks;
 mod document;
+mod figures;
 pub(super) mod judged;
 mod junit;
 pub(super) mod words;

@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::ReportError;
-use super::document::{Block, Document, Tone};
+use super::document::{Block, Document};
+use super::style::Tone;
 
 /// The style of the page. Its hash is the only thing that the page's policy admits.
 const STYLE: &str = include_str!("style.css");
