@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use super::quota::Flood;
 use super::reject::{self, Rejection};
+use super::wording::plain;
 
 /// What ended a session before it was done.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +71,7 @@ impl fmt::Display for TlsFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.rejection {
             Some(rejection) => f.write_str(&rejection.sentence),
-            None => f.write_str(&reject::plain(&self.error)),
+            None => f.write_str(&plain(&self.error)),
         }
     }
 }

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::Error;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 
-use super::TlsConfigError;
+use super::chain::{Chain, Chains};
 use super::classify::is_about_the_name;
 use super::signature::{Algorithms, Answer, NamedKey, signed_with};
-use super::verifier::{Chain, Chains};
+use super::spec::TlsConfigError;
 use crate::pki::{CertInspect, ListScope, Signed};
 
 /// A revocation list with its scope.

@@ -12,7 +12,7 @@ use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, SignatureScheme};
 
-use super::capture::Shared;
+use super::seen::Shared;
 use crate::crypto::{Ledger, attributed};
 use crate::stats::{OkKind, Work};
 

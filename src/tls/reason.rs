@@ -6,10 +6,11 @@ use rustls::{CertRevocationListError, CertificateError};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::chain::Chain;
 use super::classify::{cert_fault, webpki_error};
-use super::reject::{Grounds, SHORT_RSA, Subject, is_short_rsa, name_sentence, plain, variant};
+use super::grounds::{Grounds, Subject};
 use super::signature::{Algorithms, Answer, signed_with};
-use super::verifier::Chain;
+use super::wording::{SHORT_RSA, is_short_rsa, name_sentence, plain, variant};
 use crate::crypto;
 use crate::pki::{
     CertFacts, CertInspect, ListScope, Signed, lists_naming, name_text, next_update_of,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::{NoServerSessionStorage, ServerConnection};
 use tokio::net::TcpStream;
 
-use super::config::{TlsConfigError, nothing_left, protocol_versions, seed};
+use super::config::{nothing_left, protocol_versions, seed};
 use super::credential::certified;
 use super::server_sessions::ServerSessions;
+use super::spec::{ClientTrust, TlsConfigError};
 use super::verify::client_verifier;
 use super::{Fault, TlsStream};
 use crate::crypto::{self, Ledger, Metering};
@@ -25,22 +25,6 @@ pub enum ServerAuth {
     Optional(ClientTrust),
     /// It asks, and rejects clients without one.
     Required(ClientTrust),
-}
-
-/// What a server verifies clients against.
-#[derive(Debug, Clone)]
-pub struct ClientTrust {
-    /// The trusted authorities.
-    pub roots: Vec<CertificateDer<'static>>,
-    /// Revocation lists, used like those of [`ClientTlsSpec`](super::ClientTlsSpec).
-    pub crls: Vec<CertificateRevocationListDer<'static>>,
-}
-
-impl From<Vec<CertificateDer<'static>>> for ClientTrust {
-    fn from(roots: Vec<CertificateDer<'static>>) -> Self {
-        let crls = Vec::new();
-        Self { roots, crls }
-    }
 }
 
 /// What a server offers.

@@ -9,9 +9,9 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, Error};
 
-use super::TlsConfigError;
+use super::chain::{Chain, Chains};
 use super::classify::is_about_the_name;
-use super::verifier::{Chain, Chains};
+use super::spec::TlsConfigError;
 use crate::pki::{CertInspect, lists_naming};
 
 /// A name that a subject alternative name of the server must match.

@@ -10,12 +10,13 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, ServerName
 use rustls::server::WebPkiClientVerifier;
 use rustls::{Error, RootCertStore};
 
+use super::chain::{AnyChain, Chain, Chains, Timed, WebPkiClients};
+use super::grounds::{Grounds, Subject};
 use super::lists::ByChain;
-use super::reject::{Grounds, Subject, plain};
-use super::server::ClientTrust;
+use super::spec::{ClientTlsSpec, ClientTrust, TlsConfigError};
 use super::trust::{ExpectedName, Trusting, listed};
-use super::verifier::{AnyChain, Chain, Chains, Timed, Verifier, WebPkiClients};
-use super::{ClientTlsSpec, TlsConfigError};
+use super::verifier::Verifier;
+use super::wording::plain;
 use crate::pki::CertInspect;
 use crate::scenario::{ProviderName, Verify};
 
