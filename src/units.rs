@@ -366,6 +366,15 @@ pub fn format_count(count: u64) -> String {
     out
 }
 
+/// Days in words.
+pub(crate) fn count_days(days: i64) -> String {
+    match days {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

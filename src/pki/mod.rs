@@ -20,6 +20,7 @@ mod pem;
 mod revocation;
 mod short_rsa;
 mod signed;
+mod trust;
 mod write;
 
 #[cfg(test)]
@@ -51,3 +52,4 @@ pub use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 pub use short_rsa::ShortRsa;
 pub(crate) use short_rsa::rsa_verifies_pss_sha256;
 pub use signed::{Signed, Spki};
+pub(crate) use trust::Trust;

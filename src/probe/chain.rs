@@ -140,12 +140,3 @@ pub(super) fn listing<'s>(names: impl ExactSizeIterator<Item = &'s str>) -> Stri
         _ => format!("{text} and {more} more"),
     }
 }
-
-/// Days in words.
-pub(super) fn count_days(days: i64) -> String {
-    match days {
-        0 => "less than a day".to_owned(),
-        1 => "1 day".to_owned(),
-        days => format!("{days} days"),
-    }
-}

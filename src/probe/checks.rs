@@ -1,12 +1,13 @@
 //! Why each check of the server's certificate passed or failed, and what to do: dates, issuer, name.
 
-use super::chain::{ChainView, certificates, count_days};
+use super::chain::{ChainView, certificates};
 use super::report::{Check, Verification};
 use super::status::Status;
 use crate::pki::CertFacts;
 use crate::stats::ServerCertFault;
 use crate::text::{defuse, shell_quote};
 use crate::tls::{Finding, Judgement};
+use crate::units::count_days;
 
 /// With fewer days left than this a certificate deserves a warning.
 const SOON_DAYS: i64 = 14;

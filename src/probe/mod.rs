@@ -34,10 +34,7 @@ pub use status::Status;
 pub use story::story;
 pub(crate) use verdict::is_about_request;
 
-use crate::pki::{
-    CertificateDer, CertificateRevocationListDer, Identity, PkiError, load_crls, load_roots,
-    superseded,
-};
+use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity, PkiError, Trust};
 use crate::protocol::ProtocolPlan;
 use crate::scenario::{AuthMode, Checked, ProviderName, TargetPlan, TlsVersion, Verify};
 use crate::tls::{ClientTls, ClientTlsSpec, TlsConfigError};
@@ -118,18 +115,11 @@ impl ProbePlan {
             Some(files) => Some(Identity::load(&files.cert, files.key.as_deref())?),
             None => None,
         };
-        let roots = match &tls.cacert {
-            _ if tls.insecure => None,
-            Some(path) => Some(load_roots(path)?),
-            None => Some(Vec::new()),
-        };
-        let crls = match &tls.crl {
-            Some(path) => load_crls(path)?,
-            None => Vec::new(),
-        };
-        let superseded = (tls.crl.iter())
-            .flat_map(|path| superseded(path, &crls))
-            .collect();
+        let Trust {
+            roots,
+            crls,
+            superseded,
+        } = Trust::load(tls)?;
         Ok(Self {
             host: host.clone(),
             port: *port,

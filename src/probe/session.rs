@@ -147,8 +147,6 @@ impl Observer<ClientStream> for Watch<'_> {
 /// Makes the one session of `plan` on a connection: it is asked once, and closed in order. The stream is
 /// returned as it was left.
 ///
-/// # Errors
-///
 /// Fails only if rustls cannot begin a handshake with this configuration.
 pub(crate) async fn session<O: Observer<ClientStream>>(
     plan: &ProbePlan,
@@ -176,8 +174,6 @@ pub(crate) async fn session<O: Observer<ClientStream>>(
 
 /// Connects to the first address of the plan's host that answers, and says to which. The addresses that
 /// failed before are added to `failed`, each with its reason.
-///
-/// # Errors
 ///
 /// Fails with the last reason if none answers within the plan's timeout, or the name has no address.
 pub(crate) async fn connect(

@@ -1,12 +1,12 @@
 //! The nine steps of a mutual handshake as titled lists of labelled lines, from a report alone.
 
-use super::chain::count_days;
 use super::report::{
     Answer, CertificateRequest, ChainCert, Check, ClientCertificate, ClientHello, KeyExchange,
     ProbeReport, ServerChain, ServerHello, Verification,
 };
 use super::status::Status;
 use super::step::{Mark, Step};
+use crate::units::count_days;
 
 /// All nine, in order.
 pub(super) fn steps(report: &ProbeReport) -> [Step; 9] {

@@ -9,7 +9,7 @@ use super::reach;
 use super::target::Embedded;
 use crate::address::Choice;
 use crate::load::CellPlan;
-use crate::pki::{Identity, load_crls, load_roots, superseded};
+use crate::pki::{Identity, Trust};
 use crate::scenario::{Cell, Checked, EmbeddedPlan};
 
 /// The sites of a plan, with what came with them.
@@ -80,18 +80,11 @@ impl Sites {
                 |f: &crate::scenario::IdentityFiles| Identity::load(&f.cert, f.key.as_deref());
             files.as_ref().map(load).transpose()
         })?;
-        let roots = match (&scenario.tls.cacert, scenario.tls.insecure) {
-            (_, true) => None,
-            (Some(path), false) => Some(load_roots(path)?),
-            (None, false) => Some(Vec::new()),
-        };
-        let crls = match &scenario.tls.crl {
-            Some(path) => load_crls(path)?,
-            None => Vec::new(),
-        };
-        let superseded = (scenario.tls.crl.iter())
-            .flat_map(|path| superseded(path, &crls))
-            .collect();
+        let Trust {
+            roots,
+            crls,
+            superseded,
+        } = Trust::load(&scenario.tls)?;
         let peer = Peer {
             server_name: checked.server_name(),
             expected_names: &scenario.tls.expected_name,

@@ -16,6 +16,7 @@ use crate::pki::{
     CertFacts, CertInspect, ListScope, Signed, lists_naming, name_text, next_update_of,
 };
 use crate::stats::ServerCertFault;
+use crate::units::count_days;
 
 /// One rejected chain.
 pub(super) struct Case<'a> {
@@ -442,12 +443,4 @@ fn date(unix_s: i64) -> String {
         .ok()
         .and_then(|at| at.format(&Rfc3339).ok())
         .unwrap_or_else(|| format!("{unix_s} s since 1970"))
-}
-
-fn count_days(days: i64) -> String {
-    match days {
-        0 => "less than a day".to_owned(),
-        1 => "1 day".to_owned(),
-        days => format!("{days} days"),
-    }
 }
