@@ -69,8 +69,6 @@ impl AddressError {
 /// the system's resolver says, in its order (RFC 6724). On loopback IPv4 comes first: only
 /// 127.0.0.0/8 has source addresses over which many connections can be spread.
 ///
-/// # Errors
-///
 /// Fails if there is none, or the resolver takes longer than `limit`.
 pub(crate) fn addresses(
     host: &str,
@@ -129,8 +127,6 @@ fn look_up(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, Ad
 }
 
 /// Refuses a host of which any address is public: each of them may be tried and loaded.
-///
-/// # Errors
 ///
 /// Fails with the first one that is.
 pub(crate) fn refuse_public(host: &str, addresses: &[SocketAddr]) -> Result<(), AddressError> {

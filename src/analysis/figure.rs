@@ -205,8 +205,6 @@ impl Figure {
 
     /// The percentiles of every duration of one trial for which there are samples enough.
     ///
-    /// # Errors
-    ///
     /// Fails if a stored histogram is damaged.
     pub(crate) fn percentiles(trial: &TrialRecord) -> Result<Vec<(Self, Timing)>, HistogramError> {
         let mut found = Vec::new();

@@ -90,8 +90,6 @@ pub struct Round([Vec<CellSeries>; 3]);
 impl Round {
     /// Reads the results of each side's two blocks.
     ///
-    /// # Errors
-    ///
     /// Fails if a stored histogram is damaged.
     pub(crate) fn of(blocks: &[(Side, RunRecord)]) -> Result<Self, HistogramError> {
         let mut sides = <[Vec<CellSeries>; 3]>::default();

@@ -128,8 +128,6 @@ impl Found {
 /// What differs between the results of two sides, and which of them are invalid. Each kind of difference
 /// is found once, with everything of it in its message.
 ///
-/// # Errors
-///
 /// Fails if a stored histogram is damaged.
 pub(crate) fn find(
     baseline: &[RunRecord],

@@ -192,8 +192,6 @@ pub struct AbRun<'a> {
 
 /// Judges an A/B run as far as it has come.
 ///
-/// # Errors
-///
 /// As [`compare`].
 pub(crate) fn judge_rounds(
     run: &AbRun<'_>,

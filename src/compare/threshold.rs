@@ -198,8 +198,6 @@ impl Threshold {
     /// What it is held against, over all trials of a cell; `None` where there are too few samples for
     /// it, or none.
     ///
-    /// # Errors
-    ///
     /// Fails if a stored histogram is damaged.
     pub(crate) fn observed(
         &self,

@@ -190,8 +190,6 @@ pub(crate) fn others_that(name: ProviderName, can: impl Fn(&CryptoProvider) -> b
 
 /// A provider's ticketer, or that of AWS-LC if it has none.
 ///
-/// # Errors
-///
 /// Fails as [`provider`] does, or if no key can be made.
 pub(crate) fn ticketer(name: ProviderName) -> Result<Ticketer, ProviderError> {
     let own = entry(name).backend()?.ticketer;

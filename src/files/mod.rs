@@ -12,8 +12,6 @@ pub const TEXT_CAP: u64 = 4 << 20;
 
 /// Reads a whole file, pipe or device of at most `cap` bytes.
 ///
-/// # Errors
-///
 /// Fails if it cannot be read, and with [`io::ErrorKind::FileTooLarge`] and the cap if it holds more.
 pub(crate) fn read_capped(path: &Path, cap: u64) -> io::Result<Vec<u8>> {
     read_all(File::open(path)?, cap)
@@ -30,8 +28,6 @@ pub fn read_text(path: &Path, cap: u64) -> io::Result<String> {
 
 /// Reads to the end of something that holds at most `cap` bytes, such as standard input.
 ///
-/// # Errors
-///
 /// Fails as [`read_capped`] does.
 pub(crate) fn read_all(from: impl Read, cap: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -46,8 +42,6 @@ pub(crate) fn read_all(from: impl Read, cap: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Bytes as text.
-///
-/// # Errors
 ///
 /// Fails with the line on which they are not UTF-8.
 pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {

@@ -33,8 +33,6 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Writes a file of its own, `<dir>/<stem>.<extension>`, or with `-2`, `-3`, … behind the stem where that is
 /// taken, whoever takes it and when. Says which it is.
 ///
-/// # Errors
-///
 /// Fails as [`replace`] does.
 pub(crate) fn create(dir: &Path, stem: &str, extension: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     let mut file = written_in(dir, bytes)?;
@@ -55,8 +53,6 @@ pub(crate) fn create(dir: &Path, stem: &str, extension: &str, bytes: &[u8]) -> i
 
 /// Finds out whether a file of that many bytes can be written, without touching what is there: by looking its
 /// name up, and writing as many bytes beside it and taking them away again. The folder is made if needed.
-///
-/// # Errors
 ///
 /// Fails if the name or the folder cannot be used, or the disk is full.
 pub(crate) fn check_writable(path: &Path, bytes: u64) -> io::Result<()> {
@@ -128,8 +124,6 @@ impl TempFolder {
 
 /// Makes a folder and those above it, with `mode` for each that is new. Gives those that were made, the
 /// outermost first.
-///
-/// # Errors
 ///
 /// Fails if one cannot be made.
 pub(crate) fn make_folders(dir: &Path, mode: u32) -> io::Result<Vec<PathBuf>> {

@@ -63,8 +63,6 @@ pub struct Engine {
 impl Engine {
     /// Starts and pins the plan's workers.
     ///
-    /// # Errors
-    ///
     /// Fails if a thread cannot be started.
     pub(crate) fn start(plan: Arc<LoadPlan>) -> Result<Self, EngineError> {
         let workers = plan

@@ -194,8 +194,6 @@ impl Collected {
 
     /// Receives seconds, and shows those that are past for every worker, in order.
     ///
-    /// # Errors
-    ///
     /// Fails only if a histogram cannot be compressed.
     pub(crate) fn take_in(&mut self, show: &mut dyn FnMut(&Second)) -> Result<(), HistogramError> {
         while let Ok((worker, second)) = self.inbox.try_recv() {
@@ -232,8 +230,6 @@ impl Collected {
     }
 
     /// Notes that a worker has ended its trial.
-    ///
-    /// # Errors
     ///
     /// As [`Self::take_in`].
     pub(crate) fn ended(

@@ -90,16 +90,12 @@ mod portable {
     impl Pacer {
         /// Creates the timer.
         ///
-        /// # Errors
-        ///
         /// Never, here.
         pub(crate) fn new() -> io::Result<Self> {
             Ok(Self)
         }
 
         /// Waits until `due`; returns at once if that has passed.
-        ///
-        /// # Errors
         ///
         /// Never, here.
         pub(crate) async fn wait_until(&self, due: Instant) -> io::Result<()> {

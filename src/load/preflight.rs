@@ -81,8 +81,6 @@ impl Resources {
     /// Computes what is needed and raises the soft file limit if that helps. What surely cannot work is
     /// refused; what may not is a shortage.
     ///
-    /// # Errors
-    ///
     /// Fails with the numbers if files or memory cannot suffice.
     pub(crate) fn check(&self) -> Result<PreflightRecord, PreflightError> {
         let mut shortages = Vec::new();

@@ -28,8 +28,6 @@ const WIDEST: u64 = 16;
 /// Empties this worker's stores of a cell and fills them again. The sessions are in the total of what
 /// is returned.
 ///
-/// # Errors
-///
 /// Fails if the system gives no runtime.
 pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
     let tls = job.plan.cells[job.cell].tls_of(job.share.0);

@@ -30,8 +30,6 @@ const WATCH_MS: [u64; 4] = [37, 71, 113, 89];
 
 /// Does a job to its end and returns what was counted.
 ///
-/// # Errors
-///
 /// Fails if the system gives no runtime or timer.
 pub(super) fn work(job: &Job) -> io::Result<TrialStats> {
     match job.task {

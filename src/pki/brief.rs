@@ -12,8 +12,6 @@ use super::{Identity, KeyAlgorithm, PkiError};
 /// Mints a client named `client-brief`, signed by `issuer`, and says when it expires: `lifetime` from now, truncated to
 /// whole seconds, as X.509 has no fractions.
 ///
-/// # Errors
-///
 /// Fails if `issuer` is no authority or its key cannot sign, if the lifetime is out of range,
 /// and if the crypto library fails.
 pub(crate) fn brief_client(

@@ -95,8 +95,6 @@ impl Pki {
     /// Mints one for each number of intermediates in `lengths`. They share the root, intermediates and keys of leaves, as
     /// RSA keys take long to generate.
     ///
-    /// # Errors
-    ///
     /// Fails as [`Self::mint`] does.
     pub(crate) fn in_line(spec: &PkiSpec, lengths: &[u8]) -> Result<Vec<Self>, PkiError> {
         let longest = lengths.iter().copied().max().unwrap_or(0);

@@ -62,8 +62,6 @@ pub(crate) fn refusal(answer: &[u8]) -> Option<&'static str> {
 
 /// Tells a client that came to a TLS port without TLS so, in HTTP.
 ///
-/// # Errors
-///
 /// Fails if the stream does.
 pub(crate) async fn refuse_plain_http<S: Wire>(stream: &mut S) -> io::Result<()> {
     let why = "this port speaks TLS: use https://";

@@ -29,8 +29,6 @@ pub struct AnatomyRecord {
 impl AnatomyRecord {
     /// Encodes what was counted.
     ///
-    /// # Errors
-    ///
     /// Fails only if the compressor of histograms does.
     pub(crate) fn of(
         client: &LedgersByKind,

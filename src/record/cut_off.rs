@@ -31,8 +31,6 @@ pub struct CutOffRecord {
 impl CutOffRecord {
     /// Encodes what was cut off.
     ///
-    /// # Errors
-    ///
     /// Fails only if the compressor does.
     pub(crate) fn of(cut: &CutOff) -> Result<Self, HistogramError> {
         Ok(Self {
@@ -46,8 +44,6 @@ impl CutOffRecord {
     }
 
     /// Decodes it again.
-    ///
-    /// # Errors
     ///
     /// Fails if the stored histogram is damaged.
     pub(crate) fn decode(&self) -> Result<CutOff, HistogramError> {

@@ -106,8 +106,6 @@ impl CellRecord {
 
     /// What was cut off, over all trials.
     ///
-    /// # Errors
-    ///
     /// Fails if a stored histogram is damaged.
     pub(crate) fn cut_off(&self) -> Result<BTreeMap<CancelPhase, CutOff>, HistogramError> {
         let mut sum: BTreeMap<CancelPhase, CutOff> = BTreeMap::new();
@@ -262,8 +260,6 @@ pub struct KindRecord {
 
 impl KindRecord {
     /// One metric's histogram; an empty one if nothing was recorded.
-    ///
-    /// # Errors
     ///
     /// Fails if the stored histogram is damaged.
     pub(crate) fn histogram(&self, metric: Metric) -> Result<LatencyHistogram, HistogramError> {

@@ -18,8 +18,6 @@ const OTHERS: [(char, &str); 3] = [
 
 /// The anatomy of every cell of a record; empty where nothing was metered.
 ///
-/// # Errors
-///
 /// Fails if a stored histogram is damaged.
 pub(super) fn taken_apart(record: &RunRecord) -> Result<Section, HistogramError> {
     let mut section = Section::new("anatomy", "Sessions taken apart");

@@ -28,8 +28,6 @@ const HEADER: [&str; 16] = [
 
 /// The figures of all results in one table.
 ///
-/// # Errors
-///
 /// Fails if a stored histogram is damaged.
 pub(super) fn render(results: &[Titled<'_>]) -> Result<String, ReportError> {
     let mut out = csv::Writer::from_writer(Vec::new());

@@ -60,8 +60,6 @@ fn names(record: &RunRecord) -> String {
 /// samples, so that a reader sees which percentiles are worth anything. Where sessions had no answer it ends below
 /// 100 %.
 ///
-/// # Errors
-///
 /// Fails if it is not one cell that was asked for, nothing was recorded, or a histogram is damaged.
 pub(super) fn distribution(record: &RunRecord, which: &Which) -> Result<String, ReportError> {
     let metric = which.metric()?;
@@ -119,8 +117,6 @@ pub(super) fn distribution(record: &RunRecord, which: &Which) -> Result<String, 
 
 /// A log of one event with an interval per trial, in the order in which they ran, tagged with the cell's
 /// name; where sessions had no answer a second one with their ages. Values are nanoseconds.
-///
-/// # Errors
 ///
 /// Fails if there is no such cell or event, or a histogram or a time is damaged.
 pub(super) fn log(record: &RunRecord, which: &Which) -> Result<String, ReportError> {

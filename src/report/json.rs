@@ -31,8 +31,6 @@ struct Figures<'a> {
 
 /// The figures of all results.
 ///
-/// # Errors
-///
 /// Fails if a stored histogram is damaged.
 pub(super) fn render(results: &[Titled<'_>]) -> Result<String, ReportError> {
     let mut all = Vec::new();

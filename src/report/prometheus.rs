@@ -60,8 +60,6 @@ const BYTES: &str = "handshake_bytes";
 
 /// One result.
 ///
-/// # Errors
-///
 /// Fails if a stored histogram or time is damaged.
 pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
     let scenario = ("scenario", record.plan.scenario.name.as_str());

@@ -10,8 +10,6 @@ use crate::stats::HistogramError;
 
 /// Everything that a result says. Strings that a server sent were escaped when they were recorded.
 ///
-/// # Errors
-///
 /// Fails if a stored histogram is damaged.
 pub(super) fn document(result: &Titled<'_>) -> Result<Document, HistogramError> {
     let record = result.record;
@@ -46,8 +44,6 @@ pub(super) fn document(result: &Titled<'_>) -> Result<Document, HistogramError> 
 }
 
 /// The expected outcomes of a result and nothing of its figures: what an audit is about.
-///
-/// # Errors
 ///
 /// Fails if a stored histogram is damaged.
 pub(super) fn verdicts(result: &Titled<'_>) -> Result<Document, HistogramError> {

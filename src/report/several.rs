@@ -44,8 +44,6 @@ struct Entry<'a> {
 
 /// Several results. `against` has what sets each but the first apart from the first, in their order.
 ///
-/// # Errors
-///
 /// Fails if a stored histogram is damaged.
 pub(super) fn document(
     results: &[Titled<'_>],

@@ -9,8 +9,6 @@ use crate::scenario::{Checked, TargetPlan};
 /// The addresses of a scenario's server and which of them are used. With several, the first that takes a TCP
 /// connection is, unless all are asked for.
 ///
-/// # Errors
-///
 /// Fails if the name has none, or one of them is public without the scenario allowing that.
 pub(super) fn find(checked: &Checked) -> Result<Choice, AddressError> {
     let TargetPlan::Remote { host, port, pinned } = &checked.target else {

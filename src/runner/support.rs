@@ -62,8 +62,6 @@ impl Support {
 
     /// Takes the cells out of `checked` that cannot be run.
     ///
-    /// # Errors
-    ///
     /// Fails if all that use TLS are.
     pub(crate) fn select(&self, checked: &mut Checked) -> Result<Selection, RunError> {
         let common_suites = if checked.scenario.tls.suites.is_empty() {

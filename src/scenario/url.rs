@@ -51,8 +51,6 @@ impl Url {
 
     /// Reads a URL; `host:port` alone stands for `tls://host:port`.
     ///
-    /// # Errors
-    ///
     /// Fails with what is wrong with which part.
     pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
         Self::with_default_port(text, None)

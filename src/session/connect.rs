@@ -21,8 +21,6 @@ use crate::tls::{
 /// Begins a connection that does not delay small segments: a ticket ahead of the first response
 /// would otherwise cost 40 ms.
 ///
-/// # Errors
-///
 /// Fails if the system gives no socket or refuses the address.
 pub(crate) fn open(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
     let socket = socket(Domain::for_address(address))?;
@@ -38,8 +36,6 @@ pub(crate) fn open(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<
 }
 
 /// Completes what [`open`] began, within `limit` of its beginning.
-///
-/// # Errors
 ///
 /// Fails as [`open`] did, or with what the network answered.
 pub(crate) async fn connect(

@@ -108,8 +108,6 @@ const LARGEST_IN_NS: f64 = 1e6;
 
 /// An `HdrHistogram` log, version 1.3: each interval in V2 deflate, with nanoseconds as values.
 ///
-/// # Errors
-///
 /// Fails only if the compressor does.
 pub(crate) fn histogram_log(
     start: SystemTime,

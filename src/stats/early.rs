@@ -84,8 +84,6 @@ impl EarlyCounts {
 
     /// Checks the sums against the sessions that offered; the error names the one that is broken.
     ///
-    /// # Errors
-    ///
     /// Fails if a request is unaccounted for.
     pub(crate) fn check(&self, offered: u64) -> Result<(), String> {
         let parts = self.accepted + self.rejected + self.unfinished;

@@ -221,8 +221,6 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
 
     /// The durations that ended as `HdrHistogram` V2 deflate in base64, which other tools can read.
     ///
-    /// # Errors
-    ///
     /// Fails only if the compressor does.
     pub(crate) fn encode(&self) -> Result<String, HistogramError> {
         text_of(&self.counts)
@@ -230,16 +228,12 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
 
     /// The ages of what had not ended, in the same encoding; none where all had.
     ///
-    /// # Errors
-    ///
     /// Fails only if the compressor does.
     pub(crate) fn encode_ages(&self) -> Result<Option<String>, HistogramError> {
         self.ages().map(text_of).transpose()
     }
 
     /// Reads back what [`Self::encode`] wrote, with the overflow kept beside it.
-    ///
-    /// # Errors
     ///
     /// Fails if the text is not base64 or not a V2 deflate histogram.
     pub(crate) fn decode(text: &str, overflow: u64) -> Result<Self, HistogramError> {
@@ -251,8 +245,6 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
     }
 
     /// The same with the ages that [`Self::encode_ages`] wrote.
-    ///
-    /// # Errors
     ///
     /// As [`Self::decode`].
     pub(crate) fn with_ages(self, text: &str) -> Result<Self, HistogramError> {
@@ -295,8 +287,6 @@ pub struct HistogramSetup {
 
 impl HistogramSetup {
     /// The set-up of a histogram as [`LatencyHistogram::encode`] wrote it.
-    ///
-    /// # Errors
     ///
     /// Fails as [`LatencyHistogram::decode`] does.
     pub(crate) fn of(text: &str) -> Result<Self, HistogramError> {

@@ -40,8 +40,6 @@ pub fn result_files(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
 
 /// What is in a folder and not hidden, in the order of names.
 ///
-/// # Errors
-///
 /// Fails if the folder cannot be listed.
 pub(super) fn visible(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let unreadable = |source| StoreError::Unreadable {

@@ -55,8 +55,6 @@ impl ClientTls {
     /// Builds a configuration that records its handshake and keeps a ledger. Unlike [`ClientTls::new`] it accepts an
     /// empty list of roots: the server is then rejected, but only after its chain was recorded.
     ///
-    /// # Errors
-    ///
     /// Fails as [`ClientTls::new`].
     pub(crate) fn capturing(
         spec: &ClientTlsSpec<'_>,

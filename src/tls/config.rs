@@ -144,8 +144,6 @@ impl ClientTls {
     /// The same client and store for another server name, so that tickets of one name are offered under the other,
     /// which no ordinary client does.
     ///
-    /// # Errors
-    ///
     /// Fails if `name` is neither a DNS name nor an address, or leaves nothing to offer.
     pub(crate) fn for_name(&self, name: &str) -> Result<Self, TlsConfigError> {
         let mut tls = Self {
@@ -278,8 +276,6 @@ pub(super) fn seed(provider: &CryptoProvider) {
 }
 
 /// Whether a provider has all these groups and suites.
-///
-/// # Errors
 ///
 /// Fails if it cannot be used, or with the first name it lacks.
 pub(crate) fn check_offer(

@@ -108,8 +108,6 @@ async fn close<S: SessionStream>(stream: &mut S) -> Result<(), Fault> {
 
 /// Closes in order: our `close_notify` and FIN, then the server's.
 ///
-/// # Errors
-///
 /// Fails with the server's fatal alert. A TLS 1.3 server may answer before it has verified our certificate, so a
 /// rejection after the answer counts.
 pub(crate) async fn close_in_order<S: SessionStream>(
@@ -124,8 +122,6 @@ pub(crate) async fn close_in_order<S: SessionStream>(
 
 /// Ends a session without a request. A ticket, or the server's orderly close in answer to ours, is the proof, with its
 /// time. Data proves nothing: a TLS 1.3 server may send it before it has verified our certificate.
-///
-/// # Errors
 ///
 /// Fails with the server's alert or another fault, and as unconfirmed without a proof.
 pub(crate) async fn confirm_by_close<S: SessionStream>(

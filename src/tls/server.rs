@@ -157,8 +157,6 @@ impl ServerTls {
 
     /// Starts a server session on an accepted socket.
     ///
-    /// # Errors
-    ///
     /// Fails as [`Self::connection`] does.
     pub(crate) fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
         TlsStream::server(io, || self.connection(), self.ledger())

@@ -123,8 +123,6 @@ where
 
     /// Drives the handshake; see [`SessionStream::handshake`](super::SessionStream::handshake).
     ///
-    /// # Errors
-    ///
     /// Fails with what ended the handshake.
     pub(crate) async fn complete_handshake(&mut self) -> Result<(), Fault> {
         poll_fn(|cx| self.attributed(|stream| stream.poll_handshake(cx))).await

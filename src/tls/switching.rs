@@ -24,8 +24,6 @@ impl IdentitySwitch {
 impl ClientTls {
     /// Builds a configuration that presents `spec.identity` until it is switched to `other`.
     ///
-    /// # Errors
-    ///
     /// Fails as [`Self::new`] does.
     pub(crate) fn switching(
         spec: &ClientTlsSpec<'_>,

@@ -37,8 +37,6 @@ pub struct Endpoint {
 impl Endpoint {
     /// Listens, and serves what `board` says at the moment.
     ///
-    /// # Errors
-    ///
     /// Fails if the address cannot be listened on or the system gives no thread or runtime.
     pub(crate) fn start(address: SocketAddr, board: Shared) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;

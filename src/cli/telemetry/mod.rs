@@ -64,8 +64,6 @@ pub struct Telemetry {
 impl Telemetry {
     /// Begins to tell; what can be asked for is announced on stderr unless `quiet`.
     ///
-    /// # Errors
-    ///
     /// Fails if there is nothing to listen on or to send with.
     pub(crate) fn start(
         args: &TelemetryArgs,

@@ -87,8 +87,6 @@ pub struct Sender {
 impl Sender {
     /// Begins to send what `board` says at the moment.
     ///
-    /// # Errors
-    ///
     /// Fails if the system gives no thread or runtime.
     pub(crate) fn start(collector: &Collector, board: Shared) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -54,8 +54,6 @@ impl Metering {
     /// A provider with all its groups, suites and schemes. rustls requires these to be `'static`, so each provider is
     /// decorated, and leaked, once per process.
     ///
-    /// # Errors
-    ///
     /// Fails as [`provider`] does.
     pub(crate) fn provider(self, name: ProviderName) -> Result<CryptoProvider, ProviderError> {
         static METERED: Mutex<Vec<(ProviderName, CryptoProvider)>> = Mutex::new(Vec::new());

@@ -39,8 +39,6 @@ type Refusal = (StatusCode, &'static str);
 
 /// Serves the rest of a session whose first bytes have been read already.
 ///
-/// # Errors
-///
 /// Fails if the stream does; a malformed request is answered instead.
 pub(super) async fn serve<S: Wire>(stream: &mut S, received: Vec<u8>) -> io::Result<()> {
     let (read, write) = tokio::io::split(&mut *stream);
