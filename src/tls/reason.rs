@@ -202,7 +202,7 @@ impl<'a> Case<'a> {
     fn unknown_issuer(&self) -> String {
         let last = self.certs.len().saturating_sub(1);
         match self.certs.last() {
-            Some(Some(cert)) if cert.subject_der() == cert.issuer_der() => format!(
+            Some(Some(cert)) if cert.is_self_issued() => format!(
                 "{}, the last of the chain, is self-signed, and {} does not hold it",
                 self.who(last),
                 self.trust()
@@ -345,15 +345,14 @@ impl<'a> Case<'a> {
         let Some(Some(cert)) = self.certs.get(at) else {
             return Vec::new();
         };
+        let key = |issuer: &CertInspect<'a>| {
+            let named = issuer.subject_der() == cert.issuer_der();
+            named.then(|| (issuer.key(), issuer.spki_der()))
+        };
         let roots = self.grounds.roots.iter().filter_map(CertInspect::parse);
-        let sent = self
-            .chain
-            .iter()
-            .filter_map(|cert| CertInspect::parse(cert));
+        let roots = roots.filter_map(|root| key(&root));
         roots
-            .chain(sent)
-            .filter(|issuer| issuer.subject_der() == cert.issuer_der())
-            .map(|issuer| (issuer.key(), issuer.spki_der()))
+            .chain(self.certs.iter().flatten().filter_map(key))
             .collect()
     }
 

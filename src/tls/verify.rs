@@ -54,7 +54,13 @@ pub(super) fn server_verifier(
     let chains: Arc<dyn Chains> = match spec.roots {
         None => Arc::new(AnyChain),
         Some(roots) => Arc::new(Timed(Trusting {
-            inner: by_chain(roots, spec.crls, provider, server_chains)?,
+            inner: by_chain(
+                &root_store(roots)?.into(),
+                roots,
+                spec.crls,
+                provider,
+                server_chains,
+            )?,
             roots: Arc::clone(&grounds.roots),
             crls: Arc::clone(&grounds.crls),
             names,
@@ -81,14 +87,16 @@ pub(super) fn client_verifier(
     provider: &Arc<CryptoProvider>,
     required: bool,
 ) -> Result<Verifier, TlsConfigError> {
-    let chains = by_chain(&trust.roots, &trust.crls, provider, client_chains)?;
+    let ClientTrust { roots, crls } = trust;
+    let store = Arc::new(root_store(roots)?);
+    let chains = by_chain(&store, roots, crls, provider, client_chains)?;
     Ok(Verifier {
         chains: Arc::new(Timed(chains)),
         algorithms: provider.signature_verification_algorithms,
-        grounds: Grounds::new(Subject::Client, &trust.roots, &trust.crls, name)?,
+        grounds: Grounds::new(Subject::Client, roots, crls, name)?,
         capture: None,
         required,
-        hints: root_store(&trust.roots)?.subjects(),
+        hints: store.subjects(),
     })
 }
 
@@ -136,13 +144,13 @@ fn client_chains(
 
 /// rustls's verifier, with the revocation lists chosen for each chain.
 fn by_chain(
+    store: &Arc<RootCertStore>,
     roots: &[CertificateDer<'static>],
     crls: &[List],
     provider: &Arc<CryptoProvider>,
     make: Make,
 ) -> Result<Arc<dyn Chains>, TlsConfigError> {
-    let store = Arc::new(root_store(roots)?);
-    let provider = Arc::clone(provider);
+    let (store, provider) = (Arc::clone(store), Arc::clone(provider));
     let algorithms = provider.signature_verification_algorithms.all;
     let build =
         move |lists| make(Arc::clone(&store), lists, Arc::clone(&provider)).map_err(unbuilt);
