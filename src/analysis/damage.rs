@@ -32,12 +32,10 @@ fn first_damaged(trial: &TrialRecord) -> Option<(String, HistogramError)> {
         .timeline
         .iter()
         .map(|row| (format!("second {}", row.second), row.latency().err()));
-    let cut = trial.cut_off.iter().map(|(phase, cut)| {
-        (
-            format!("ages at {}", phase.label()),
-            cut.age.decode::<3>().err(),
-        )
-    });
+    let cut = trial
+        .cut_off
+        .iter()
+        .map(|(phase, cut)| (format!("ages at {}", phase.label()), cut.decode().err()));
     let mut all = kinds.chain(seconds).chain(cut);
     all.find_map(|(what, why)| Some((what, why?)))
 }

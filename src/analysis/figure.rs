@@ -56,17 +56,6 @@ impl Percentile {
     }
 }
 
-/// What is known of a figure before anything is measured.
-struct Row {
-    /// Its stable label.
-    label: String,
-    title: String,
-    unit: &'static str,
-    /// By how much it may get worse where no policy says otherwise: the noise that a quiet machine
-    /// makes of nothing, rounded up.
-    allowed: f64,
-}
-
 /// Samples that a unit must have before its p99 is judged: below, it hangs on fewer than a hundred
 /// sessions.
 pub const P99_SAMPLES: u64 = 10_000;
@@ -102,8 +91,10 @@ impl Figure {
         Self::PLAIN.into_iter().chain(percentiles).collect()
     }
 
-    fn row(self) -> Row {
-        let (label, title, unit, allowed) = match self {
+    /// Its stable label and its title, of a percentile those of the duration; its unit; and by how much it may get
+    /// worse where no policy says otherwise: the noise that a quiet machine makes of nothing, rounded up.
+    fn row(self) -> (&'static str, &'static str, &'static str, f64) {
+        match self {
             Self::ClientCpu => ("client-cpu", "client CPU per session", "us", 0.02),
             Self::TargetCpu => ("target-cpu", "target CPU per session", "us", 0.02),
             Self::Throughput => ("throughput", "sessions confirmed", "/s", 0.05),
@@ -114,31 +105,31 @@ impl Figure {
             Self::FailureRate => ("failure-rate", "failure rate", "", 0.001),
             Self::ResumedShare => ("resumed-share", "resumed share", "", 0.01),
             Self::Quantile(metric, percentile) => {
-                let (_, name, allowed) = percentile.row();
-                return Row {
-                    label: format!("{}-{name}", metric.label()),
-                    title: format!("{} {name}", metric.label()),
-                    unit: "ns",
-                    allowed,
-                };
+                (metric.label(), metric.label(), "ns", percentile.row().2)
             }
-        };
-        Row {
-            label: label.to_owned(),
-            title: title.to_owned(),
-            unit,
-            allowed,
+        }
+    }
+
+    /// What follows its label and title, if it is a percentile.
+    fn percentile(self) -> Option<&'static str> {
+        match self {
+            Self::Quantile(_, percentile) => Some(percentile.row().1),
+            _ => None,
         }
     }
 
     /// What it is called in tables.
     pub(crate) fn title(self) -> String {
-        self.row().title
+        let (_, title, ..) = self.row();
+        match self.percentile() {
+            Some(name) => format!("{title} {name}"),
+            None => title.to_owned(),
+        }
     }
 
     /// The unit of its values; empty for shares.
     pub(crate) fn unit(self) -> &'static str {
-        self.row().unit
+        self.row().2
     }
 
     /// How two of its values are compared.
@@ -157,7 +148,7 @@ impl Figure {
 
     /// By how much it may get worse where no policy says otherwise.
     pub(crate) fn default_allowed(self) -> f64 {
-        self.row().allowed
+        self.row().3
     }
 
     /// Samples that a unit must have before it is judged.
@@ -221,7 +212,11 @@ impl Figure {
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.row().label)
+        f.write_str(self.row().0)?;
+        match self.percentile() {
+            Some(name) => write!(f, "-{name}"),
+            None => Ok(()),
+        }
     }
 }
 
