@@ -103,7 +103,8 @@ pub(super) fn figures(decoded: &Decoded<'_>) -> Vec<CellFigures> {
     all
 }
 
-fn of_cell(summary: &CellSummary) -> Vec<FigureLine> {
+/// The figures of one cell that are not differences from another.
+pub(super) fn of_cell(summary: &CellSummary) -> Vec<FigureLine> {
     let measured = &summary.measured;
     let mut all = vec![
         FigureLine::count("sessions", "attempted", measured.started),

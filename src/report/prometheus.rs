@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use super::ReportError;
 use super::exposition::Family;
-use super::figures::{FigureLine, figures};
+use super::figures::{FigureLine, of_cell};
 use crate::analysis::Decoded;
 use crate::record::RunRecord;
 
@@ -86,34 +86,30 @@ pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
         ),
         of_run("run_ended_seconds", help, &[], ended.as_secs_f64()),
     ];
-    let decoded = Decoded::of(record)?;
-    let cells = figures(&decoded);
-    for (name, kind, help) in OF_CELLS {
-        let mut family = Family::new(name, kind, help);
-        for (summary, figures) in decoded.summaries().iter().zip(&cells) {
-            let mut add = |suffix, labels: &[Label<'_>], value| {
-                let labels = [&[scenario, ("cell", &summary.name)], labels].concat();
+    let mut of_cells = OF_CELLS.map(|(name, kind, help)| (name, Family::new(name, kind, help)));
+    for summary in Decoded::of(record)?.summaries() {
+        let mut add = |family, suffix, labels: &[Label<'_>], value| {
+            let labels = [&[scenario, ("cell", &summary.name)], labels].concat();
+            for (_, family) in of_cells.iter_mut().filter(|(name, _)| *name == family) {
                 family.add(suffix, &labels, value);
-            };
-            for figure in &figures.figures {
-                for (of, labels, value) in samples(figure) {
-                    if of == name {
-                        add("", &labels, value);
-                    }
-                }
             }
-            for (metric, all) in summary.metrics.iter().filter(|_| name == DURATION) {
-                let event = [("event", metric.label())];
-                if let Some(mean) = all.mean {
-                    add("_sum", &event, mean * all.count as f64 / 1e9);
-                }
-                if all.samples() > 0 {
-                    add("_count", &event, all.samples() as f64);
-                }
+        };
+        for figure in &of_cell(summary) {
+            for (family, labels, value) in samples(figure) {
+                add(family, "", &labels, value);
             }
         }
-        families.push(family);
+        for (metric, all) in &summary.metrics {
+            let event = [("event", metric.label())];
+            if let Some(mean) = all.mean {
+                add(DURATION, "_sum", &event, mean * all.count as f64 / 1e9);
+            }
+            if all.samples() > 0 {
+                add(DURATION, "_count", &event, all.samples() as f64);
+            }
+        }
     }
+    families.extend(of_cells.map(|(_, family)| family));
     Ok(Family::write_all(&families))
 }
 
@@ -122,7 +118,6 @@ pub(super) fn render(record: &RunRecord) -> Result<String, ReportError> {
 fn samples(figure: &FigureLine) -> Vec<(&'static str, Vec<Label<'_>>, f64)> {
     let value = figure.value.unwrap_or(f64::INFINITY);
     let (family, labels, value) = match (figure.of.as_str(), figure.statistic.as_str()) {
-        _ if figure.against.is_some() => return Vec::new(),
         ("sessions", "not-started") => (SESSIONS, vec![("outcome", "not_started")], value),
         ("sessions", outcome @ ("confirmed" | "failed" | "cancelled")) => {
             (SESSIONS, vec![("outcome", outcome)], value)
