@@ -137,7 +137,10 @@ pub enum ReportError {
 ///
 /// Fails if a stored histogram is damaged.
 pub fn render(record: &RunRecord, style: Style) -> Result<String, HistogramError> {
-    Ok(text::write(&result::document(&unnamed(record))?, style))
+    Ok(text::write(
+        &result::document(&unnamed(record), false)?,
+        style,
+    ))
 }
 
 /// The expected outcomes of a result and nothing of its figures: what an audit is about.
@@ -167,7 +170,7 @@ pub fn render_as(
     let each = |write: &dyn Fn(&Document) -> String| {
         let all = results
             .iter()
-            .map(|result| Ok(write(&result::document(result)?)));
+            .map(|result| Ok(write(&result::document(result, false)?)));
         all.collect::<Result<Vec<_>, ReportError>>()
             .map(|all| all.join("\n"))
     };
@@ -195,7 +198,7 @@ pub fn render_as(
 /// Fails if a result is damaged.
 pub fn page(results: &[Titled<'_>], against: &[Comparison]) -> Result<String, ReportError> {
     html::write(&match results {
-        [result] => result::document(result)?,
+        [result] => result::document(result, true)?,
         _ => several::document(results, against)?,
     })
 }

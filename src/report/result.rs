@@ -8,10 +8,11 @@ use crate::analysis::{Decoded, taxes};
 use crate::record::RunRecord;
 use crate::stats::HistogramError;
 
-/// Everything that a result says. Strings that a server sent were escaped when they were recorded.
+/// Everything that a result says; its drawings, which only a page shows, where they are asked for. Strings that a server
+/// sent were escaped when they were recorded.
 ///
 /// Fails if a stored histogram is damaged.
-pub(super) fn document(result: &Titled<'_>) -> Result<Document, HistogramError> {
+pub(super) fn document(result: &Titled<'_>, drawn: bool) -> Result<Document, HistogramError> {
     let record = result.record;
     let decoded = Decoded::of(record)?;
     let shown = facts::shown(&decoded);
@@ -21,14 +22,16 @@ pub(super) fn document(result: &Titled<'_>) -> Result<Document, HistogramError> 
         vec![anatomy::taken_apart(record)?]
     } else {
         let taxes = taxes(&decoded);
-        vec![
+        let mut figures = vec![
             sections::answer(&taxes),
             differences::differences(&decoded, &taxes),
-            pictures::latency(&cells)?,
             sections::cells(record, &shown),
-            pictures::rounds(&cells)?,
-            pictures::time(record, &cells)?,
-        ]
+        ];
+        if drawn {
+            figures.insert(2, pictures::latency(&cells)?);
+            figures.extend([pictures::rounds(&cells)?, pictures::time(record, &cells)?]);
+        }
+        figures
     };
     Ok(head(result)
         .sections([expectations::expected(record)])
