@@ -96,7 +96,7 @@ impl Text {
     fn wrapped(&mut self, text: &str) {
         let mut line = String::from(" ");
         for word in text.split_whitespace() {
-            if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            if line != " " && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.line(&line);
                 " ".clone_into(&mut line);
             }
@@ -169,5 +169,21 @@ fn cell(field: &Field) -> Cell {
         Tone::Good => cell.fg(Color::Green),
         Tone::Unclear => cell.add_attribute(Attribute::Bold),
         Tone::Bad => cell.fg(Color::Red).add_attribute(Attribute::Bold),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_longer_than_a_line_has_no_empty_line_before_it() {
+        let mut text = Text {
+            out: String::new(),
+            style: Style::default(),
+        };
+        let word = "x".repeat(WIDTH);
+        text.wrapped(&format!("{word} after"));
+        assert_eq!(text.out, format!("  {word}\n  after\n"));
     }
 }
