@@ -89,11 +89,15 @@ fn gating(comparison: &Comparison) -> Section {
 fn others(comparison: &Comparison) -> Section {
     let mut section = Section::new("others", "Other figures").of_extent(Extent::Folded);
     let cells = &comparison.cells;
-    if comparison.baseline.is_none() {
+    let whole = cells.len() <= MOST_WHOLE;
+    if whole || comparison.baseline.is_none() {
         section.table(one_side(cells));
-    } else if cells.len() <= MOST_WHOLE {
-        tables(&mut section, cells, |figure| !figure.gated);
-    } else {
+    }
+    if whole {
+        tables(&mut section, cells, |figure| {
+            !figure.gated && !is_alone(figure)
+        });
+    } else if comparison.baseline.is_some() {
         section.prose("There are too many cells to show figures that do not gate. The comparison file has them.");
     }
     section
@@ -107,11 +111,17 @@ fn tables(section: &mut Section, cells: &[CellComparison], asked: fn(&FigureComp
     section.table(table(cells, asked)).list(reasons(all));
 }
 
+/// Whether there is nothing to compare a figure with: no baseline at all, or none that has its cell.
+fn is_alone(figure: &FigureComparison) -> bool {
+    figure.baseline.is_none() && figure.baseline_beyond.is_none() && figure.reason.is_none()
+}
+
 /// What was measured where there is nothing to compare it with.
 fn one_side(cells: &[CellComparison]) -> Grid {
     let mut grid = Grid::new("Over units", ["", "median", "smallest", "largest"]);
     for cell in cells {
-        grid.group(&cell.name, &cell.figures, |figure| {
+        let alone = cell.figures.iter().filter(|figure| is_alone(figure));
+        grid.group(&cell.name, alone, |figure| {
             let show = |of: fn(Spread) -> f64| {
                 or_nothing(figure.candidate.map(of), |v| words::value(v, &figure.unit))
             };

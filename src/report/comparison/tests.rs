@@ -194,6 +194,20 @@ fn text_of_thresholds_alone_speaks_of_no_baseline() {
 }
 
 #[test]
+fn a_cell_that_only_the_candidate_has_keeps_its_smallest_and_largest() {
+    let mut all = everything();
+    let mut alone = figure("handshake-p50", "ns", (1.0, 700e3), Verdict::Pass);
+    (alone.baseline, alone.effect, alone.verdict, alone.gated) = (None, None, None, false);
+    all.cells[1].figures.push(alone);
+    let text = render(&all, Style::default());
+    let row = text.lines().find(|line| line.contains("handshake-p50"));
+    let row = row.unwrap_or_else(|| panic!("{text}"));
+    for value in ["700 µs", "693 µs", "707 µs"] {
+        assert!(row.contains(value), "{row}");
+    }
+}
+
+#[test]
 fn colours_are_the_styles() {
     let style = Style {
         color: true,
