@@ -4,8 +4,8 @@ use super::document::Grid;
 use super::facts;
 use crate::analysis::{CellSummary, ContrastSet, Figure, Quantiles, Tax, TaxRow};
 use crate::record::{Asked, PlanRecord};
-use crate::stats::{Accounting, Metric, OkKind, ResumptionCounts, Spread, Timing};
-use crate::units::{format_count, format_ns, three_digits};
+use crate::stats::{Accounting, Metric, OkKind, Pause, ResumptionCounts, Spread, Timing};
+use crate::units::{format_count, three_digits};
 
 /// What stands where a figure was not measured, or has too few samples.
 pub(super) const NOTHING: &str = "–";
@@ -50,7 +50,7 @@ pub(super) fn cells(summaries: &[CellSummary], plan: Option<&PlanRecord>) -> Gri
     });
     if any(&|s| s.longest_pause.is_some()) {
         row("longest without answer", &|s| {
-            or_nothing(s.longest_pause, |pause| format_ns(pause.length_ns))
+            or_nothing(s.longest_pause, Pause::in_words)
         });
     }
     resumption_rows(&mut row, summaries);

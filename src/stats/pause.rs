@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Second;
+use crate::units::format_ns;
 
 const NS_PER_S: u64 = 1_000_000_000;
 /// Hundredths in a second.
@@ -52,6 +53,17 @@ pub struct Pause {
     pub from_ns: u64,
     /// How long it was, to a hundredth of a second.
     pub length_ns: u64,
+}
+
+impl Pause {
+    /// Its length, or what it is below.
+    pub(crate) fn in_words(self) -> String {
+        match self.length_ns {
+            // An answer in each of two neighbouring hundredths may hide almost both.
+            0 => format!("< {}", format_ns(2 * SLOT_NS)),
+            ns => format_ns(ns),
+        }
+    }
 }
 
 /// Finds the longest pause. It must see the seconds of a trial in order.
@@ -142,6 +154,16 @@ mod tests {
         assert_eq!(longest(0..5_000, &all), (500, 2_000));
         // Only what lies in the measure phase counts.
         assert_eq!(longest(1_000..2_000, &all), (1_000, 1_000));
+    }
+
+    #[test]
+    fn what_is_below_the_resolution_is_not_called_nothing() {
+        assert_eq!(Pause::default().in_words(), "< 20.0 ms");
+        let pause = Pause {
+            from_ns: 0,
+            length_ns: 30 * MS,
+        };
+        assert_eq!(pause.in_words(), "30.0 ms");
     }
 
     #[test]
