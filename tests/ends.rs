@@ -193,7 +193,7 @@ impl Unkind {
                 let label = format!("unanswered.{}", stage.label());
                 let failure = &counts.failed[&label];
                 assert_eq!(failure.count, counts.started, "{name}: {counts:?}");
-                let told = "no answer when the trial ended, at the age of 1.";
+                let told = "no answer when the trial ended, at the age of ";
                 assert!(failure.example.starts_with(told), "{name}: {failure:?}");
                 assert!(trial.cut_off.is_empty(), "{name}: {:?}", trial.cut_off);
                 let text = render(record, Style::default()).unwrap();
