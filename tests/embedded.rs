@@ -127,19 +127,6 @@ fn a_total_is_met_exactly_whatever_the_workers() {
 }
 
 #[test]
-fn every_exchange_of_a_session_is_recorded() {
-    for protocol in ["echo", "http1"] {
-        let record = run(scenario(&format!(
-            "[load]\nsessions = 2\ntotal = 20\n[protocol]\nkind = \"{protocol}\"\nexchanges = 3\n",
-        )));
-        let trial = &only(&record).trials[0];
-        let full = &trial.kinds[&OkKind::Full];
-        assert_eq!(full.histograms["exchange"].count, 60, "{protocol}");
-        assert_eq!(full.histograms["confirm"].count, 20);
-    }
-}
-
-#[test]
 fn large_bodies_and_payloads_go_through() {
     for protocol in [
         "kind = \"echo\"\npayload = \"1MiB\"",

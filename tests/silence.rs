@@ -19,7 +19,7 @@ use std::time::Duration;
 use common::process::{code, run, text};
 use common::unkind;
 use shakedown::record::RunRecord;
-use shakedown::stats::{Metric, OkKind, Timing};
+use shakedown::stats::{LatencyHistogram, Metric, OkKind, Timing};
 use shakedown::store::{load, save};
 
 /// Answers requests over plain TCP after 5 ms, each on a thread of its own, but for 3 of 10, which never get an answer.
@@ -333,4 +333,54 @@ fn old_and_new_percentiles_are_not_compared_unasked() {
         "{told}"
     );
     assert!(!told.contains("--despite"), "{told}");
+}
+
+/// Answers the first request of a session over plain TCP, and then `does`.
+fn answering_once(does: fn(TcpStream)) -> u16 {
+    let (listener, port) = unkind::listener(64);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let _ = stream.read(&mut [0; 1_024]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+                does(stream);
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_held_session_whose_exchange_has_no_answer_is_lost_and_counts_with_its_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = answering_once(|_stream| thread::sleep(Duration::from_secs(60)));
+    let toml = format!(
+        "version = 1\nname = \"held\"\n[target]\nurl = \"http://127.0.0.1:{port}/\"\n\
+         [protocol]\nevery = \"100ms\"\n[timeouts]\nexchange = \"300ms\"\n\
+         [load]\nsessions = 2\ntotal = 2\nduration = \"3s\"\nwarmup = \"0s\"\nhold = \"2s\"\n"
+    );
+    fs::write(dir.path().join("held.toml"), toml).unwrap();
+    let output = run(dir.path(), "run held.toml -o out.json");
+    let printed = text(&output.stdout);
+    let record = load(&dir.path().join("out.json")).unwrap();
+    let trial = &record.cells[0].trials[0];
+    assert_eq!((trial.total.ok_total(), trial.lost_while_held), (2, 2));
+    assert_eq!(
+        trial.lost["unanswered.first_byte"].count, 2,
+        "{:?}",
+        trial.lost
+    );
+    let exchanges = &trial.kinds[&OkKind::Tcp].histograms["exchange"];
+    let histogram: LatencyHistogram = exchanges.decode().unwrap();
+    assert_eq!((histogram.count(), histogram.pending()), (2, 2));
+    assert!(printed.contains("(unanswered.first_byte)"), "{printed}");
+}
+
+#[test]
+fn a_server_that_closes_while_the_client_thinks_is_told_by_the_next_exchange() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = answering_once(drop);
+    let (record, _) = loaded(dir.path(), port, "-n 2 -c 1 --exchanges 2 --think 200ms");
+    let failed = &record.cells[0].trials[0].total.failed;
+    assert_eq!(failed["eof.first_byte"].count, 2, "{failed:?}");
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use schemars::schema_for;
 use serde_json::Value;
 use shakedown::compare::Policy;
+use shakedown::protocol::failure_classes;
 use shakedown::scenario::{SHIPPED, Scenario};
-use shakedown::stats::FailureClass;
 
 /// Every module of `src/`, from the bottom. A module imports only from rows above its own.
 const LAYERS: [&[&str]; 14] = [
@@ -170,7 +170,7 @@ fn links_lead_somewhere_and_decisions_are_indexed() {
 
 #[test]
 fn every_outcome_is_documented() {
-    let labels = FailureClass::known().into_iter().map(|c| c.to_string());
+    let labels = failure_classes().into_iter().map(|c| c.to_string());
     // Of `http.status.404` and the like the family is there.
     let family = |label: &str| {
         label

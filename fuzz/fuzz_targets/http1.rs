@@ -8,7 +8,7 @@ use std::cell::LazyCell;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use shakedown::protocol::{ProtocolError, ProtocolKind, ProtocolPlan};
+use shakedown::protocol::{ProtocolError, ProtocolKind, ProtocolPlan, Who};
 use shakedown::scenario::Scenario;
 use shakedown_fuzz::segments;
 use tokio::io::AsyncWriteExt;
@@ -72,7 +72,7 @@ fn outcome(plan: &ProtocolPlan, segments: &[&[u8]]) -> Result<(), String> {
         }
     };
     let exchange = async move {
-        let mut conversation = plan.conversation().expect("HTTP is spoken");
+        let mut conversation = plan.conversation(Who::default()).expect("HTTP is spoken");
         conversation.exchange(&mut client).await
     };
     let ended = RUNTIME.with(|runtime| {

@@ -1,6 +1,8 @@
 //! Did the run do what was asked? What was asked is checked against what happened (invariant 4),
 //! and the generator against itself (invariant 5).
 
+use std::collections::BTreeSet;
+
 use super::negotiated::negotiated_otherwise;
 use super::pause::long_pause;
 use super::plan_notes::plan_warnings;
@@ -422,10 +424,20 @@ fn weak_proof(cell: &CellRecord) -> Option<Note> {
 
 fn lost_sessions(cell: &CellRecord) -> Option<Note> {
     let lost = cell.sum_of(|t| t.lost_while_held);
+    let classes: BTreeSet<&str> = cell
+        .trials
+        .iter()
+        .flat_map(|t| t.lost.keys())
+        .map(String::as_str)
+        .collect();
+    let mut how = classes.into_iter().collect::<Vec<_>>().join(", ");
+    if !how.is_empty() {
+        how = format!(" ({how})");
+    }
     (lost > 0).then(|| {
         cell.note(
             "lost-while-held",
-            format!("the server closed {lost} sessions while they were held open"),
+            format!("the server ended {lost} sessions while they were held open{how}"),
             "raise the server's idle timeout, or lower --hold",
         )
     })

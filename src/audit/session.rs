@@ -78,7 +78,9 @@ fn ending(unsaid: bool, (class, message): Failure) -> Ending {
     match class {
         FailureClass::Alert(PROTOCOL_VERSION) | FailureClass::TlsProtocol => Ending::NotSpoken,
         FailureClass::HttpStatus(status) if unsaid && is_about_request(status) => Ending::Accepted,
+        FailureClass::Answer(fault, _) if !fault.refuses => Ending::Unknown(told),
         FailureClass::Alert(_)
+        | FailureClass::Answer(..)
         | FailureClass::HttpStatus(_)
         | FailureClass::HttpRedirect(_)
         | FailureClass::Eof(_)

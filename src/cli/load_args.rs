@@ -98,6 +98,14 @@ pub struct ProtocolArgs {
     #[arg(long, value_name = "N")]
     pub exchanges: Option<u32>,
 
+    /// Time between an answer and the next request of a session
+    #[arg(long, value_name = "TIME")]
+    pub think: Option<Span>,
+
+    /// Time between two exchanges of a session that is held (--hold)
+    #[arg(long, value_name = "TIME")]
+    pub every: Option<Span>,
+
     /// Echo: bytes per exchange
     #[arg(long, value_name = "SIZE")]
     pub payload: Option<ByteSize>,
@@ -234,6 +242,8 @@ impl ProtocolArgs {
             protocol.kind = Some(kind);
         }
         protocol.exchanges = self.exchanges.or(protocol.exchanges);
+        protocol.think = self.think.or(protocol.think);
+        protocol.every = self.every.or(protocol.every);
         protocol.payload = self.payload.or(protocol.payload);
         protocol.method = self.method.clone().or(protocol.method.take());
         protocol.body = self.body.or(protocol.body);

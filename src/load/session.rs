@@ -154,11 +154,10 @@ impl<S: SessionStream> Observer<S> for Watch<'_> {
         self.attempt.hold();
     }
 
-    fn released(&mut self, lost: bool) {
-        if lost {
-            self.attempt.lost();
-        } else {
-            self.attempt.release();
+    fn released(&mut self, lost: Option<Failure>) {
+        match lost {
+            Some(failure) => self.attempt.lost(&failure),
+            None => self.attempt.release(),
         }
     }
 

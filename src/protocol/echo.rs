@@ -5,8 +5,11 @@ use std::{fmt, io};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Asked, LARGEST_PAYLOAD, Next, Problem, ProtocolError, ProtocolSection, Traits, Wire};
-use crate::stats::FailureClass;
+use super::{
+    Asked, Converse, LARGEST_PAYLOAD, Next, Problem, ProtocolError, ProtocolSection, Traits, Who,
+    Wire,
+};
+use crate::stats::{AnswerCode, AnswerFault};
 use crate::units::ByteSize;
 
 /// Size of one piece that is sent before its echo is read. It fits into any socket's buffers, so
@@ -18,12 +21,22 @@ const FILL: u8 = b'e';
 /// Payload in bytes unless a scenario says otherwise.
 const USUAL_PAYLOAD: u64 = 64;
 
+const MISMATCH: &AnswerFault = &AnswerFault {
+    label: "echo.mismatch",
+    code: AnswerCode::None,
+    refuses: false,
+    advice: "the peer is not an echo server; use `shakedown serve`, or another --protocol",
+};
+
 pub(super) const TRAITS: Traits = Traits {
     label: "echo",
     name: "echo",
     schemes: &[],
     alpn: &[],
-    keys: &["exchanges", "payload"],
+    offers: &[],
+    server_may_speak_first: false,
+    keys: &["exchanges", "think", "every", "payload"],
+    faults: &[MISMATCH],
 };
 
 /// The payload of every exchange.
@@ -66,17 +79,16 @@ pub struct Conversation<'p> {
 }
 
 impl<'p> Conversation<'p> {
-    pub(super) fn new(request: &'p Request) -> Self {
+    pub(super) fn new(request: &'p Request, _: Who<'_>) -> Self {
         Self {
             request,
             scratch: Vec::new(),
         }
     }
+}
 
-    pub(crate) async fn exchange<S: Wire>(
-        &mut self,
-        stream: &mut S,
-    ) -> Result<Next, ProtocolError> {
+impl Converse for Conversation<'_> {
+    async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
         let (payload, scratch) = (self.request.payload, &mut self.scratch);
         let mut left = payload;
         while left > 0 {
@@ -132,7 +144,7 @@ fn broke_off(error: io::Error, back: usize, payload: usize) -> ProtocolError {
 
 fn mismatch(message: String) -> ProtocolError {
     ProtocolError::Answer {
-        class: FailureClass::EchoMismatch,
+        class: MISMATCH.class(AnswerCode::None),
         message,
     }
 }
@@ -167,7 +179,7 @@ mod tests {
             let (mut client, mut server) = tokio::io::duplex(4_096);
             let both = async {
                 let request = Request { payload: 100_000 };
-                let mut conversation = Conversation::new(&request);
+                let mut conversation = Conversation::new(&request, Who::default());
                 conversation.exchange(&mut client).await.unwrap();
                 drop(client);
             };
@@ -183,18 +195,14 @@ mod tests {
                 let (mut client, mut server) = tokio::io::duplex(1_000);
                 server.write_all(answer).await.unwrap();
                 let request = Request { payload: 4 };
-                let error = Conversation::new(&request).exchange(&mut client).await;
+                let error = Conversation::new(&request, Who::default())
+                    .exchange(&mut client)
+                    .await;
                 let error = error.unwrap_err();
-                assert!(
-                    matches!(
-                        error,
-                        ProtocolError::Answer {
-                            class: FailureClass::EchoMismatch,
-                            ..
-                        }
-                    ),
-                    "{error}"
-                );
+                let ProtocolError::Answer { class, .. } = error else {
+                    panic!("{error}");
+                };
+                assert_eq!(class.to_string(), "echo.mismatch");
             });
         }
     }

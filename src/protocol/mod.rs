@@ -12,18 +12,19 @@ mod traits;
 
 use std::borrow::Cow;
 use std::io;
+use std::time::Instant;
 
 use http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 pub use self::http1::{NotAStatus, StatusRange};
 pub use self::plan::ProtocolPlan;
 pub(crate) use self::section::{Asked, Problem};
 pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolSection};
 pub use self::traits::{Scheme, Traits};
-use crate::stats::FailureClass;
+use crate::stats::{AnswerFault, FailureClass, Stage, covers, covers_common};
 
 /// A byte stream that a protocol is spoken on.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin {}
@@ -46,6 +47,59 @@ pub enum ProtocolError {
     },
 }
 
+/// Whose session it is, for protocols in which a client has a name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Who<'a> {
+    /// The name of its identity; empty without a certificate.
+    pub identity: &'a str,
+    /// The number of the session, unique within the process.
+    pub session: u64,
+}
+
+/// The client's side of one session, over any byte stream: what a protocol implements.
+trait Converse {
+    /// Whether [`Self::begin`] waits for an answer that proves acceptance. Otherwise that of the first exchange does.
+    fn begins_with_proof(&self) -> bool {
+        false
+    }
+
+    /// When the proof came, where it is not the first byte of the server's data.
+    fn proved(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Opens the conversation.
+    async fn begin<S: Wire>(&mut self, _stream: &mut S) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+
+    /// Makes one exchange: a request, and its response to the last byte.
+    async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError>;
+
+    /// Keeps the session alive while nothing is asked, until the server ends it. It may be dropped at any time, and
+    /// an exchange may follow.
+    async fn idle<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
+        let mut scratch = [0; 512];
+        for _ in 0..MOST_UNASKED / scratch.len() {
+            if stream.read(&mut scratch).await? == 0 {
+                return Ok(());
+            }
+        }
+        Err(ProtocolError::Answer {
+            class: FailureClass::Flood(Stage::Hold),
+            message: format!("{} KiB of data that nobody asked for", MOST_UNASKED / 1024),
+        })
+    }
+
+    /// Takes leave, ahead of the close.
+    async fn end<S: Wire>(&mut self, _stream: &mut S) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+}
+
+/// Most bytes taken while nothing is asked.
+const MOST_UNASKED: usize = 256 * 1024;
+
 /// The state of the session after an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -66,6 +120,30 @@ pub(crate) fn refusal(answer: &[u8]) -> Option<&'static str> {
 pub(crate) async fn refuse_plain_http<S: Wire>(stream: &mut S) -> io::Result<()> {
     let why = "this port speaks TLS: use https://";
     http1::foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
+}
+
+/// The unexpected answers of every protocol.
+fn faults() -> impl Iterator<Item = &'static AnswerFault> {
+    let kinds = ProtocolKind::ALL.iter();
+    kinds.flat_map(|kind| kind.traits().faults).copied()
+}
+
+/// Every class that a session can have, those of protocols with an example of their code.
+pub fn failure_classes() -> Vec<FailureClass> {
+    let mut classes = FailureClass::common();
+    classes.extend(faults().map(|fault| fault.class(fault.code)));
+    classes
+}
+
+/// Whether `pattern` covers the label of any failure there is, so that a misspelt one is noticed.
+pub(crate) fn covers_any(pattern: &str) -> bool {
+    covers_common(pattern)
+        || faults().any(|fault| covers(pattern, fault.label) || fault.has(pattern))
+}
+
+/// Whether the label is that of an answer with which a server refuses us in the protocol.
+pub(crate) fn is_refusal(label: &str) -> bool {
+    faults().any(|fault| fault.refuses && fault.has(label))
 }
 
 /// Generates from the rows what every protocol needs: its kind, request and conversation.
@@ -139,11 +217,11 @@ macro_rules! catalogue {
                 }
             }
 
-            fn conversation(&self) -> Option<Conversation<'_>> {
+            fn conversation(&self, who: Who<'_>) -> Option<Conversation<'_>> {
                 match self {
                     Self::Handshake => None,
                     $(Self::$kind(request) => {
-                        Some(Conversation::$kind($file::Conversation::new(request)))
+                        Some(Conversation::$kind($file::Conversation::new(request, who)))
                     })+
                 }
             }
@@ -165,6 +243,32 @@ macro_rules! catalogue {
         }
 
         impl Conversation<'_> {
+            /// Whether [`Self::begin`] waits for an answer that proves acceptance. Otherwise that of the first
+            /// exchange does.
+            pub fn begins_with_proof(&self) -> bool {
+                match self {
+                    $(Self::$kind(conversation) => conversation.begins_with_proof(),)+
+                }
+            }
+
+            /// When the proof came, where it is not the first byte of the server's data.
+            pub fn proved(&self) -> Option<Instant> {
+                match self {
+                    $(Self::$kind(conversation) => conversation.proved(),)+
+                }
+            }
+
+            /// Opens the conversation.
+            ///
+            /// # Errors
+            ///
+            /// Fails if the stream does, or if the answer is not the expected one.
+            pub async fn begin<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
+                match self {
+                    $(Self::$kind(conversation) => conversation.begin(stream).await,)+
+                }
+            }
+
             /// Makes one exchange: a request, and its response to the last byte.
             ///
             /// # Errors
@@ -173,6 +277,28 @@ macro_rules! catalogue {
             pub async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
                 match self {
                     $(Self::$kind(conversation) => conversation.exchange(stream).await,)+
+                }
+            }
+
+            /// Keeps the session alive until the server ends it. May be dropped at any time.
+            ///
+            /// # Errors
+            ///
+            /// Fails if the stream does, or on what the protocol does not expect.
+            pub async fn idle<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
+                match self {
+                    $(Self::$kind(conversation) => conversation.idle(stream).await,)+
+                }
+            }
+
+            /// Takes leave, ahead of the close.
+            ///
+            /// # Errors
+            ///
+            /// Fails if the stream does.
+            pub async fn end<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
+                match self {
+                    $(Self::$kind(conversation) => conversation.end(stream).await,)+
                 }
             }
         }

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
-use super::{Asked, Conversation, Problem, ProtocolKind, ProtocolSection, Request};
+use super::{Asked, Conversation, Problem, ProtocolKind, ProtocolSection, Request, Who};
+use crate::units::Span;
 
 /// What happens on a session once it is up.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +13,10 @@ pub struct ProtocolPlan {
     request: Request,
     /// Exchanges per session.
     pub exchanges: u32,
+    /// The time between an answer and the next request.
+    pub think: Duration,
+    /// The time between two exchanges of a held session; none makes none.
+    pub every: Option<Duration>,
 }
 
 impl ProtocolPlan {
@@ -40,9 +46,26 @@ impl ProtocolPlan {
                 "write at least 1, or kind = \"handshake\"",
             ));
         }
+        let exchanges = section.exchanges.unwrap_or(1);
+        if section.think.is_some() && exchanges < 2 {
+            return Err(Problem::new(
+                "protocol.think",
+                "it is the time between two exchanges, and a session makes one",
+                "raise exchanges, or drop it; exchanges of a held session are spaced by every",
+            ));
+        }
+        if section.every == Some(Span(Duration::ZERO)) {
+            return Err(Problem::new(
+                "protocol.every",
+                "a session without a pause between exchanges is not held",
+                "write a time such as 30s, or raise exchanges",
+            ));
+        }
         Ok(Self {
             request: Request::new(kind, section, asked)?,
-            exchanges: section.exchanges.unwrap_or(1),
+            exchanges,
+            think: section.think.unwrap_or_default().0,
+            every: section.every.map(|every| every.0),
         })
     }
 
@@ -72,8 +95,13 @@ impl ProtocolPlan {
     }
 
     /// Begins the client's side of a session; none where nothing is spoken.
-    pub fn conversation(&self) -> Option<Conversation<'_>> {
-        self.request.conversation()
+    pub fn conversation(&self, who: Who<'_>) -> Option<Conversation<'_>> {
+        self.request.conversation(who)
+    }
+
+    /// Whether the server may send something before our first request.
+    pub(crate) fn server_may_speak_first(&self) -> bool {
+        self.kind().traits().server_may_speak_first
     }
 }
 

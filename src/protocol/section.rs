@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ProtocolKind, StatusRange};
-use crate::units::ByteSize;
+use crate::units::{ByteSize, Span};
 
 /// Largest echo payload or HTTP body, in bytes.
 pub const LARGEST_PAYLOAD: u64 = 16 << 20;
@@ -21,6 +21,12 @@ pub struct ProtocolSection {
     /// Exchanges per session (echo and http1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchanges: Option<u32>,
+    /// Time between an answer and the next request of a session; none unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think: Option<Span>,
+    /// Time between two exchanges of a session that is held; it makes none unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<Span>,
     /// Payload of an echo exchange; 64 bytes unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<ByteSize>,
@@ -57,9 +63,11 @@ pub struct Header {
 
 impl ProtocolSection {
     /// The keys that are not for every protocol, and whether each was written.
-    pub(super) fn given(&self) -> [(&'static str, bool); 9] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 11] {
         [
             ("protocol.exchanges", self.exchanges.is_some()),
+            ("protocol.think", self.think.is_some()),
+            ("protocol.every", self.every.is_some()),
             ("protocol.payload", self.payload.is_some()),
             ("protocol.method", self.method.is_some()),
             ("protocol.path", self.path.is_some()),

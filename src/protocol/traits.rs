@@ -1,6 +1,7 @@
 //! The facts of a protocol that parsing and checks need.
 
 use super::ProtocolKind;
+use crate::stats::AnswerFault;
 
 /// The facts of a protocol that parsing and checks need.
 #[derive(Debug)]
@@ -13,8 +14,14 @@ pub struct Traits {
     pub schemes: &'static [Scheme],
     /// The registered ALPN ids under which it can be spoken.
     pub alpn: &'static [&'static str],
+    /// The ALPN ids that are offered unless the scenario names others.
+    pub offers: &'static [&'static str],
+    /// Whether the server may send something before our first request.
+    pub server_may_speak_first: bool,
     /// The keys of `[protocol]` that are for it.
     pub keys: &'static [&'static str],
+    /// The answers that it does not expect.
+    pub faults: &'static [&'static AnswerFault],
 }
 
 /// The handshake alone, on which nothing is spoken.
@@ -31,7 +38,10 @@ pub(super) const HANDSHAKE: Traits = Traits {
         },
     ],
     alpn: &[],
+    offers: &[],
+    server_may_speak_first: false,
     keys: &[],
+    faults: &[],
 };
 
 /// The scheme of a URL.

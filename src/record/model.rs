@@ -15,8 +15,9 @@ use super::{
 use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell};
 use crate::stats::{
-    Accounting, CancelPhase, CpuWindow, CutOff, HistogramError, LatencyHistogram, Metric, OkKind,
-    Pause, Proof, ResumptionCounts, SecondHistogram, Stalls, TargetCounts, Throttled,
+    Accounting, CancelPhase, CpuWindow, CutOff, FailureRecord, HistogramError, LatencyHistogram,
+    Metric, OkKind, Pause, Proof, ResumptionCounts, SecondHistogram, Stalls, TargetCounts,
+    Throttled,
 };
 
 /// Version of the result file's shape.
@@ -216,6 +217,9 @@ pub struct TrialRecord {
     pub held_max: u64,
     /// Confirmed sessions that the server closed while they were held.
     pub lost_while_held: u64,
+    /// The same by how the server ended them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lost: BTreeMap<String, FailureRecord>,
     /// What the trial's end cut off and is no failure, by how it ended.
     #[serde(default)]
     pub cut_off: BTreeMap<CancelPhase, CutOffRecord>,

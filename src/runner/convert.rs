@@ -64,7 +64,8 @@ pub(super) fn trial(
         },
         in_flight_max: result.in_flight_max,
         held_max: result.held_max,
-        lost_while_held: stats.lost_while_held,
+        lost_while_held: stats.lost.values().map(|lost| lost.count).sum(),
+        lost: stats.lost.clone(),
         cut_off: stats
             .cut_off
             .iter()

@@ -80,6 +80,13 @@ fn promises_another(name: &str, kind: ProtocolKind) -> bool {
     other || ProtocolKind::ALL.iter().any(|kind| promises(*kind))
 }
 
+/// Offers what the protocol offers, where nobody says what to offer.
+pub(super) fn complete(alpn: &mut Vec<String>, kind: ProtocolKind, any_tls: bool) {
+    if alpn.is_empty() && any_tls {
+        alpn.extend(kind.traits().offers.iter().map(|name| (*name).to_owned()));
+    }
+}
+
 pub(super) fn check(alpn: &[String], kind: ProtocolKind) -> Result<(), Problem> {
     match alpn_conflict(alpn, kind) {
         Some(cause) => Err(Problem::new(

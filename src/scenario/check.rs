@@ -145,7 +145,8 @@ impl Scenario {
     }
 }
 
-fn check(scenario: Scenario) -> Result<Checked, Problem> {
+fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
+    let written = scenario.clone();
     let url = scenario.target.url.as_deref().map(Url::parse).transpose();
     let url = url.map_err(|error| {
         Problem::new(
@@ -157,6 +158,8 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
     let target = target(&scenario, url.as_ref())?;
     let cells = cells(&scenario, url.as_ref(), &target)?;
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
+    let any_tls = cells.iter().any(|cell| cell.auth != AuthMode::None);
+    alpn::complete(&mut scenario.tls.alpn, protocol.kind(), any_tls);
     alpn::check(&scenario.tls.alpn, protocol.kind())?;
     resumption::check_protocol(&scenario, &target, &protocol)?;
     refuse(
@@ -164,6 +167,12 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
         "load.close",
         "a handshake alone is confirmed by its orderly close, so it cannot be reset",
         "write protocol.kind = \"http1\" or \"echo\", or drop it",
+    )?;
+    refuse(
+        protocol.every.is_some() && scenario.load.hold.unwrap_or_default().0.is_zero(),
+        "protocol.every",
+        "no session is held, so none makes an exchange now and then",
+        "write load.hold (--hold), or drop it",
     )?;
     let load = load(&scenario)?;
     let stop = stop(&scenario)?;
@@ -190,7 +199,7 @@ fn check(scenario: Scenario) -> Result<Checked, Problem> {
         hold: scenario.load.hold.unwrap_or_default().0,
         close: scenario.load.close.unwrap_or_default(),
         cells,
-        written: scenario.clone(),
+        written,
         scenario,
     })
 }

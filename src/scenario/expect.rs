@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::IdentityFault;
 use super::error::{Problem, refuse};
-use crate::stats::{FailureClass, ServerCertFault, alert_code, covers, covers_any, renamed};
+use crate::protocol::{covers_any, is_refusal};
+use crate::stats::{FailureClass, ServerCertFault, alert_code, covers, renamed};
 
 /// What servers answer to a client whose certificate they reject: alerts that speak of certificates
 /// (RFC 8446 section 6.2), the two general ones, a close without a word, HTTP's refusals, and redirects.
@@ -118,7 +119,8 @@ impl Expect {
     /// set is given, whatever servers reject with will do.
     pub(crate) fn allows(&self, label: &str) -> bool {
         if self.alerts.is_empty() && self.outcomes.is_empty() {
-            return self.share() < 1.0 && REJECTIONS.iter().any(|r| covers(r, label));
+            let rejects = REJECTIONS.iter().any(|r| covers(r, label)) || is_refusal(label);
+            return self.share() < 1.0 && rejects;
         }
         let alert = label.strip_prefix("alert.");
         alert.is_some_and(|name| self.alerts.iter().any(|a| a == name))

@@ -74,6 +74,9 @@ pub fn begin_tls(
     if resume && tls.sends_early_data() {
         stream.send_early(&protocol.opening());
     }
+    if protocol.server_may_speak_first() {
+        stream.let_server_speak_first();
+    }
     Ok(Box::new(stream))
 }
 

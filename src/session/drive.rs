@@ -1,10 +1,11 @@
 //! The one driver of a session, from a connected socket to its close: the handshake, the conversation, and
 //! whether the server accepted us (invariant 3).
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use tokio::time::error::Elapsed;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::{Broken, Observer};
 use crate::protocol::{Conversation, Next, ProtocolError, ProtocolPlan};
@@ -57,34 +58,48 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
     async fn run(&mut self) -> Result<OkKind, Broken> {
         let (kind, finished) = self.shake().await?;
         self.observer.enters(Stage::Confirm);
-        let proof = match self.course.protocol.conversation() {
-            Some(conversation) => {
-                self.converse(conversation, kind).await?;
-                Proof::ApplicationData
-            }
-            None if self.stream.finish_proves_acceptance() => {
-                self.observer.confirmed(finished);
-                Proof::ServerFinished
-            }
-            None => {
-                self.linger().await?;
-                let limit = self.course.timeouts.confirm.0;
-                let (proof, at) = confirm_by_close(self.stream, limit).await?;
-                self.observer.confirmed(at);
-                self.observer.settled(self.stream, kind, proof);
-                self.observer.accepted(kind, proof);
-                return Ok(kind);
-            }
+        let who = self.observer.who();
+        let Some(mut conversation) = self.course.protocol.conversation(who) else {
+            return self.without_a_word(kind, finished).await;
         };
+        self.converse(&mut conversation, kind).await?;
+        self.held_and_closed(Some(&mut conversation), kind, Proof::ApplicationData)
+            .await
+    }
+
+    /// The rest of a session on which nothing is spoken.
+    async fn without_a_word(&mut self, kind: OkKind, finished: Instant) -> Result<OkKind, Broken> {
+        if self.stream.finish_proves_acceptance() {
+            self.observer.confirmed(finished);
+            return self
+                .held_and_closed(None, kind, Proof::ServerFinished)
+                .await;
+        }
+        self.linger().await?;
+        let limit = self.course.timeouts.confirm.0;
+        let (proof, at) = confirm_by_close(self.stream, limit).await?;
+        self.observer.confirmed(at);
+        self.observer.settled(self.stream, kind, proof);
+        self.observer.accepted(kind, proof);
+        Ok(kind)
+    }
+
+    /// The rest of a confirmed session.
+    async fn held_and_closed(
+        &mut self,
+        mut conversation: Option<&mut Conversation<'_>>,
+        kind: OkKind,
+        proof: Proof,
+    ) -> Result<OkKind, Broken> {
         self.observer.settled(self.stream, kind, proof);
         let held = !self.course.hold.is_zero();
         if held {
             self.observer.accepted(kind, proof);
             self.observer.holds();
-            let ended = self.idle().await;
-            self.observer.released(ended.is_some());
+            let lost = self.hold(conversation.as_deref_mut(), kind).await;
+            self.observer.released(lost);
         }
-        let closed = self.close().await;
+        let closed = self.close(conversation).await;
         if !held {
             closed?;
             self.observer.accepted(kind, proof);
@@ -115,35 +130,36 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         Ok((kind, finished))
     }
 
-    /// Makes the session's exchanges; the first byte of the first answer is the confirmation.
+    /// Opens the conversation and makes the session's exchanges. The first byte of the answer that proves acceptance
+    /// is the confirmation, unless the conversation knows better.
     async fn converse(
         &mut self,
-        mut conversation: Conversation<'_>,
+        conversation: &mut Conversation<'_>,
         kind: OkKind,
     ) -> Result<(), Broken> {
+        let limit = self.course.timeouts.confirm.0;
+        let mut wire = self.observer.wire(self.stream);
+        let begun = timeout(limit, conversation.begin(&mut wire)).await;
+        drop(wire);
+        self.judge(begun, Stage::Confirm, limit).await?;
+        let mut confirmed = conversation.begins_with_proof();
+        if confirmed {
+            self.confirm(conversation);
+        }
         let exchanges = self.course.protocol.exchanges;
         for number in 1..=exchanges {
-            let first = number == 1;
-            let (stage, limit) = if first {
-                (Stage::Confirm, self.course.timeouts.confirm.0)
-            } else {
-                (Stage::FirstByte, self.course.timeouts.exchange.0)
-            };
-            self.observer.enters(stage);
-            let asked = Instant::now();
-            self.observer.asks(asked);
-            let mut wire = self.observer.wire(self.stream);
-            let ended = timeout(limit, conversation.exchange(&mut wire)).await;
-            drop(wire);
-            if first {
-                // By now it is known whether early data was sent again.
-                self.observer.offered(self.stream);
+            if number > 1 {
+                self.think(conversation).await?;
             }
-            let answered = Instant::now();
-            let next = self.judge(ended, stage, limit).await?;
-            self.observer.answered(kind, asked, answered);
-            if first && let Some(at) = self.stream.marks().data {
-                self.observer.confirmed(at);
+            let stage = if confirmed {
+                Stage::FirstByte
+            } else {
+                Stage::Confirm
+            };
+            let next = self.exchange(conversation, stage, kind).await?;
+            if !confirmed {
+                confirmed = true;
+                self.confirm(conversation);
             }
             if next == Next::Closes && number < exchanges {
                 return Err(closed_after(number).into());
@@ -152,16 +168,64 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         Ok(())
     }
 
+    /// Notes the proof of acceptance.
+    fn confirm(&mut self, conversation: &Conversation<'_>) {
+        if let Some(at) = conversation.proved().or(self.stream.marks().data) {
+            self.observer.confirmed(at);
+        }
+    }
+
+    /// Makes one exchange.
+    async fn exchange(
+        &mut self,
+        conversation: &mut Conversation<'_>,
+        stage: Stage,
+        kind: OkKind,
+    ) -> Result<Next, Broken> {
+        let timeouts = self.course.timeouts;
+        let limit = match stage {
+            Stage::Confirm => timeouts.confirm.0,
+            _ => timeouts.exchange.0,
+        };
+        self.observer.enters(stage);
+        let asked = Instant::now();
+        self.observer.asks(asked);
+        let mut wire = self.observer.wire(self.stream);
+        let ended = timeout(limit, conversation.exchange(&mut wire)).await;
+        drop(wire);
+        if stage == Stage::Confirm {
+            // By now it is known whether early data was sent again.
+            self.observer.offered(self.stream);
+        }
+        let answered = Instant::now();
+        let next = self.judge(ended, stage, limit).await?;
+        self.observer.answered(kind, asked, answered);
+        Ok(next)
+    }
+
+    /// Waits between two exchanges.
+    async fn think(&mut self, conversation: &mut Conversation<'_>) -> Result<(), Broken> {
+        let think = self.course.protocol.think;
+        if think.is_zero() {
+            return Ok(());
+        }
+        let ended = timeout(think, conversation.idle(self.stream)).await;
+        let Ok(ended) = ended else { return Ok(()) };
+        self.observer.enters(Stage::FirstByte);
+        let ended = ended.and_then(|()| Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()));
+        self.judge(Ok(ended), Stage::FirstByte, think).await
+    }
+
     /// Classifies the result of an exchange. Protocols know no TLS and TLS knows no protocol; here each
     /// explains what the other saw.
-    async fn judge(
+    async fn judge<T>(
         &mut self,
-        exchanged: Result<Result<Next, ProtocolError>, Elapsed>,
+        exchanged: Result<Result<T, ProtocolError>, Elapsed>,
         stage: Stage,
         limit: Duration,
-    ) -> Result<Next, Broken> {
+    ) -> Result<T, Broken> {
         match exchanged {
-            Ok(Ok(next)) => Ok(next),
+            Ok(Ok(done)) => Ok(done),
             Ok(Err(ProtocolError::Answer { class, message })) => Err(Broken {
                 failure: remarked(self.stream, (class, message)),
                 answered: true,
@@ -180,7 +244,10 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
             return Ok(());
         }
         self.observer.enters(Stage::Hold);
-        let ended = self.idle().await;
+        let ended = tokio::select! {
+            () = self.observer.until_released() => None,
+            ended = timeout(self.course.hold, self.stream.read_to_end()) => ended.ok(),
+        };
         self.observer.enters(Stage::Confirm);
         match ended {
             None | Some(Ok(()) | Err(Fault::Eof)) => Ok(()),
@@ -188,19 +255,64 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         }
     }
 
-    /// Waits until the hold time is over or the observer releases the session. Reads meanwhile, to take in
-    /// tickets and to notice a close by the server, which is returned.
-    async fn idle(&mut self) -> Option<Result<(), Fault>> {
-        tokio::select! {
-            () = self.observer.until_released() => None,
-            ended = timeout(self.course.hold, self.stream.read_to_end()) => ended.ok(),
+    /// Holds a confirmed session until its time is over or the observer releases it. Reads meanwhile, to take in
+    /// tickets and to notice how the server ends it, if it does, which is returned.
+    async fn hold(
+        &mut self,
+        conversation: Option<&mut Conversation<'_>>,
+        kind: OkKind,
+    ) -> Option<Failure> {
+        let until = Instant::now() + self.course.hold;
+        let Some(conversation) = conversation else {
+            let ended = tokio::select! {
+                () = self.observer.until_released() => return None,
+                ended = timeout_at(until.into(), self.stream.read_to_end()) => ended.ok()?,
+            };
+            return Some(match ended {
+                Ok(()) => closed_while_held(),
+                Err(fault) => failure(&fault, Stage::Hold),
+            });
+        };
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            let pause = self
+                .course
+                .protocol
+                .every
+                .map_or(rest, |every| every.min(rest));
+            let ended = tokio::select! {
+                () = self.observer.until_released() => return None,
+                ended = timeout(pause, conversation.idle(self.stream)) => ended,
+            };
+            match ended {
+                Ok(Ok(())) => return Some(closed_while_held()),
+                Ok(ended) => {
+                    let limit = self.course.timeouts.close.0;
+                    let judged = self.judge(Ok(ended), Stage::Hold, limit).await;
+                    return judged.err().map(Failure::from);
+                }
+                Err(_) if pause == rest => return None,
+                Err(_) => {}
+            }
+            let exchanged = self.exchange(conversation, Stage::FirstByte, kind).await;
+            if let Err(broken) = exchanged {
+                return Some(broken.into());
+            }
+            self.observer.enters(Stage::Hold);
         }
     }
 
-    async fn close(&mut self) -> Result<(), Failure> {
+    async fn close(&mut self, conversation: Option<&mut Conversation<'_>>) -> Result<(), Failure> {
         self.observer.enters(Stage::Close);
         match self.course.close {
-            Close::Orderly => close_in_order(self.stream, self.course.timeouts.close.0).await,
+            Close::Orderly => {
+                let limit = self.course.timeouts.close.0;
+                if let Some(conversation) = conversation {
+                    // Where the server is gone already, the close finds out why.
+                    let _ = timeout(limit, conversation.end(self.stream)).await;
+                }
+                close_in_order(self.stream, limit).await
+            }
             Close::Reset => {
                 // Where the system refuses, the socket is closed with FIN all the same.
                 let _ = self.stream.reset_on_close();
@@ -208,6 +320,12 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
             }
         }
     }
+}
+
+/// How a held session ends whose server closes it in order.
+fn closed_while_held() -> Failure {
+    let message = "the server closed the held session in order".to_owned();
+    (FailureClass::Eof(Stage::Hold), message)
 }
 
 /// The failure of a session whose server closes, as it announced, with more exchanges to come.

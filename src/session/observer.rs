@@ -3,9 +3,9 @@
 use std::future::{Future, pending};
 use std::time::Instant;
 
-use crate::protocol::Wire;
+use crate::protocol::{Who, Wire};
 use crate::stats::{OkKind, Proof, Stage};
-use crate::tls::Fault;
+use crate::tls::{Failure, Fault};
 
 /// Observes a session over the stream `S`. Dispatch is static: this path is measured.
 pub trait Observer<S> {
@@ -17,6 +17,11 @@ pub trait Observer<S> {
 
     /// Wraps the stream for one exchange.
     fn wire<'a>(&'a mut self, stream: &'a mut S) -> Self::Wire<'a>;
+
+    /// Whose session it is.
+    fn who(&self) -> Who<'_> {
+        Who::default()
+    }
 
     /// A stage begins.
     fn enters(&mut self, _stage: Stage) {}
@@ -48,8 +53,8 @@ pub trait Observer<S> {
     /// The confirmed session is held from now on.
     fn holds(&mut self) {}
 
-    /// The session is no longer held; `lost` if the server closed it.
-    fn released(&mut self, _lost: bool) {}
+    /// The session is no longer held; `lost` says how the server ended it, if it did.
+    fn released(&mut self, _lost: Option<Failure>) {}
 
     /// Completes when a held session is to be released early.
     fn until_released(&self) -> impl Future<Output = ()> {

@@ -52,6 +52,46 @@ pub struct Accounting {
     pub cancelled: BTreeMap<String, u64>,
 }
 
+/// Counts a failure by its class, `at_ns` nanoseconds after the trial's start.
+pub(crate) fn count_failure(
+    failures: &mut BTreeMap<String, FailureRecord>,
+    class: FailureClass,
+    message: &str,
+    at_ns: u64,
+) {
+    let record = failures
+        .entry(class.to_string())
+        .or_insert_with(|| FailureRecord {
+            count: 0,
+            first_ns: at_ns,
+            last_ns: at_ns,
+            alert: class.alert(),
+            example: escape_untrusted(message, MESSAGE_CAP),
+            advice: class.advice().to_owned(),
+        });
+    record.count += 1;
+    record.last_ns = record.last_ns.max(at_ns);
+}
+
+/// Adds other failures, in any order: of two examples the one that happened first is kept.
+pub(crate) fn merge_failures(
+    failures: &mut BTreeMap<String, FailureRecord>,
+    others: &BTreeMap<String, FailureRecord>,
+) {
+    for (class, theirs) in others {
+        let Some(mine) = failures.get_mut(class) else {
+            failures.insert(class.clone(), theirs.clone());
+            continue;
+        };
+        mine.count += theirs.count;
+        mine.last_ns = mine.last_ns.max(theirs.last_ns);
+        if (theirs.first_ns, &theirs.example) < (mine.first_ns, &mine.example) {
+            mine.first_ns = theirs.first_ns;
+            mine.example.clone_from(&theirs.example);
+        }
+    }
+}
+
 impl Accounting {
     /// Counts an arrival that became an attempt.
     pub(crate) fn start(&mut self) {
@@ -70,28 +110,13 @@ impl Accounting {
         match outcome {
             Outcome::Ok { kind, .. } => bump(&mut self.ok, kind.label(), 1),
             Outcome::Cancelled(phase) => bump(&mut self.cancelled, phase.label(), 1),
-            Outcome::Failed { class, message } => self.fail(*class, message, at_ns),
+            Outcome::Failed { class, message } => {
+                count_failure(&mut self.failed, *class, message, at_ns);
+            }
         }
     }
 
-    fn fail(&mut self, class: FailureClass, message: &str, at_ns: u64) {
-        let record = self
-            .failed
-            .entry(class.to_string())
-            .or_insert_with(|| FailureRecord {
-                count: 0,
-                first_ns: at_ns,
-                last_ns: at_ns,
-                alert: class.alert(),
-                example: escape_untrusted(message, MESSAGE_CAP),
-                advice: class.advice().to_owned(),
-            });
-        record.count += 1;
-        record.last_ns = record.last_ns.max(at_ns);
-    }
-
-    /// Adds another's counts; the order of merging does not matter (of two examples the one that
-    /// happened first is kept).
+    /// Adds another's counts, in any order.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.scheduled += other.scheduled;
         self.started += other.started;
@@ -104,18 +129,7 @@ impl Accounting {
                 bump(mine, label, *count);
             }
         }
-        for (class, theirs) in &other.failed {
-            let Some(mine) = self.failed.get_mut(class) else {
-                self.failed.insert(class.clone(), theirs.clone());
-                continue;
-            };
-            mine.count += theirs.count;
-            mine.last_ns = mine.last_ns.max(theirs.last_ns);
-            if (theirs.first_ns, &theirs.example) < (mine.first_ns, &mine.example) {
-                mine.first_ns = theirs.first_ns;
-                mine.example.clone_from(&theirs.example);
-            }
-        }
+        merge_failures(&mut self.failed, &other.failed);
     }
 
     /// Confirmed sessions of every kind.
@@ -235,7 +249,12 @@ mod tests {
     #[test]
     fn messages_are_capped_and_escaped() {
         let mut accounting = Accounting::default();
-        accounting.fail(FailureClass::HttpProtocol, &"\u{1b}[31m".repeat(500), 0);
+        count_failure(
+            &mut accounting.failed,
+            FailureClass::HttpProtocol,
+            &"\u{1b}[31m".repeat(500),
+            0,
+        );
         let example = &accounting.failed["http.protocol"].example;
         assert!(!example.contains('\u{1b}'));
         assert!(

@@ -21,8 +21,8 @@ pub(crate) fn covers(pattern: &str, label: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Whether `pattern` covers the label of any failure there is, so that a misspelt one is noticed.
-pub(crate) fn covers_any(pattern: &str) -> bool {
+/// Whether `pattern` covers the label of any failure that every protocol can have.
+pub(crate) fn covers_common(pattern: &str) -> bool {
     let code = |prefix| {
         let code: &str = pattern.strip_prefix(prefix)?;
         code.parse::<u16>().ok()
@@ -35,7 +35,7 @@ pub(crate) fn covers_any(pattern: &str) -> bool {
     });
     status
         || alert
-        || FailureClass::known()
+        || FailureClass::common()
             .iter()
             .any(|class| covers(pattern, &class.to_string()))
 }
@@ -47,13 +47,13 @@ pub(crate) fn renamed(label: &str) -> Option<String> {
     }
     let stage = label.strip_prefix("timeout")?;
     let new = format!("{UNANSWERED}{stage}");
-    covers_any(&new).then_some(new)
+    covers_common(&new).then_some(new)
 }
 
 impl FailureClass {
-    /// Every class that a session can have (the address is found before); of HTTP statuses one stands
-    /// for all, of alerts those with a name are listed.
-    pub fn known() -> Vec<Self> {
+    /// Every class that a session of any protocol can have (the address is found before); of HTTP statuses one
+    /// stands for all, of alerts those with a name are listed. Protocols add their own.
+    pub(crate) fn common() -> Vec<Self> {
         let mut known = vec![
             Self::ConnectRefused,
             Self::ConnectUnreachable,
@@ -70,7 +70,6 @@ impl FailureClass {
             Self::HttpProtocol,
             Self::HttpCutShort,
             Self::HttpClosed,
-            Self::EchoMismatch,
             Self::Unconfirmed,
         ];
         known.extend(ServerCertFault::ALL.map(Self::ServerCert));
@@ -100,12 +99,15 @@ mod tests {
             ("http.status", "http.status.495"),
             ("eof", "eof.first_byte"),
         ] {
-            assert!(covers(pattern, label) && covers_any(pattern), "{pattern}");
+            assert!(
+                covers(pattern, label) && covers_common(pattern),
+                "{pattern}"
+            );
         }
         assert!(!covers("alert.certificate", "alert.certificate_expired"));
         assert!(!covers("eof.handshake", "eof"));
-        assert!(covers_any("http.status.495") && covers_any("alert.200"));
-        assert!(covers_any("http.redirect.307") && covers_any("http.redirect"));
+        assert!(covers_common("http.status.495") && covers_common("alert.200"));
+        assert!(covers_common("http.redirect.307") && covers_common("http.redirect"));
         for wrong in [
             "",
             "alerts",
@@ -116,7 +118,7 @@ mod tests {
             "resolve",
             "alert.48",
         ] {
-            assert!(!covers_any(wrong), "{wrong}");
+            assert!(!covers_common(wrong), "{wrong}");
         }
     }
 
@@ -137,7 +139,7 @@ mod tests {
 
     #[test]
     fn every_class_has_a_label_of_its_own_and_advice() {
-        let known = FailureClass::known();
+        let known = FailureClass::common();
         let labels: std::collections::BTreeSet<String> =
             known.iter().map(ToString::to_string).collect();
         assert_eq!(labels.len(), known.len());

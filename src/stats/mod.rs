@@ -34,6 +34,7 @@ mod inference_tests;
 mod simulated;
 
 pub use accounting::{Accounting, FailureRecord};
+pub(crate) use accounting::{count_failure, merge_failures};
 pub(crate) use alert::{alert_code, alert_name, alert_text};
 pub use cut_off::CutOff;
 pub(crate) use distribution::histogram_log;
@@ -44,7 +45,7 @@ pub use histogram::{
 };
 pub use inference::{Estimate, LEAST_CHANGES, LEAST_UNITS, POWER};
 pub(crate) use inference::{holm, learned_limit};
-pub(crate) use labels::{covers, covers_any, renamed};
+pub(crate) use labels::{covers, covers_common, renamed};
 pub(crate) use ledger::merge_ledgers;
 pub use ledger::{
     CryptoOp, Entry, EntryStats, Flight, FlightStats, LedgerStats, LedgersByKind, Passage,
@@ -52,7 +53,8 @@ pub use ledger::{
 };
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
-    CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome, Proof, Stage,
+    AnswerCode, AnswerFault, CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome,
+    Proof, Stage,
 };
 pub use pause::{Hundredths, Pause, PauseWatch};
 pub use resumption::{Offer, ResumptionCounts};

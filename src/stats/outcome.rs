@@ -101,6 +101,65 @@ pub enum LocalResource {
     Memory,
 }
 
+/// A way in which an answer is not the one that a protocol expects. Every protocol lists its own.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AnswerFault {
+    /// The label, or its part before the code.
+    pub label: &'static str,
+    /// What the label ends with.
+    pub code: AnswerCode,
+    /// Whether the server says with it that it does not accept us; otherwise it is trouble.
+    pub refuses: bool,
+    /// One sentence on what is wrong and what to do, for reports.
+    pub advice: &'static str,
+}
+
+/// The code that a peer gives for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AnswerCode {
+    /// None.
+    None,
+    /// A number.
+    Number(u32),
+    /// Five letters and digits, such as an SQLSTATE.
+    Five([u8; 5]),
+}
+
+impl AnswerFault {
+    /// As the class of a failure, with its code.
+    pub(crate) fn class(&'static self, code: AnswerCode) -> FailureClass {
+        FailureClass::Answer(self, code)
+    }
+
+    /// Whether `label` is one of its labels.
+    pub(crate) fn has(&self, label: &str) -> bool {
+        let Some(code) = label.strip_prefix(self.label) else {
+            return false;
+        };
+        let code = code.strip_prefix('.');
+        match self.code {
+            AnswerCode::None => code.is_none() && label == self.label,
+            AnswerCode::Number(_) => code.is_some_and(|code| code.parse::<u32>().is_ok()),
+            AnswerCode::Five(_) => code.is_some_and(|code| {
+                code.len() == 5
+                    && code
+                        .bytes()
+                        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            }),
+        }
+    }
+}
+
+impl fmt::Display for AnswerCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Number(number) => write!(f, ".{number}"),
+            Self::Five(code) => write!(f, ".{}", code.escape_ascii()),
+        }
+    }
+}
+
 /// Why an attempt failed, by stage and cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureClass {
@@ -150,8 +209,8 @@ pub enum FailureClass {
     HttpCutShort,
     /// The server announced that it closes, with more requests still planned on the session.
     HttpClosed,
-    /// The echo did not come back as it was sent.
-    EchoMismatch,
+    /// The answer is not the one that the protocol expects.
+    Answer(&'static AnswerFault, AnswerCode),
     /// The session ended without any proof that the server accepted it.
     Unconfirmed,
 }
@@ -238,9 +297,7 @@ impl FailureClass {
             Self::HttpClosed => {
                 "the server allows fewer requests per connection than --exchanges asks for; lower --exchanges, or raise the server's limit (nginx: keepalive_requests)"
             }
-            Self::EchoMismatch => {
-                "the peer is not an echo server; use `shakedown serve`, or another --protocol"
-            }
+            Self::Answer(fault, _) => fault.advice,
             Self::Unconfirmed => {
                 "nothing proved that the server accepts us: some close without a word on a certificate they reject, and its error log says why; with --protocol handshake nothing is asked, so use http1 or echo"
             }
@@ -275,7 +332,7 @@ impl fmt::Display for FailureClass {
             Self::HttpProtocol => f.write_str("http.protocol"),
             Self::HttpCutShort => f.write_str("http.cut_short"),
             Self::HttpClosed => f.write_str("http.closed"),
-            Self::EchoMismatch => f.write_str("echo.mismatch"),
+            Self::Answer(fault, code) => write!(f, "{}{code}", fault.label),
             Self::Unconfirmed => f.write_str("unconfirmed"),
         }
     }

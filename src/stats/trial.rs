@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Accounting, CancelPhase, CutOff, LatencyHistogram, LedgersByKind, Metric, NotStarted,
-    ObservedTally, OkKind, Outcome, Phase, Proof, ResumptionCounts, Sample, Stage, Stalls, Timing,
-    merge_ledgers,
+    Accounting, CancelPhase, CutOff, FailureRecord, LatencyHistogram, LedgersByKind, Metric,
+    NotStarted, ObservedTally, OkKind, Outcome, Phase, Proof, ResumptionCounts, Sample, Stage,
+    Stalls, Timing, merge_failures, merge_ledgers,
 };
 
 /// Histograms of the sessions of one kind that were not refused, and sums of the confirmed ones.
@@ -121,8 +121,8 @@ pub struct TrialStats {
     pub worker_cpu: CpuWindow,
     /// Σ over attempts of the time in flight within the CPU window, in session-nanoseconds.
     pub in_flight_area_ns: u64,
-    /// Confirmed sessions that the server closed while we held them open.
-    pub lost_while_held: u64,
+    /// Confirmed sessions that the server ended while we held them open, by how.
+    pub lost: BTreeMap<String, FailureRecord>,
     /// What the trial's end cut off and is no failure, whatever its phase.
     pub cut_off: BTreeMap<CancelPhase, CutOff>,
     /// Stalls of workers in the measure phase.
@@ -202,9 +202,9 @@ impl TrialStats {
     }
 
     /// Records one exchange of a session of the measure phase.
-    pub(crate) fn exchange(&mut self, kind: OkKind, ns: u64) {
+    pub(crate) fn exchange(&mut self, kind: OkKind, timing: Timing) {
         let stats = self.kinds.entry(kind).or_insert_with(KindStats::new);
-        stats.record(Metric::Exchange, Some(Timing::At(ns)));
+        stats.record(Metric::Exchange, Some(timing));
     }
 
     /// Adds another worker's statistics, in any order.
@@ -234,7 +234,7 @@ impl TrialStats {
         self.resumption.merge(&other.resumption);
         self.worker_cpu.merge(&other.worker_cpu);
         self.in_flight_area_ns += other.in_flight_area_ns;
-        self.lost_while_held += other.lost_while_held;
+        merge_failures(&mut self.lost, &other.lost);
         for (phase, cut) in &other.cut_off {
             self.cut_off.entry(*phase).or_default().merge(cut);
         }

@@ -57,6 +57,11 @@ impl TlsStream<ClientConnection> {
         self.attributed(|stream| stream.early.send(&mut stream.conn, request));
     }
 
+    /// Lets the server's data come before ours without being taken for an answer to it, as its protocol allows.
+    pub(crate) fn let_server_speak_first(&mut self) {
+        self.sight.asked();
+    }
+
     /// Bytes of the `ClientHello`, record header included, as far as it was sent.
     pub(crate) fn hello_bytes(&self) -> u64 {
         match self.hello {

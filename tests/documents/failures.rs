@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use shakedown::protocol::failure_classes;
 use shakedown::stats::FailureClass;
 
 use crate::stage::root;
@@ -56,7 +57,7 @@ fn the_advice_of_every_failure_is_what_the_code_says() {
     let path = root().join(DOCUMENT);
     let document = fs::read_to_string(&path).unwrap();
     let (before, failed) = document.split_once("\n## Failed\n").unwrap();
-    let mut known = FailureClass::known();
+    let mut known = failure_classes();
     // 400 is nginx's own and has advice of its own.
     known.push(FailureClass::HttpStatus(404));
     let mut rows = 0;

@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::ServerConnection;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
-use shakedown::protocol::ProtocolError;
+use shakedown::protocol::{ProtocolError, Who};
 use shakedown::scenario::{ProviderName, Scenario, TlsVersion, Verify};
 use shakedown::stats::{FailureClass, Stage};
 use shakedown::tls::{
@@ -202,7 +202,7 @@ async fn client(
     stream.handshake().await.unwrap();
     // What the built-in scenario speaks: an echo of 64 bytes.
     let echo = Scenario::default().check("", "").unwrap().protocol;
-    let mut conversation = echo.conversation().unwrap();
+    let mut conversation = echo.conversation(Who::default()).unwrap();
     if moment == Moment::Exchange {
         conversation.exchange(&mut stream).await.unwrap();
     }

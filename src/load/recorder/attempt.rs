@@ -9,8 +9,9 @@ use crate::crypto::Ledger;
 use crate::load::counters::{add, sub};
 use crate::stats::{
     CancelPhase, FailureClass, Observed, OkKind, Outcome, Phase, Proof, Sample, Stage, Timing,
+    count_failure,
 };
-use crate::tls::Bytes;
+use crate::tls::{Bytes, Failure};
 use crate::units::format_ns;
 
 /// One attempt in flight.
@@ -126,7 +127,7 @@ impl Attempt {
         let state = &mut *self.recorder.state.borrow_mut();
         state.seconds.answered(ns_between(self.recorder.start, to));
         if self.sample.phase == Phase::Measure {
-            state.stats.exchange(kind, ns_between(from, to));
+            state.stats.exchange(kind, Timing::At(ns_between(from, to)));
         }
     }
 
@@ -150,10 +151,20 @@ impl Attempt {
         }
     }
 
-    /// Counts a held session that the server closed before its time.
-    pub(crate) fn lost(&mut self) {
+    /// Counts a held session that the server ended before its time. An exchange that waits has no answer.
+    pub(crate) fn lost(&mut self, (class, message): &Failure) {
         self.release();
-        self.recorder.state.borrow_mut().stats.lost_while_held += 1;
+        let now = Instant::now();
+        let state = &mut *self.recorder.state.borrow_mut();
+        let at_ns = ns_between(self.recorder.start, now);
+        count_failure(&mut state.stats.lost, *class, message, at_ns);
+        if let (Some(asking), Outcome::Ok { kind, .. }) = (self.asking.take(), &self.sample.outcome)
+            && class.is_silence()
+            && self.sample.phase == Phase::Measure
+        {
+            let age = Timing::Beyond(ns_between(asking, now));
+            state.stats.exchange(*kind, age);
+        }
     }
 
     /// Keeps where the time of a confirmed session went, once it is closed.

@@ -21,7 +21,7 @@ use self::head::{Body, Head};
 pub(crate) use self::request::Request;
 pub(super) use self::server::serve;
 pub use self::status::{NotAStatus, StatusRange};
-use super::{Next, ProtocolError, ProtocolKind, Scheme, Traits, Wire};
+use super::{Converse, Next, ProtocolError, ProtocolKind, Scheme, Traits, Who, Wire};
 use crate::stats::FailureClass;
 
 /// Largest response head that is read, in bytes.
@@ -72,8 +72,12 @@ pub(super) const TRAITS: Traits = Traits {
         },
     ],
     alpn: &["http/1.1", "http/1.0", "http/0.9"],
+    offers: &[],
+    server_may_speak_first: false,
     keys: &[
         "exchanges",
+        "think",
+        "every",
         "method",
         "path",
         "headers",
@@ -82,6 +86,7 @@ pub(super) const TRAITS: Traits = Traits {
         "data-file",
         "expect-status",
     ],
+    faults: &[],
 };
 
 /// The exchanges of one session.
@@ -93,17 +98,16 @@ pub struct Conversation<'p> {
 }
 
 impl<'p> Conversation<'p> {
-    pub(in crate::protocol) fn new(request: &'p Request) -> Self {
+    pub(in crate::protocol) fn new(request: &'p Request, _: Who<'_>) -> Self {
         Self {
             request,
             buffer: Vec::new(),
         }
     }
+}
 
-    pub(crate) async fn exchange<S: Wire>(
-        &mut self,
-        stream: &mut S,
-    ) -> Result<Next, ProtocolError> {
+impl Converse for Conversation<'_> {
+    async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
         let Self { request, buffer } = self;
         stream.write_all(&request.bytes).await?;
         stream.flush().await?;

@@ -30,7 +30,7 @@ fn answered(answer: &[u8], piece: usize, head: bool) -> Result<Next, ProtocolErr
             }
         };
         let request = request(head);
-        let mut conversation = Conversation::new(&request);
+        let mut conversation = Conversation::new(&request, Who::default());
         let (result, ()) = tokio::join!(conversation.exchange(&mut client), serve);
         result
     })
@@ -267,7 +267,7 @@ fn what_can_be_told_at_once_waits_for_nothing() {
     ] {
         let (mut client, mut server) = tokio::io::duplex(1 << 16);
         let request = request(false);
-        let mut conversation = Conversation::new(&request);
+        let mut conversation = Conversation::new(&request, Who::default());
         let ended = runtime.block_on(async {
             server.write_all(answer).await.unwrap();
             let exchange = conversation.exchange(&mut client);
