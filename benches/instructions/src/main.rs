@@ -10,17 +10,19 @@
     reason = "a benchmark that cannot run must stop at once"
 )]
 
-mod support;
+#[path = "../../support/pair.rs"]
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
+mod pair;
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
+use pair::{Case, Certificates, End, Pair};
 use shakedown::pki::{CertificateDer, Identity, KeyAlgorithm, load_roots};
 use shakedown::scenario::{ProviderName, TlsVersion};
-use support::pair::{Case, Certificates, End, Pair};
 
 /// Throw-away keys, fixed so that every count verifies the same chain.
-const FOLDER: &str = "benches/throw-away-pki";
+const FOLDER: &str = "../throw-away-pki";
 /// Handshakes before the first counted one, for one-time work.
 const WARM_UP: usize = 3;
 
@@ -31,7 +33,7 @@ fn main() {
         cases().for_each(|(name, ..)| println!("{name}"));
         return;
     }
-    // Without a number cargo runs it as a test.
+    // Without a number each case runs once.
     let handshakes = (arguments.first().and_then(|first| first.parse().ok())).unwrap_or(1);
     let only = arguments.get(1);
     let throwaway = Throwaway::load();
