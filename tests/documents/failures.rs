@@ -48,7 +48,7 @@ fn the_advice_of_every_failure_is_what_the_code_says() {
     let (_, failed) = document.split_once("\n## Failed\n").unwrap();
     // Lines that continue an item are indented.
     let failed = failed.replace("\n  ", " ");
-    let mut known = FailureClass::known();
+    let mut known = failure_classes();
     // 400 is nginx's own and has advice of its own.
     known.push(FailureClass::HttpStatus(404));
     let (mut items, mut other) = (0, Vec::new());
