@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use nix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 
 /// `CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED`: the low bits of a thread's CPU clock id.
 #[cfg(target_os = "linux")]
@@ -62,6 +63,14 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
         .ok()
         .and_then(|t| t.format(&Rfc3339).ok())
         .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// A wall clock time in UTC as FIX writes it, to the millisecond: `20261130-07:41:02.123`.
+pub(crate) fn compact_utc(at: SystemTime) -> String {
+    let format =
+        format_description!("[year][month][day]-[hour]:[minute]:[second].[subsecond digits:3]");
+    let formatted = OffsetDateTime::from(at).format(format);
+    formatted.unwrap_or_else(|_| "19700101-00:00:00.000".to_owned())
 }
 
 #[cfg(test)]

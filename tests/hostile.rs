@@ -37,7 +37,7 @@ use hostile::screen::raw_characters;
 use hostile::server::{Kit, Server};
 use shakedown::probe::{ProbePlan, ProbeReport, probe, story};
 use shakedown::record::RunRecord;
-use shakedown::scenario::{ProtocolKind, Scenario, TlsVersion};
+use shakedown::scenario::{Scenario, TlsVersion};
 
 /// Sessions of one case's run.
 const SESSIONS: u64 = 3;
@@ -256,11 +256,7 @@ fn asked_for(behaviour: Behaviour) -> bool {
 }
 
 fn scenario_for(case: &Case, kit: &Kit, port: u16, limits: &Limits) -> Scenario {
-    let kind = match case.protocol {
-        ProtocolKind::Handshake => "handshake",
-        ProtocolKind::Echo => "echo",
-        ProtocolKind::Http1 => "http1",
-    };
+    let kind = serde_json::to_value(case.protocol).unwrap();
     let exchanges = if case.asks_twice() {
         "exchanges = 2"
     } else {
@@ -274,7 +270,7 @@ fn scenario_for(case: &Case, kit: &Kit, port: u16, limits: &Limits) -> Scenario 
          grace = \"{grace}ms\"\n{hold}\n[workers]\ncount = 1\n\
          [timeouts]\nhandshake = \"{stage}ms\"\nconfirm = \"{stage}ms\"\n\
          exchange = \"{stage}ms\"\nclose = \"300ms\"\n\
-         [protocol]\nkind = \"{kind}\"\n{exchanges}\n[matrix]\ntls = [\"{}\"]\n",
+         [protocol]\nkind = {kind}\n{exchanges}\n[matrix]\ntls = [\"{}\"]\n",
         case.version
     ));
     if case.behaviour == Behaviour::NoAlpn {

@@ -1,8 +1,11 @@
 //! Flags of the load; each overrides the scenario's key of its name.
 
+use std::path::PathBuf;
+
 use super::choice::one_of;
 use super::data::DataArgs;
 use clap::Args;
+use shakedown::protocol::{Frame, FramePattern};
 use shakedown::scenario::{
     Arrivals, AuthMode, Close, Header, ProtocolKind, ProtocolSection, ResumptionMode,
     ResumptionSection, Scenario, StageSection, StatusRange,
@@ -124,6 +127,18 @@ pub struct ProtocolArgs {
 
     #[command(flatten)]
     pub data: DataArgs,
+
+    /// Framed: where a message ends: line, mllp, fix or length:OFFSET:WIDTH
+    #[arg(long, value_name = "FRAME")]
+    pub frame: Option<Frame>,
+
+    /// Framed: file with the message to send; of fix the Logon, and requests after it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "data_binary"])]
+    pub send: Option<PathBuf>,
+
+    /// Framed: regular expression that the answer must match
+    #[arg(long, value_name = "REGEX")]
+    pub expect_frame: Option<FramePattern>,
 
     #[command(flatten)]
     pub expected: ExpectStatusArg,
@@ -248,6 +263,11 @@ impl ProtocolArgs {
         protocol.method = self.method.clone().or(protocol.method.take());
         protocol.body = self.body.or(protocol.body);
         protocol.headers.extend(self.headers.iter().cloned());
+        protocol.frame = self.frame.or(protocol.frame);
+        protocol.expect_frame = self.expect_frame.clone().or(protocol.expect_frame.take());
+        if let Some(path) = &self.send {
+            (protocol.data, protocol.data_file) = (None, Some(path.clone()));
+        }
         self.expected.apply(protocol);
         self.data.apply(protocol)
     }

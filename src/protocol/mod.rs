@@ -5,6 +5,7 @@
 //! session, and `serve` for the embedded target; and one row of the catalogue at the end of this file.
 
 mod echo;
+mod framed;
 pub(crate) mod http1;
 mod plan;
 mod section;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+pub use self::framed::{Frame, FramePattern};
 pub use self::http1::{NotAStatus, StatusRange};
 pub use self::plan::ProtocolPlan;
 pub(crate) use self::section::{Asked, Problem};
@@ -79,16 +81,7 @@ trait Converse {
     /// Keeps the session alive while nothing is asked, until the server ends it. It may be dropped at any time, and
     /// an exchange may follow.
     async fn idle<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
-        let mut scratch = [0; 512];
-        for _ in 0..MOST_UNASKED / scratch.len() {
-            if stream.read(&mut scratch).await? == 0 {
-                return Ok(());
-            }
-        }
-        Err(ProtocolError::Answer {
-            class: FailureClass::Flood(Stage::Hold),
-            message: format!("{} KiB of data that nobody asked for", MOST_UNASKED / 1024),
-        })
+        quiet(stream).await
     }
 
     /// Takes leave, ahead of the close.
@@ -99,6 +92,20 @@ trait Converse {
 
 /// Most bytes taken while nothing is asked.
 const MOST_UNASKED: usize = 256 * 1024;
+
+/// Reads until the server ends the session, and drops what comes.
+async fn quiet<S: Wire>(stream: &mut S) -> Result<(), ProtocolError> {
+    let mut scratch = [0; 512];
+    for _ in 0..MOST_UNASKED / scratch.len() {
+        if stream.read(&mut scratch).await? == 0 {
+            return Ok(());
+        }
+    }
+    Err(ProtocolError::Answer {
+        class: FailureClass::Flood(Stage::Hold),
+        message: format!("{} KiB of data that nobody asked for", MOST_UNASKED / 1024),
+    })
+}
 
 /// The state of the session after an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -310,4 +317,6 @@ catalogue! {
     Echo: echo,
     /// HTTP/1.1 requests.
     Http1: http1,
+    /// Messages in frames: HL7 (MLLP), FIX, DICOM, lines.
+    Framed: framed,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ProtocolKind, StatusRange};
+use super::{Frame, FramePattern, ProtocolKind, StatusRange};
 use crate::units::{ByteSize, Span};
 
 /// Largest echo payload or HTTP body, in bytes.
@@ -41,14 +41,20 @@ pub struct ProtocolSection {
     /// Size of an HTTP request body of which only the size matters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<ByteSize>,
-    /// HTTP request body as text; not kept in results.
+    /// HTTP request body, or the framed message, as text; not kept in results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// File with the HTTP request body, sent as it is.
+    /// File with the HTTP request body, or the framed message, sent as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_file: Option<PathBuf>,
     /// HTTP statuses that count as accepted: `204`, `"2xx"`, `"200-299"`; 2xx if left out.
     pub expect_status: Vec<StatusRange>,
+    /// Where a framed message ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame: Option<Frame>,
+    /// Regular expression over bytes that the frame of an answer must match.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expect_frame: Option<FramePattern>,
 }
 
 /// One HTTP header.
@@ -63,7 +69,7 @@ pub struct Header {
 
 impl ProtocolSection {
     /// The keys that are not for every protocol, and whether each was written.
-    pub(super) fn given(&self) -> [(&'static str, bool); 11] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 13] {
         [
             ("protocol.exchanges", self.exchanges.is_some()),
             ("protocol.think", self.think.is_some()),
@@ -76,6 +82,8 @@ impl ProtocolSection {
             ("protocol.data", self.data.is_some()),
             ("protocol.data-file", self.data_file.is_some()),
             ("protocol.expect-status", !self.expect_status.is_empty()),
+            ("protocol.frame", self.frame.is_some()),
+            ("protocol.expect-frame", self.expect_frame.is_some()),
         ]
     }
 }
