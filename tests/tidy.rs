@@ -38,7 +38,7 @@ const NARROW: [(&str, &[&str]); 3] = [
         &["analysis", "record", "stats", "units", "text", "files"],
     ),
     // Plain TCP is a cell like any other only as long as protocols know nothing of TLS.
-    ("protocol", &["stats", "text", "units", "files"]),
+    ("protocol", &["clock", "stats", "text", "units", "files"]),
 ];
 
 /// Crates that stay in some modules.
