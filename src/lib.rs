@@ -26,3 +26,4 @@ pub mod target;
 pub mod text;
 pub mod tls;
 pub mod units;
+pub mod way;

@@ -11,9 +11,10 @@ use shakedown::protocol::failure_classes;
 use shakedown::scenario::{SHIPPED, Scenario};
 
 /// Every module of `src/`, from the bottom. A module imports only from rows above its own.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["affinity", "clock", "files", "text", "units"],
     &["stats"],
+    &["way"],
     &["protocol"],
     &["scenario"],
     &["crypto", "pki", "record"],
@@ -38,7 +39,10 @@ const NARROW: [(&str, &[&str]); 3] = [
         &["analysis", "record", "stats", "units", "text", "files"],
     ),
     // Plain TCP is a cell like any other only as long as protocols know nothing of TLS.
-    ("protocol", &["clock", "stats", "text", "units", "files"]),
+    (
+        "protocol",
+        &["clock", "stats", "text", "units", "files", "way"],
+    ),
 ];
 
 /// Crates that stay in some modules.
@@ -55,6 +59,7 @@ const CRATES: [(&str, &[&str]); 6] = [
         "tokio",
         &[
             "cli", "runner", "load", "audit", "probe", "target", "session", "protocol", "tls",
+            "way",
         ],
     ),
     // The library has an error type per module.

@@ -86,7 +86,20 @@ fn held(
 
 /// Failures that say nothing of whom the server accepts: it was not reached, did not answer, or was
 /// refused by us.
-const SAYS_NOTHING: [&str; 5] = ["connect", "local", "unanswered", "tls", "server_cert"];
+const SAYS_NOTHING: [&str; 12] = [
+    "connect",
+    "local",
+    "unanswered",
+    "starttls",
+    "proxy",
+    "way_in",
+    "eof.way_in",
+    "reset.way_in",
+    "transport.way_in",
+    "flood.way_in",
+    "tls",
+    "server_cert",
+];
 
 /// Compares counts with an expectation that all sessions be accepted, or none. `of_server` says that
 /// it is we who accept or refuse.

@@ -61,8 +61,9 @@ impl Percentile {
 pub const P99_SAMPLES: u64 = 10_000;
 
 /// Durations whose percentiles are compared. `lag` is the generator's own and is in `latency`.
-const DURATIONS: [Metric; 6] = [
+const DURATIONS: [Metric; 7] = [
     Metric::Connect,
+    Metric::WayIn,
     Metric::Handshake,
     Metric::Confirm,
     Metric::Exchange,
@@ -243,7 +244,7 @@ mod tests {
         for figure in &all {
             assert_eq!(figure.to_string().parse(), Ok(*figure));
         }
-        assert_eq!(all.len(), 8 + 18);
+        assert_eq!(all.len(), 8 + 21);
         assert!("confirm-p999".parse::<Figure>().is_err());
     }
 }

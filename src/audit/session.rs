@@ -2,7 +2,7 @@
 
 use crate::probe::{self, ProbePlan, connect, is_about_request};
 use crate::session::Observer;
-use crate::stats::{FailureClass, Offer, OkKind};
+use crate::stats::{FailureClass, Offer, OkKind, Stage};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::{ClientStream, ClientTls, Failure, SessionStream};
 
@@ -78,6 +78,10 @@ fn ending(unsaid: bool, (class, message): Failure) -> Ending {
     match class {
         FailureClass::Alert(PROTOCOL_VERSION) | FailureClass::TlsProtocol => Ending::NotSpoken,
         FailureClass::HttpStatus(status) if unsaid && is_about_request(status) => Ending::Accepted,
+        // It had not seen our certificate.
+        FailureClass::Eof(Stage::WayIn) | FailureClass::Reset(Stage::WayIn) => {
+            Ending::Unknown(told)
+        }
         FailureClass::Answer(fault, _) if !fault.refuses => Ending::Unknown(told),
         FailureClass::Alert(_)
         | FailureClass::Answer(..)
@@ -93,7 +97,6 @@ fn ending(unsaid: bool, (class, message): Failure) -> Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Stage;
 
     #[test]
     fn a_refusal_is_told_from_trouble_and_from_an_answer() {

@@ -10,6 +10,7 @@ use shakedown::units::Span;
 use super::choice::one_of;
 use super::exit::UsageError;
 use super::load_args::ExpectStatusArg;
+use super::way_in::WayInArgs;
 
 /// Where to connect, and the TLS parameters.
 #[derive(Debug, Clone, Default, Args)]
@@ -62,6 +63,9 @@ pub struct ConnectArgs {
     /// Cipher suites to offer, in order, by their IANA names
     #[arg(long, value_name = "SUITE", value_delimiter = ',')]
     pub ciphers: Vec<String>,
+
+    #[command(flatten)]
+    way_in: WayInArgs,
 }
 
 /// Flags of `probe` and `audit` alike.
@@ -147,6 +151,7 @@ impl ConnectArgs {
         replace(&mut tls.groups, &self.curves);
         replace(&mut tls.suites, &self.ciphers);
         replace(&mut scenario.target.resolve, &self.resolve);
+        self.way_in.apply(scenario);
         Ok(())
     }
 }

@@ -168,6 +168,10 @@ pub struct TimeoutArgs {
     #[arg(long, value_name = "TIME")]
     connect_timeout: Option<Span>,
 
+    /// Limit for what is said before TLS: proxy, PROXY header, STARTTLS
+    #[arg(long, value_name = "TIME")]
+    way_in_timeout: Option<Span>,
+
     /// Limit for the TLS handshake, until the client has finished
     #[arg(long, value_name = "TIME")]
     pub handshake_timeout: Option<Span>,
@@ -277,6 +281,7 @@ impl TimeoutArgs {
     pub(crate) fn apply(&self, scenario: &mut Scenario) {
         let timeouts = &mut scenario.timeouts;
         timeouts.connect = self.connect_timeout.unwrap_or(timeouts.connect);
+        timeouts.way_in = self.way_in_timeout.unwrap_or(timeouts.way_in);
         timeouts.handshake = self.handshake_timeout.unwrap_or(timeouts.handshake);
         timeouts.confirm = self.confirm_timeout.unwrap_or(timeouts.confirm);
     }

@@ -39,6 +39,7 @@ mod serve;
 mod signals;
 mod source;
 mod telemetry;
+mod way_in;
 
 use std::process::ExitCode;
 

@@ -1,24 +1,21 @@
 //! Where sessions connect to, and from where: addresses and sources in turn.
 
 use std::cell::Cell;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-
-use tokio::net::TcpStream;
+use std::net::Ipv4Addr;
 
 use super::recorder::Attempt;
-use crate::session::open;
+use crate::session::{Endpoint, Opened, open};
 
 /// The addresses of a cell, which the sessions of a worker take in turns.
 #[derive(Debug)]
 pub(super) struct Addresses {
-    all: Vec<SocketAddr>,
+    all: Vec<Endpoint>,
     next: Cell<usize>,
 }
 
 impl Addresses {
     /// They begin with another than the neighbour's. There is at least one.
-    pub(crate) fn new(all: &[SocketAddr], worker: usize) -> Self {
+    pub(crate) fn new(all: &[Endpoint], worker: usize) -> Self {
         Self {
             all: all.to_vec(),
             next: Cell::new(worker),
@@ -35,8 +32,8 @@ impl Addresses {
     }
 
     /// The address of an attempt.
-    pub(crate) fn of(&self, attempt: &Attempt) -> SocketAddr {
-        self.all[attempt.sample.address.unwrap_or(0)]
+    pub(crate) fn of(&self, attempt: &Attempt) -> &Endpoint {
+        &self.all[attempt.sample.address.unwrap_or(0)]
     }
 }
 
@@ -57,12 +54,12 @@ impl Connector {
     }
 
     /// Begins a connection, from the source whose turn it is; it is established later.
-    pub(crate) fn open(&self, addr: SocketAddr) -> io::Result<TcpStream> {
+    pub(crate) fn open(&self, to: &Endpoint) -> Opened {
         let source = (!self.sources.is_empty()).then(|| {
             let index = self.next.get();
             self.next.set(index.wrapping_add(1));
             self.sources[index % self.sources.len()]
         });
-        open(addr, source)
+        open(to, source)
     }
 }

@@ -1,9 +1,10 @@
 //! The plan: a checked scenario with addresses pinned, TLS configured and cores chosen. Nothing is
 //! left to guess when the engine starts.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::scenario::{Cell, Checked};
+use crate::session::Endpoint;
 use crate::tls::ClientTls;
 
 /// One cell, ready to be run.
@@ -12,7 +13,7 @@ pub struct CellPlan {
     /// What it is.
     pub cell: Cell,
     /// Where it connects to: one address, or several that take turns.
-    pub addrs: Vec<SocketAddr>,
+    pub addrs: Vec<Endpoint>,
     /// Its TLS: per worker, so that they share nothing, one configuration per identity. None for
     /// plain TCP.
     pub tls: Vec<Vec<ClientTls>>,
@@ -60,7 +61,7 @@ impl LoadPlan {
         let spreads = targets
             .iter()
             .all(|ip| matches!(ip, IpAddr::V4(v4) if v4.is_loopback()));
-        if !spreads || count < 2 {
+        if !spreads || targets.is_empty() || count < 2 {
             return Vec::new();
         }
         (1..=count)

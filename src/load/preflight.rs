@@ -43,6 +43,8 @@ pub struct Resources {
     pub loopback: bool,
     /// Whether loopback source addresses can be spread.
     pub spreads: bool,
+    /// Whether connections take no ports, as to a Unix socket.
+    pub portless: bool,
     /// Whether sessions are closed by RST, which leaves nothing in `TIME_WAIT`.
     pub resets: bool,
 }
@@ -195,7 +197,11 @@ impl Resources {
         reason = "the value is clamped to the range of the type first"
     )]
     fn sources_of(&self, ports: u64) -> u8 {
-        let most = if self.spreads { MOST_SOURCES } else { 1 };
+        let most = if self.spreads && !self.portless {
+            MOST_SOURCES
+        } else {
+            1
+        };
         let per_source = (ports as f64 * USABLE_PORTS).max(1.0) * self.destinations.max(1) as f64;
         let waited_s = self.waited_s();
         // The churn of a closed loop is a guess.
@@ -226,7 +232,7 @@ impl Resources {
             self.waited_s()
         };
         let used = self.ports_used(waited_s);
-        (used > usable).then(|| {
+        (used > usable && !self.portless).then(|| {
             let rate = self.rate.unwrap_or(0.0);
             Note::new(
                 "ports-may-run-out",
@@ -265,6 +271,7 @@ mod tests {
         loopback: true,
         spreads: true,
         resets: false,
+        portless: false,
     };
     const RANGE: PortRange = PortRange {
         ports: 28_232,

@@ -1,25 +1,22 @@
 //! One attempt of a load: its session, and what the recorder gets to see of it.
 
 use std::future::Future;
-use std::io;
 use std::rc::Rc;
 use std::time::Instant;
-
-use tokio::net::TcpStream;
 
 use super::env::Env;
 use super::recorder::Attempt;
 use crate::crypto::{Ledger, attributed};
-use crate::session::{Observer, begin_tls, connect, drive};
+use crate::session::{Observer, Opened as Connecting, begin_tls, connect, drive, enter};
 use crate::stats::{OkKind, Outcome, Proof, Stage, Work};
-use crate::tls::{Failure, PlainStream, SessionStream};
+use crate::tls::{Failure, PlainStream, SessionStream, Socket};
 
 /// An attempt that has begun to connect.
 pub(super) struct Opened {
     env: Rc<Env>,
     attempt: Attempt,
     ledger: Option<Box<Ledger>>,
-    connecting: io::Result<TcpStream>,
+    connecting: Connecting,
 }
 
 /// Begins an attempt, now.
@@ -67,12 +64,19 @@ impl Opened {
 async fn run(
     env: &Env,
     attempt: &mut Attempt,
-    io: TcpStream,
-    ledger: Option<Box<Ledger>>,
+    mut io: Socket,
+    mut ledger: Option<Box<Ledger>>,
 ) -> Result<(), Failure> {
     // From here the handshake counts, the making of the key share included.
-    let connected = Instant::now();
+    let mut connected = Instant::now();
     attempt.connected(connected);
+    let way = &env.plan.checked.way_in;
+    if !way.is_silent() {
+        attempt.enter(Stage::WayIn);
+        enter(&mut io, way, env.timeouts().way_in.0, &mut ledger).await?;
+        let began = std::mem::replace(&mut connected, Instant::now());
+        attempt.entered(began, connected);
+    }
     let resume = attempt.resumes();
     let tls = env.tls_of(attempt);
     let watch = Watch {

@@ -19,6 +19,7 @@ use crate::protocol::refusal;
 use crate::stats::{FailureClass, OkKind, Proof, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::Finding;
+use crate::units::format_ns;
 
 /// Most characters of an unexpected answer that are shown.
 const EXCERPT_CAP: usize = 60;
@@ -55,7 +56,8 @@ pub(super) fn report(plan: &ProbePlan, facts: &Facts, now: OffsetDateTime) -> Pr
         server_name: plan.server_name.clone(),
         protocol: plan.protocol.kind().traits().label,
         network: Network {
-            address: facts.peer.map(|peer| peer.to_string()),
+            address: facts.peer.as_ref().map(ToString::to_string),
+            way_in: way_in(plan, facts),
             failed: facts.failed_addresses.clone(),
         },
         client_hello: client_hello(facts),
@@ -79,6 +81,15 @@ pub(super) fn report(plan: &ProbePlan, facts: &Facts, now: OffsetDateTime) -> Pr
     }
 }
 
+/// The way in, with the time that it took.
+fn way_in(plan: &ProbePlan, facts: &Facts) -> Option<String> {
+    if plan.way_in.is_silent() {
+        return None;
+    }
+    let ns = u64::try_from(facts.way_in?.as_nanos()).unwrap_or(u64::MAX);
+    Some(format!("{}: {}", plan.way_in, format_ns(ns)))
+}
+
 fn bracketed(host: &str) -> String {
     if host.contains(':') {
         format!("[{host}]")
@@ -93,7 +104,9 @@ pub(super) fn we_refused(facts: &Facts) -> bool {
 }
 
 fn client_hello(facts: &Facts) -> Option<ClientHello> {
-    facts.peer?;
+    if !facts.begun {
+        return None;
+    }
     let offer = &facts.offer;
     let names = |codes: &[u16], name: fn(u16) -> String| codes.iter().map(|c| name(*c)).collect();
     Some(ClientHello {

@@ -38,6 +38,7 @@ use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity, PkiErro
 use crate::protocol::ProtocolPlan;
 use crate::scenario::{AuthMode, Checked, ProviderName, TargetPlan, TlsVersion, Verify};
 use crate::tls::{ClientTls, ClientTlsSpec, TlsConfigError};
+use crate::way::WayIn;
 
 /// Why there is nothing to probe.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +66,8 @@ pub struct ProbePlan {
     pub port: u16,
     /// IP addresses to use for `host`, instead of asking the resolver.
     pub pinned: Vec<String>,
+    /// What is said before TLS.
+    pub way_in: WayIn,
     /// The protocol after the handshake.
     pub protocol: ProtocolPlan,
     /// Where the cryptography comes from.
@@ -124,6 +127,7 @@ impl ProbePlan {
             host: host.clone(),
             port: *port,
             pinned: pinned.clone(),
+            way_in: checked.way_in.clone(),
             protocol: checked.protocol.once(),
             provider: checked.provider,
             versions: cell.versions.clone(),

@@ -28,7 +28,7 @@ pub struct ProbeReport {
     pub server_name: String,
     /// What was to be spoken: `handshake`, `http1` or `echo`.
     pub protocol: &'static str,
-    /// The TCP connection.
+    /// The connection.
     pub network: Network,
     /// Step 1.
     pub client_hello: Option<ClientHello>,
@@ -62,11 +62,14 @@ pub struct ProbeReport {
     pub total_ms: u64,
 }
 
-/// The TCP connection under the handshake.
+/// The connection under the handshake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
     /// The address and port we are connected to.
     pub address: Option<String>,
+    /// What was said before TLS, and how long it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way_in: Option<String>,
     /// Addresses that failed before, with the reason.
     pub failed: Vec<String>,
 }

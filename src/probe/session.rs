@@ -1,19 +1,17 @@
 //! The one session of a probe, as facts; `explain` and `verdict` interpret them.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use tokio::net::TcpStream;
 
 use super::ProbePlan;
 use super::capture::Tap;
 use crate::address::{self, MOST_TRIED};
 use crate::scenario::{Close, Timeouts};
-use crate::session::{Broken, Course, Observer, begin_tls, drive, open};
-use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger};
+use crate::session::{Broken, Course, Endpoint, Observer, begin_tls, drive, enter, open};
+use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger, Stage};
 use crate::tls::{
     Bytes, ClientStream, ClientTls, Failure, Fault, HandshakeCapture, Offer, Seen, SessionStream,
-    alert_sent_for, close_in_order,
+    Socket, alert_sent_for, close_in_order,
 };
 use crate::units::Span;
 
@@ -39,7 +37,11 @@ pub(super) enum End {
 pub(super) struct Facts {
     pub offer: Offer,
     pub seen: Seen,
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Endpoint>,
+    /// How long the way in took, if there is one and it led to TLS.
+    pub way_in: Option<Duration>,
+    /// Whether TLS was begun.
+    pub begun: bool,
     pub failed_addresses: Vec<String>,
     pub hello_bytes: u64,
     pub kind: Option<OkKind>,
@@ -82,7 +84,11 @@ async fn make(
 ) -> Result<(), Failure> {
     let (io, peer) = connect(plan, &mut facts.failed_addresses).await?;
     facts.peer = Some(peer);
-    let mut watch = Watch { facts, start };
+    let mut watch = Watch {
+        facts,
+        start,
+        walked: None,
+    };
     let (mut stream, driven) = session(plan, io, tls, false, &mut watch).await?;
     watch.look(&stream);
     let result = match driven {
@@ -104,6 +110,8 @@ async fn make(
 struct Watch<'a> {
     facts: &'a mut Facts,
     start: Instant,
+    /// When the way in began.
+    walked: Option<Instant>,
 }
 
 impl Watch<'_> {
@@ -128,6 +136,17 @@ impl Observer<ClientStream> for Watch<'_> {
         Tap::new(stream, &mut self.facts.answer)
     }
 
+    fn enters(&mut self, stage: Stage) {
+        match stage {
+            Stage::WayIn => self.walked = Some(Instant::now()),
+            Stage::Handshake => {
+                self.facts.begun = true;
+                self.facts.way_in = self.walked.map(|began| began.elapsed());
+            }
+            _ => {}
+        }
+    }
+
     fn faulted(&mut self, fault: &Fault) {
         self.facts.our_alert = alert_sent_for(fault);
     }
@@ -144,17 +163,22 @@ impl Observer<ClientStream> for Watch<'_> {
     }
 }
 
-/// Makes the one session of `plan` on a connection: it is asked once, and closed in order. The stream is
-/// returned as it was left.
+/// Makes the one session of `plan` on a connection: its way in is walked, it is asked once, and closed in order. The
+/// stream is returned as it was left.
 ///
-/// Fails only if rustls cannot begin a handshake with this configuration.
+/// Fails if TLS cannot begin: there is no way in, or rustls cannot begin a handshake with this configuration.
 pub(crate) async fn session<O: Observer<ClientStream>>(
     plan: &ProbePlan,
-    io: TcpStream,
+    mut io: Socket,
     tls: &ClientTls,
     resume: bool,
     observer: &mut O,
 ) -> Result<(Box<ClientStream>, Result<OkKind, Broken>), Failure> {
+    if !plan.way_in.is_silent() {
+        observer.enters(Stage::WayIn);
+        enter(&mut io, &plan.way_in, plan.timeout, &mut None).await?;
+    }
+    observer.enters(Stage::Handshake);
     let mut stream = begin_tls(io, tls, resume, &plan.protocol, tls.ledger())?;
     let timeouts = Timeouts {
         handshake: Span(plan.timeout),
@@ -179,13 +203,13 @@ pub(crate) async fn session<O: Observer<ClientStream>>(
 pub(crate) async fn connect(
     plan: &ProbePlan,
     failed: &mut Vec<String>,
-) -> Result<(TcpStream, SocketAddr), Failure> {
+) -> Result<(Socket, Endpoint), Failure> {
     let mut last = (
         FailureClass::ConnectOther,
         "the name has no address".to_owned(),
     );
     for address in addresses(plan)? {
-        let opened = open(address, None);
+        let opened = open(&address, None);
         match crate::session::connect(opened, Instant::now(), plan.timeout, &mut None).await {
             Ok(stream) => return Ok((stream, address)),
             Err(failure) => last = failure,
@@ -196,9 +220,13 @@ pub(crate) async fn connect(
 }
 
 /// The addresses to try. The resolver may block: nothing else is to be done meanwhile.
-fn addresses(plan: &ProbePlan) -> Result<Vec<SocketAddr>, Failure> {
-    let mut found = address::addresses(&plan.host, plan.port, &plan.pinned, plan.timeout)
+fn addresses(plan: &ProbePlan) -> Result<Vec<Endpoint>, Failure> {
+    if let Some(path) = &plan.way_in.unix {
+        return Ok(vec![Endpoint::Unix(Arc::clone(path))]);
+    }
+    let (host, port) = plan.way_in.reached(&plan.host, plan.port);
+    let mut found = address::addresses(host, port, &plan.pinned, plan.timeout)
         .map_err(|error| (error.class(), error.to_string()))?;
     found.truncate(MOST_TRIED);
-    Ok(found)
+    Ok(found.into_iter().map(Endpoint::Tcp).collect())
 }

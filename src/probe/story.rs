@@ -31,7 +31,15 @@ pub fn story(report: &ProbeReport, color: bool) -> String {
         let _ = writeln!(out, "no connection to {failed}");
     }
     if let Some(address) = &report.network.address {
-        let _ = writeln!(out, "connected to {address} (TCP)");
+        let tcp = if address.starts_with("unix:") {
+            ""
+        } else {
+            " (TCP)"
+        };
+        let _ = writeln!(out, "connected to {address}{tcp}");
+    }
+    if let Some(way_in) = &report.network.way_in {
+        let _ = writeln!(out, "way in: {way_in}");
     }
     let mut reached = true;
     for (number, step) in (1..).zip(steps(report)) {

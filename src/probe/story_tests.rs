@@ -86,6 +86,7 @@ fn accepted() -> ProbeReport {
         protocol: "http1",
         network: Network {
             address: Some("127.0.0.1:8443".to_owned()),
+            way_in: None,
             failed: strings(&["[::1]:8443: Connection refused"]),
         },
         client_hello: Some(ClientHello {
@@ -216,6 +217,7 @@ fn not_connected() -> ProbeReport {
     ProbeReport {
         network: Network {
             address: None,
+            way_in: None,
             failed: strings(&["127.0.0.1:8443: Connection refused"]),
         },
         client_hello: None,

@@ -27,6 +27,7 @@ pub(crate) use self::section::{Asked, Problem};
 pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolSection};
 pub use self::traits::{Scheme, Traits};
 use crate::stats::{AnswerFault, FailureClass, Stage, covers, covers_common};
+use crate::way::FAULTS;
 
 /// A byte stream that a protocol is spoken on.
 pub trait Wire: AsyncRead + AsyncWrite + Unpin {}
@@ -129,10 +130,11 @@ pub(crate) async fn refuse_plain_http<S: Wire>(stream: &mut S) -> io::Result<()>
     http1::foreign::refuse(stream, StatusCode::BAD_REQUEST, why).await
 }
 
-/// The unexpected answers of every protocol.
+/// The unexpected answers of every protocol, and those before TLS.
 fn faults() -> impl Iterator<Item = &'static AnswerFault> {
     let kinds = ProtocolKind::ALL.iter();
-    kinds.flat_map(|kind| kind.traits().faults).copied()
+    let own = kinds.flat_map(|kind| kind.traits().faults).copied();
+    own.chain(FAULTS)
 }
 
 /// Every class that a session can have, those of protocols with an example of their code.

@@ -56,6 +56,7 @@ pub(super) fn cells(summaries: &[CellSummary], plan: Option<&PlanRecord>) -> Gri
     resumption_rows(&mut row, summaries);
     for metric in [
         Metric::Connect,
+        Metric::WayIn,
         Metric::Handshake,
         Metric::Confirm,
         Metric::Exchange,
@@ -66,7 +67,13 @@ pub(super) fn cells(summaries: &[CellSummary], plan: Option<&PlanRecord>) -> Gri
             let timed = quantiles(s, Metric::Confirm).samples();
             quantiles(s, Metric::Exchange).samples() > timed.max(s.measured.ok_total())
         };
-        if metric != Metric::Exchange || any(&several) {
+        let walks = |s: &CellSummary| quantiles(s, Metric::WayIn).samples() > 0;
+        let shown = match metric {
+            Metric::Exchange => any(&several),
+            Metric::WayIn => any(&walks),
+            _ => true,
+        };
+        if shown {
             quantile_rows(&mut row, metric, summaries);
         }
     }

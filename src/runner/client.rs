@@ -1,13 +1,12 @@
 //! The client's side of every cell: whom it connects to, and with what TLS.
 
-use std::net::SocketAddr;
-
 use super::RunError;
 use super::identities::Identities;
 use crate::crypto::Metering;
 use crate::load::{CellPlan, Stock};
 use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity};
 use crate::scenario::{AuthMode, Cell, Checked, ResumptionMode};
+use crate::session::Endpoint;
 use crate::tls::{ClientTls, ClientTlsSpec, ResumptionSpec, TicketUse};
 use crate::units::Ratio;
 
@@ -37,7 +36,7 @@ impl Client<'_> {
         self,
         checked: &Checked,
         cell: &Cell,
-        addrs: &[SocketAddr],
+        addrs: &[Endpoint],
         peer: &Peer<'_>,
     ) -> Result<CellPlan, RunError> {
         let presented = match cell.auth {

@@ -1,7 +1,6 @@
 //! From what the engine counted to what is kept: names for code points, histograms encoded.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use crate::clock::rfc3339;
 use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};
@@ -10,6 +9,7 @@ use crate::record::{
     AnatomyRecord, CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, TrialRecord,
 };
 use crate::scenario::Cell;
+use crate::session::Endpoint;
 use crate::stats::{
     HistogramError, KindStats, LedgersByKind, Metric, Observed, ObservedTally, TargetCounts,
 };
@@ -18,7 +18,7 @@ use crate::stats::{
 /// none; they are given if the run was metered.
 pub(super) fn trial(
     result: &TrialResult,
-    (cell, addrs): (&Cell, &[SocketAddr]),
+    (cell, addrs): (&Cell, &[Endpoint]),
     target_counts: Option<TargetCounts>,
     target_ledgers: Option<&LedgersByKind>,
 ) -> Result<TrialRecord, HistogramError> {

@@ -17,7 +17,7 @@ mod target;
 #[cfg(test)]
 mod provider_tests;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -35,6 +35,7 @@ use crate::record::{
     RunRecord, SCHEMA_VERSION, Validity,
 };
 use crate::scenario::{Checked, Close, LoadModel, TargetPlan};
+use crate::session::Endpoint;
 use crate::stats::{HistogramError, LedgersByKind, TargetCounts};
 use crate::target::TargetError;
 use crate::tls::TlsConfigError;
@@ -134,7 +135,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
         _ => Sites::remote(&checked, client)?,
     };
     let addrs = sites.cells.iter().flat_map(|site| &site.addrs);
-    let targets: Vec<_> = addrs.map(SocketAddr::ip).collect();
+    let targets: Vec<_> = addrs.filter_map(Endpoint::ip).collect();
     let trials = checked.trials();
     let resources = Resources {
         sessions: checked.load.max_in_flight(),
@@ -155,6 +156,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
         loopback: targets.iter().all(IpAddr::is_loopback),
         resets: checked.close == Close::Reset,
         spreads: targets.iter().all(|ip| ip.is_ipv4() && ip.is_loopback()),
+        portless: targets.is_empty(),
     };
     let preflight = resources.check()?;
     let plan = LoadPlan {

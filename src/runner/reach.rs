@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::address::{AddressError, Choice, addresses, refuse_public};
 use crate::record::AddressRecord;
 use crate::scenario::{Checked, TargetPlan};
+use crate::session::Endpoint;
 
 /// The addresses of a scenario's server and which of them are used. With several, the first that takes a TCP
 /// connection is, unless all are asked for.
@@ -16,9 +17,14 @@ pub(super) fn find(checked: &Checked) -> Result<Choice, AddressError> {
         return Ok(Choice::all(Vec::new()));
     };
     let (target, timeouts) = (&checked.scenario.target, &checked.scenario.timeouts);
-    let all = addresses(host, *port, pinned, timeouts.resolve.0)?;
+    let (reached, at) = checked.way_in.reached(host, *port);
+    let all = addresses(reached, at, pinned, timeouts.resolve.0)?;
     if !target.allow_public {
-        refuse_public(host, &all)?;
+        refuse_public(reached, &all)?;
+        if checked.way_in.proxy.is_some() {
+            // The proxy looks the server up; it must not be a public one there either.
+            refuse_public(host, &addresses(host, *port, &[], timeouts.resolve.0)?)?;
+        }
     }
     Ok(if target.all_addresses {
         Choice::all(all)
@@ -33,6 +39,10 @@ pub(super) fn find(checked: &Checked) -> Result<Choice, AddressError> {
 ///
 /// Fails if its name has none, and if one is public without the scenario allowing that.
 pub fn permitted_address(checked: &Checked) -> Result<String, AddressError> {
+    if checked.way_in.unix.is_some() {
+        // There is none to permit.
+        return Ok("127.0.0.1".to_owned());
+    }
     let choice = find(checked)?;
     Ok(match choice.used().first() {
         Some(SocketAddr::V6(v6)) if v6.scope_id() != 0 => {
@@ -44,7 +54,7 @@ pub fn permitted_address(checked: &Checked) -> Result<String, AddressError> {
 }
 
 /// Addresses in a line.
-pub(super) fn listed(addrs: &[SocketAddr]) -> String {
+pub(super) fn listed(addrs: &[Endpoint]) -> String {
     let all: Vec<String> = addrs.iter().map(ToString::to_string).collect();
     all.join(", ")
 }

@@ -1,6 +1,8 @@
 //! Where each cell connects to, and with what TLS: the embedded target's listeners or a server
 //! elsewhere.
 
+use std::sync::Arc;
+
 use super::RunError;
 use super::client::{Client, Peer};
 use super::identities::{Identities, subject};
@@ -11,6 +13,7 @@ use crate::address::Choice;
 use crate::load::CellPlan;
 use crate::pki::{Identity, Trust};
 use crate::scenario::{Cell, Checked, EmbeddedPlan};
+use crate::session::Endpoint;
 
 /// The sites of a plan, with what came with them.
 pub(super) struct Sites {
@@ -51,7 +54,7 @@ impl Sites {
                 crls: issued.map_or(&[], |issued| issued.server_crls()),
                 identities: identities.as_ref(),
             };
-            client.plan(checked, cell, &[*addr], &peer)
+            client.plan(checked, cell, &[Endpoint::Tcp(*addr)], &peer)
         });
         let cells = sites.collect::<Result<_, _>>()?;
         let of = |cell: &Cell| {
@@ -70,7 +73,15 @@ impl Sites {
     /// Finds the server, loads the files and points every cell at its address, or at all of them.
     pub(crate) fn remote(checked: &Checked, client: Client<'_>) -> Result<Self, RunError> {
         let scenario = &checked.scenario;
-        let choice = reach::find(checked)?;
+        let (choice, endpoints) = match &checked.way_in.unix {
+            Some(path) => (None, vec![Endpoint::Unix(Arc::clone(path))]),
+            None => {
+                let choice = reach::find(checked)?;
+                let endpoints = choice.used().iter().copied().map(Endpoint::Tcp);
+                let endpoints = endpoints.collect();
+                (Some(choice), endpoints)
+            }
+        };
         let only = (scenario.identity.as_ref())
             .map(|files| Identity::load(&files.cert, files.key.as_deref()))
             .transpose()?;
@@ -95,12 +106,12 @@ impl Sites {
         let cells = checked.cells.iter();
         Ok(Self {
             cells: cells
-                .map(|cell| client.plan(checked, cell, choice.used(), &peer))
+                .map(|cell| client.plan(checked, cell, &endpoints, &peer))
                 .collect::<Result<_, _>>()?,
             embedded: None,
             superseded,
             identity: subject(&checked.cells, |_| Some(&identities))?,
-            choice: Some(choice),
+            choice,
         })
     }
 }

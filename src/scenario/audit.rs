@@ -50,6 +50,7 @@ impl Audit<'_> {
         let timeouts = &mut scenario.timeouts;
         for limit in [
             &mut timeouts.connect,
+            &mut timeouts.way_in,
             &mut timeouts.handshake,
             &mut timeouts.confirm,
         ] {

@@ -13,9 +13,10 @@ use super::resumption;
 use super::suites;
 use super::url::{Place, Url};
 use super::verification;
+use super::way_in;
 use super::{
     Arrivals, AuthMode, Cell, Close, EmbeddedPlan, Profile, ProtocolKind, ProviderName, Scenario,
-    ScenarioError,
+    ScenarioError, WayIn,
 };
 use crate::protocol::{Asked, ProtocolPlan};
 
@@ -28,6 +29,8 @@ pub struct Checked {
     pub written: Scenario,
     /// What is put under load.
     pub target: TargetPlan,
+    /// What is done on a connection before TLS.
+    pub way_in: WayIn,
     /// Where the client's cryptography comes from, unless a cell varies it.
     pub provider: ProviderName,
     /// What happens on a session.
@@ -157,6 +160,7 @@ fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
     })?;
     let target = target(&scenario, url.as_ref())?;
     let cells = cells(&scenario, url.as_ref(), &target)?;
+    let way_in = way_in::check(&scenario, url.as_ref(), &cells)?;
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
     let any_tls = cells.iter().any(|cell| cell.auth != AuthMode::None);
     alpn::complete(&mut scenario.tls.alpn, protocol.kind(), any_tls);
@@ -192,6 +196,7 @@ fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
     )?;
     Ok(Checked {
         target,
+        way_in,
         provider: scenario.tls.provider.unwrap_or_default(),
         protocol,
         load,

@@ -206,6 +206,7 @@ pub(super) fn timeouts(timeouts: &Timeouts) -> Result<(), Problem> {
     let all = [
         ("timeouts.resolve", timeouts.resolve),
         ("timeouts.connect", timeouts.connect),
+        ("timeouts.way-in", timeouts.way_in),
         ("timeouts.handshake", timeouts.handshake),
         ("timeouts.confirm", timeouts.confirm),
         ("timeouts.exchange", timeouts.exchange),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{Arrivals, AuthMode, Cell, Checked, LoadModel, TargetPlan, Verify};
+use super::{Arrivals, AuthMode, Cell, Checked, LoadModel, TargetPlan, Verify, WayIn};
 use crate::units::{Ratio, Span, format_count, three_digits};
 
 impl Checked {
@@ -22,6 +22,9 @@ impl Checked {
             ("trials", self.trials_text()),
         ] {
             let _ = writeln!(out, "{what:<10}{text}");
+        }
+        if self.way_in != WayIn::default() {
+            let _ = writeln!(out, "way in    {}", self.way_in);
         }
         if self.scenario.tls.verify == Verify::OncePerChain {
             out.push_str(

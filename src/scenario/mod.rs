@@ -31,6 +31,7 @@ mod target;
 mod url;
 mod variables;
 mod verification;
+mod way_in;
 
 pub use alpn::alpn_conflict;
 pub use anatomy::Anatomy;
@@ -58,6 +59,8 @@ pub use suites::suite_version;
 pub use target::{EmbeddedTarget, TargetSection, TicketMode};
 pub use url::{Place, Url, UrlError};
 pub use verification::Verify;
+
+pub use crate::way::{ProxyHeader, StartTls, WayIn, WayInSection};
 
 pub use crate::protocol::{
     Header, LARGEST_PAYLOAD, NotAStatus, ProtocolKind, ProtocolPlan, ProtocolSection, StatusRange,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     EndKeys, Expect, IdentityFault, IdentitySection, ProtocolSection, ProviderName,
-    ResumptionSection, TargetSection, Verify,
+    ResumptionSection, TargetSection, Verify, WayInSection,
 };
 use crate::text::labelled;
 use crate::units::{Rate, Ratio, Span};
@@ -32,6 +32,9 @@ pub struct Scenario {
     /// What is put under load; the embedded target if left out.
     #[serde(default)]
     pub target: TargetSection,
+    /// What is done on a connection before TLS.
+    #[serde(default, skip_serializing_if = "WayInSection::is_empty")]
+    pub way_in: WayInSection,
     /// TLS parameters of the client.
     #[serde(default)]
     pub tls: TlsSection,
@@ -80,6 +83,7 @@ impl Default for Scenario {
             question: String::new(),
             reading: String::new(),
             target: TargetSection::default(),
+            way_in: WayInSection::default(),
             tls: TlsSection::default(),
             identity: None,
             identities: Vec::new(),
@@ -248,6 +252,9 @@ pub struct Timeouts {
     pub resolve: Span,
     /// TCP connection establishment.
     pub connect: Span,
+    /// The way in: from the connection to the go-ahead for TLS.
+    #[serde(skip_serializing_if = "is_usual_way_in")]
+    pub way_in: Span,
     /// TLS until the client has finished.
     pub handshake: Span,
     /// Until the server proved its acceptance. Some servers delay a rejection by up to 30 s.
@@ -258,11 +265,20 @@ pub struct Timeouts {
     pub close: Span,
 }
 
+/// How long a way in may take unless it is said.
+const USUAL_WAY_IN: Span = Span::secs(10);
+
+/// Results of runs without a way in do not name it.
+fn is_usual_way_in(span: &Span) -> bool {
+    *span == USUAL_WAY_IN
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
             resolve: Span::secs(5),
             connect: Span::secs(5),
+            way_in: USUAL_WAY_IN,
             handshake: Span::secs(10),
             confirm: Span::secs(10),
             exchange: Span::secs(10),

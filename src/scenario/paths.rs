@@ -21,6 +21,10 @@ impl Scenario {
             all.push((key(&["identity", "cert"]), cert));
             all.extend(private.iter_mut().map(|p| (key(&["identity", "key"]), p)));
         }
+        let way = &mut self.way_in;
+        let (unix, user) = (way.unix_socket.iter_mut(), way.proxy_user_file.iter_mut());
+        all.extend(unix.map(|p| (key(&["way-in", "unix-socket"]), p)));
+        all.extend(user.map(|p| (key(&["way-in", "proxy-user-file"]), p)));
         let data = self.protocol.data_file.iter_mut();
         all.extend(data.map(|p| (key(&["protocol", "data-file"]), p)));
         for (index, identity) in self.identities.iter_mut().enumerate() {
@@ -64,6 +68,10 @@ impl Scenario {
         let mut copy = self.clone();
         let all = copy.paths_mut().into_iter();
         let wrong = all.filter_map(|(key, path)| {
+            if key.last().is_some_and(|last| last == "unix-socket") {
+                // It is connected to, not read.
+                return None;
+            }
             let opened = File::open(&*path).and_then(|file| file.metadata());
             let cause = match opened {
                 Ok(found) if found.is_dir() => "it is a folder".to_owned(),

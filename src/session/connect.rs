@@ -1,29 +1,86 @@
-//! Connecting: TCP with its options set before the handshake, then TLS.
+//! Connecting: a socket with its options set before the handshake, then TLS.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Type};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
-use tokio::time::timeout_at;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout_at};
 
 use crate::crypto::{Ledger, attributed};
 use crate::protocol::ProtocolPlan;
 use crate::stats::{Stage, Work};
 use crate::tls::{
-    ClientStream, ClientTls, Failure, TlsStream, connect_failure, failure, timed_out,
+    ClientStream, ClientTls, Failure, Socket, TlsStream, connect_failure, failure, timed_out,
 };
+
+/// How long to wait before a Unix socket with a full backlog is asked again: it has no notice of room.
+const AGAIN: Duration = Duration::from_millis(1);
+
+/// Where sessions connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A TCP port.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(Arc<Path>),
+}
+
+impl Endpoint {
+    /// Its IP address, if it has one.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A connection that was begun.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// Over TCP; it may still fail.
+    Tcp(io::Result<TcpStream>),
+    /// To a Unix socket, which takes it at once or has no room yet.
+    Unix(io::Result<UnixStream>, Arc<Path>),
+}
+
+/// Begins a connection, of a given source if it is over TCP.
+pub(crate) fn open(to: &Endpoint, source: Option<Ipv4Addr>) -> Opened {
+    match to {
+        Endpoint::Tcp(address) => Opened::Tcp(open_tcp(*address, source)),
+        Endpoint::Unix(path) => Opened::Unix(open_unix(path), Arc::clone(path)),
+    }
+}
+
+fn open_unix(path: &Path) -> io::Result<UnixStream> {
+    let socket = socket(Domain::UNIX, None)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    UnixStream::from_std(socket.into())
+}
 
 /// Begins a connection that does not delay small segments: a ticket ahead of the first response
 /// would otherwise cost 40 ms.
 ///
 /// Fails if the system gives no socket or refuses the address.
-pub(crate) fn open(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
-    let socket = socket(Domain::for_address(address))?;
+fn open_tcp(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+    let socket = socket(Domain::for_address(address), Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
     if let Some(source) = source {
         defer_port_choice(&socket)?;
@@ -39,12 +96,17 @@ pub(crate) fn open(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<
 ///
 /// Fails as [`open`] did, or with what the network answered.
 pub(crate) async fn connect(
-    opened: io::Result<TcpStream>,
+    opened: Opened,
     began: Instant,
     limit: Duration,
     ledger: &mut Option<Box<Ledger>>,
-) -> Result<TcpStream, Failure> {
-    let mut connecting = pin!(async { established(opened?).await });
+) -> Result<Socket, Failure> {
+    let mut connecting = pin!(async {
+        match opened {
+            Opened::Tcp(opened) => established(opened?).await.map(Socket::Tcp),
+            Opened::Unix(opened, path) => admitted(opened, &path).await.map(Socket::Unix),
+        }
+    });
     let connected = poll_fn(|cx| attributed(ledger, Work::Socket, || connecting.as_mut().poll(cx)));
     match timeout_at((began + limit).into(), connected).await {
         Ok(Ok(io)) => Ok(io),
@@ -53,8 +115,8 @@ pub(crate) async fn connect(
     }
 }
 
-/// Begins TLS on a connection from [`connect`], with the first request as early data where the configuration
-/// allows it. A way in (STARTTLS, a proxy) belongs between the two.
+/// Begins TLS on a connection whose way in was walked, with the first request as early data where the configuration
+/// allows it.
 ///
 /// The stream is on the heap, since a future keeps room for every place that a value is moved through, and thousands
 /// of sessions may be held at once.
@@ -63,7 +125,7 @@ pub(crate) async fn connect(
 ///
 /// Fails if rustls cannot begin a handshake with this configuration.
 pub fn begin_tls(
-    io: TcpStream,
+    io: impl Into<Socket>,
     tls: &ClientTls,
     resume: bool,
     protocol: &ProtocolPlan,
@@ -91,13 +153,24 @@ async fn established(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Waits for room in the backlog of a Unix socket, which says at once that it has none.
+async fn admitted(mut opened: io::Result<UnixStream>, path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match opened {
+            Err(full) if full.kind() == io::ErrorKind::WouldBlock => sleep(AGAIN).await,
+            opened => return opened,
+        }
+        opened = open_unix(path);
+    }
+}
+
 /// A socket that does not block.
-fn socket(domain: Domain) -> io::Result<Socket> {
+fn socket(domain: Domain, protocol: Option<Protocol>) -> io::Result<socket2::Socket> {
     #[cfg(target_os = "linux")]
-    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(domain, Type::STREAM.nonblocking(), protocol)?;
     #[cfg(not(target_os = "linux"))]
     let socket = {
-        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        let socket = socket2::Socket::new(domain, Type::STREAM, protocol)?;
         socket.set_nonblocking(true)?;
         socket
     };
@@ -107,13 +180,13 @@ fn socket(domain: Domain) -> io::Result<Socket> {
 /// Lets the kernel choose the port at connect time, when it knows the destination and may reuse a
 /// port that is taken towards another one (`IP_BIND_ADDRESS_NO_PORT`, ip(7)).
 #[cfg(target_os = "linux")]
-fn defer_port_choice(socket: &Socket) -> io::Result<()> {
+fn defer_port_choice(socket: &socket2::Socket) -> io::Result<()> {
     use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
     setsockopt(socket, IpBindAddressNoPort, &true).map_err(io::Error::from)
 }
 
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same signature as on Linux")]
-fn defer_port_choice(_socket: &Socket) -> io::Result<()> {
+fn defer_port_choice(_socket: &socket2::Socket) -> io::Result<()> {
     Ok(())
 }

@@ -1,15 +1,17 @@
 //! One session from connect to close, under load or alone. Acceptance is decided here and nowhere else.
 //!
-//! `connect` makes a TCP connection, [`begin_tls`] begins TLS on it, and [`drive`] does the rest, watched by
-//! an [`Observer`].
+//! `connect` makes a connection, `enter` walks its way in, [`begin_tls`] begins TLS on it, and [`drive`] does the
+//! rest, watched by an [`Observer`].
 
 mod connect;
 mod drive;
+mod enter;
 mod observer;
 
-pub use connect::begin_tls;
-pub(crate) use connect::{connect, open};
+pub use connect::{Endpoint, begin_tls};
+pub(crate) use connect::{Opened, connect, open};
 pub use drive::{Course, drive};
+pub(crate) use enter::enter;
 pub use observer::Observer;
 
 use crate::tls::Failure;

@@ -3,8 +3,9 @@
 use super::{FailureClass, LocalResource, ServerCertFault, Stage, alert_name};
 
 /// The stages a session can fail in.
-const STAGES: [Stage; 4] = [
+const STAGES: [Stage; 5] = [
     Stage::Connect,
+    Stage::WayIn,
     Stage::Handshake,
     Stage::Confirm,
     Stage::FirstByte,

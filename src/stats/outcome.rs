@@ -34,6 +34,8 @@ labelled! {
         Resolve = "resolve",
         /// TCP connection establishment.
         Connect = "connect",
+        /// What is said before TLS: a proxy, a PROXY header, STARTTLS.
+        WayIn = "way_in",
         /// TLS until the client has finished.
         Handshake = "handshake",
         /// Until the server proved that it accepted the client.
@@ -254,16 +256,25 @@ impl FailureClass {
             Self::Local(LocalResource::Memory) => {
                 "the generator ran out of memory or socket buffers; lower --sessions"
             }
+            Self::Unanswered(Stage::WayIn) => {
+                "the server or the proxy left these sessions without an answer before TLS; if the port speaks TLS at once, drop --starttls, else raise --way-in-timeout"
+            }
             Self::Unanswered(_) => {
                 "the server left these sessions without an answer; if it needs longer, raise the timeout or the grace period that the example names"
             }
             Self::ServerCert(fault) => fault.advice(),
             Self::Alert(code) => alert_advice(code),
             Self::Eof(Stage::Handshake) => {
-                "the server hung up in the handshake without an alert; its error log should say why. Is it a TLS port? A protocol that begins in plain text (STARTTLS) is not supported"
+                "the server hung up in the handshake without an alert; its error log should say why. Is it a TLS port? A protocol that begins in plain text needs --starttls"
+            }
+            Self::Eof(Stage::WayIn) => {
+                "the server, or the proxy, hung up before TLS; its log should say why. Check what --starttls, --haproxy-protocol and --proxy say against what the port expects"
             }
             Self::Eof(_) => {
                 "the server hung up where a later answer was due; it may allow fewer requests per connection than --exchanges asks for"
+            }
+            Self::Reset(Stage::Handshake) => {
+                "the server reset the connection; see its error log. Behind a load balancer it may expect a PROXY header (--haproxy-protocol), in a protocol that begins in plain text --starttls"
             }
             Self::Reset(_) => "the server reset the connection; see its error log",
             Self::Transport(_) => {
@@ -276,7 +287,7 @@ impl FailureClass {
                 "the TLS parameters do not fit or the server broke the protocol; `shakedown probe` shows what was offered"
             }
             Self::TlsPlainText => {
-                "the server answers in plain text: is this its TLS port? A protocol that begins in plain text (STARTTLS) is not supported"
+                "the server answers in plain text: is this its TLS port? A protocol that begins in plain text needs --starttls"
             }
             Self::TlsRenegotiation => {
                 "the server asks for a client certificate per path, after the handshake, which is not supported: have it ask in the handshake (Apache: move SSLVerifyClient from the Location to the virtual host)"

@@ -18,9 +18,12 @@ labelled! {
     pub enum Metric {
         /// From the connect call to the established TCP connection.
         Connect = "connect",
-        /// From the established connection until the client has sent its last handshake flight.
+        /// From the established connection to the go-ahead for TLS, of sessions with a way in.
+        WayIn = "way_in",
+        /// From the established connection, or the end of the way in, until the client has sent its last handshake
+        /// flight.
         Handshake = "handshake",
-        /// From the established connection to the first proof that the server accepted us.
+        /// From the same time to the first proof that the server accepted us.
         Confirm = "confirm",
         /// From a request's first byte sent to its response's last byte read.
         Exchange = "exchange",
@@ -58,6 +61,8 @@ pub struct Sample {
     pub lag_ns: u64,
     /// See [`Metric::Connect`].
     pub connect: Option<Timing>,
+    /// See [`Metric::WayIn`].
+    pub way_in: Option<Timing>,
     /// See [`Metric::Handshake`].
     pub handshake: Option<Timing>,
     /// See [`Metric::Confirm`].
@@ -87,6 +92,7 @@ impl Sample {
             observed: None,
             lag_ns: 0,
             connect: None,
+            way_in: None,
             handshake: None,
             confirm: None,
             exchange: None,

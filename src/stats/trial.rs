@@ -188,6 +188,7 @@ impl TrialStats {
         }
         let stats = self.kinds.entry(sample.kind).or_insert_with(KindStats::new);
         stats.record(Metric::Connect, sample.connect);
+        stats.record(Metric::WayIn, sample.way_in);
         stats.record(Metric::Handshake, sample.handshake);
         stats.record(Metric::Confirm, sample.confirm);
         stats.record(Metric::Exchange, sample.exchange);

@@ -9,15 +9,15 @@ use socket2::SockRef;
 #[cfg(target_os = "linux")]
 use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::sight::Sight;
+use super::socket::Socket;
 use crate::crypto::enter;
 use crate::stats::Work;
 
 /// Reports a socket that is not ready as `WouldBlock`.
 pub(super) struct Adapter<'a, 'b> {
-    pub io: &'a mut TcpStream,
+    pub io: &'a mut Socket,
     pub cx: &'a mut Context<'b>,
     pub sight: &'a mut Sight,
     /// More is written at once, so the kernel may hold this back to send both in one segment.
@@ -61,10 +61,14 @@ impl Write for Adapter<'_, '_> {
 /// Hands data to the kernel, which may hold it back until more follows or the stream ends.
 #[cfg(target_os = "linux")]
 fn send_before_more(
-    io: &TcpStream,
+    io: &mut Socket,
     cx: &mut Context<'_>,
     data: &[IoSlice<'_>],
 ) -> io::Result<usize> {
+    let Socket::Tcp(io) = io else {
+        // A Unix socket has no segments.
+        return ready_or_would_block(Pin::new(io).poll_write_vectored(cx, data));
+    };
     loop {
         match io.poll_write_ready(cx) {
             Poll::Ready(ready) => ready?,
@@ -72,7 +76,7 @@ fn send_before_more(
         }
         let flags = nix::libc::MSG_MORE | nix::libc::MSG_NOSIGNAL;
         let sent = io.try_io(Interest::WRITABLE, || {
-            SockRef::from(io).send_vectored_with_flags(data, flags)
+            SockRef::from(&*io).send_vectored_with_flags(data, flags)
         });
         match sent {
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
@@ -83,7 +87,7 @@ fn send_before_more(
 
 #[cfg(not(target_os = "linux"))]
 fn send_before_more(
-    io: &mut TcpStream,
+    io: &mut Socket,
     cx: &mut Context<'_>,
     data: &[IoSlice<'_>],
 ) -> io::Result<usize> {

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use rustls::ProtocolVersion;
 use rustls::client::ClientConnection;
-use tokio::net::TcpStream;
 
 use super::ClientTls;
 use super::fault::Fault;
@@ -12,6 +11,7 @@ use super::observe::{Captured, Current, ok_kind};
 use super::resume::Wish;
 use super::session::{Bytes, Marks, SessionStream};
 use super::sight::Sight;
+use super::socket::Socket;
 use super::stream::TlsStream;
 use crate::crypto::Ledger;
 use crate::stats::{AlpnId, Observed, Offer, OkKind};
@@ -27,7 +27,7 @@ impl TlsStream<ClientConnection> {
     ///
     /// Fails if rustls cannot begin a handshake with this configuration.
     pub fn resuming(
-        io: TcpStream,
+        io: impl Into<Socket>,
         tls: &ClientTls,
         planned: bool,
         ledger: Option<Box<Ledger>>,
@@ -46,7 +46,7 @@ impl TlsStream<ClientConnection> {
             },
             current,
             sight: Sight::of_client(),
-            ..Self::new(io, begun.conn)
+            ..Self::new(io.into(), begun.conn)
         })
     }
 

@@ -6,18 +6,18 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::Fault;
 use super::quota::Quota;
 use super::session::{Bytes, Marks, SessionStream, read_away};
+use super::socket::Socket;
 use crate::crypto::{Ledger, attributed, note};
 use crate::stats::{Observed, Offer, OkKind, Work};
 
-/// A TCP connection that counts and marks like a TLS session, at either end.
+/// A connection that counts and marks like a TLS session, at either end.
 #[derive(Debug)]
 pub struct PlainStream {
-    io: TcpStream,
+    io: Socket,
     ledger: Option<Box<Ledger>>,
     bytes: Bytes,
     marks: Marks,
@@ -26,12 +26,12 @@ pub struct PlainStream {
 
 impl PlainStream {
     /// Wraps a connected socket. There is no handshake, so all bytes are data to a `ledger`.
-    pub(crate) fn new(io: TcpStream, mut ledger: Option<Box<Ledger>>) -> Self {
+    pub(crate) fn new(io: impl Into<Socket>, mut ledger: Option<Box<Ledger>>) -> Self {
         if let Some(ledger) = &mut ledger {
             ledger.established();
         }
         Self {
-            io,
+            io: io.into(),
             ledger,
             bytes: Bytes::default(),
             marks: Marks::default(),

@@ -159,6 +159,6 @@ impl ServerTls {
     ///
     /// Fails as [`Self::connection`] does.
     pub(crate) fn accept(&self, io: TcpStream) -> Result<TlsStream<ServerConnection>, Fault> {
-        TlsStream::server(io, || self.connection(), self.ledger())
+        TlsStream::server(io.into(), || self.connection(), self.ledger())
     }
 }

@@ -13,7 +13,6 @@ use std::time::Instant;
 use rustls::server::{ReadEarlyData, ServerConnection};
 use rustls::{ConnectionCommon, SideData};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::adapter::Adapter;
 use super::early::EarlyData;
@@ -24,14 +23,15 @@ use super::refusal::Refusal;
 use super::resume::Wish;
 use super::session::{Bytes, Marks, read_away};
 use super::sight::{SHOWN, Sight};
+use super::socket::Socket;
 use crate::crypto::{Ledger, attributed, enter, note};
 use crate::stats::{SessionLedger, Work};
 use crate::text::first_line;
 
-/// A TLS session over TCP; `C` is rustls's connection of either side.
+/// A TLS session on a socket; `C` is rustls's connection of either side.
 #[derive(Debug)]
 pub struct TlsStream<C> {
-    pub(super) io: TcpStream,
+    pub(super) io: Socket,
     pub(super) conn: C,
     pub(super) bytes: Bytes,
     pub(super) marks: Marks,
@@ -58,7 +58,7 @@ impl TlsStream<ServerConnection> {
     /// Begins a server's connection. The handshake counts as complete once early data is accepted, so that it is
     /// answered before the client's Finished arrives.
     pub(super) fn server(
-        io: TcpStream,
+        io: Socket,
         begin: impl FnOnce() -> Result<ServerConnection, Fault>,
         ledger: Option<Box<Ledger>>,
     ) -> Result<Self, Fault> {
@@ -80,7 +80,7 @@ impl TlsStream<ServerConnection> {
     }
 
     /// The socket, to answer a client that speaks no TLS.
-    pub(crate) fn into_socket(self) -> TcpStream {
+    pub(crate) fn into_socket(self) -> Socket {
         self.io
     }
 
@@ -96,7 +96,7 @@ where
     D: SideData,
 {
     /// Wraps a connection of either side.
-    pub(crate) fn new(io: TcpStream, conn: C) -> Self {
+    pub(crate) fn new(io: Socket, conn: C) -> Self {
         Self {
             io,
             conn,

@@ -102,6 +102,12 @@ impl Attempt {
         self.sample.connect = Some(Timing::At(ns_between(self.started, at)));
     }
 
+    /// Notes the end of the way in, which began at `from` and begins the handshake.
+    pub(crate) fn entered(&mut self, from: Instant, at: Instant) {
+        self.stage = Stage::Handshake;
+        self.sample.way_in = Some(Timing::At(ns_between(from, at)));
+    }
+
     /// Notes the client's finished TLS handshake.
     pub(crate) fn handshaken(
         &mut self,
@@ -214,6 +220,13 @@ impl Attempt {
         let sample = &mut self.sample;
         let connected = sample.connect.and_then(Timing::exact);
         let connected = connected.map(|ns| self.started + Duration::from_nanos(ns));
+        if self.stage == Stage::WayIn {
+            sample.way_in = connected.map(beyond);
+            sample.service = Some(beyond(self.started));
+            return;
+        }
+        let way_in = sample.way_in.and_then(Timing::exact);
+        let connected = connected.map(|at| at + Duration::from_nanos(way_in.unwrap_or(0)));
         if self.stage == Stage::Connect {
             sample.connect = Some(beyond(self.started));
         }
