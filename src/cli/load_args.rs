@@ -113,6 +113,10 @@ pub struct ProtocolArgs {
     #[arg(long, value_name = "SIZE")]
     pub payload: Option<ByteSize>,
 
+    /// Postgres: the query of an exchange [default: select 1]
+    #[arg(long, value_name = "SQL")]
+    pub query: Option<String>,
+
     /// HTTP: request method
     #[arg(long = "request", short = 'X', value_name = "METHOD")]
     pub method: Option<String>,
@@ -264,6 +268,7 @@ impl ProtocolArgs {
         protocol.think = self.think.or(protocol.think);
         protocol.every = self.every.or(protocol.every);
         protocol.payload = self.payload.or(protocol.payload);
+        protocol.query = self.query.clone().or(protocol.query.take());
         protocol.method = self.method.clone().or(protocol.method.take());
         protocol.body = self.body.or(protocol.body);
         protocol.headers.extend(self.headers.iter().cloned());

@@ -96,6 +96,12 @@ fn not_as_asked(class: FailureClass, message: &str) -> Judged {
             Verdict::Rejected { class: label },
             format!("redirected, not accepted: {message}"),
         ),
+        FailureClass::Answer(fault, _) if fault.refuses => Judged::new(
+            Verdict::Rejected { class: label },
+            format!(
+                "rejected by the server in its protocol, after a complete TLS handshake: {message}"
+            ),
+        ),
         FailureClass::HttpStatus(_) => Judged::new(
             Verdict::Rejected { class: label },
             format!("rejected: {message}, which --expect-status does not list"),

@@ -8,6 +8,7 @@ mod echo;
 mod framed;
 pub(crate) mod http1;
 mod plan;
+pub(crate) mod postgres;
 mod section;
 mod traits;
 
@@ -23,6 +24,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 pub use self::framed::{Frame, FramePattern};
 pub use self::http1::{NotAStatus, StatusRange};
 pub use self::plan::ProtocolPlan;
+pub use self::postgres::SslNegotiation;
 pub(crate) use self::section::{Asked, Problem};
 pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolSection};
 pub use self::traits::{Scheme, Traits};
@@ -321,4 +323,6 @@ catalogue! {
     Http1: http1,
     /// Messages in frames: HL7 (MLLP), FIX, DICOM, lines.
     Framed: framed,
+    /// `PostgreSQL`: start-up, certificate authentication, queries.
+    Postgres: postgres,
 }

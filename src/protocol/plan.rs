@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Asked, Conversation, Problem, ProtocolKind, ProtocolSection, Request, Who};
 use crate::units::Span;
+use crate::way::StartTls;
 
 /// What happens on a session once it is up.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +98,19 @@ impl ProtocolPlan {
     /// Begins the client's side of a session; none where nothing is spoken.
     pub fn conversation(&self, who: Who<'_>) -> Option<Conversation<'_>> {
         self.request.conversation(who)
+    }
+
+    /// How TLS is asked for before the protocol is spoken, unless the scenario says otherwise.
+    pub(crate) fn starttls(&self) -> Option<StartTls> {
+        match &self.request {
+            Request::Postgres(request) if !request.is_direct() => Some(StartTls::Postgres),
+            _ => None,
+        }
+    }
+
+    /// Whether TLS begins at once, as the scenario says.
+    pub(crate) fn is_direct(&self) -> bool {
+        matches!(&self.request, Request::Postgres(request) if request.is_direct())
     }
 
     /// Whether the server may send something before our first request.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, FramePattern, ProtocolKind, StatusRange};
+use super::{Frame, FramePattern, ProtocolKind, SslNegotiation, StatusRange};
 use crate::units::{ByteSize, Span};
 
 /// Largest echo payload or HTTP body, in bytes.
@@ -47,6 +47,18 @@ pub struct ProtocolSection {
     /// File with the HTTP request body, or the framed message, sent as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_file: Option<PathBuf>,
+    /// `PostgreSQL`: the user, if not the URL's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// `PostgreSQL`: the database, if not the URL's; called as the user unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// `PostgreSQL`: the query of an exchange; `select 1` unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// `PostgreSQL`: whether TLS is asked for (`postgres`) or begins at once (`direct`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslnegotiation: Option<SslNegotiation>,
     /// HTTP statuses that count as accepted: `204`, `"2xx"`, `"200-299"`; 2xx if left out.
     pub expect_status: Vec<StatusRange>,
     /// Where a framed message ends.
@@ -69,7 +81,7 @@ pub struct Header {
 
 impl ProtocolSection {
     /// The keys that are not for every protocol, and whether each was written.
-    pub(super) fn given(&self) -> [(&'static str, bool); 13] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 17] {
         [
             ("protocol.exchanges", self.exchanges.is_some()),
             ("protocol.think", self.think.is_some()),
@@ -81,6 +93,10 @@ impl ProtocolSection {
             ("protocol.body", self.body.is_some()),
             ("protocol.data", self.data.is_some()),
             ("protocol.data-file", self.data_file.is_some()),
+            ("protocol.user", self.user.is_some()),
+            ("protocol.database", self.database.is_some()),
+            ("protocol.query", self.query.is_some()),
+            ("protocol.sslnegotiation", self.sslnegotiation.is_some()),
             ("protocol.expect-status", !self.expect_status.is_empty()),
             ("protocol.frame", self.frame.is_some()),
             ("protocol.expect-frame", self.expect_frame.is_some()),
@@ -94,6 +110,10 @@ pub(crate) struct Asked<'u> {
     pub authority: String,
     /// Path and query.
     pub path: &'u str,
+    /// The user, percent-encoded, where the scheme has one.
+    pub user: Option<&'u str>,
+    /// Whether the scheme is the protocol's own.
+    pub is_own: bool,
 }
 
 /// A problem with one key of a scenario, before its line is known.

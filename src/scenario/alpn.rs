@@ -4,7 +4,7 @@ use super::ProtocolKind;
 use super::error::Problem;
 
 /// Registered names, or their beginnings where they end in `*`, of protocols that are not spoken here.
-const OTHERS: [&str; 35] = [
+const OTHERS: [&str; 34] = [
     "h2",
     "h2c",
     "h3",
@@ -35,7 +35,6 @@ const OTHERS: [&str; 35] = [
     "sip/2",
     "tds/8.0",
     "dicom",
-    "postgresql",
     "radius/1.0",
     "radius/1.1",
     "netperfmeter/control",

@@ -160,8 +160,8 @@ fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
     })?;
     let target = target(&scenario, url.as_ref())?;
     let cells = cells(&scenario, url.as_ref(), &target)?;
-    let way_in = way_in::check(&scenario, url.as_ref(), &cells)?;
     let protocol = protocol(&scenario, url.as_ref(), &cells)?;
+    let way_in = way_in::check(&scenario, url.as_ref(), &cells, &protocol)?;
     let any_tls = cells.iter().any(|cell| cell.auth != AuthMode::None);
     alpn::complete(&mut scenario.tls.alpn, protocol.kind(), any_tls);
     alpn::check(&scenario.tls.alpn, protocol.kind())?;
@@ -348,6 +348,8 @@ fn protocol(
     let asked = url.map(|url| Asked {
         authority: url.authority(),
         path: &url.path,
+        user: url.user.as_deref(),
+        is_own: url.scheme.kind == kind,
     });
     let plan = ProtocolPlan::new(kind, section, asked.as_ref())?;
     if kind != ProtocolKind::Handshake

@@ -24,6 +24,8 @@ impl UrlError {
 pub struct Url {
     /// What is spoken, and whether over TLS.
     pub scheme: Scheme,
+    /// The user, percent-encoded, where the scheme has one.
+    pub user: Option<String>,
     /// Where.
     pub place: Place,
     /// The port, the scheme's default where none is written.
@@ -74,10 +76,21 @@ impl Url {
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
+        let has_user = scheme.kind.traits().keys.contains(&"user");
+        let (user, authority) = match authority.rsplit_once('@') {
+            Some((user, authority)) if has_user && !user.contains([':', '@']) => {
+                (Some(user.to_owned()), authority)
+            }
+            _ => (None, authority),
+        };
         let place = Place::parse(authority).map_err(|error| {
             // A password with a slash in it ends up here, and must not be quoted.
             if text.contains('@') {
-                UrlError("user names and passwords do not belong in a URL".to_owned())
+                UrlError(if has_user {
+                    "passwords do not belong in a URL".to_owned()
+                } else {
+                    "user names and passwords do not belong in a URL".to_owned()
+                })
             } else {
                 error
             }
@@ -95,6 +108,7 @@ impl Url {
         })?;
         Ok(Self {
             scheme,
+            user,
             place,
             port,
             path,

@@ -2,7 +2,7 @@
 
 use super::error::{Problem, refuse};
 use super::url::Url;
-use super::{AuthMode, Cell, Close, Scenario};
+use super::{AuthMode, Cell, Close, ProtocolPlan, Scenario};
 use crate::files::read_text;
 use crate::way::{Proxy, WayIn, WayInSection};
 
@@ -15,6 +15,7 @@ pub(super) fn check(
     scenario: &Scenario,
     url: Option<&Url>,
     cells: &[Cell],
+    protocol: &ProtocolPlan,
 ) -> Result<WayIn, Problem> {
     let section = &scenario.way_in;
     let Some(url) = url else {
@@ -27,6 +28,20 @@ pub(super) fn check(
         return Ok(WayIn::default());
     };
     let plain = cells.iter().any(|cell| cell.auth == AuthMode::None);
+    let any_tls = cells.iter().any(|cell| cell.auth != AuthMode::None);
+    let implied = protocol.starttls().filter(|_| any_tls);
+    refuse(
+        implied.is_some() && plain,
+        "matrix.auth",
+        "sessions with and without TLS to one port are not told apart here",
+        "drop \"none\"",
+    )?;
+    refuse(
+        protocol.is_direct() && section.starttls.is_some(),
+        "way-in.starttls",
+        "TLS cannot begin at once (sslnegotiation) and on request",
+        "drop one of them",
+    )?;
     refuse(
         section.starttls.is_some() && plain,
         "way-in.starttls",
@@ -38,7 +53,7 @@ pub(super) fn check(
         unix: section.unix_socket.as_deref().map(Into::into),
         proxy: proxy(section, url)?,
         header: section.haproxy_protocol,
-        starttls: section.starttls,
+        starttls: section.starttls.or(implied),
     })
 }
 
@@ -204,7 +219,7 @@ mod tests {
             ),
             (
                 "starttls = \"smtp\"",
-                "[matrix]\nauth = [\"none\"]",
+                "[protocol]\nkind = \"handshake\"\n[matrix]\nauth = [\"none\"]",
                 "without TLS",
             ),
             ("starttls = \"pop3\"", "", "pop3"),

@@ -123,7 +123,7 @@ pub enum AnswerCode {
     None,
     /// A number.
     Number(u32),
-    /// Five letters and digits, such as an SQLSTATE.
+    /// Five letters and digits, such as an SQLSTATE. A fault that refuses has those of its class, the first two.
     Five([u8; 5]),
 }
 
@@ -143,7 +143,13 @@ impl AnswerFault {
             AnswerCode::None => code.is_none() && label == self.label,
             AnswerCode::Number(_) => code.is_some_and(|code| code.parse::<u32>().is_ok()),
             AnswerCode::Five(_) => code.is_some_and(|code| {
+                let class = |code: &[u8; 5]| [code[0], code[1]];
+                let same = |own: &[u8; 5]| {
+                    let theirs = code.as_bytes().first_chunk();
+                    theirs.is_some_and(|code| class(code) == class(own))
+                };
                 code.len() == 5
+                    && (!self.refuses || matches!(&self.code, AnswerCode::Five(own) if same(own)))
                     && code
                         .bytes()
                         .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())

@@ -1,4 +1,4 @@
-//! Asking for TLS in protocols of bytes: PostgreSQL, MySQL, LDAP.
+//! Asking for TLS in protocols of bytes: `PostgreSQL`, `MySQL`, LDAP.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -6,7 +6,7 @@ use super::WayError;
 use super::talk::Talk;
 use crate::text::first_line;
 
-/// PostgreSQL's SSLRequest (protocol documentation, section "Message Formats").
+/// `PostgreSQL`'s `SSLRequest` (protocol documentation, section "Message Formats").
 pub(crate) const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 pub(super) async fn postgres<S: AsyncRead + AsyncWrite + Unpin>(
@@ -33,7 +33,7 @@ pub(super) async fn postgres<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// The message of an ErrorResponse whose type was read.
+/// The message of an `ErrorResponse` whose type was read.
 fn error_text(bytes: &[u8]) -> Result<Option<(usize, String)>, WayError> {
     let Some((length, rest)) = bytes.split_first_chunk() else {
         return Ok(None);
@@ -50,7 +50,7 @@ fn error_text(bytes: &[u8]) -> Result<Option<(usize, String)>, WayError> {
     Ok(Some((length, first_line(message.unwrap_or(body)))))
 }
 
-/// The capabilities of MySQL that we have: long password, protocol 4.1, TLS, secure connection, plugins.
+/// The capabilities of `MySQL` that we have: long password, protocol 4.1, TLS, secure connection, plugins.
 const CAPABILITIES: u32 = 0x1 | 0x200 | CLIENT_SSL | 0x8000 | 0x8_0000;
 const CLIENT_SSL: u32 = 0x800;
 /// Of what begins an error in place of a greeting.
@@ -101,7 +101,7 @@ fn mysql_capabilities(greeting: &[u8]) -> Option<u16> {
     (*version == MYSQL_VERSION).then(|| u16::from_le_bytes(low))
 }
 
-/// LDAP's StartTLS: message 1, an ExtendedRequest with the name 1.3.6.1.4.1.1466.20037.
+/// LDAP's `StartTLS`: message 1, an `ExtendedRequest` with the name 1.3.6.1.4.1.1466.20037.
 const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
 pub(super) async fn ldap<S: AsyncRead + AsyncWrite + Unpin>(
@@ -119,7 +119,7 @@ pub(super) async fn ldap<S: AsyncRead + AsyncWrite + Unpin>(
     )))
 }
 
-/// The result code and the diagnostic message of an ExtendedResponse (RFC 4511 sections 4.1.9 and 4.12).
+/// The result code and the diagnostic message of an `ExtendedResponse` (RFC 4511 sections 4.1.9 and 4.12).
 fn extended(message: &[u8]) -> Option<(u8, String)> {
     let (id, rest) = whole(message, 0x02)?;
     let (response, _) = whole(rest, 0x78)?;

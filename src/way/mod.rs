@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+#[cfg(test)]
+pub(crate) use self::binary::SSL_REQUEST;
 pub use self::header::ProxyHeader;
 pub use self::proxy::Proxy;
 pub use self::section::WayInSection;

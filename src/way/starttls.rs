@@ -12,15 +12,15 @@ labelled! {
     /// A protocol in which TLS is asked for.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum StartTls {
-        /// PostgreSQL's SSLRequest.
+        /// `PostgreSQL`'s `SSLRequest`.
         Postgres = "postgres",
-        /// MySQL's and MariaDB's SSLRequest, after the server's greeting.
+        /// `MySQL`'s and `MariaDB`'s `SSLRequest`, after the server's greeting.
         Mysql = "mysql",
         /// SMTP (RFC 3207).
         Smtp = "smtp",
         /// IMAP (RFC 9051 section 6.2.1).
         Imap = "imap",
-        /// LDAP's StartTLS (RFC 4511 section 4.14).
+        /// LDAP's `StartTLS` (RFC 4511 section 4.14).
         Ldap = "ldap",
     }
 }

@@ -15,7 +15,7 @@ const GREETING: &[u8] = b"220 mail ESMTP\r\n";
 const HELLO: &[u8] = b"EHLO [10.0.0.1]\r\n";
 const EXTENSIONS: &[u8] = b"250-mail\r\n250-SIZE 1\r\n250-starttls\r\n250 HELP\r\n";
 const STARTTLS: &[u8] = b"STARTTLS\r\n";
-/// A MySQL greeting of a server with TLS.
+/// A `MySQL` greeting of a server with TLS.
 const MYSQL: &[u8] = b"\x1b\0\0\0\x0a8.0\0\x01\0\0\0saltsalt\0\xff\xff\x08\x02\0\xff\xdf\x15\0";
 const LDAP_OK: &[u8] = b"\x30\x0c\x02\x01\x01\x78\x07\x0a\x01\0\x04\0\x04\0";
 

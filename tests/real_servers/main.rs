@@ -17,6 +17,7 @@ mod document;
 mod resumption;
 mod server;
 mod verdicts;
+mod way_in;
 mod ways;
 
 use common::{only, reasons, total};

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use crate::server::installed;
 
 /// A server of a configuration of its own; killed when dropped.
-struct Configured {
+pub struct Configured {
     child: Child,
-    port: u16,
-    dir: tempfile::TempDir,
+    pub port: u16,
+    pub dir: tempfile::TempDir,
 }
 
 impl Drop for Configured {
@@ -26,7 +26,7 @@ impl Drop for Configured {
 impl Configured {
     /// Starts it in a folder with certificates, good and faulty, with what `configure` makes of folder and
     /// port.
-    fn start(configure: impl FnOnce(&str, u16) -> String, command: &[&str]) -> Self {
+    pub fn start(configure: impl FnOnce(&str, u16) -> String, command: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -57,7 +57,7 @@ impl Configured {
     }
 
     /// Runs the command with the port for `PORT`; its status and both of its outputs.
-    fn shakedown(&self, args: &str) -> (i32, String) {
+    pub fn shakedown(&self, args: &str) -> (i32, String) {
         let args = args.replace("PORT", &self.port.to_string());
         let output = shakedown(self.dir.path(), &args);
         let said = [output.stdout, output.stderr].concat();
@@ -68,7 +68,7 @@ impl Configured {
     }
 }
 
-fn shakedown(dir: &Path, args: &str) -> Output {
+pub fn shakedown(dir: &Path, args: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .current_dir(dir)
         .env("NO_COLOR", "1")
