@@ -277,7 +277,9 @@ impl Source {
         lines.flat_map(move |(line, text)| {
             let found = text.match_indices(begin).filter_map(move |(at, _)| {
                 let (before, rest) = (&text[..at], &text[at + begin.len()..]);
-                let whole = !before.ends_with(|c: char| is_word(c) || c == ':');
+                // `super::super` has the second behind the first.
+                let other = |c: char| is_word(c) || c == ':' && begin != "super::";
+                let whole = !before.ends_with(other);
                 let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len()).max(1);
                 whole.then(|| (line, rest.get(..end).unwrap_or_default().to_owned()))
             });
@@ -341,7 +343,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c| !is_word(c))
 }
 
-/// Fails if a document lacks one of the names between backticks, alone or as the end or the beginning of what stands
+/// Fails if a document lacks one of the names between backticks, alone or as the first or the last words of what stands
 /// there; or if they are fewer than there must be.
 fn mentioned(document: &str, least: usize, names: impl Iterator<Item = String>) {
     let text = read(document);
@@ -351,8 +353,17 @@ fn mentioned(document: &str, least: usize, names: impl Iterator<Item = String>) 
         "only {} names for {document}",
         names.len()
     );
-    let said =
-        |name: &&String| text.contains(&format!("`{name}")) || text.contains(&format!("{name}`"));
+    let part = |c: char| is_word(c) || c == '-';
+    let said = |name: &&String| {
+        text.match_indices(name.as_str()).any(|(at, found)| {
+            // A section may be in its brackets.
+            let before = text[..at].trim_end_matches('[');
+            let after = &text[at + found.len()..];
+            // Of a family the members are there.
+            let ends = found.ends_with('.') || !after.starts_with(part);
+            before.ends_with('`') && ends || after.starts_with('`') && !before.ends_with(part)
+        })
+    };
     let missing = names.iter().filter(|name| !said(name));
     report(document, &missing.cloned().collect::<Vec<_>>());
 }
