@@ -10,7 +10,7 @@ use super::chain::Chain;
 use super::classify::{cert_fault, webpki_error};
 use super::grounds::{Grounds, Subject};
 use super::signature::{Algorithms, Answer, signed_with};
-use super::wording::{SHORT_RSA, is_short_rsa, name_sentence, plain, variant};
+use super::wording::{name_sentence, plain, variant};
 use crate::crypto;
 use crate::pki::{
     CertFacts, CertInspect, ListScope, Signed, lists_naming, name_text, next_update_of,
@@ -143,18 +143,20 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn peer(&self) -> &'static str {
+    /// The words for a server's chain, or those for a client's.
+    fn either(&self, server: &'static str, client: &'static str) -> &'static str {
         match self.grounds.subject {
-            Subject::Server(_) => "the server",
-            Subject::Client => "the client",
+            Subject::Server(_) => server,
+            Subject::Client => client,
         }
     }
 
+    fn peer(&self) -> &'static str {
+        self.either("the server", "the client")
+    }
+
     fn trust(&self) -> &'static str {
-        match self.grounds.subject {
-            Subject::Server(_) => "--cacert",
-            Subject::Client => "the CA bundle for clients",
-        }
+        self.either("--cacert", "the CA bundle for clients")
     }
 
     /// The first sentence that one of the certificates gives.
@@ -231,10 +233,7 @@ impl<'a> Case<'a> {
     }
 
     fn purpose(&self) -> String {
-        let usage = match self.grounds.subject {
-            Subject::Server(_) => "serverAuth",
-            Subject::Client => "clientAuth",
-        };
+        let usage = self.either("serverAuth", "clientAuth");
         let lacking = self.chain.iter().enumerate().find_map(|(at, cert)| {
             let eku = CertFacts::parse(cert).ok()?.eku;
             let lacks = !eku.is_empty() && eku.iter().all(|name| name != usage);
@@ -281,17 +280,8 @@ impl<'a> Case<'a> {
         let issuer = self.certs[at]
             .as_ref()
             .map_or_else(String::new, CertInspect::issuer);
-        let others = self.others(at);
-        let ending = if others.is_empty() && is_short_rsa(&issuer_key) {
-            SHORT_RSA.to_owned()
-        } else if others.is_empty() {
-            "the certificate is damaged, or another authority of that name issued it".to_owned()
-        } else {
-            format!(
-                "{} cannot use this key, but {others} can (--provider)",
-                self.grounds.provider
-            )
-        };
+        let otherwise = "the certificate is damaged, or another authority of that name issued it";
+        let ending = (self.grounds).why_bad(&issuer_key, &self.others(at), otherwise);
         format!(
             "the signature of {} does not verify with the key of its issuer {issuer} ({issuer_key}): {ending}",
             self.who(at)

@@ -98,25 +98,31 @@ impl Grounds {
                 now: UnixTime::now(),
             },
         );
-        let able = || match crypto::others_that(self.provider, &verifies) {
-            others if !others.is_empty() => format!(
-                "{} cannot use that key, but {others} can (--provider)",
-                self.provider
-            ),
-            _ if is_short_rsa(&key) => SHORT_RSA.to_owned(),
-            _ => "the peer holds another key, or one that no provider of this build can use"
-                .to_owned(),
-        };
         if let Error::InvalidCertificate(
             CertificateError::BadSignature
             | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
         ) = error
         {
+            let others = crypto::others_that(self.provider, &verifies);
+            let otherwise =
+                "the peer holds another key, or one that no provider of this build can use";
             rejection.sentence = format!(
                 "the signature over the handshake does not verify with the key of certificate 1 ({key}): {}",
-                able()
+                self.why_bad(&key, &others, otherwise)
             );
         }
         rejection
+    }
+
+    /// Why a signature does not verify with a key, which `others` of our providers can use.
+    pub(super) fn why_bad(&self, key: &str, others: &str, otherwise: &str) -> String {
+        if !others.is_empty() {
+            let provider = self.provider;
+            format!("{provider} cannot use this key, but {others} can (--provider)")
+        } else if is_short_rsa(key) {
+            SHORT_RSA.to_owned()
+        } else {
+            otherwise.to_owned()
+        }
     }
 }
