@@ -1,7 +1,7 @@
 //! Finds damaged histograms: they are text, decoded only when a figure needs one.
 
 use crate::record::{CellRecord, RunRecord, TrialRecord};
-use crate::stats::HistogramError;
+use crate::stats::{HistogramError, LatencyHistogram};
 
 impl RunRecord {
     /// The first histogram that cannot be read: its cell, trial and metric, and why. `None` if all can.
@@ -20,12 +20,9 @@ fn damage_of(cell: &CellRecord) -> Option<String> {
 
 fn first_damaged(trial: &TrialRecord) -> Option<(String, HistogramError)> {
     let kinds = trial.kinds.iter().flat_map(|(kind, record)| {
-        let of = record.histograms.iter();
-        of.map(move |(metric, stored)| {
-            (
-                format!("{metric} of {}", kind.label()),
-                stored.decode::<3>().err(),
-            )
+        record.histograms.iter().map(move |(metric, stored)| {
+            let decoded: Result<LatencyHistogram, _> = stored.decode();
+            (format!("{metric} of {}", kind.label()), decoded.err())
         })
     });
     let seconds = trial

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::figure::{Figure, Percentile};
 use super::summary::{CellSummary, Quantiles, summarise};
 use crate::record::{CellRecord, RunRecord, TrialRecord};
 use crate::scenario::Cell;
@@ -72,11 +73,15 @@ fn merged(trials: &mut [DecodedTrial], metric: Metric) -> Result<Quantiles, Hist
     let mut merged = LatencyHistogram::new();
     for trial in trials {
         let histogram = trial.record.histogram(metric)?;
-        let durations = TrialQuantiles {
-            median: histogram.median(),
-            p99: histogram.quantile(0.99),
-        };
-        trial.durations.insert(metric, durations);
+        for percentile in Percentile::ALL {
+            let timing = match percentile {
+                // The trial is the observation, so its median counts whatever the number of samples.
+                Percentile::P50 => histogram.median(),
+                other => histogram.quantile(other.share()),
+            };
+            let timing = timing.map(|timing| (Figure::Quantile(metric, percentile), timing));
+            trial.durations.extend(timing);
+        }
         merged.merge(&histogram);
     }
     Ok(Quantiles::of(&merged))
@@ -95,21 +100,6 @@ pub(super) struct DecodedCell<'a> {
 #[derive(Debug)]
 pub(super) struct DecodedTrial<'a> {
     pub record: &'a TrialRecord,
-    durations: BTreeMap<Metric, TrialQuantiles>,
-}
-
-impl DecodedTrial<'_> {
-    /// What a metric was in this trial.
-    pub(crate) fn quantiles(&self, metric: Metric) -> TrialQuantiles {
-        self.durations.get(&metric).copied().unwrap_or_default()
-    }
-}
-
-/// What one trial says of a metric, where the trial is the observation.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct TrialQuantiles {
-    /// Given whatever the count.
-    pub median: Option<Timing>,
-    /// Given from 1,000 samples on.
-    pub p99: Option<Timing>,
+    /// Its medians, and its other percentiles where there are samples enough.
+    pub durations: BTreeMap<Figure, Timing>,
 }

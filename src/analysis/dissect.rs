@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::record::{AnatomyRecord, CellRecord, LedgerRecord, TrialRecord};
-use crate::stats::{End, Entry, HistogramError, OkKind, Spread, Step, Work};
+use crate::stats::{End, Entry, HistogramError, LatencyHistogram, OkKind, Spread, Step, Work};
 
 /// A kind may be other than the rest of its cell in no more than this share for the CPU of the cell's
 /// threads to be put down to it.
@@ -139,7 +139,8 @@ impl TrialFigures {
             // What has no step sorts behind those that have one.
             let step = Step::of(end, &entry).map_or(u8::MAX, Step::number);
             let key = (step, work, stored.algorithm.clone());
-            let ns = stored.time.decode::<3>()?.median_among(ledger.sessions);
+            let time: LatencyHistogram = stored.time.decode()?;
+            let ns = time.median_among(ledger.sessions);
             *figures.us.entry(key.clone()).or_default() += ns.unwrap_or(0) as f64 / 1e3;
             *figures.counts.entry(key).or_default() += stored.count;
         }

@@ -44,7 +44,7 @@ pub enum Percentile {
 }
 
 impl Percentile {
-    const ALL: [Self; 3] = [Self::P50, Self::P90, Self::P99];
+    pub(super) const ALL: [Self; 3] = [Self::P50, Self::P90, Self::P99];
 
     /// Its share of all samples, its label, and by how much it may get worse.
     fn row(self) -> (f64, &'static str, f64) {
@@ -53,6 +53,10 @@ impl Percentile {
             Self::P90 => (0.9, "p90", 0.15),
             Self::P99 => (0.99, "p99", 0.25),
         }
+    }
+
+    pub(super) fn share(self) -> f64 {
+        self.row().0
     }
 }
 
@@ -203,7 +207,7 @@ impl Figure {
         for metric in DURATIONS {
             let histogram = trial.histogram(metric)?;
             for percentile in Percentile::ALL {
-                let value = histogram.quantile(percentile.row().0);
+                let value = histogram.quantile(percentile.share());
                 found.extend(value.map(|timing| (Self::Quantile(metric, percentile), timing)));
             }
         }

@@ -231,16 +231,10 @@ impl TaxRow {
 /// A figure of a trial in the unit of a row; none of a percentile that is only known to be beyond an age: it has no
 /// difference.
 fn value(figure: Figure, trial: &DecodedTrial) -> Option<f64> {
-    let Figure::Quantile(metric, percentile) = figure else {
+    if !matches!(figure, Figure::Quantile(..)) {
         return figure.of(trial.record, None);
-    };
-    let known = trial.quantiles(metric);
-    let timing = match percentile {
-        Percentile::P50 => known.median,
-        Percentile::P90 => None,
-        Percentile::P99 => known.p99,
-    };
-    Some(timing?.exact()? as f64 / 1e3)
+    }
+    Some(trial.durations.get(&figure)?.exact()? as f64 / 1e3)
 }
 
 fn rows(pair: (&DecodedCell, &DecodedCell), figures: &[Figure]) -> Vec<TaxRow> {
