@@ -1,44 +1,31 @@
 //! The cases: what changes between two sessions, what it means if the second resumes all the same,
 //! and what to do about it.
 
-use std::fmt;
+use crate::text::labelled;
 
-use serde::Serialize;
-
-/// What happens between gaining a ticket and offering it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Case {
-    /// Nothing: the server resumes at all.
-    Control,
-    /// The client would present another certificate now.
-    OtherIdentity,
-    /// The ticket is offered under another server name.
-    OtherHost,
-    /// The client's certificate expires.
-    Expired,
-    /// The server's ticket keys are replaced.
-    KeysRotated,
-    /// The client's certificate is revoked.
-    Revoked,
-    /// The server no longer trusts the certificate's authority.
-    CaChanged,
+labelled! {
+    serde
+    /// What happens between gaining a ticket and offering it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Case {
+        /// Nothing: the server resumes at all.
+        Control = "control",
+        /// The client would present another certificate now.
+        OtherIdentity = "other-identity",
+        /// The ticket is offered under another server name.
+        OtherHost = "other-host",
+        /// The client's certificate expires.
+        Expired = "expired",
+        /// The server's ticket keys are replaced.
+        KeysRotated = "keys-rotated",
+        /// The client's certificate is revoked.
+        Revoked = "revoked",
+        /// The server no longer trusts the certificate's authority.
+        CaChanged = "ca-changed",
+    }
 }
 
 impl Case {
-    /// The stable label.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Control => "control",
-            Self::OtherIdentity => "other-identity",
-            Self::OtherHost => "other-host",
-            Self::Expired => "expired",
-            Self::KeysRotated => "keys-rotated",
-            Self::Revoked => "revoked",
-            Self::CaChanged => "ca-changed",
-        }
-    }
-
     /// Whether a full handshake must be rejected after the change, which shows that it took effect.
     pub(super) fn must_reject(self) -> bool {
         matches!(self, Self::Expired | Self::Revoked | Self::CaChanged)
@@ -101,11 +88,5 @@ impl Case {
                  lists and authorities, or switch resumption off where clients are verified"
             }
         }
-    }
-}
-
-impl fmt::Display for Case {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.label())
     }
 }

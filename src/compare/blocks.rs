@@ -11,29 +11,18 @@ use super::observe::{CellSeries, Observation, series};
 use super::policy::Policy;
 use crate::record::{RunRecord, UnitKind};
 use crate::stats::HistogramError;
+use crate::text::labelled;
 
-/// Whose turn it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// What the candidate is held against.
-    Baseline,
-    /// The baseline once more: what sets it apart from itself is noise.
-    Control,
-    /// What is judged.
-    Candidate,
-}
-
-impl Side {
-    /// Every side.
-    pub const ALL: [Self; 3] = [Self::Baseline, Self::Control, Self::Candidate];
-
-    /// The stable label.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Baseline => "baseline",
-            Self::Control => "control",
-            Self::Candidate => "candidate",
-        }
+labelled! {
+    /// Whose turn it is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Side {
+        /// The side that the candidate is compared with.
+        Baseline = "baseline",
+        /// The baseline once more: what sets it apart from itself is noise.
+        Control = "control",
+        /// The side that is judged.
+        Candidate = "candidate",
     }
 }
 
@@ -160,7 +149,7 @@ impl Rounds {
         &self.sides[side as usize]
     }
 
-    /// The baseline with its control: both are the same command, so the candidate is held against
+    /// The baseline with its control: both are the same command, so the candidate is compared with
     /// the mean of both.
     pub(crate) fn reference(&self) -> Vec<CellSeries> {
         let control = self.side(Side::Control);

@@ -1,56 +1,35 @@
-//! What must be the same on both sides before figures may be held against each other.
+//! What must be the same on both sides before figures may be compared.
 
 use std::collections::BTreeSet;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::observe::identity;
 use crate::record::{Note, OLDEST_SCHEMA, Pins, RunRecord};
 use crate::stats::{HistogramError, HistogramSetup};
+use crate::text::labelled;
 
-/// A kind of difference that makes a comparison say something else than it seems to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Difference {
-    /// Results of different classes of hosts.
-    Host,
-    /// Something else was asked of the two.
-    Plan,
-    /// Histograms that round differently.
-    Histogram,
-    /// Percentiles that leave sessions without an answer out, against such that do not.
-    Percentiles,
-    /// A debug build against a release build.
-    Profile,
-    /// A run that did not do what was asked, or did not run to its end.
-    Validity,
+labelled! {
+    serde
+    /// A kind of difference that makes a comparison say something else than it seems to. Its label lets it pass.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Difference {
+        /// Results of different classes of hosts.
+        Host = "host",
+        /// Something else was asked of the two.
+        Plan = "plan",
+        /// Histograms that round differently.
+        Histogram = "histogram",
+        /// Percentiles that leave sessions without an answer out, against such that do not.
+        Percentiles = "percentiles",
+        /// A debug build against a release build.
+        Profile = "profile",
+        /// A run that did not do what was asked, or did not run to its end.
+        Validity = "validity",
+    }
 }
 
 impl Difference {
-    /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::Host,
-        Self::Plan,
-        Self::Histogram,
-        Self::Percentiles,
-        Self::Profile,
-        Self::Validity,
-    ];
-
-    /// The stable label, with which it is let pass.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Plan => "plan",
-            Self::Histogram => "histogram",
-            Self::Percentiles => "percentiles",
-            Self::Profile => "profile",
-            Self::Validity => "validity",
-        }
-    }
-
     /// The note that it leaves.
     fn note(self, message: String) -> Found {
         let (code, advice) = match self {
