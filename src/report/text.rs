@@ -166,9 +166,9 @@ fn cell(field: &Field) -> Cell {
     let cell = Cell::new(&field.text);
     match field.tone {
         Tone::Plain => cell,
-        Tone::Good => cell.fg(Color::Green),
+        Tone::Good => cell.fg(Color::DarkGreen),
         Tone::Unclear => cell.add_attribute(Attribute::Bold),
-        Tone::Bad => cell.fg(Color::Red).add_attribute(Attribute::Bold),
+        Tone::Bad => cell.fg(Color::DarkRed).add_attribute(Attribute::Bold),
     }
 }
 
