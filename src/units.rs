@@ -368,13 +368,32 @@ pub fn format_count(count: u64) -> String {
     out
 }
 
+/// A count with its noun: `1 round`, `1,200 rounds`.
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", format_count(count))
+}
+
 /// Days in words.
 pub(crate) fn count_days(days: i64) -> String {
     match days {
         0 => "less than a day".to_owned(),
-        1 => "1 day".to_owned(),
-        days => format!("{days} days"),
+        days => counted(days.unsigned_abs(), "day"),
     }
+}
+
+/// A rate or a number of sessions, without zeros that say nothing.
+pub(crate) fn trimmed(value: f64) -> String {
+    if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else {
+        three_digits(value)
+    }
+}
+
+/// A size in whole mebibytes, rounded down.
+pub(crate) fn mebibytes(bytes: u64) -> String {
+    ByteSize((bytes >> 20) << 20).to_string()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use clap::Args;
 use shakedown::compare::{AbError, AbEvent, AbSetup, BLOCKS_PER_ROUND, Side, Turn, conduct};
 use shakedown::files::write::TempFolder;
 use shakedown::runner::BlockError;
+use shakedown::units::counted;
 
 use super::ab_args::{SideArgs, Sides};
 use super::block_progress::BlockProgress;
@@ -86,7 +87,7 @@ pub(crate) fn run(args: &AbArgs) -> anyhow::Result<Exit> {
 
 fn announce(args: &AbArgs, sides: &Sides) -> BlockProgress {
     if !args.quiet {
-        let plural = if sides.cells == 1 { "" } else { "s" };
+        let cells = counted(sides.cells as u64, "cell");
         let rounds = args.max_rounds;
         let load = sides.block.map_or(String::new(), |block| {
             let block = block.as_secs_f64();
@@ -96,8 +97,7 @@ fn announce(args: &AbArgs, sides: &Sides) -> BlockProgress {
         say(format_args!("baseline:  {}", sides.baseline_name));
         say(format_args!("candidate: {}", sides.candidate_name));
         say(format_args!(
-            "at most {rounds} rounds of {BLOCKS_PER_ROUND} blocks with {} cell{plural}{load}",
-            sides.cells,
+            "at most {rounds} rounds of {BLOCKS_PER_ROUND} blocks with {cells}{load}",
         ));
     }
     BlockProgress::of(args.max_rounds.into(), args.quiet)

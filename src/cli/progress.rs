@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shakedown::load::Event;
 use shakedown::runner::Prepared;
 use shakedown::scenario::Checked;
+use shakedown::units::counted;
 
 use super::color::wanted_on;
 use super::live::Live;
@@ -121,16 +122,9 @@ fn draw(bar: &ProgressBar, live: &Live) {
 }
 
 fn announce(checked: &Checked) {
-    let stop = checked.stop;
-    let trials = checked.trials();
-    let seconds = (stop.warmup + stop.duration).as_secs_f64() * trials as f64;
-    let plural = if trials == 1 { "" } else { "s" };
-    let length = match stop.total {
-        Some(_) => String::new(),
-        None => format!(", about {seconds:.0} s"),
-    };
     let name = &checked.written.name;
-    say(format_args!("{name}: {trials} trial{plural}{length}"));
+    let trials = counted(checked.trials() as u64, "trial");
+    say(format_args!("{name}: {trials}{}", checked.length_text()));
 }
 
 /// Drawn five times a second at most, with the template's colours where they are wanted.

@@ -14,7 +14,7 @@ use shakedown::pki::{Identity, load_crls, load_roots, superseded};
 use shakedown::scenario::{ProtocolKind, ProviderName, TicketMode, TlsVersion, alpn_conflict};
 use shakedown::target::{ListenerSpec, OnRefusal, Target, TargetSpec};
 use shakedown::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec};
-use shakedown::units::format_count;
+use shakedown::units::{counted, format_count};
 use tokio::sync::watch::Receiver;
 
 use super::block_on;
@@ -133,10 +133,7 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     let note = Arc::clone(&refusals);
     let on_refusal: OnRefusal = Arc::new(move |peer, refusal| note.note(peer, refusal));
     let target = Target::launch(&spec, Metering::Off, Some(&on_refusal))?;
-    let threads = match args.threads {
-        1 => "1 thread".to_owned(),
-        n => format!("{n} threads"),
-    };
+    let threads = counted(args.threads.into(), "thread");
     let revoked = crlfile.map_or_else(String::new, |path| {
         format!(", rejecting what {} revokes", path.display())
     });

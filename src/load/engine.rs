@@ -21,7 +21,6 @@ use super::watched::{STUCK, TICK, Watched};
 use super::worker::work;
 use crate::affinity::{Placement, pin_current};
 use crate::clock::ns_between;
-use crate::scenario::trial_order;
 use crate::stats::{HistogramError, Second, TrialStats};
 
 /// Time between giving out a trial and its start, so that all workers are ready.
@@ -93,11 +92,10 @@ impl Engine {
         target: Option<&dyn TargetView>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Option<EngineError> {
-        let trials = &self.plan.checked.scenario.trials;
-        let rounds = trial_order(self.plan.cells.len(), trials.count, trials.seed);
-        let of = self.plan.cells.len() * trials.count;
+        let checked = &self.plan.checked;
+        let of = checked.trials();
         let mut number = 0;
-        for (round, cells) in rounds.into_iter().enumerate() {
+        for (round, cells) in checked.trial_order().into_iter().enumerate() {
             for cell in cells {
                 if *control.borrow() != Interrupt::None {
                     return None;

@@ -1,7 +1,7 @@
 //! The plan: a checked scenario with addresses pinned, TLS configured and cores chosen. Nothing is
 //! left to guess when the engine starts.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use crate::scenario::{Cell, Checked};
 use crate::session::Endpoint;
@@ -53,32 +53,5 @@ impl LoadPlan {
         for tls in of_worker.filter_map(|identities| identities.first()) {
             tls.seed_thread();
         }
-    }
-
-    /// Local addresses that give loopback connections enough ephemeral ports: `count` addresses of
-    /// 127.0.0.0/8, or none where one is enough or the targets are not on IPv4 loopback.
-    pub(crate) fn loopback_sources(targets: &[IpAddr], count: u8) -> Vec<Ipv4Addr> {
-        let spreads = targets
-            .iter()
-            .all(|ip| matches!(ip, IpAddr::V4(v4) if v4.is_loopback()));
-        if !spreads || targets.is_empty() || count < 2 {
-            return Vec::new();
-        }
-        (1..=count)
-            .map(|last| Ipv4Addr::new(127, 0, 0, last))
-            .collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_ipv4_loopback_is_spread() {
-        let local = IpAddr::from([127, 0, 0, 1]);
-        assert_eq!(LoadPlan::loopback_sources(&[local], 3).len(), 3);
-        assert!(LoadPlan::loopback_sources(&[local], 1).is_empty());
-        assert!(LoadPlan::loopback_sources(&[local, IpAddr::from([10, 0, 0, 1])], 3).is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! Before the run: does this host have the files, ports and memory the plan needs?
 
+use std::net::Ipv4Addr;
+
 use super::limits::{PortRange, available_memory, raise_file_limit};
 use crate::record::{Note, PreflightRecord};
 use crate::units::{ByteSize, format_count};
@@ -125,9 +127,11 @@ impl Resources {
         })
     }
 
-    /// Loopback source addresses to spread connections over; 1 is no spreading.
-    pub(crate) fn sources(&self) -> u8 {
-        self.sources_of(PortRange::of_host().ports)
+    /// Addresses of 127.0.0.0/8 to spread connections over; none where one is enough, or cannot be chosen.
+    pub(crate) fn sources(&self) -> Vec<Ipv4Addr> {
+        let count = self.sources_of(PortRange::of_host().ports);
+        let addresses = (1..=count).map(|last| Ipv4Addr::new(127, 0, 0, last));
+        addresses.filter(|_| count > 1 && !self.portless).collect()
     }
 
     fn ends(&self) -> u64 {
@@ -281,7 +285,7 @@ mod tests {
     #[test]
     fn a_small_plan_needs_one_source_and_passes() {
         let preflight = SMALL.check().unwrap();
-        assert_eq!(SMALL.sources(), 1);
+        assert_eq!(SMALL.sources(), [Ipv4Addr::LOCALHOST; 0]);
         assert!(preflight.files_limit >= preflight.files_needed);
     }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::step::{Mark, Step as Told};
 use crate::stats::{End, Entry, SessionLedger, Spent, Step, Work};
-use crate::units::{format_count, three_digits};
+use crate::units::{counted, format_count, three_digits};
 
 /// Time and bytes of a handshake, as we saw it. It was one and a cold one: caches and the provider's
 /// random numbers were not warm.
@@ -81,16 +81,14 @@ impl Cost {
     pub(super) fn summary(&self) -> String {
         let crypto: f64 = self.steps.iter().map(|step| step.us).sum();
         let all = crypto + self.tls_us + self.socket_us;
-        let plural = if self.round_trips == 1 { "" } else { "s" };
         format!(
-            "{} µs of our time: {} in crypto operations, {} in rustls itself, {} in socket calls; {} round \
-             trip{plural} after TCP's until we had finished. It was one cold handshake; `shakedown anatomy` \
-             takes the median of many",
+            "{} µs of our time: {} in crypto operations, {} in rustls itself, {} in socket calls; {} after \
+             TCP's until we had finished. It was one cold handshake; `shakedown anatomy` takes the median of many",
             three_digits(all),
             three_digits(crypto),
             three_digits(self.tls_us),
             three_digits(self.socket_us),
-            self.round_trips
+            counted(self.round_trips, "round trip")
         )
     }
 }

@@ -6,7 +6,7 @@ use super::report::{
 };
 use super::status::Status;
 use super::step::{Mark, Step};
-use crate::units::count_days;
+use crate::units::{count_days, counted};
 
 /// All nine, in order.
 pub(super) fn steps(report: &ProbeReport) -> [Step; 9] {
@@ -160,11 +160,8 @@ fn server_chain(step: &mut Step, chain: &ServerChain) {
 
 /// How many certificates there are, and each in two or three lines.
 fn certificates(step: &mut Step, certs: &[ChainCert], count: usize, bytes: usize) {
-    let plural = if count == 1 { "" } else { "s" };
-    step.say(
-        "chain",
-        format!("{count} certificate{plural}, {bytes} bytes"),
-    );
+    let all = counted(count as u64, "certificate");
+    step.say("chain", format!("{all}, {bytes} bytes"));
     for (number, cert) in (1..).zip(certs) {
         let label = format!("{number}.");
         let Some(facts) = &cert.facts else {
@@ -311,8 +308,7 @@ fn answer(step: &mut Step, answer: &Answer) {
         step.say("HTTP", line);
     }
     if answer.new_session_tickets > 0 {
-        let count = answer.new_session_tickets;
-        let plural = if count == 1 { "" } else { "s" };
-        step.say("tickets", format!("{count} NewSessionTicket{plural}"));
+        let count = answer.new_session_tickets.into();
+        step.say("tickets", counted(count, "NewSessionTicket"));
     }
 }

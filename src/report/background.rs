@@ -8,7 +8,7 @@ use crate::analysis::CellSummary;
 use crate::record::{RunRecord, TrialRecord};
 use crate::stats::{Metric, Timing};
 use crate::text::shell_quote;
-use crate::units::{ByteSize, format_count};
+use crate::units::{format_count, mebibytes};
 
 /// Of more cells than this, those with the largest lag are shown.
 const MOST_CELLS: usize = 60;
@@ -78,10 +78,6 @@ fn load(summary: &CellSummary, trials: &[TrialRecord]) -> [String; 9] {
         format_count(in_flight.unwrap_or(0)),
         or_nothing(memory, mebibytes),
     ]
-}
-
-fn mebibytes(bytes: u64) -> String {
-    ByteSize((bytes >> 20) << 20).to_string()
 }
 
 /// The machine and the build.

@@ -11,7 +11,7 @@ use crate::record::{
 use crate::stats::{
     CONFIDENCE, CancelPhase, FailureRecord, HistogramError, LEAST_UNITS, Metric, RoundEffect,
 };
-use crate::units::{Span, format_count, format_ns, three_digits};
+use crate::units::{Span, counted, format_count, format_ns, trimmed};
 
 /// What a figure of a run without verification of the server lacks.
 const INSECURE: &str = "INSECURE: the server's chain and name were not verified (-k), nor is their cost in these figures";
@@ -107,20 +107,8 @@ fn threads(plan: &PlanRecord, kind: &str) -> String {
     } else {
         kind
     };
-    format!(
-        "{} {name}{plural} on core{plural} {}",
-        cores.len(),
-        cores.join(",")
-    )
-}
-
-/// A rate without the zeros that say nothing.
-fn trimmed(rate: f64) -> String {
-    if rate.fract() == 0.0 {
-        format!("{rate:.0}")
-    } else {
-        three_digits(rate)
-    }
+    let threads = counted(cores.len() as u64, name);
+    format!("{threads} on core{plural} {}", cores.join(","))
 }
 
 fn seconds(s: f64) -> String {
@@ -136,8 +124,7 @@ pub(super) fn has_figures(record: &RunRecord, summary: &CellSummary) -> bool {
     !expects || latency.is_some_and(|quantiles| quantiles.p50.is_some())
 }
 
-/// What there is to show of each cell that has figures.
-///
+/// The summaries of the cells that have figures.
 pub(super) fn shown(decoded: &Decoded<'_>) -> Vec<CellSummary> {
     let summaries = decoded.summaries().iter();
     let shown = summaries.filter(|summary| has_figures(decoded.record(), summary));
@@ -178,9 +165,9 @@ fn by_rounds(rounds: usize) -> String {
     let percent = CONFIDENCE * 100.0;
     match rounds {
         0 => "round by round".to_owned(),
-        1 => format!("1 round, no interval: {LEAST_UNITS} are needed"),
         rounds if rounds < LEAST_UNITS => {
-            format!("{rounds} rounds, no interval: {LEAST_UNITS} are needed")
+            let rounds = counted(rounds as u64, "round");
+            format!("{rounds}, no interval: {LEAST_UNITS} are needed")
         }
         rounds => format!("over {rounds} rounds, trimmed mean [{percent:.0} % interval]"),
     }
@@ -209,7 +196,7 @@ pub(super) fn negotiated(record: &RunRecord, shown: &[CellSummary]) -> Vec<Strin
     let cells = shown_cells(record, shown);
     let of_cell = |cell: &CellRecord| -> Vec<String> {
         let name = &cell.cell.name;
-        let lines = (counted(&[cell]).into_iter())
+        let lines = (negotiated_by(&[cell]).into_iter())
             .map(|(text, count, _)| format!("{name}: {} × {text}", format_count(count)));
         lines.collect()
     };
@@ -218,7 +205,7 @@ pub(super) fn negotiated(record: &RunRecord, shown: &[CellSummary]) -> Vec<Strin
 
 /// The same of many cells: a line for what was negotiated, with how many negotiated it.
 pub(super) fn negotiated_by_all(record: &RunRecord, shown: &[CellSummary]) -> Vec<String> {
-    let lines = counted(&shown_cells(record, shown)).into_iter();
+    let lines = negotiated_by(&shown_cells(record, shown)).into_iter();
     lines
         .map(|(text, count, cells)| {
             let [count, cells] = [count, cells].map(format_count);
@@ -248,7 +235,7 @@ pub(super) fn shown_cells<'a>(record: &'a RunRecord, shown: &[CellSummary]) -> V
 }
 
 /// What these cells negotiated, how many handshakes did, and in how many of the cells.
-fn counted(cells: &[&CellRecord]) -> Vec<(String, u64, u64)> {
+fn negotiated_by(cells: &[&CellRecord]) -> Vec<(String, u64, u64)> {
     let mut sums: Vec<(String, u64, u64)> = Vec::new();
     for cell in cells {
         let mut here: Vec<usize> = Vec::new();

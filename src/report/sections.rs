@@ -7,7 +7,7 @@ use super::{facts, tables};
 use crate::analysis::{CellSummary, Figure, Percentile, Question, Tax};
 use crate::record::RunRecord;
 use crate::stats::{HistogramError, LEAST_UNITS, Metric};
-use crate::units::{format_count, format_ns};
+use crate::units::{counted, format_count, format_ns};
 
 /// With more cells than this each is a row of a table, not a column.
 const COLUMNS: usize = 10;
@@ -38,11 +38,10 @@ fn sentence(tax: &Tax) -> Option<String> {
     if tax.rows.iter().all(|row| row.difference.interval.is_none()) {
         let rounds = tax.rows.iter().map(|row| row.difference.rounds).max();
         return rounds.map(|rounds| {
-            let rounds = match rounds {
-                1 => "1 round is too few".to_owned(),
-                rounds => format!("{rounds} rounds are too few"),
-            };
-            format!("{place}: {rounds} to tell a difference from noise, {LEAST_UNITS} are needed.")
+            let rounds = counted(rounds as u64, "round");
+            format!(
+                "{place}: {rounds} cannot tell a difference from noise, {LEAST_UNITS} are needed."
+            )
         });
     }
     let part = |figure: Figure, what: &str| {

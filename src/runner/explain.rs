@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use super::{Prepared, reach};
-use crate::scenario::trial_order;
-use crate::units::{ByteSize, format_count};
+use crate::units::{format_count, mebibytes};
 
 impl Prepared {
     /// The plan as resolved: cells, addresses, cores, limits, and the order of the trials.
@@ -55,9 +54,7 @@ impl Prepared {
             );
         }
         out.push_str("order of trials\n");
-        let trials = &plan.checked.scenario.trials;
-        let rounds = trial_order(plan.cells.len(), trials.count, trials.seed);
-        for (number, round) in (1..).zip(rounds) {
+        for (number, round) in (1..).zip(plan.checked.trial_order()) {
             let names: Vec<&str> = (round.into_iter())
                 .map(|cell| plan.cells[cell].cell.name.as_str())
                 .collect();
@@ -74,8 +71,4 @@ fn cores(cores: &[Option<usize>]) -> String {
         .collect();
     let plural = if names.len() == 1 { "" } else { "s" };
     format!("{} on core{plural} {}", names.len(), names.join(", "))
-}
-
-fn mebibytes(bytes: u64) -> String {
-    ByteSize((bytes >> 20) << 20).to_string()
 }

@@ -163,7 +163,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
         cells: sites.cells,
         worker_cores: cores.workers,
         metered: client.metering == Metering::On,
-        sources: LoadPlan::loopback_sources(&targets, resources.sources()),
+        sources: resources.sources(),
         checked,
     };
     Ok(Prepared {
@@ -220,6 +220,7 @@ impl Prepared {
         control: &watch::Receiver<Interrupt>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<RunRecord, RunError> {
+        let checked = &self.plan.checked;
         let environment = Environment::gather();
         let engine = Engine::start(Arc::clone(&self.plan))?;
         let started_at = rfc3339(SystemTime::now());
@@ -241,10 +242,9 @@ impl Prepared {
                 reasons: Vec::new(),
             },
         };
-        let planned = self.plan.cells.len() * self.plan.checked.scenario.trials.count;
         record.expectations = expectations(&record);
         (record.validity, record.warnings) =
-            judge(&record, Decoded::of(&record)?.summaries(), planned);
+            judge(&record, Decoded::of(&record)?.summaries(), checked.trials());
         record.warnings.extend(self.superseded.iter().map(|list| {
             let remedy =
                 "drop the old list from the file; the newest of each authority and scope decides";

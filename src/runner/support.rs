@@ -1,4 +1,4 @@
-//! Which cells can be run: what the providers of both ends have, held against what each cell takes. A
+//! Which cells can be run: what the providers of both ends have, against what each cell takes. A
 //! cell that cannot be run is skipped with its reason, never dropped and never replaced.
 
 use std::collections::BTreeMap;
@@ -202,8 +202,7 @@ pub(super) fn pins(cell: &Cell, checked: &Checked, suites: &[String]) -> Pins {
     if cell.auth == AuthMode::None {
         return Pins::default();
     }
-    let identities = checked.scenario.identities.iter();
-    let mut presented = identities.filter(|i| cell.identities.contains(&i.name));
+    let mut presented = checked.presented(cell);
     // One with a fault may have a key of another kind.
     let faulty = presented.any(|i| i.fault.is_some_and(|f| f != IdentityFault::None));
     let scheme = |key: KeyAlgorithm, sound: bool| sound.then(|| key.scheme().to_owned());

@@ -65,8 +65,7 @@ impl TargetView for Embedded {
 /// How much a cell's listener offers for resumption: its cache is sized to what the stores of all
 /// workers keep.
 fn supply(cell: &Cell, checked: &Checked, settings: &EmbeddedPlan, workers: usize) -> TicketSupply {
-    let identities = checked.scenario.identities.iter();
-    let presented = identities.filter(|identity| cell.identities.contains(&identity.name));
+    let presented = checked.presented(cell);
     let shares: Vec<u32> = presented.map(IdentitySection::share).collect();
     let shares = if shares.is_empty() { &[1][..] } else { &shares };
     TicketSupply {

@@ -219,7 +219,7 @@ fn suffix(share: Option<Ratio>) -> String {
 /// The order of trials: per round every cell once, in an order drawn anew, and every second round
 /// the mirror image of the one before it, so that a drift of the machine falls on all cells alike
 /// (ABBA).
-pub(crate) fn trial_order(cells: usize, rounds: usize, seed: u64) -> Vec<Vec<usize>> {
+pub(super) fn trial_order(cells: usize, rounds: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut order: Vec<usize> = (0..cells).collect();
     (0..rounds)

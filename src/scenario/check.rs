@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alpn;
-use super::cells::Common;
+use super::cells::{Common, trial_order};
 use super::check_load::{load, ramp, stop, timeouts};
 use super::dimensions;
 use super::error::{Problem, refuse};
@@ -15,8 +15,8 @@ use super::url::{Place, Url};
 use super::verification;
 use super::way_in;
 use super::{
-    Arrivals, AuthMode, Cell, Close, EmbeddedPlan, Profile, ProtocolKind, ProviderName, Scenario,
-    ScenarioError, WayIn,
+    Arrivals, AuthMode, Cell, Close, EmbeddedPlan, IdentitySection, Profile, ProtocolKind,
+    ProviderName, Scenario, ScenarioError, WayIn,
 };
 use crate::protocol::{Asked, ProtocolPlan};
 
@@ -76,6 +76,18 @@ impl Checked {
     /// Trials in all.
     pub fn trials(&self) -> usize {
         self.cells.len() * self.scenario.trials.count
+    }
+
+    /// The identities that a cell names.
+    pub(crate) fn presented(&self, cell: &Cell) -> impl Iterator<Item = &IdentitySection> {
+        let named = |identity: &&IdentitySection| cell.identities.contains(&identity.name);
+        self.scenario.identities.iter().filter(named)
+    }
+
+    /// The cells of the trials, round by round.
+    pub(crate) fn trial_order(&self) -> Vec<Vec<usize>> {
+        let trials = &self.scenario.trials;
+        trial_order(self.cells.len(), trials.count, trials.seed)
     }
 }
 

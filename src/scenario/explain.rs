@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::{Arrivals, AuthMode, Cell, Checked, LoadModel, TargetPlan, Verify, WayIn};
-use crate::units::{Ratio, Span, format_count, three_digits};
+use crate::units::{Ratio, Span, counted, format_count, three_digits, trimmed};
 
 impl Checked {
     /// The plan as far as the scenario alone determines it, a line per part and per cell.
@@ -49,13 +49,11 @@ impl Checked {
 
     fn target_text(&self) -> String {
         match &self.target {
-            TargetPlan::Embedded(target) => {
-                let plural = if target.threads == 1 { "" } else { "s" };
-                format!(
-                    "the embedded target, {} thread{plural}, provider {}",
-                    target.threads, target.provider
-                )
-            }
+            TargetPlan::Embedded(target) => format!(
+                "the embedded target, {}, provider {}",
+                counted(target.threads as u64, "thread"),
+                target.provider
+            ),
             TargetPlan::Remote { host, port, pinned } => {
                 let url = self.scenario.without_secrets().target.url;
                 let at = match &pinned[..] {
@@ -94,7 +92,7 @@ impl Checked {
                 format!(
                     "open loop, {}{}/s {spaced}, at most {} in flight",
                     self.up_to(),
-                    whole(rate.peak()),
+                    trimmed(rate.peak()),
                     format_count(*max_in_flight)
                 )
             }
@@ -108,7 +106,7 @@ impl Checked {
                 format!(
                     "closed loop, {}{} concurrent sessions{cap}",
                     self.up_to(),
-                    whole(sessions.peak())
+                    trimmed(sessions.peak())
                 )
             }
         }
@@ -137,26 +135,17 @@ impl Checked {
     }
 
     fn trials_text(&self) -> String {
-        let (cells, rounds) = (self.cells.len(), self.scenario.trials.count);
-        let plural = |count: usize| if count == 1 { "" } else { "s" };
-        let length = self.expected_length().map_or(String::new(), |length| {
-            format!(", about {:.0} s", length.as_secs_f64())
-        });
-        format!(
-            "{} in all: {rounds} round{} of {cells} cell{}{length}",
-            cells * rounds,
-            plural(rounds),
-            plural(cells)
-        )
+        let rounds = counted(self.scenario.trials.count as u64, "round");
+        let cells = counted(self.cells.len() as u64, "cell");
+        let (all, length) = (self.trials(), self.length_text());
+        format!("{all} in all: {rounds} of {cells}{length}")
     }
-}
 
-/// A rate or a number of sessions, without zeros that say nothing.
-fn whole(value: f64) -> String {
-    if value.fract() == 0.0 {
-        format!("{value:.0}")
-    } else {
-        three_digits(value)
+    /// The expected length as the end of a sentence.
+    pub fn length_text(&self) -> String {
+        self.expected_length().map_or(String::new(), |length| {
+            format!(", about {:.0} s", length.as_secs_f64())
+        })
     }
 }
 
@@ -172,10 +161,8 @@ fn describe(cell: &Cell) -> String {
     };
     let mut parts = vec![format!("TLS {}, {who}", versions.join(" or "))];
     parts.extend(cell.keys.map(|keys| format!("keys {keys}")));
-    parts.extend(cell.chain.map(|length| match length {
-        1 => "1 intermediate".to_owned(),
-        n => format!("{n} intermediates"),
-    }));
+    let intermediates = |length: u8| counted(length.into(), "intermediate");
+    parts.extend(cell.chain.map(intermediates));
     parts.extend(cell.group.as_ref().map(|group| format!("group {group}")));
     parts.extend(cell.provider.map(|name| format!("provider {name}")));
     parts.extend(cell.resumed.map(|share| match share {

@@ -37,7 +37,7 @@ pub use alpn::alpn_conflict;
 pub use anatomy::Anatomy;
 pub use audit::Audit;
 pub use cells::Cell;
-pub(crate) use cells::{canonical_group, trial_order};
+pub(crate) use cells::canonical_group;
 pub use check::{Checked, LoadModel, Stop, TargetPlan};
 pub use dimensions::MOST_INTERMEDIATES;
 pub use document::Document;

@@ -15,6 +15,7 @@ use crate::tls::{
     Failure, Fault, SessionStream, close_in_order, confirm_by_close, explain, failure, remarked,
     timed_out,
 };
+use crate::units::counted;
 
 /// The plan of a session.
 #[derive(Debug, Clone, Copy)]
@@ -330,9 +331,7 @@ fn closed_while_held() -> Failure {
 
 /// The failure of a session whose server closes, as it announced, with more exchanges to come.
 fn closed_after(exchanges: u32) -> Failure {
-    let plural = if exchanges == 1 { "" } else { "s" };
-    let message = format!(
-        "the server closed after {exchanges} exchange{plural}, as it announced; lower --exchanges"
-    );
+    let made = counted(exchanges.into(), "exchange");
+    let message = format!("the server closed after {made}, as it announced; lower --exchanges");
     (FailureClass::HttpClosed, message)
 }

@@ -10,7 +10,7 @@ use crate::report::facts;
 use crate::report::tables::or_nothing;
 use crate::stats::LEAST_UNITS;
 use crate::text::escape_untrusted;
-use crate::units::{format_count, three_digits, with_unit};
+use crate::units::{counted, format_count, three_digits, with_unit};
 
 /// Characters that a report gives one message; that of a plan names every key that differs.
 const MESSAGE_CAP: usize = 4096;
@@ -113,14 +113,11 @@ pub(in crate::report) fn how_blocks_went(blocks: &BlocksRecord) -> String {
 
 /// One side in a line.
 pub(in crate::report) fn side(side: &SideRecord) -> String {
-    let results = match side.results {
-        1 => "1 result".to_owned(),
-        more => format!("{} results", format_count(more as u64)),
-    };
     format!(
-        "{}: {}, {results} from {}, shakedown {}",
+        "{}: {}, {} from {}, shakedown {}",
         side.source,
         side.scenario,
+        counted(side.results as u64, "result"),
         side.started_at,
         facts::build(&side.build)
     )
