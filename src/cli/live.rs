@@ -1,6 +1,7 @@
 //! The state of a run in progress, as lines of a display or as one line. Pure: events in, text out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown::load::{Event, LiveTotals};
@@ -18,7 +19,8 @@ const LATE_NS: u64 = 10_000_000;
 /// Where a run is.
 #[derive(Debug, Clone)]
 pub struct Live {
-    plan: Checked,
+    /// Shared, as a request may be large.
+    plan: Arc<Checked>,
     /// Number of the trial, from 1, and of how many.
     trial: (usize, usize),
     cell: usize,
@@ -33,7 +35,7 @@ pub struct Live {
 
 impl Live {
     /// A run that has not begun.
-    pub(crate) fn new(plan: Checked) -> Self {
+    pub(crate) fn new(plan: Arc<Checked>) -> Self {
         Self {
             plan,
             trial: (0, 0),
@@ -52,7 +54,7 @@ impl Live {
                 *self = Self {
                     trial: (number + 1, of),
                     cell,
-                    ..Self::new(self.plan.clone())
+                    ..Self::new(Arc::clone(&self.plan))
                 };
             }
             Event::Priming { elapsed } => self.priming = Some(elapsed),

@@ -34,7 +34,7 @@ fn live(load: LoadModel, total: Option<u64>) -> Live {
     };
     let shown = |name: &str| ["tls", "mtls-resumed"].contains(&name);
     plan.cells.retain(|cell| shown(&cell.name));
-    let mut live = Live::new(plan);
+    let mut live = Live::new(plan.into());
     live.on(Event::Begin {
         number: 3,
         of: 6,

@@ -77,7 +77,7 @@ impl Progress {
         }
         Self {
             shown: Shown::of(quiet, DISPLAY),
-            live: Live::new(plan.checked.clone()),
+            live: Live::new(plan.checked.clone().into()),
             last: Instant::now(),
         }
     }
