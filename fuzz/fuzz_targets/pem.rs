@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use shakedown::pki::{CertFacts, CertInspect, Identity, PkiError, parse_crls, parse_roots};
+use shakedown::pki::{CertFacts, CertInspect, Identity, PkiError, parse_certificates, parse_crls};
 
 fuzz_target!(|bytes: &[u8]| {
     roots(bytes);
@@ -23,14 +23,15 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn roots(bytes: &[u8]) {
     let path = Path::new("fuzz.pem");
-    match parse_roots(path, bytes) {
+    match parse_certificates(path, bytes) {
         Ok(roots) => {
             assert!(!roots.is_empty(), "no certificate and no error");
             for root in &roots {
                 assert!(CertInspect::parse(root).is_some(), "it parsed before");
                 match CertFacts::parse(root) {
                     Ok(_) => {
-                        let again = parse_roots(path, root).expect("one of a file loads alone");
+                        let again =
+                            parse_certificates(path, root).expect("one of a file loads alone");
                         assert_eq!(again.as_slice(), std::slice::from_ref(root));
                     }
                     Err(error) => assert!(!error.to_string().is_empty()),

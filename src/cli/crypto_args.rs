@@ -2,7 +2,7 @@
 //! makes a cell of each.
 
 use clap::Args;
-use shakedown::scenario::{EmbeddedTarget, EndKeys, ProviderName, Scenario, Verify};
+use shakedown::scenario::{EndKeys, ProviderName, Scenario, Verify};
 
 use super::choice::one_of;
 
@@ -53,10 +53,7 @@ impl CryptoArgs {
         {
             return;
         }
-        let embedded = scenario
-            .target
-            .embedded
-            .get_or_insert_with(EmbeddedTarget::default);
+        let embedded = scenario.target.embedded.get_or_insert_default();
         embedded.provider = self.target_provider.or(embedded.provider);
         one_or_several(&self.target_keys, &mut embedded.key, &mut matrix.key);
         one_or_several(&self.target_chains, &mut embedded.chain, &mut matrix.chain);

@@ -6,7 +6,7 @@ use clap::Args;
 use shakedown::record::RunRecord;
 use shakedown::report;
 use shakedown::runner::prepare;
-use shakedown::scenario::{Checked, EmbeddedTarget, QUICK, Scenario, TicketMode};
+use shakedown::scenario::{Checked, QUICK, Scenario, TicketMode};
 use shakedown::text::secrets::name_variables;
 use shakedown::units::Rate;
 
@@ -172,10 +172,7 @@ impl ThreadArgs {
             || self.target_cores.is_some()
             || self.target_tickets.is_some();
         if wants_target {
-            let embedded = scenario
-                .target
-                .embedded
-                .get_or_insert_with(EmbeddedTarget::default);
+            let embedded = scenario.target.embedded.get_or_insert_default();
             embedded.threads = self.target_threads.unwrap_or(embedded.threads);
             embedded.cores = self.target_cores.clone().or(embedded.cores.take());
             embedded.tickets = self.target_tickets.or(embedded.tickets);

@@ -43,7 +43,7 @@ impl FromStr for Subject {
     }
 }
 
-/// What is held against a limit.
+/// The value that is compared with a limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Observed {
     /// It is this.
@@ -74,7 +74,7 @@ impl From<Timing> for Observed {
     }
 }
 
-/// What of a subject is held against the limit.
+/// How a subject becomes one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Aggregate {
     /// A percentile, as a share.
@@ -133,25 +133,14 @@ impl Threshold {
             .iter()
             .filter_map(|(sign, relation)| Some((text.find(sign)?, *sign, *relation)))
             .min_by_key(|(at, sign, _)| (*at, usize::MAX - sign.len()));
-        let Some((at, sign, relation)) = found else {
-            return Err((
-                format!("{text:?} compares nothing"),
-                format!("write {}", example(subject)),
-            ));
-        };
+        let fault = |cause: String| (cause, format!("write {}", example(subject)));
+        let (at, sign, relation) =
+            found.ok_or_else(|| fault(format!("{text:?} compares nothing")))?;
         let (aggregate, limit) = (text[..at].trim(), text[at + sign.len()..].trim());
-        let aggregate = aggregate_of(subject, aggregate).ok_or_else(|| {
-            (
-                format!("{aggregate:?} says nothing about {subject}"),
-                format!("write {}", example(subject)),
-            )
-        })?;
-        let limit = limit_of(subject, limit).ok_or_else(|| {
-            (
-                format!("{limit:?} is no limit for {subject}"),
-                format!("write {}", example(subject)),
-            )
-        })?;
+        let aggregate = aggregate_of(subject, aggregate)
+            .ok_or_else(|| fault(format!("{aggregate:?} says nothing about {subject}")))?;
+        let limit = limit_of(subject, limit)
+            .ok_or_else(|| fault(format!("{limit:?} is no limit for {subject}")))?;
         Ok(Self {
             subject,
             aggregate,
@@ -195,7 +184,7 @@ impl Threshold {
         }
     }
 
-    /// What it is held against, over all trials of a cell; `None` where there are too few samples for
+    /// The value that it limits, over all trials of a cell; `None` where there are too few samples for
     /// it, or none.
     ///
     /// Fails if a stored histogram is damaged.
@@ -279,10 +268,6 @@ fn percentile(text: &str) -> Option<Aggregate> {
         .then_some(Aggregate::Percentile(percent / 100.0))
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "limits are far below the 2^53 nanoseconds of a quarter of a year"
-)]
 fn limit_of(subject: Subject, text: &str) -> Option<f64> {
     let in_time = matches!(
         subject,

@@ -1,10 +1,8 @@
-//! What a worker is given to do, and the runtime it does it on.
+//! What a worker is given to do.
 
-use std::io;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::watch;
 
 use super::LoadPlan;
@@ -37,11 +35,4 @@ pub(super) struct Job {
     pub live: Arc<LiveCounters>,
     /// Where the seconds of the trial go, with the worker's number.
     pub seconds: mpsc::Sender<(usize, Second)>,
-}
-
-/// The single-threaded runtime of one trial; dropping it drops every session.
-pub(super) fn runtime() -> io::Result<LocalRuntime> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
 }

@@ -131,7 +131,7 @@ impl Resources {
     pub(crate) fn sources(&self) -> Vec<Ipv4Addr> {
         let count = self.sources_of(PortRange::of_host().ports);
         let addresses = (1..=count).map(|last| Ipv4Addr::new(127, 0, 0, last));
-        addresses.filter(|_| count > 1 && !self.portless).collect()
+        addresses.filter(|_| count > 1).collect()
     }
 
     fn ends(&self) -> u64 {

@@ -13,10 +13,11 @@ use tokio::time::{sleep, sleep_until};
 use super::control::Interrupt;
 use super::env::Env;
 use super::hand_over::HandOver;
-use super::job::{Job, runtime};
+use super::job::Job;
 use super::recorder::{Cut, Recorder};
 use super::session;
 use crate::scenario::LoadModel;
+use crate::session::runtime;
 use crate::stats::{CancelPhase, TrialStats};
 use crate::tls::SessionStore;
 

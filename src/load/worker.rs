@@ -15,12 +15,13 @@ use super::control::Interrupt;
 use super::deal::Deal;
 use super::env::Env;
 use super::hand_over::HandOver;
-use super::job::{Job, Task, runtime};
+use super::job::{Job, Task};
 use super::open_loop::OpenLoop;
 use super::prime::prime;
 use super::recorder::{Cut, Recorder};
 use crate::clock::ns_between;
 use crate::scenario::LoadModel;
+use crate::session::runtime;
 use crate::stats::{CancelPhase, TrialStats};
 
 /// How long a worker's watchdog sleeps, in turn, in milliseconds. Waking an idle thread costs up to

@@ -16,6 +16,7 @@ use super::der::{parse, shown};
 use super::key::{KeyHeld, is_explicit, same_key};
 use super::pem::{self, PemFault, Section};
 use super::short_rsa::ShortRsa;
+use crate::scenario::IdentityFiles;
 
 /// What one side of a session presents: a certificate chain and the private key of its leaf.
 pub struct Identity {
@@ -43,6 +44,13 @@ impl Identity {
         Self::parse((cert, &cert_bytes), key.zip(key_bytes.as_deref()))
     }
 
+    /// Loads the files that a scenario names.
+    ///
+    /// Fails as [`Self::load`] does.
+    pub(crate) fn of_files(files: &IdentityFiles) -> Result<Self, PkiError> {
+        Self::load(&files.cert, files.key.as_deref())
+    }
+
     /// As [`Self::load`], from the bytes of one or two files; the paths only serve for errors and the name.
     ///
     /// # Errors
@@ -52,7 +60,7 @@ impl Identity {
         (cert, cert_bytes): (&Path, &[u8]),
         key: Option<(&Path, &[u8])>,
     ) -> Result<Self, PkiError> {
-        let chain = certificates(cert, cert_bytes)?;
+        let chain = parse_certificates(cert, cert_bytes)?;
         let (key, key_der) = match key {
             Some((path, bytes)) => (path, private_key(path, bytes, false)?),
             None => (cert, private_key(cert, cert_bytes, true)?),
@@ -94,20 +102,18 @@ impl fmt::Debug for Identity {
 ///
 /// Fails if the file cannot be read, holds no certificate, or holds one that does not parse.
 pub fn load_roots(path: &Path) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    parse_roots(path, &container::read(path)?)
+    parse_certificates(path, &container::read(path)?)
 }
 
-/// Reads trust anchors from the bytes of a file; `path` is only named in errors.
+/// Reads certificates from the bytes of a file, in its order; never empty. `path` is only named in errors.
 ///
 /// # Errors
 ///
 /// Fails if the bytes hold no certificate, or one that does not parse.
-pub fn parse_roots(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
-    certificates(path, bytes)
-}
-
-/// All certificates in a file, in its order; never empty.
-fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+pub fn parse_certificates(
+    path: &Path,
+    bytes: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, PkiError> {
     let none = |found: String| PkiError::NoCertificate {
         path: path.to_owned(),
         found,

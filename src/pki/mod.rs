@@ -40,7 +40,7 @@ pub(crate) use brief::brief_client;
 pub use error::PkiError;
 pub use facts::CertFacts;
 pub use faults::Faults;
-pub use identity::{Identity, load_roots, parse_roots};
+pub use identity::{Identity, load_roots, parse_certificates};
 pub use inspect::CertInspect;
 pub(crate) use inspect::name_text;
 pub use key::KeyHeld;

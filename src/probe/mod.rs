@@ -1,6 +1,6 @@
 //! One connection, one handshake, told step by step: why does mutual TLS to this server work, or not?
 //!
-//! [`probe`] makes the connection and always returns a [`ProbeReport`], which [`story`] tells as text.
+//! [`probe`] makes the connection and always returns a [`ProbeReport`], which [`story`] prints as text.
 //! It knows nothing of load, results or the command line.
 
 mod capture;
@@ -47,7 +47,7 @@ pub enum ProbeError {
     #[error("a probe needs a server to connect to; give host:port or https://host:port/path")]
     NoTarget,
     /// The URL's scheme is one without TLS.
-    #[error("a probe tells a TLS handshake, and this URL has none; write https:// or tls://")]
+    #[error("a probe shows a TLS handshake, and this URL has none; write https:// or tls://")]
     NoTls,
     /// Certificates or keys could not be loaded.
     #[error(transparent)]
@@ -114,10 +114,8 @@ impl ProbePlan {
             .find(|cell| cell.auth != AuthMode::None)
             .ok_or(ProbeError::NoTls)?;
         let tls = &checked.scenario.tls;
-        let identity = match &checked.scenario.identity {
-            Some(files) => Some(Identity::load(&files.cert, files.key.as_deref())?),
-            None => None,
-        };
+        let identity = checked.scenario.identity.as_ref();
+        let identity = identity.map(Identity::of_files).transpose()?;
         let Trust {
             roots,
             crls,

@@ -39,9 +39,7 @@ pub(super) fn latency(cells: &[&CellRecord]) -> Result<Section, HistogramError> 
         let drawing = percentiles::plot(&section.drawing_id(), metric.label(), &lines);
         section.drawing(drawing, &format!("{}. {what}", metric.label()));
     }
-    if !section.is_empty() && cells.len() > drawn.len() {
-        section.prose(left_out(drawn.len(), cells.len()));
-    }
+    left_out(&mut section, drawn.len(), cells.len());
     Ok(section)
 }
 
@@ -62,9 +60,7 @@ pub(super) fn rounds(cells: &[&CellRecord]) -> Result<Section, HistogramError> {
             "A column per round, darker where more of its sessions are.",
         );
     }
-    if !section.is_empty() && cells.len() > drawn.len() {
-        section.prose(left_out(drawn.len(), cells.len()));
-    }
+    left_out(&mut section, drawn.len(), cells.len());
     Ok(section)
 }
 
@@ -99,6 +95,11 @@ pub(super) fn time(record: &RunRecord, cells: &[&CellRecord]) -> Result<Section,
     Ok(section)
 }
 
-fn left_out(drawn: usize, all: usize) -> String {
-    format!("The first {drawn} of {all} cells are drawn; the tables have all of them.")
+/// Says how many cells are drawn, if some are and some are not.
+fn left_out(section: &mut Section, drawn: usize, all: usize) {
+    if !section.is_empty() && all > drawn {
+        section.prose(format!(
+            "The first {drawn} of {all} cells are drawn; the tables have all of them."
+        ));
+    }
 }

@@ -12,7 +12,7 @@ use super::target::Embedded;
 use crate::address::Choice;
 use crate::load::CellPlan;
 use crate::pki::{Identity, Trust};
-use crate::scenario::{Cell, Checked, EmbeddedPlan};
+use crate::scenario::{Cell, Checked, EmbeddedPlan, IdentityFiles, IdentitySection};
 use crate::session::Endpoint;
 
 /// The sites of a plan, with what came with them.
@@ -48,7 +48,7 @@ impl Sites {
         let sites = sites.zip(&identities).map(|((cell, addr), identities)| {
             let issued = minted.of(cell);
             let peer = Peer {
-                server_name: "localhost",
+                server_name: checked.server_name(),
                 expected_names: &[],
                 roots: issued.map(|issued| issued.server_roots()),
                 crls: issued.map_or(&[], |issued| issued.server_crls()),
@@ -82,15 +82,10 @@ impl Sites {
                 (Some(choice), endpoints)
             }
         };
-        let only = (scenario.identity.as_ref())
-            .map(|files| Identity::load(&files.cert, files.key.as_deref()))
-            .transpose()?;
-        let identities = Identities::new(scenario, only, |section| {
-            let files = section.files();
-            let load =
-                |f: &crate::scenario::IdentityFiles| Identity::load(&f.cert, f.key.as_deref());
-            files.as_ref().map(load).transpose()
-        })?;
+        let load = |files: Option<&IdentityFiles>| files.map(Identity::of_files).transpose();
+        let only = load(scenario.identity.as_ref())?;
+        let of_section = |section: &IdentitySection| load(section.files().as_ref());
+        let identities = Identities::new(scenario, only, of_section)?;
         let Trust {
             roots,
             crls,

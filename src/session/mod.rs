@@ -14,7 +14,18 @@ pub use drive::{Course, drive};
 pub(crate) use enter::enter;
 pub use observer::Observer;
 
+use std::io;
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+
 use crate::tls::Failure;
+
+/// The single-threaded runtime of one worker's trial, or of one thread of a server; dropping it drops every session.
+pub(crate) fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+}
 
 /// Why a session is not ok.
 #[derive(Debug, Clone, PartialEq, Eq)]

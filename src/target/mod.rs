@@ -21,6 +21,7 @@ use crate::affinity::{Placement, pin_current};
 use crate::clock::ThreadClock;
 use crate::crypto::Metering;
 use crate::protocol::ProtocolKind;
+use crate::session::runtime;
 use crate::stats::{LedgersByKind, TargetCounts, merge_ledgers};
 use crate::tls::{Refusal, ServerTls};
 
@@ -164,7 +165,7 @@ impl Target {
                 for tls in ports.iter().filter_map(|port| port.tls.as_ref()) {
                     tls.seed_thread();
                 }
-                let runtime = match serve::runtime() {
+                let runtime = match runtime() {
                     Ok(runtime) => runtime,
                     Err(error) => return drop(started.send(Err(error))),
                 };

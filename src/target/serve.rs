@@ -1,6 +1,5 @@
 //! What one thread of the target does: accept, shake hands, speak, close.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +7,6 @@ use std::time::Duration;
 
 use rustls::HandshakeKind;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
@@ -35,13 +33,6 @@ pub(super) struct Port {
     pub counts: Arc<ListenerCounters>,
     /// Whoever wants to know of refused connections.
     pub on_refusal: Option<OnRefusal>,
-}
-
-/// The single-threaded runtime of a server thread.
-pub(super) fn runtime() -> io::Result<LocalRuntime> {
-    Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
 }
 
 /// Serves every port until told to stop.

@@ -1,7 +1,7 @@
 //! Stacked bars of one scale, each part with a mark of its own, so that they read without colour.
 
 use super::svg::{Anchor, Svg, fit, names_width};
-use crate::report::bar::{Bar, Stack};
+use crate::report::bar::{Bar, Part, Stack};
 use crate::units::three_digits;
 
 const WIDTH: f64 = 720.0;
@@ -39,12 +39,7 @@ pub(in crate::report) fn plot(id: &str, title: &str, all: &Stack) -> Option<Stri
             }
             if width >= ROOM {
                 let middle = (left + width / 2.0, top + BAR / 2.0 + 5.0);
-                svg.text(
-                    &format!("n n{index}"),
-                    middle,
-                    Anchor::Middle,
-                    &part.mark.to_string(),
-                );
+                mark(&mut svg, index, part, middle);
             }
             left += width;
         }
@@ -63,16 +58,15 @@ pub(in crate::report) fn plot(id: &str, title: &str, all: &Stack) -> Option<Stri
             bottom + 10.0 + 22.0 * row as f64,
         );
         svg.rect(&format!("k k{index}"), at, (18.0, 16.0), 1.0);
-        let middle = (at.0 + 9.0, at.1 + 13.0);
-        svg.text(
-            &format!("n n{index}"),
-            middle,
-            Anchor::Middle,
-            &part.mark.to_string(),
-        );
+        mark(&mut svg, index, part, (at.0 + 9.0, at.1 + 13.0));
         svg.text("t", (at.0 + 26.0, at.1 + 13.0), Anchor::Start, part.name);
     }
     Some(svg.finish(id, title, &described(all)))
+}
+
+fn mark(svg: &mut Svg, index: usize, part: &Part, middle: (f64, f64)) {
+    let class = format!("n n{index}");
+    svg.text(&class, middle, Anchor::Middle, &part.mark.to_string());
 }
 
 fn described(all: &Stack) -> String {
@@ -91,7 +85,6 @@ fn described(all: &Stack) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::bar::Part;
 
     #[test]
     fn bars_have_one_scale_and_their_sums() {
