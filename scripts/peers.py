@@ -208,7 +208,7 @@ def arguments(words):
     parser.add_argument("--tools", type=listed(ORDER), help="beside shakedown (all that are installed)")
     parser.add_argument("--no-floor", dest="floor", action="store_false", help="without the floor")
     parser.add_argument("--quick", action="store_true", help="2 rounds of 1000 sessions, to see whether it works")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/performance.md, too, of the kinds the first")
+    parser.add_argument("--write", action="store_true", help="also put the summary and the tables of the first kind into docs/performance.md")
     parser.add_argument("--from", dest="source", type=pathlib.Path, help="measure nothing, take an earlier run's file")
     parser.add_argument("--server-core", type=int, default=0)
     parser.add_argument("--client-core", type=int, default=1)

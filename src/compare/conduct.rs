@@ -10,7 +10,7 @@ use super::policy::Policy;
 use super::{AbRun, CompareError, Results, is_open, judge_rounds};
 use crate::record::{BlocksRecord, Comparison, Note, RunRecord, Verdict};
 
-/// A run ends early once it threw away so many rounds more than it kept: most of what this host measures
+/// A run ends early once it threw away this many rounds more than it kept: most of what this host measures
 /// is not the target.
 const PATIENCE: usize = 3;
 

@@ -41,7 +41,7 @@ use crate::record::{
 };
 use crate::stats::HistogramError;
 
-/// Why results could not be held against each other.
+/// Why results could not be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// They differ in something that makes the comparison say something else.

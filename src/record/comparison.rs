@@ -40,7 +40,7 @@ pub struct Comparison {
     pub schema: u32,
     /// The build that judged.
     pub build: BuildInfo,
-    /// What the candidate is held against; `null` where only thresholds were judged.
+    /// The side that the candidate is compared with; `null` where only thresholds were judged.
     pub baseline: Option<SideRecord>,
     /// What is judged.
     pub candidate: SideRecord,
@@ -167,7 +167,7 @@ pub struct EffectRecord {
     pub units: usize,
 }
 
-/// How two values are held against each other.
+/// How two values are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scale {

@@ -74,7 +74,7 @@ impl Environment {
 }
 
 impl Environment {
-    /// A name for hosts whose figures may be held against each other: CPU model, number of cores, `vm`
+    /// A name for hosts whose figures may be compared: CPU model, number of cores, `vm`
     /// where the CPU says that it is virtual, operating system, architecture, and the kernel's first
     /// two numbers. It is fit for a folder's name and is the same for the same facts in every build.
     ///

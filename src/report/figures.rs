@@ -26,7 +26,7 @@ pub(super) struct FigureLine {
     pub max: Option<f64>,
     /// How many samples, trials or rounds it is made of.
     pub n: u64,
-    /// The cell that it is held against, of differences and ratios.
+    /// The cell that it is compared with, of differences and ratios.
     pub against: Option<String>,
     /// Lower end of the 95 % interval, of differences and ratios over five rounds or more.
     pub lower: Option<f64>,

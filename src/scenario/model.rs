@@ -158,10 +158,10 @@ pub struct IdentityFiles {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct LoadSection {
-    /// Closed loop: so many concurrent sessions.
+    /// Closed loop: number of concurrent sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sessions: Option<u64>,
-    /// Open loop: so many arrivals per second.
+    /// Open loop: arrivals per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// Open loop: how arrivals are spaced; fixed unless set.
@@ -185,7 +185,7 @@ pub struct LoadSection {
     /// Load before it, not measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warmup: Option<Span>,
-    /// Ends a trial after so many sessions.
+    /// Ends a trial after this many sessions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<u64>,
     /// Closed loop: time over which the first sessions are opened.

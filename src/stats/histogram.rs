@@ -23,7 +23,7 @@ impl HistogramError {
     }
 }
 
-/// A histogram of durations in nanoseconds, each kept to so many significant decimal digits.
+/// A histogram of durations in nanoseconds, each kept to `DIGITS` significant decimal digits.
 #[derive(Debug, Clone)]
 pub struct DurationHistogram<const DIGITS: u8> {
     counts: Histogram<u64>,

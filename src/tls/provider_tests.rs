@@ -1,4 +1,4 @@
-//! What providers claim, held against mutual handshakes in memory: every claim must come true, and what is
+//! What providers claim, checked by mutual handshakes in memory: every claim must come true, and what is
 //! not claimed must be refused.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What CI systems read, held against the parser or the published shape of each format.
+//! What CI systems read, checked by the parser or the published shape of each format.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus};

@@ -7,7 +7,7 @@ use crate::report::document::{Extent, Section};
 use crate::report::drawing::effects::{self, Effect, Mood, Span};
 use crate::units::format_count;
 
-/// Up to so many cells, each has a drawing of its figures; of more, each figure that gates has one of its cells.
+/// Up to this many cells, each has a drawing of its figures; of more, each figure that gates has one of its cells.
 const MOST_CELLS: usize = 6;
 /// A drawing has no more rows than this.
 const MOST_ROWS: usize = 40;
