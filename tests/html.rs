@@ -132,9 +132,7 @@ fn a_page_holds_what_the_table_says() {
     for claim in ["multiplies", "class=\"i\""] {
         assert!(!tax.contains(claim), "two rounds show nothing: {claim}");
     }
-    assert!(
-        tax.contains("(mtls against tls): 2 rounds are too few to tell a difference from noise")
-    );
+    assert!(tax.contains("(mtls against tls): 2 rounds cannot tell a difference from noise"));
     assert!(tax.contains("1.65 (2 rounds)"), "the estimate is told");
     // The same in six rounds.
     let mut record = shakedown::store::load(&file).unwrap();
