@@ -82,7 +82,7 @@ fn ending(unsaid: bool, (class, message): Failure) -> Ending {
         FailureClass::Eof(Stage::WayIn) | FailureClass::Reset(Stage::WayIn) => {
             Ending::Unknown(told)
         }
-        FailureClass::Answer(fault, _) if !fault.refuses => Ending::Unknown(told),
+        FailureClass::Answer(fault, code) if !fault.refuses(code) => Ending::Unknown(told),
         FailureClass::Alert(_)
         | FailureClass::Answer(..)
         | FailureClass::HttpStatus(_)

@@ -24,7 +24,7 @@ const USUAL_PAYLOAD: u64 = 64;
 const MISMATCH: &AnswerFault = &AnswerFault {
     label: "echo.mismatch",
     code: AnswerCode::None,
-    refuses: false,
+    refuses: &[],
     advice: "the peer is not an echo server; use `shakedown serve`, or another --protocol",
 };
 

@@ -154,7 +154,7 @@ pub(crate) fn covers_any(pattern: &str) -> bool {
 
 /// Whether the label is that of an answer with which a server refuses us in the protocol.
 pub(crate) fn is_refusal(label: &str) -> bool {
-    faults().any(|fault| fault.refuses && fault.has(label))
+    faults().any(|fault| fault.refuses_with(label))
 }
 
 /// Generates from the rows what every protocol needs: its kind, request and conversation.

@@ -110,8 +110,8 @@ pub struct AnswerFault {
     pub label: &'static str,
     /// What the label ends with.
     pub code: AnswerCode,
-    /// Whether the server says with it that it does not accept us; otherwise it is trouble.
-    pub refuses: bool,
+    /// The codes with which the server says that it does not accept us; any other is trouble.
+    pub refuses: &'static [AnswerCode],
     /// One sentence on what is wrong and what to do, for reports.
     pub advice: &'static str,
 }
@@ -133,6 +133,17 @@ impl AnswerFault {
         FailureClass::Answer(self, code)
     }
 
+    /// Whether the server says with this code that it does not accept us.
+    pub(crate) fn refuses(&self, code: AnswerCode) -> bool {
+        self.refuses.contains(&code)
+    }
+
+    /// Whether `label` is one of its labels with which the server says so.
+    pub(crate) fn refuses_with(&self, label: &str) -> bool {
+        let mut codes = self.refuses.iter();
+        codes.any(|code| label == format!("{}{code}", self.label))
+    }
+
     /// Whether `label` is one of its labels.
     pub(crate) fn has(&self, label: &str) -> bool {
         let Some(code) = label.strip_prefix(self.label) else {
@@ -149,7 +160,8 @@ impl AnswerFault {
                     theirs.is_some_and(|code| class(code) == class(own))
                 };
                 code.len() == 5
-                    && (!self.refuses || matches!(&self.code, AnswerCode::Five(own) if same(own)))
+                    && (self.refuses.is_empty()
+                        || matches!(&self.code, AnswerCode::Five(own) if same(own)))
                     && code
                         .bytes()
                         .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())

@@ -34,7 +34,7 @@ use crate::stats::{AnswerCode, AnswerFault, FailureClass, Stage};
 static REFUSED: AnswerFault = AnswerFault {
     label: "starttls.refused",
     code: AnswerCode::None,
-    refuses: false,
+    refuses: &[],
     advice: "the server does not begin TLS on request, and the example has its answer: switch TLS on there, or drop --starttls if the port speaks TLS at once",
 };
 
@@ -42,7 +42,7 @@ static REFUSED: AnswerFault = AnswerFault {
 static STATUS: AnswerFault = AnswerFault {
     label: "proxy.status",
     code: AnswerCode::Number(407),
-    refuses: false,
+    refuses: &[],
     advice: "the proxy does not connect us: 407 asks for --proxy-user-file or --proxy-user-env, 403 forbids the host or the port, 502 and 504 say that it does not reach the server",
 };
 
@@ -50,7 +50,7 @@ static STATUS: AnswerFault = AnswerFault {
 static PROTOCOL: AnswerFault = AnswerFault {
     label: "way_in.protocol",
     code: AnswerCode::None,
-    refuses: false,
+    refuses: &[],
     advice: "what the server says before TLS is not what --starttls or --proxy asks for, and the example shows it: check the port and the protocol. Data behind a go-ahead is never taken for TLS or for an answer, as anyone on the path can put it there",
 };
 

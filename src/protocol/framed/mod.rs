@@ -41,21 +41,21 @@ const MOST_OTHERS: usize = 64;
 const REJECTED: &AnswerFault = &AnswerFault {
     label: "frame.rejected",
     code: AnswerCode::None,
-    refuses: true,
+    refuses: &[AnswerCode::None],
     advice: "the server refuses the message or the session in its own protocol (HL7 AE or AR, FIX Logout or Reject); the example has its reason",
 };
 
 const MISMATCH: &AnswerFault = &AnswerFault {
     label: "frame.mismatch",
     code: AnswerCode::None,
-    refuses: false,
+    refuses: &[],
     advice: "the answer is not the expected one; compare the example with --expect-frame, and check --frame and --send",
 };
 
 const BROKEN: &AnswerFault = &AnswerFault {
     label: "frame.protocol",
     code: AnswerCode::None,
-    refuses: false,
+    refuses: &[],
     advice: "the server's bytes are no frames of this kind; check --frame, and whether the server speaks this protocol on this port",
 };
 

@@ -40,7 +40,7 @@ const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
 const DENIED: &AnswerFault = &AnswerFault {
     label: "postgres",
     code: AnswerCode::Five(*b"28000"),
-    refuses: true,
+    refuses: &[AnswerCode::Five(*b"28000")],
     advice: "the server lets this certificate or user not in, and the example says why: check the user in the URL against the certificate's name, pg_hba.conf and pg_ident.conf",
 };
 
@@ -48,7 +48,7 @@ const DENIED: &AnswerFault = &AnswerFault {
 const ERROR: &AnswerFault = &AnswerFault {
     label: "postgres",
     code: AnswerCode::Five(*b"42601"),
-    refuses: false,
+    refuses: &[],
     advice: "the server answered with an error, which the example quotes; SQLSTATE 3D000 is a wrong database, 53300 too few connections allowed, class 42 a wrong --query",
 };
 
@@ -56,7 +56,7 @@ const ERROR: &AnswerFault = &AnswerFault {
 const METHOD: &AnswerFault = &AnswerFault {
     label: "postgres.auth",
     code: AnswerCode::None,
-    refuses: false,
+    refuses: &[],
     advice: "the server asks for more than a certificate, which is not supported: use the method cert in pg_hba.conf (hostssl … cert clientcert=verify-full)",
 };
 
@@ -64,7 +64,7 @@ const METHOD: &AnswerFault = &AnswerFault {
 const PROTOCOL: &AnswerFault = &AnswerFault {
     label: "postgres.protocol",
     code: AnswerCode::None,
-    refuses: false,
+    refuses: &[],
     advice: "not PostgreSQL's protocol 3.0; the example says why",
 };
 
