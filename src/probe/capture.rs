@@ -9,8 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Most bytes of the answer that are kept.
 const KEPT: usize = 8 * 1024;
-/// Most characters of a status line that are shown.
-const LINE_CAP: usize = 80;
 
 /// Passes everything through and keeps the first bytes read.
 pub(super) struct Tap<'a, S> {
@@ -59,16 +57,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Tap<'_, S> {
     }
 }
 
-/// The status line of an HTTP answer with its status, escaped and capped.
-pub(super) fn status_line(answer: &[u8]) -> Option<(String, u16)> {
-    let line = answer.split(|byte| *byte == b'\n').next()?;
-    let line = String::from_utf8_lossy(line);
-    let line = line.trim_end_matches('\r');
-    let rest = line.strip_prefix("HTTP/1.")?;
-    let status = rest.split(' ').nth(1)?.parse().ok()?;
-    Some((crate::text::escape_untrusted(line, LINE_CAP), status))
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt;
@@ -88,16 +76,5 @@ mod tests {
         runtime.block_on(tap.read_to_end(&mut passed)).unwrap();
         assert_eq!(kept, data[..KEPT]);
         assert_eq!(passed, data);
-    }
-
-    #[test]
-    fn status_lines_are_read_and_escaped() {
-        let answer = b"HTTP/1.1 400 Bad\x1b[31m Request\r\nx: y\r\n\r\n<title>400 No required SSL certificate was sent</title>";
-        let (line, status) = status_line(answer).unwrap();
-        assert_eq!(line, r"HTTP/1.1 400 Bad\u{1b}[31m Request");
-        assert_eq!(status, 400);
-        for other in [&b""[..], b"SSH-2.0-x", b"HTTP/1.1", b"HTTP/1.1 abc"] {
-            assert_eq!(status_line(other), None);
-        }
     }
 }

@@ -3,7 +3,6 @@
 use time::OffsetDateTime;
 
 use super::ProbePlan;
-use super::capture::status_line;
 use super::chain::{self, ChainView};
 use super::cost::Cost;
 use super::report::{
@@ -15,7 +14,7 @@ use super::status::Status;
 use super::verdict;
 use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};
 use crate::pki::{CertInspect, name_text};
-use crate::protocol::refusal;
+use crate::protocol::{refusal, status_line};
 use crate::stats::{FailureClass, OkKind, Proof, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 use crate::tls::Finding;
@@ -254,6 +253,7 @@ fn answer(plan: &ProbePlan, facts: &Facts) -> Option<Answer> {
         status,
         detail,
         http_status_line: status_line(&facts.answer).map(|(line, _)| line),
+        told: (plan.protocol.kind().traits().tell)(&facts.answer),
         new_session_tickets: facts.tickets,
         orderly_close: facts.closed,
         alert,
@@ -293,6 +293,14 @@ fn answer_text(plan: &ProbePlan, facts: &Facts) -> (Status, String, Option<Strin
             Status::Warning,
             format!(
                 "application data, and it is a redirect: {}",
+                escape_untrusted(message, UNTRUSTED_CAP)
+            ),
+            None,
+        ),
+        End::Odd(FailureClass::Answer(fault, code), message) if fault.refuses(*code) => (
+            Status::Failed,
+            format!(
+                "application data, and it is a refusal: {}",
                 escape_untrusted(message, UNTRUSTED_CAP)
             ),
             None,

@@ -253,6 +253,8 @@ pub struct Answer {
     pub detail: String,
     /// The HTTP status line.
     pub http_status_line: Option<String>,
+    /// What the answer says in its protocol; of HTTP, the same.
+    pub told: Option<String>,
     /// `NewSessionTicket` messages (TLS 1.3).
     pub new_session_tickets: u32,
     /// The server ended its side with `close_notify`.

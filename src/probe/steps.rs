@@ -304,8 +304,9 @@ fn key_exchange(step: &mut Step, keys: &KeyExchange) {
 fn answer(step: &mut Step, answer: &Answer) {
     step.mark = answer.status.into();
     step.say("answer", &answer.detail);
-    if let Some(line) = &answer.http_status_line {
-        step.say("HTTP", line);
+    if let Some(told) = &answer.told {
+        let http = answer.http_status_line.is_some();
+        step.say(if http { "HTTP" } else { "says" }, told);
     }
     if answer.new_session_tickets > 0 {
         let count = answer.new_session_tickets.into();

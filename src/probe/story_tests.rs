@@ -168,6 +168,7 @@ fn accepted() -> ProbeReport {
             status: Status::Passed,
             detail: "application data, as expected".to_owned(),
             http_status_line: Some("HTTP/1.1 200 OK".to_owned()),
+            told: Some("HTTP/1.1 200 OK".to_owned()),
             new_session_tickets: 2,
             orderly_close: true,
             alert: None,

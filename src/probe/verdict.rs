@@ -1,12 +1,11 @@
 //! The verdict: whether the server accepted us, how we know, and what to do if not.
 
 use super::ProbePlan;
-use super::capture::status_line;
 use super::report::{Check, Verdict, Verification};
 use super::session::{End, Facts};
 use super::status::Status;
 use crate::pki::{CertInspect, name_text};
-use crate::protocol::{ProtocolKind, refusal};
+use crate::protocol::{ProtocolKind, refusal, status_line};
 use crate::stats::{FailureClass, Proof, ServerCertFault, Stage, alert_text};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
@@ -96,7 +95,7 @@ fn not_as_asked(class: FailureClass, message: &str) -> Judged {
             Verdict::Rejected { class: label },
             format!("redirected, not accepted: {message}"),
         ),
-        FailureClass::Answer(fault, _) if fault.refuses => Judged::new(
+        FailureClass::Answer(fault, code) if fault.refuses(code) => Judged::new(
             Verdict::Rejected { class: label },
             format!(
                 "rejected by the server in its protocol, after a complete TLS handshake: {message}"

@@ -37,6 +37,7 @@ pub(super) const TRAITS: Traits = Traits {
     server_may_speak_first: false,
     keys: &["exchanges", "think", "every", "payload"],
     faults: &[MISMATCH],
+    tell: |_| None,
 };
 
 /// The payload of every exchange.

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 pub use self::framed::{Frame, FramePattern};
+pub(crate) use self::http1::status_line;
 pub use self::http1::{NotAStatus, StatusRange};
 pub use self::plan::ProtocolPlan;
 pub use self::postgres::SslNegotiation;

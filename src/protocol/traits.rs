@@ -22,6 +22,8 @@ pub struct Traits {
     pub keys: &'static [&'static str],
     /// The answers that it does not expect.
     pub faults: &'static [&'static AnswerFault],
+    /// What the beginning of a server's data says, in one line that is safe to show.
+    pub tell: fn(&[u8]) -> Option<String>,
 }
 
 /// The handshake alone, on which nothing is spoken.
@@ -42,6 +44,7 @@ pub(super) const HANDSHAKE: Traits = Traits {
     server_may_speak_first: false,
     keys: &[],
     faults: &[],
+    tell: |_| None,
 };
 
 /// The scheme of a URL.

@@ -135,13 +135,19 @@ impl AnswerFault {
 
     /// Whether the server says with this code that it does not accept us.
     pub(crate) fn refuses(&self, code: AnswerCode) -> bool {
-        self.refuses.contains(&code)
+        self.refuses.iter().any(|own| match (own, code) {
+            (AnswerCode::Five(own), AnswerCode::Five(code)) => own[..2] == code[..2],
+            (own, code) => *own == code,
+        })
     }
 
     /// Whether `label` is one of its labels with which the server says so.
     pub(crate) fn refuses_with(&self, label: &str) -> bool {
         let mut codes = self.refuses.iter();
-        codes.any(|code| label == format!("{}{code}", self.label))
+        codes.any(|code| match code {
+            AnswerCode::Five(_) => self.has(label),
+            _ => label == format!("{}{code}", self.label),
+        })
     }
 
     /// Whether `label` is one of its labels.

@@ -76,6 +76,7 @@ pub(super) const TRAITS: Traits = Traits {
         "expect-frame",
     ],
     faults: &[REJECTED, MISMATCH, BROKEN],
+    tell: |_| None,
 };
 
 /// What is sent, and what is expected.

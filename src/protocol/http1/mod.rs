@@ -23,6 +23,7 @@ pub(super) use self::server::serve;
 pub use self::status::{NotAStatus, StatusRange};
 use super::{Converse, Next, ProtocolError, ProtocolKind, Scheme, Traits, Who, Wire};
 use crate::stats::FailureClass;
+use crate::text::escape_untrusted;
 
 /// Largest response head that is read, in bytes.
 const HEAD_CAP: usize = 64 * 1024;
@@ -32,6 +33,9 @@ const MAX_INTERIM: usize = 32;
 /// Largest response body that is read, in bytes.
 const BODY_CAP: u64 = 64 << 20;
 const BODY_CAP_TEXT: &str = "64 MiB";
+
+/// Most characters of a status line that are shown.
+const LINE_CAP: usize = 80;
 
 /// What nginx writes into the page of a refused client certificate, and what it means.
 const REFUSALS: [(&str, &str); 2] = [
@@ -87,6 +91,7 @@ pub(super) const TRAITS: Traits = Traits {
         "expect-status",
     ],
     faults: &[],
+    tell: |answer| Some(status_line(answer)?.0),
 };
 
 /// The exchanges of one session.
@@ -147,6 +152,16 @@ pub(super) fn refusal(page: &[u8]) -> Option<&'static str> {
     let mut known = REFUSALS.into_iter();
     let said = known.find(|(wording, _)| text.contains(wording));
     said.map(|(_, meaning)| meaning)
+}
+
+/// The status line of an HTTP answer with its status, escaped and capped.
+pub(crate) fn status_line(answer: &[u8]) -> Option<(String, u16)> {
+    let line = answer.split(|byte| *byte == b'\n').next()?;
+    let line = String::from_utf8_lossy(line);
+    let line = line.trim_end_matches('\r');
+    let rest = line.strip_prefix("HTTP/1.")?;
+    let status = rest.split(' ').nth(1)?.parse().ok()?;
+    Some((escape_untrusted(line, LINE_CAP), status))
 }
 
 /// What a page says about why the server does not answer as asked.

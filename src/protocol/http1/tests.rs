@@ -276,3 +276,14 @@ fn what_can_be_told_at_once_waits_for_nothing() {
         assert!(ended.unwrap().is_err());
     }
 }
+
+#[test]
+fn status_lines_are_read_and_escaped() {
+    let answer = b"HTTP/1.1 400 Bad\x1b[31m Request\r\nx: y\r\n\r\n<title>400 No required SSL certificate was sent</title>";
+    let (line, status) = status_line(answer).unwrap();
+    assert_eq!(line, r"HTTP/1.1 400 Bad\u{1b}[31m Request");
+    assert_eq!(status, 400);
+    for other in [&b""[..], b"SSH-2.0-x", b"HTTP/1.1", b"HTTP/1.1 abc"] {
+        assert_eq!(status_line(other), None);
+    }
+}

@@ -98,6 +98,7 @@ pub(super) const TRAITS: Traits = Traits {
         "sslnegotiation",
     ],
     faults: &[DENIED, ERROR, METHOD, PROTOCOL],
+    tell: |_| None,
 };
 
 /// One session.
