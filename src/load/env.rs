@@ -14,7 +14,7 @@ use super::connect::{Addresses, Connector};
 use super::deal::Deal;
 use super::job::Job;
 use super::recorder::{Attempt, Recorder};
-use crate::protocol::ProtocolPlan;
+use crate::protocol::{ProtocolPlan, Who};
 use crate::scenario::Timeouts;
 use crate::session::Course;
 use crate::stats::OkKind;
@@ -24,6 +24,8 @@ use crate::tls::ClientTls;
 #[derive(Debug)]
 pub(super) struct Env {
     pub plan: Arc<LoadPlan>,
+    /// Index of the plan's cell.
+    pub cell: usize,
     /// Where sessions connect to.
     pub addresses: Addresses,
     /// This worker's own TLS configurations, one per identity; none for plain TCP.
@@ -45,6 +47,7 @@ impl Env {
         let worker = job.share.0;
         Self {
             plan: Arc::clone(&job.plan),
+            cell: job.cell,
             addresses: Addresses::new(&site.addrs, worker),
             tls: site.tls_of(worker).to_vec(),
             deal: RefCell::new(Deal::new(&site.shares, job.share)),
@@ -86,6 +89,13 @@ impl Env {
         self.tls.get(attempt.sample.identity.unwrap_or(0))
     }
 
+    /// The name of the identity that an attempt presents; empty if it presents none.
+    fn name_of(&self, attempt: &Attempt) -> &str {
+        let names = &self.plan.cells[self.cell].names;
+        let name = names.get(attempt.sample.identity.unwrap_or(0));
+        name.map_or("", |name| name)
+    }
+
     /// How long each stage may take.
     pub(crate) fn timeouts(&self) -> &Timeouts {
         &self.plan.checked.scenario.timeouts
@@ -96,9 +106,10 @@ impl Env {
         &self.plan.checked.protocol
     }
 
-    /// How sessions go.
-    pub(crate) fn course(&self) -> Course<'_> {
+    /// How the session of an attempt goes.
+    pub(crate) fn course(&self, attempt: &Attempt) -> Course<'_> {
         Course {
+            who: Who::next(self.name_of(attempt)),
             protocol: self.protocol(),
             timeouts: self.timeouts(),
             hold: self.plan.checked.hold,

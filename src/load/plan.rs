@@ -17,6 +17,8 @@ pub struct CellPlan {
     /// Its TLS: per worker, so that they share nothing, one configuration per identity. None for
     /// plain TCP.
     pub tls: Vec<Vec<ClientTls>>,
+    /// The name of each identity, in the order of the configurations; empty without a certificate.
+    pub names: Vec<String>,
     /// The share of each identity, in the order of the configurations.
     pub shares: Vec<u32>,
     /// What each worker's store of each identity holds when a trial begins, in tickets; none where

@@ -94,7 +94,7 @@ async fn to_its_end<S: SessionStream>(
     mut watch: Watch<'_>,
     mut stream: Box<S>,
 ) -> Result<(), Failure> {
-    let course = watch.env.course();
+    let course = watch.env.course(watch.attempt);
     let kind = drive(&course, &mut *stream, &mut watch).await?;
     watch.attempt.dissected(kind, stream.into_ledger());
     Ok(())

@@ -13,6 +13,7 @@ use x509_parser::prelude::FromDer;
 use super::PkiError;
 use super::container::{self, Shape};
 use super::der::{parse, shown};
+use super::inspect::CertInspect;
 use super::key::{KeyHeld, is_explicit, same_key};
 use super::pem::{self, PemFault, Section};
 use super::short_rsa::ShortRsa;
@@ -72,6 +73,15 @@ impl Identity {
             chain,
             key: key_der,
         })
+    }
+}
+
+impl Identity {
+    /// The common name of its leaf, as servers see it, or its own name where that has none.
+    pub(crate) fn common_name(&self) -> String {
+        let leaf = self.chain.first().and_then(CertInspect::parse);
+        let name = leaf.and_then(|leaf| leaf.common_name());
+        name.unwrap_or_else(|| self.name.clone())
     }
 }
 

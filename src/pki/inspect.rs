@@ -39,6 +39,13 @@ impl<'a> CertInspect<'a> {
         shown(&self.parsed.subject().to_string())
     }
 
+    /// The subject's last common name, not escaped; `None` if it has none.
+    pub(crate) fn common_name(&self) -> Option<String> {
+        let names = self.parsed.subject().iter_common_name();
+        let name = names.last()?.as_str().ok()?;
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+
     /// The issuer, escaped.
     pub(crate) fn issuer(&self) -> String {
         shown(&self.parsed.issuer().to_string())

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use super::ProbePlan;
 use super::capture::Tap;
 use crate::address::{self, MOST_TRIED};
+use crate::pki::Identity;
+use crate::protocol::Who;
 use crate::scenario::{Close, Timeouts};
 use crate::session::{Broken, Course, Endpoint, Observer, begin_tls, drive, enter, open};
 use crate::stats::{FailureClass, Observed, OkKind, Proof, SessionLedger, Stage};
@@ -186,7 +188,9 @@ pub(crate) async fn session<O: Observer<ClientStream>>(
         close: Span(CLOSE_LIMIT),
         ..Timeouts::default()
     };
+    let name = plan.identity.as_ref().map(Identity::common_name);
     let course = Course {
+        who: Who::next(name.as_deref().unwrap_or_default()),
         protocol: &plan.protocol,
         timeouts: &timeouts,
         hold: Duration::ZERO,

@@ -11,6 +11,7 @@ mod plan;
 pub(crate) mod postgres;
 mod section;
 mod traits;
+mod who;
 
 use std::borrow::Cow;
 use std::io;
@@ -29,6 +30,7 @@ pub use self::postgres::SslNegotiation;
 pub(crate) use self::section::{Asked, Problem};
 pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolSection};
 pub use self::traits::{Scheme, Traits};
+pub use self::who::Who;
 use crate::stats::{AnswerFault, FailureClass, Stage, covers, covers_common};
 use crate::way::FAULTS;
 
@@ -51,15 +53,6 @@ pub enum ProtocolError {
         /// What came instead, not yet escaped.
         message: String,
     },
-}
-
-/// Whose session it is, for protocols in which a client has a name.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Who<'a> {
-    /// The name of its identity; empty without a certificate.
-    pub identity: &'a str,
-    /// The number of the session, unique within the process.
-    pub session: u64,
 }
 
 /// The client's side of one session, over any byte stream: what a protocol implements.

@@ -8,7 +8,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{timeout, timeout_at};
 
 use super::{Broken, Observer};
-use crate::protocol::{Conversation, Next, ProtocolError, ProtocolPlan};
+use crate::protocol::{Conversation, Next, ProtocolError, ProtocolPlan, Who};
 use crate::scenario::{Close, Timeouts};
 use crate::stats::{FailureClass, OkKind, Proof, Stage};
 use crate::tls::{
@@ -20,6 +20,8 @@ use crate::units::counted;
 /// The plan of a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Course<'a> {
+    /// Whose it is.
+    pub who: Who<'a>,
     /// The protocol.
     pub protocol: &'a ProtocolPlan,
     /// How long each stage may take.
@@ -59,8 +61,8 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
     async fn run(&mut self) -> Result<OkKind, Broken> {
         let (kind, finished) = self.shake().await?;
         self.observer.enters(Stage::Confirm);
-        let who = self.observer.who();
-        let Some(mut conversation) = self.course.protocol.conversation(who) else {
+        let Course { protocol, who, .. } = *self.course;
+        let Some(mut conversation) = protocol.conversation(who) else {
             return self.without_a_word(kind, finished).await;
         };
         self.converse(&mut conversation, kind).await?;

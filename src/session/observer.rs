@@ -3,7 +3,7 @@
 use std::future::{Future, pending};
 use std::time::Instant;
 
-use crate::protocol::{Who, Wire};
+use crate::protocol::Wire;
 use crate::stats::{OkKind, Proof, Stage};
 use crate::tls::{Failure, Fault};
 
@@ -17,11 +17,6 @@ pub trait Observer<S> {
 
     /// Wraps the stream for one exchange.
     fn wire<'a>(&'a mut self, stream: &'a mut S) -> Self::Wire<'a>;
-
-    /// Whose session it is.
-    fn who(&self) -> Who<'_> {
-        Who::default()
-    }
 
     /// A stage begins.
     fn enters(&mut self, _stage: Stage) {}
