@@ -22,7 +22,7 @@ use super::telemetry::TelemetryArgs;
 
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// The server: host:port or https://host:port/path (HTTP), tls://host:port (handshake alone)
+    /// The server: host:port or https://host:port/path (HTTP), mqtts://host:port/topic, tls://host:port (handshake alone)
     #[arg(value_name = "URL")]
     url: String,
 

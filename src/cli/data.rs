@@ -12,12 +12,12 @@ use super::exit::UsageError;
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataArgs {
-    /// HTTP: request body, or @FILE without its line ends, as in curl; implies POST. Results omit it
-    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["data_binary", "body"])]
+    /// HTTP: request body, or @FILE without its line ends, as in curl; implies POST. MQTT: the message. Results omit it
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["data_binary", "body", "payload"])]
     data: Option<String>,
 
-    /// HTTP: as --data, with the file sent byte for byte
-    #[arg(long, value_name = "TEXT|@FILE", conflicts_with = "body")]
+    /// HTTP, MQTT: as --data, with the file sent byte for byte
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["body", "payload"])]
     data_binary: Option<String>,
 }
 
@@ -26,7 +26,7 @@ impl DataArgs {
         let Some(given) = self.data.as_ref().or(self.data_binary.as_ref()) else {
             return Ok(());
         };
-        protocol.body = None;
+        (protocol.body, protocol.payload) = (None, None);
         (protocol.data, protocol.data_file) = match given.strip_prefix('@') {
             None => (Some(given.clone()), None),
             Some(path) if self.data.is_some() => (Some(without_line_ends(path)?), None),

@@ -7,7 +7,7 @@ use super::data::DataArgs;
 use clap::Args;
 use shakedown::protocol::{Frame, FramePattern};
 use shakedown::scenario::{
-    Arrivals, AuthMode, Close, Header, ProtocolKind, ProtocolSection, ResumptionMode,
+    Arrivals, AuthMode, Close, Header, MqttVersion, ProtocolKind, ProtocolSection, ResumptionMode,
     ResumptionSection, Scenario, StageSection, StatusRange,
 };
 use shakedown::units::{ByteSize, Rate, Ratio, Span};
@@ -93,7 +93,7 @@ pub struct ResumptionArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Protocol")]
 pub struct ProtocolArgs {
-    /// Protocol after the handshake [default: http1 for https://, echo for the embedded target]
+    /// Protocol after the handshake [default: http1 for https://, mqtt for mqtts://, echo for the embedded target]
     #[arg(long, value_name = "PROTOCOL", value_parser = one_of::<ProtocolKind>())]
     pub protocol: Option<ProtocolKind>,
 
@@ -109,7 +109,7 @@ pub struct ProtocolArgs {
     #[arg(long, value_name = "TIME")]
     pub every: Option<Span>,
 
-    /// Echo: bytes per exchange
+    /// Echo, MQTT: bytes per exchange
     #[arg(long, value_name = "SIZE")]
     pub payload: Option<ByteSize>,
 
@@ -146,6 +146,22 @@ pub struct ProtocolArgs {
 
     #[command(flatten)]
     pub expected: ExpectStatusArg,
+
+    /// MQTT: its version [default: 3.1.1]
+    #[arg(long, value_name = "VERSION", value_parser = one_of::<MqttVersion>())]
+    pub mqtt_version: Option<MqttVersion>,
+
+    /// MQTT: quality of service; with 0 a ping shows that the message arrived [default: 1]
+    #[arg(long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub qos: Option<u8>,
+
+    /// MQTT: keep-alive time; held sessions ping at half of it [default: 60s]
+    #[arg(long, value_name = "TIME")]
+    pub keep_alive: Option<Span>,
+
+    /// MQTT: client id, with {identity} and {session} filled in [default: short and unique]
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
 }
 
 /// Which HTTP statuses show that the server accepted us; the same for `run`, `probe` and `audit`.
@@ -277,6 +293,10 @@ impl ProtocolArgs {
         if let Some(path) = &self.send {
             (protocol.data, protocol.data_file) = (None, Some(path.clone()));
         }
+        protocol.mqtt_version = self.mqtt_version.or(protocol.mqtt_version);
+        protocol.qos = self.qos.or(protocol.qos);
+        protocol.keep_alive = self.keep_alive.or(protocol.keep_alive);
+        protocol.client_id = self.client_id.clone().or(protocol.client_id.take());
         self.expected.apply(protocol);
         self.data.apply(protocol)
     }

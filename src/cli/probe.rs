@@ -12,7 +12,7 @@ use super::output::{print, wants_color};
 
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
-    /// The server: host:port, tls://host:port or https://host:port/path
+    /// The server: host:port, tls://host:port, https://host:port/path or mqtts://host:port/topic
     #[arg(value_name = "URL")]
     url: String,
 
@@ -22,7 +22,7 @@ pub struct ProbeArgs {
     #[command(flatten)]
     client: ClientArgs,
 
-    /// Protocol after the handshake [default: http1 for https://, else handshake]
+    /// Protocol after the handshake [default: http1 for https://, mqtt for mqtts://, else handshake]
     #[arg(long, value_name = "PROTOCOL", value_parser = one_of::<ProtocolKind>())]
     protocol: Option<ProtocolKind>,
 

@@ -29,7 +29,7 @@ const CHANGED: &str = "changed by flags, so its own question does not apply";
 #[command(mut_arg("output", |arg| arg.help(OUTPUT)))]
 pub struct RunArgs {
     /// Scenario file (- for stdin), built-in scenario (see `shakedown scenario list`), or URL
-    /// (https://host:port/path, tls://host:port, tcp://host:port) [default: mtls-tax]
+    /// (https://host:port/path, mqtts://host:port/topic, tls://host:port, tcp://host:port) [default: mtls-tax]
     #[arg(value_name = "SCENARIO|URL")]
     target: Option<String>,
 

@@ -7,6 +7,7 @@
 mod echo;
 mod framed;
 pub(crate) mod http1;
+mod mqtt;
 mod plan;
 pub(crate) mod postgres;
 mod section;
@@ -25,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 pub use self::framed::{Frame, FramePattern};
 pub(crate) use self::http1::status_line;
 pub use self::http1::{NotAStatus, StatusRange};
+pub use self::mqtt::MqttVersion;
 pub use self::plan::ProtocolPlan;
 pub use self::postgres::SslNegotiation;
 pub(crate) use self::section::{Asked, Problem};
@@ -319,4 +321,6 @@ catalogue! {
     Framed: framed,
     /// `PostgreSQL`: start-up, certificate authentication, queries.
     Postgres: postgres,
+    /// MQTT: messages that are published.
+    Mqtt: mqtt,
 }

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, FramePattern, ProtocolKind, SslNegotiation, StatusRange};
+use super::{Frame, FramePattern, MqttVersion, ProtocolKind, SslNegotiation, StatusRange};
 use crate::units::{ByteSize, Span};
 
-/// Largest echo payload or HTTP body, in bytes.
+/// Largest echo payload, HTTP body or MQTT message, in bytes.
 pub const LARGEST_PAYLOAD: u64 = 16 << 20;
 
 /// What happens on a session once it is up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct ProtocolSection {
-    /// The protocol; HTTP/1.1 for `https://`, echo for the embedded target, handshake otherwise.
+    /// The protocol; that of the URL's scheme, echo for the embedded target, handshake for `tls://`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ProtocolKind>,
-    /// Exchanges per session (echo and http1).
+    /// Exchanges per session (all but handshake).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchanges: Option<u32>,
     /// Time between an answer and the next request of a session; none unless set.
@@ -27,7 +27,7 @@ pub struct ProtocolSection {
     /// Time between two exchanges of a session that is held; it makes none unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
-    /// Payload of an echo exchange; 64 bytes unless set.
+    /// Payload of an echo exchange or an MQTT message; 64 bytes unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<ByteSize>,
     /// HTTP method; GET unless set, POST with `data`.
@@ -41,10 +41,10 @@ pub struct ProtocolSection {
     /// Size of an HTTP request body of which only the size matters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body: Option<ByteSize>,
-    /// HTTP request body, or the framed message, as text; not kept in results.
+    /// HTTP request body, framed message or MQTT message, as text; not kept in results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// File with the HTTP request body, or the framed message, sent as it is.
+    /// File with the HTTP request body, framed message or MQTT message, sent as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_file: Option<PathBuf>,
     /// `PostgreSQL`: the user, if not the URL's.
@@ -67,6 +67,18 @@ pub struct ProtocolSection {
     /// Regular expression over bytes that the frame of an answer must match.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expect_frame: Option<FramePattern>,
+    /// Version of MQTT; 3.1.1 unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mqtt_version: Option<MqttVersion>,
+    /// MQTT quality of service, 0 or 1; 1 unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qos: Option<u8>,
+    /// MQTT keep-alive time; a held session pings at half of it. 60 s unless set, 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<Span>,
+    /// MQTT client id with `{identity}` and `{session}`; short and unique unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
 }
 
 /// One HTTP header.
@@ -81,7 +93,7 @@ pub struct Header {
 
 impl ProtocolSection {
     /// The keys that are not for every protocol, and whether each was written.
-    pub(super) fn given(&self) -> [(&'static str, bool); 17] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 21] {
         [
             ("protocol.exchanges", self.exchanges.is_some()),
             ("protocol.think", self.think.is_some()),
@@ -100,6 +112,10 @@ impl ProtocolSection {
             ("protocol.expect-status", !self.expect_status.is_empty()),
             ("protocol.frame", self.frame.is_some()),
             ("protocol.expect-frame", self.expect_frame.is_some()),
+            ("protocol.mqtt-version", self.mqtt_version.is_some()),
+            ("protocol.qos", self.qos.is_some()),
+            ("protocol.keep-alive", self.keep_alive.is_some()),
+            ("protocol.client-id", self.client_id.is_some()),
         ]
     }
 }

@@ -4,7 +4,7 @@ use super::ProtocolKind;
 use super::error::Problem;
 
 /// Registered names, or their beginnings where they end in `*`, of protocols that are not spoken here.
-const OTHERS: [&str; 34] = [
+const OTHERS: [&str; 33] = [
     "h2",
     "h2c",
     "h3",
@@ -23,7 +23,6 @@ const OTHERS: [&str; 34] = [
     "xmpp-client",
     "xmpp-server",
     "acme-tls/1",
-    "mqtt",
     "dot",
     "doq",
     "ntske/1",

@@ -167,7 +167,7 @@ fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
         Problem::new(
             "target.url",
             error.to_string(),
-            "write https://host:port/path, tls://host:port, http://host:port/path or tcp://host:port",
+            "write https://host:port/path, mqtts://host:port/topic, tls://host:port, http://host:port/path or tcp://host:port",
         )
     })?;
     let target = target(&scenario, url.as_ref())?;

@@ -63,5 +63,6 @@ pub use verification::Verify;
 pub use crate::way::{ProxyHeader, StartTls, WayIn, WayInSection};
 
 pub use crate::protocol::{
-    Header, LARGEST_PAYLOAD, NotAStatus, ProtocolKind, ProtocolPlan, ProtocolSection, StatusRange,
+    Header, LARGEST_PAYLOAD, MqttVersion, NotAStatus, ProtocolKind, ProtocolPlan, ProtocolSection,
+    StatusRange,
 };

@@ -165,6 +165,15 @@ pub(super) fn check_protocol(
     )?;
     let (size, most) = (protocol.opening().len(), TARGET_EARLY_DATA as usize);
     refuse(
+        size == 0,
+        "resumption.early-data",
+        format!(
+            "{} begins with a message that differs from session to session",
+            protocol.kind().traits().name
+        ),
+        "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
+    )?;
+    refuse(
         size > most && matches!(target, TargetPlan::Embedded(_)),
         "resumption.early-data",
         format!(

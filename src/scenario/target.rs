@@ -10,8 +10,8 @@ use crate::units::Rate;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TargetSection {
-    /// `https://host:port/path` (HTTP/1.1), `tls://host:port` (handshake only, or echo) or
-    /// `tcp://host:port`.
+    /// `https://host:port/path` (HTTP/1.1), `mqtts://host:port/topic`, `tls://host:port` (handshake only, or
+    /// echo) or `tcp://host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Fixed addresses, `host:port:address[,address]…`, as curl's `--resolve`.
