@@ -13,6 +13,7 @@ mod hostile {
     pub mod after;
     pub mod answers;
     pub mod behaviour;
+    pub mod mqtt;
     pub mod peer;
     pub mod recovery;
     pub mod screen;

@@ -15,7 +15,7 @@ use super::wire::{
     HANDSHAKE, SECP256R1, SERVER_HELLO, ServerHello, TLS11, TLS12, TLS13, X25519, alert,
     message_claiming, read_record, record, record_claiming, records,
 };
-use super::{after, answers};
+use super::{after, answers, mqtt};
 
 /// Serves one session as badly as the case says.
 pub fn act(
@@ -61,6 +61,9 @@ pub fn act(
         | NoStatus | Redirect | Switching | HalfAnswer | HalfAnswerAndReset | AnnouncedClose
         | EvilReason | HugeContentLength | HugeChunk | TinyChunks | EndlessBody | GzipBomb
         | NoAlpn | LongEcho | WrongEcho => answers::act(case, Peer::new(tcp, config), witness),
+        EndlessConnacks | DripPacket | HalfPacket | LongLength | HugePacket | OtherPuback => {
+            mqtt::act(case, Peer::new(tcp, config), witness)
+        }
         _ => after::act(case, Peer::new(tcp, config), witness),
     }
 }

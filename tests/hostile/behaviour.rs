@@ -1,7 +1,7 @@
 //! Every way in which the hostile server misbehaves, where, and what a session that meets it is
 //! called.
 
-use shakedown::scenario::ProtocolKind::{self, Echo, Handshake, Http1};
+use shakedown::scenario::ProtocolKind::{self, Echo, Handshake, Http1, Mqtt};
 use shakedown::scenario::TlsVersion::{self, Tls12, Tls13};
 
 /// A way to misbehave.
@@ -164,6 +164,18 @@ pub enum Behaviour {
     LongEcho,
     /// An echo of other bytes.
     WrongEcho,
+    /// `CONNACK`s without end.
+    EndlessConnacks,
+    /// A `CONNACK` in single bytes.
+    DripPacket,
+    /// Half a `CONNACK`, then FIN.
+    HalfPacket,
+    /// A packet whose length has five bytes.
+    LongLength,
+    /// A packet of 256 MiB.
+    HugePacket,
+    /// A `PUBACK` for another message.
+    OtherPuback,
 }
 
 /// How the network cuts what a server sends ahead.
@@ -422,5 +434,15 @@ fn answers() -> Vec<Case> {
     }
     cases.extend(both(LongEcho, Echo, &["echo.mismatch"]));
     cases.extend(both(WrongEcho, Echo, &["echo.mismatch"]));
+    cases.push(case(DripPacket, Tls13, Mqtt, &["unanswered.confirm"]));
+    for behaviour in [
+        EndlessConnacks,
+        HalfPacket,
+        LongLength,
+        HugePacket,
+        OtherPuback,
+    ] {
+        cases.extend(both(behaviour, Mqtt, &["mqtt.protocol"]));
+    }
     cases
 }
