@@ -206,7 +206,7 @@ fn percent_decoded(text: &str) -> Option<String> {
 
 fn payload(section: &ProtocolSection) -> Result<Vec<u8>, Problem> {
     let (key, bytes) = match (section.payload, &section.data, &section.data_file) {
-        (Some(_), None, None) | (None, None, None) => {
+        (Some(_) | None, None, None) => {
             let ByteSize(size) = section.payload.unwrap_or(ByteSize(USUAL_PAYLOAD));
             within("protocol.payload", size)?;
             let size = usize::try_from(size).unwrap_or(0);

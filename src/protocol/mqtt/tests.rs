@@ -355,13 +355,12 @@ fn what_cannot_be_sent_is_refused() {
 fn ends(version: Version, answers: &[&[u8]]) -> Result<(), String> {
     run(async {
         let (mut client, mut server) = tokio::io::duplex(4096);
-        let request = request(version);
-        let talk = async {
-            let mut conversation = Conversation::new(&request, Who::default());
+        let request = &request(version);
+        let talk = async move {
+            let mut conversation = Conversation::new(request, Who::default());
             conversation.begin(&mut client).await?;
             conversation.exchange(&mut client).await?;
             conversation.exchange(&mut client).await?;
-            drop(client);
             Ok(())
         };
         let serve = async {
@@ -369,7 +368,8 @@ fn ends(version: Version, answers: &[&[u8]]) -> Result<(), String> {
                 next(&mut server).await;
                 server.write_all(answer).await.unwrap();
             }
-            drop(server);
+            server.shutdown().await.unwrap();
+            server.read_to_end(&mut Vec::new()).await.unwrap();
         };
         let (ended, ()) = tokio::join!(talk, serve);
         ended.map_err(|error: ProtocolError| match error {
