@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
-use shakedown::protocol::{ProtocolKind, ProtocolPlan};
+use shakedown::protocol::{ProtocolKind, ProtocolPlan, Who};
 use shakedown::scenario::{
     Close, ProviderName, Scenario, TicketMode, Timeouts, TlsVersion, Verify,
 };
@@ -188,6 +188,7 @@ async fn drive(io: TcpStream, tls: &ClientTls, echo: bool) -> Result<Proof, Fail
         ..Timeouts::default()
     };
     let course = Course {
+        who: Who::default(),
         protocol,
         timeouts: &timeouts,
         hold: Duration::ZERO,

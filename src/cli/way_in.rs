@@ -24,7 +24,7 @@ pub struct WayInArgs {
     #[arg(long, value_name = "VERSION", value_parser = one_of::<ProxyHeader>(), num_args = 0..=1, require_equals = true, default_missing_value = "v1")]
     haproxy_protocol: Option<ProxyHeader>,
 
-    /// Connect through an HTTP proxy (CONNECT); variables such as HTTPS_PROXY are not used
+    /// Connect through an HTTP proxy (CONNECT); variables such as `HTTPS_PROXY` are not used
     #[arg(long, value_name = "http://HOST:PORT")]
     proxy: Option<String>,
 

@@ -57,10 +57,10 @@ impl Client<'_> {
             all.map(tls).collect()
         };
         let name =
-            |identity: &Option<&Identity>| identity.map_or_else(String::new, Identity::common_name);
+            |identity: Option<&Identity>| identity.map_or_else(String::new, Identity::common_name);
         Ok(CellPlan {
             cell: cell.clone(),
-            names: presented.iter().map(|(_, of)| name(of)).collect(),
+            names: presented.iter().map(|(_, of)| name(*of)).collect(),
             addrs: addrs.to_vec(),
             tls: (0..self.workers)
                 .map(|_| per_worker())

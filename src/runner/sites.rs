@@ -73,14 +73,13 @@ impl Sites {
     /// Finds the server, loads the files and points every cell at its address, or at all of them.
     pub(crate) fn remote(checked: &Checked, client: Client<'_>) -> Result<Self, RunError> {
         let scenario = &checked.scenario;
-        let (choice, endpoints) = match &checked.way_in.unix {
-            Some(path) => (None, vec![Endpoint::Unix(Arc::clone(path))]),
-            None => {
-                let choice = reach::find(checked)?;
-                let endpoints = choice.used().iter().copied().map(Endpoint::Tcp);
-                let endpoints = endpoints.collect();
-                (Some(choice), endpoints)
-            }
+        let (choice, endpoints) = if let Some(path) = &checked.way_in.unix {
+            (None, vec![Endpoint::Unix(Arc::clone(path))])
+        } else {
+            let choice = reach::find(checked)?;
+            let endpoints = choice.used().iter().copied().map(Endpoint::Tcp);
+            let endpoints = endpoints.collect();
+            (Some(choice), endpoints)
         };
         let load = |files: Option<&IdentityFiles>| files.map(Identity::of_files).transpose();
         let only = load(scenario.identity.as_ref())?;

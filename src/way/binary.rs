@@ -156,9 +156,7 @@ fn span(bytes: &[u8], tag: u8) -> Result<Option<(usize, usize)>, WayError> {
         WayError::protocol(format!("this is no LDAP message: \"{begin}\""))
     };
     match bytes {
-        [] => Ok(None),
         [first, ..] if *first != tag => Err(odd()),
-        [_] => Ok(None),
         [_, length @ 0..=0x7f, ..] => Ok(Some((2, usize::from(*length)))),
         [_, 0x81, length, ..] => Ok(Some((3, usize::from(*length)))),
         [_, 0x82, high, low, ..] => Ok(Some((4, usize::from(u16::from_be_bytes([*high, *low]))))),
@@ -166,8 +164,9 @@ fn span(bytes: &[u8], tag: u8) -> Result<Option<(usize, usize)>, WayError> {
         [_, 0x84, 0, 0, high, low, ..] => {
             Ok(Some((6, usize::from(u16::from_be_bytes([*high, *low])))))
         }
-        [_, 0x81, ..] | [_, 0x82, ..] | [_, 0x84] | [_, 0x84, 0] => Ok(None),
-        [_, 0x84, 0, 0, ..] => Ok(None),
+        [] | [_] | [_, 0x81 | 0x82, ..] | [_, 0x84] | [_, 0x84, 0] | [_, 0x84, 0, 0, ..] => {
+            Ok(None)
+        }
         _ => Err(odd()),
     }
 }

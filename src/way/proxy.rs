@@ -71,9 +71,12 @@ impl Proxy {
     }
 }
 
+/// The status and the reason of an answer.
+type Status = (u16, String);
+
 /// A head with its length, once it is complete. A body is nothing to us: after success there is none, and any other
 /// status ends the session.
-fn head(bytes: &[u8]) -> Result<Option<(usize, (u16, String))>, WayError> {
+fn head(bytes: &[u8]) -> Result<Option<(usize, Status)>, WayError> {
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
     match response.parse(bytes) {

@@ -115,8 +115,8 @@ fn a_session_goes_from_start_up_to_leave_against_the_embedded_side() {
             conversation.end(&mut client).await.unwrap();
             conversation.idle(&mut client).await.unwrap();
         };
-        let (served, ()) = tokio::join!(serve(&mut server), session);
-        served.unwrap();
+        let (ended, ()) = tokio::join!(serve(&mut server), session);
+        ended.unwrap();
     });
 }
 
@@ -177,8 +177,8 @@ fn answers_have_their_classes_in_whatever_pieces() {
 #[test]
 fn a_long_message_costs_no_memory_and_an_endless_answer_ends() {
     let mut reader = Reader::default();
-    let mut head = &b"D\x3f\xff\xff\xff"[..];
-    assert_eq!(reader.feed(&mut head), Ok(None));
+    let mut beginning = &b"D\x3f\xff\xff\xff"[..];
+    assert_eq!(reader.feed(&mut beginning), Ok(None));
     for _ in 0..1000 {
         let mut more = &[0; 4096][..];
         assert_eq!(reader.feed(&mut more), Ok(None));
@@ -196,7 +196,7 @@ fn a_long_message_costs_no_memory_and_an_endless_answer_ends() {
             drop(client);
             (held, begun)
         };
-        let (_, (held, begun)) = tokio::join!(flood, session);
+        let ((), (held, begun)) = tokio::join!(flood, session);
         let class = |error| match error {
             ProtocolError::Answer { class, message } => format!("{class}: {message}"),
             ProtocolError::Io(error) => error.to_string(),
