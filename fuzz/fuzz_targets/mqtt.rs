@@ -41,8 +41,13 @@ fuzz_target!(|input: &[u8]| {
     let whole = outcome(plan, &[answers]);
     let cut = outcome(plan, &segments(answers, cuts));
     let crumbs: Vec<&[u8]> = answers.chunks(answers.len() / 256 + 1).collect();
+    // Where a write fails first, what came before the end is not read.
+    let ended = |(_, told): &(u8, Result<(), String>)| told == &Err("the end".to_owned());
     for other in [cut, outcome(plan, &crumbs)] {
-        assert_eq!(whole, other, "in one segment, and in several");
+        assert!(
+            whole == other || ended(&whole) || ended(&other),
+            "in one segment {whole:?}, in several {other:?}"
+        );
     }
 });
 

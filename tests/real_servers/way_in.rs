@@ -45,8 +45,8 @@ fn nginx_is_reached_behind_the_proxy_protocol_and_on_a_unix_socket() {
         ("--haproxy-protocol=v2", "127.0.0."),
         ("--unix-socket sock", "- "),
     ] {
-        let run = format!("run https://localhost:PORT/ {IDENTITY} {LOAD} {way} -o {way}.json");
-        let (status, said) = server.shakedown(&run.replace(" sock.json", ".json"));
+        let run = format!("run https://localhost:PORT/ {IDENTITY} {LOAD} {way} -o out.json");
+        let (status, said) = server.shakedown(&run);
         assert_eq!(status, 0, "{way}: {said}");
         std::thread::sleep(Duration::from_millis(100));
         let now = logged(&access, "SUCCESS 200");
@@ -81,7 +81,7 @@ fn haproxy_accepts_both_headers() {
     };
     let server = Configured::start(configure, &["haproxy", "-db", "-f"]);
     for way in ["--haproxy-protocol", "--haproxy-protocol=v2"] {
-        let run = format!("run https://localhost:PORT/ {IDENTITY} {LOAD} {way} -o {way}.json");
+        let run = format!("run https://localhost:PORT/ {IDENTITY} {LOAD} {way} -o out.json");
         let (status, said) = server.shakedown(&run);
         assert_eq!(status, 0, "{way}: {said}");
     }
