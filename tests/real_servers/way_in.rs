@@ -14,6 +14,11 @@ use crate::ways::{Configured, shakedown};
 const IDENTITY: &str = "--cacert pki/ca.pem --cert pki/client-0.pem --key pki/client-0.key";
 const LOAD: &str = "-n 20 -c 2 -q";
 
+/// Whether a run did what was asked, but for a machine that was too busy to measure on.
+fn went(status: i32, said: &str) -> bool {
+    status == 0 || status == 106 && said.contains("generator-limited")
+}
+
 /// Lines of a log that hold a text.
 fn logged(path: &Path, text: &str) -> usize {
     let log = fs::read_to_string(path).unwrap_or_default();
@@ -47,7 +52,7 @@ fn nginx_is_reached_behind_the_proxy_protocol_and_on_a_unix_socket() {
     ] {
         let run = format!("run https://localhost:PORT/ {IDENTITY} {LOAD} {way} -o out.json");
         let (status, said) = server.shakedown(&run);
-        assert_eq!(status, 0, "{way}: {said}");
+        assert!(went(status, &said), "{way}: {said}");
         std::thread::sleep(Duration::from_millis(100));
         let now = logged(&access, "SUCCESS 200");
         assert_eq!(now - before, 20, "{way}: {said}");
@@ -83,7 +88,7 @@ fn haproxy_accepts_both_headers() {
     for way in ["--haproxy-protocol", "--haproxy-protocol=v2"] {
         let run = format!("run https://localhost:PORT/ {IDENTITY} {LOAD} {way} -o out.json");
         let (status, said) = server.shakedown(&run);
-        assert_eq!(status, 0, "{way}: {said}");
+        assert!(went(status, &said), "{way}: {said}");
     }
 }
 
@@ -230,7 +235,7 @@ fn postgresql_lets_in_who_it_says() {
             "run postgres://postgres@localhost:PORT/ {IDENTITY} {tls} {LOAD} --exchanges 3 -o {version}.json"
         );
         let (status, said) = server.shakedown(&run);
-        assert_eq!(status, 0, "{said}");
+        assert!(went(status, &said), "{said}");
         std::thread::sleep(Duration::from_millis(200));
         let now = logged(&server.log(), authorized);
         assert_eq!(now - before, 20, "TLS {version}: {said}");
