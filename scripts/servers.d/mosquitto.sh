@@ -1,16 +1,17 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the variables are those of scripts/servers
-# mosquitto: an MQTT broker, for its TLS alone: verifies in the handshake, speaks no HTTP, logs no
-# requests. Its tls_version is a minimum; the maximum comes from a configuration of OpenSSL.
+# mosquitto: an MQTT broker: verifies in the handshake, names clients by their certificate, logs whom it
+# lets in. Its tls_version is a minimum; the maximum comes from a configuration of OpenSSL.
 
 program=mosquitto
 knows='crl'
 log_name=mosquitto.log
-scheme=tls
+scheme=mqtts
+accepted='New client connected from .* (p[0-9]*, c1, '
 
 configure() {
   local verify user='' minimum=tlsv1.2 revoked='' environment=()
   case $client_auth in
-    required) verify='require_certificate true' ;;
+    required) verify=$'require_certificate true\nuse_identity_as_username true' ;;
     optional) fail 'mosquitto asks for client certificates only where it requires them' ;;
     off) verify='require_certificate false' ;;
   esac
@@ -38,6 +39,7 @@ CONF
   cat >"$run/mosquitto.conf" <<CONF
 $user
 persistence false
+log_dest file $run/mosquitto.log
 log_dest stderr
 log_type error
 log_type warning

@@ -9,6 +9,8 @@ use shakedown::scenario::IdentityFault::{
 };
 use shakedown::scenario::TlsVersion;
 
+use crate::counted::{HTTP, MQTT};
+
 /// The answer of a server that lets the fault in: the session is ok.
 pub const ACCEPTED: &str = "accepted";
 
@@ -20,8 +22,10 @@ pub struct Known {
     pub name: &'static str,
     /// The command that has to be installed.
     pub program: &'static str,
-    /// `https`, or `tls` for a server that speaks no HTTP.
+    /// `https`, `mqtts`, or `tls` for a server that speaks neither.
     pub scheme: &'static str,
+    /// What it is spoken to in, over TLS.
+    pub protocol: &'static str,
     /// Whether it checks revocation lists (`--crl`).
     pub revocation: bool,
     /// Whether `scripts/servers logcount` can count its accepted requests.
@@ -109,6 +113,15 @@ impl Known {
             Some(own) => own.why,
             Option::None => self.family.row(fault).why,
         }
+    }
+}
+
+impl Known {
+    /// Whether it gives each fault one answer, so that it is known how many sessions it accepts.
+    pub fn is_certain(&self) -> bool {
+        let rows = self.family.rows.iter().map(|row| (row.tls12, row.tls13));
+        let own = self.differences.iter().map(|own| (own.tls12, own.tls13));
+        rows.chain(own).all(|(a, b)| a.len() == 1 && b.len() == 1)
     }
 }
 
@@ -300,6 +313,7 @@ const ORDINARY: Known = Known {
     name: "",
     program: "",
     scheme: "https",
+    protocol: HTTP,
     revocation: true,
     logs: true,
     at_once: 3,
@@ -347,8 +361,8 @@ pub const SERVERS: [Known; 11] = [
     Known {
         name: "mosquitto",
         program: "mosquitto",
-        scheme: "tls",
-        logs: false,
+        scheme: "mqtts",
+        protocol: MQTT,
         differences: &[NO_DEPTH],
         ..ORDINARY
     },

@@ -1,4 +1,4 @@
-//! Holds `docs/servers.md` to the tables in `differences` and `resumption`: what stands between its
+//! Holds `docs/servers.md` to the tables in `counted`, `differences` and `resumption`: what stands between its
 //! markers is made from them.
 //! `SHAKEDOWN_UPDATE=1` writes it anew.
 
@@ -8,6 +8,7 @@ use std::process::Command;
 
 use shakedown::scenario::{IdentityFault, TlsVersion};
 
+use crate::counted;
 use crate::differences::{ACCEPTED, Answer, Family, Known, SERVERS, right};
 use crate::resumption;
 use crate::server::script;
@@ -97,6 +98,7 @@ fn the_document_says_what_the_tests_expect() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/servers.md");
     let text = std::fs::read_to_string(&path).unwrap();
     let made = with_part(&text, "resumption", &resumption::section());
+    let made = with_part(&made, "counts", &counted::section());
     let made = with_part(&made, "answers", &answers());
     if text != made && std::env::var_os("SHAKEDOWN_UPDATE").is_some() {
         std::fs::write(&path, made).unwrap();

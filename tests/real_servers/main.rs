@@ -12,6 +12,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod counted;
 mod differences;
 mod document;
 mod resumption;

@@ -1,0 +1,93 @@
+//! Where the sessions that we call accepted were counted against the server's own log: the rows of that table in
+//! `docs/servers.md`, and the comparison that every one of them passes.
+
+use std::fmt::Write as _;
+
+/// What a test compares: a server, what it was spoken to in, the TLS version, and how many sessions it accepts.
+struct Row {
+    server: &'static str,
+    protocol: &'static str,
+    tls: &'static str,
+    sessions: u64,
+}
+
+const fn row(
+    server: &'static str,
+    protocol: &'static str,
+    tls: &'static str,
+    sessions: u64,
+) -> Row {
+    Row {
+        server,
+        protocol,
+        tls,
+        sessions,
+    }
+}
+
+/// The rows, by server, protocol and version.
+const ROWS: &[Row] = &[
+    row("apache2", HTTP, "1.2", 60),
+    row("apache2", HTTP, "1.3", 60),
+    row("caddy", HTTP, "1.2", 68),
+    row("caddy", HTTP, "1.3", 68),
+    row("haproxy", HTTP, "1.2", 62),
+    row("haproxy", HTTP, "1.3", 62),
+    row("lighttpd", HTTP, "1.2", 60),
+    row("lighttpd", HTTP, "1.3", 60),
+    row("mosquitto", MQTT, "1.2", 62),
+    row("mosquitto", MQTT, "1.3", 62),
+    row("nginx", HTTP, "1.2", 60),
+    row("nginx", HTTP, "1.3", 60),
+    row("python", HTTP, "1.2", 62),
+    row("python", HTTP, "1.3", 62),
+];
+
+pub const HTTP: &str = "HTTP/1.1";
+pub const MQTT: &str = "MQTT 3.1.1";
+
+/// Compares the sessions that we claim the server accepted with those in its log: ± 0. The row has to be in
+/// [`ROWS`], with as many.
+pub fn claimed_equals_logged(server: &str, protocol: &str, tls: &str, claimed: u64, logged: u64) {
+    assert_eq!(
+        claimed, logged,
+        "{server}, {protocol}, TLS {tls}: claimed, logged"
+    );
+    let mut rows = ROWS.iter();
+    let known = rows.any(|row| {
+        (row.server, row.protocol, row.tls, row.sessions) == (server, protocol, tls, claimed)
+    });
+    assert!(
+        known,
+        "counted.rs has no row for {server}, {protocol}, TLS {tls}, {claimed} sessions"
+    );
+}
+
+/// The table of the document.
+pub fn section() -> String {
+    let mut text =
+        String::from("\n| Server | Protocol | TLS | Claimed | Logged |\n|---|---|---|---|---|\n");
+    for row in ROWS {
+        let Row {
+            server,
+            protocol,
+            tls,
+            sessions,
+        } = row;
+        writeln!(
+            text,
+            "| {server} | {protocol} | {tls} | {sessions} | {sessions} |"
+        )
+        .unwrap();
+    }
+    text + "\n"
+}
+
+#[test]
+fn rows_are_in_order() {
+    let keys: Vec<_> = ROWS
+        .iter()
+        .map(|row| (row.server, row.protocol, row.tls))
+        .collect();
+    assert!(keys.is_sorted_by(|one, next| one < next), "{keys:?}");
+}
