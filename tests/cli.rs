@@ -207,6 +207,30 @@ fn bad_scenarios_name_file_line_cause_and_remedy() {
             "[protocol]\nkind = \"echo\"\nmethod = \"GET\"\n",
         ),
         (
+            "sizes_the_wrong_way_round",
+            "[protocol]\nkind = \"mqtt\"\npayload = { min = \"2KiB\", max = \"1KiB\" }\n",
+        ),
+        (
+            "an_empty_echo",
+            "[protocol]\nkind = \"echo\"\npayload = { min = \"0\", max = \"1KiB\" }\n",
+        ),
+        (
+            "sizes_that_are_too_large",
+            "[protocol]\nkind = \"http1\"\nbody = { min = \"1\", max = \"17MiB\" }\n",
+        ),
+        (
+            "sizes_without_a_max",
+            "[protocol]\nkind = \"echo\"\npayload = { min = \"1KiB\" }\n",
+        ),
+        (
+            "sizes_of_framed_messages",
+            "[protocol]\nkind = \"framed\"\nframe = \"line\"\ndata = \"x\"\npayload = { min = \"1\", max = \"2\" }\n",
+        ),
+        (
+            "early_data_of_drawn_sizes",
+            "[protocol]\nkind = \"http1\"\nbody = { min = \"1\", max = \"2\" }\n[resumption]\nmode = \"ticket\"\nearly-data = true\n",
+        ),
+        (
             "max_in_flight_in_a_closed_loop",
             "[load]\nsessions = 3\nmax-in-flight = 3\n",
         ),

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use super::choice::one_of;
 use super::data::DataArgs;
 use clap::Args;
-use shakedown::protocol::{Frame, FramePattern};
+use shakedown::protocol::{Frame, FramePattern, Sizes};
 use shakedown::scenario::{
     Arrivals, AuthMode, Close, Header, MqttVersion, ProtocolKind, ProtocolSection, ResumptionMode,
     ResumptionSection, Scenario, StageSection, StatusRange,
 };
-use shakedown::units::{ByteSize, Rate, Ratio, Span};
+use shakedown::units::{Rate, Ratio, Span};
 
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Load")]
@@ -109,9 +109,9 @@ pub struct ProtocolArgs {
     #[arg(long, value_name = "TIME")]
     pub every: Option<Span>,
 
-    /// Echo, MQTT: bytes per exchange
+    /// Echo, MQTT: bytes per exchange; MIN-MAX draws each anew
     #[arg(long, value_name = "SIZE")]
-    pub payload: Option<ByteSize>,
+    pub payload: Option<Sizes>,
 
     /// Postgres: the query of an exchange [default: select 1]
     #[arg(long, value_name = "SQL")]
@@ -125,9 +125,9 @@ pub struct ProtocolArgs {
     #[arg(long = "header", short = 'H', value_name = "HEADER", value_parser = parse_header)]
     pub headers: Vec<Header>,
 
-    /// HTTP: size of a filler request body
+    /// HTTP: size of a filler request body; MIN-MAX draws each anew
     #[arg(long, value_name = "SIZE")]
-    pub body: Option<ByteSize>,
+    pub body: Option<Sizes>,
 
     #[command(flatten)]
     pub data: DataArgs,

@@ -1,7 +1,7 @@
 //! What the sessions of one worker share during one trial. Nothing in it is shared with another
 //! worker's hot path.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use super::connect::{Addresses, Connector};
 use super::deal::Deal;
 use super::job::Job;
 use super::recorder::{Attempt, Recorder};
-use crate::protocol::{ProtocolPlan, Who};
+use crate::protocol::{Draws, ProtocolPlan, Who};
 use crate::scenario::Timeouts;
 use crate::session::Course;
 use crate::stats::OkKind;
@@ -35,6 +35,8 @@ pub(super) struct Env {
     /// Whether the next session of an identity is to be resumed; none where resumption is off.
     pub resumed: RefCell<Vec<Deal>>,
     pub connector: Connector,
+    /// The trial's seed, this worker, and how many sessions it began: what the sizes of payloads depend on.
+    pub draws: (u64, usize, Cell<u64>),
     pub recorder: Rc<Recorder>,
     /// Set once the load has ended: no new sessions, held ones are let go.
     pub stop: watch::Sender<bool>,
@@ -53,6 +55,7 @@ impl Env {
             deal: RefCell::new(Deal::new(&site.shares, job.share)),
             resumed: RefCell::default(),
             connector: Connector::new(&job.plan.sources, worker),
+            draws: (job.seed, worker, Cell::new(0)),
             recorder,
             stop: watch::channel(false).0,
         }
@@ -108,8 +111,11 @@ impl Env {
 
     /// How the session of an attempt goes.
     pub(crate) fn course(&self, attempt: &Attempt) -> Course<'_> {
+        let (seed, worker, begun) = &self.draws;
+        let session = begun.replace(begun.get() + 1);
+        let draws = Draws::new(*seed, *worker, session);
         Course {
-            who: Who::next(self.name_of(attempt)),
+            who: Who::next(self.name_of(attempt)).drawing(draws),
             protocol: self.protocol(),
             timeouts: self.timeouts(),
             hold: self.plan.checked.hold,

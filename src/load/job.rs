@@ -27,7 +27,7 @@ pub(super) struct Job {
     pub cell: usize,
     /// Which worker of how many that take part.
     pub share: (usize, usize),
-    /// Seed of this trial's random arrivals.
+    /// Seed of this trial's random arrivals and sizes.
     pub seed: u64,
     /// When the load begins, the same for all workers.
     pub start: Instant,

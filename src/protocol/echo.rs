@@ -6,8 +6,7 @@ use std::{fmt, io};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
-    Asked, Converse, LARGEST_PAYLOAD, Next, Problem, ProtocolError, ProtocolSection, Traits, Who,
-    Wire,
+    Asked, Converse, Draws, Next, Problem, ProtocolError, ProtocolSection, Sizes, Traits, Who, Wire,
 };
 use crate::stats::{AnswerCode, AnswerFault};
 use crate::units::ByteSize;
@@ -43,31 +42,30 @@ pub(super) const TRAITS: Traits = Traits {
 /// The payload of every exchange.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
+    sizes: Sizes,
+    /// The largest.
     payload: usize,
 }
 
 impl Request {
     pub(crate) fn new(section: &ProtocolSection, _: Option<&Asked<'_>>) -> Result<Self, Problem> {
-        let bytes = section.payload.map_or(USUAL_PAYLOAD, |payload| payload.0);
-        match usize::try_from(bytes) {
-            Ok(payload) if (1..=LARGEST_PAYLOAD).contains(&bytes) => Ok(Self { payload }),
-            _ => Err(Problem::new(
-                "protocol.payload",
-                format!("{bytes} bytes is out of range"),
-                "write 1 to 16MiB",
-            )),
-        }
+        let sizes = section.payload.unwrap_or(ByteSize(USUAL_PAYLOAD).into());
+        let payload = sizes.within("protocol.payload", 1)?;
+        Ok(Self { sizes, payload })
     }
 
-    /// The first piece of an exchange.
+    /// The first piece of an exchange; nothing where it differs from session to session.
     pub(crate) fn opening(&self) -> Cow<'_, [u8]> {
-        Cow::Owned(vec![FILL; self.payload.min(PIECE)])
+        match self.sizes.drawn() {
+            None => Cow::Owned(vec![FILL; self.payload.min(PIECE)]),
+            Some(_) => Cow::Borrowed(&[]),
+        }
     }
 }
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "echo of {} bytes", ByteSize(self.payload as u64))
+        write!(f, "echo of {} bytes", self.sizes)
     }
 }
 
@@ -75,14 +73,16 @@ impl fmt::Display for Request {
 #[derive(Debug)]
 pub struct Conversation<'p> {
     request: &'p Request,
+    draws: Draws,
     /// A buffer for a piece and its echo.
     scratch: Vec<u8>,
 }
 
 impl<'p> Conversation<'p> {
-    pub(super) fn new(request: &'p Request, _: Who<'_>) -> Self {
+    pub(super) fn new(request: &'p Request, who: Who<'_>) -> Self {
         Self {
             request,
+            draws: who.draws,
             scratch: Vec::new(),
         }
     }
@@ -90,7 +90,13 @@ impl<'p> Conversation<'p> {
 
 impl Converse for Conversation<'_> {
     async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
-        let (payload, scratch) = (self.request.payload, &mut self.scratch);
+        let Self {
+            request,
+            draws,
+            scratch,
+        } = self;
+        let drawn = request.sizes.drawn().map(|between| draws.next(between));
+        let payload = drawn.unwrap_or(request.payload);
         let mut left = payload;
         while left > 0 {
             let piece = left.min(PIECE);
@@ -167,6 +173,15 @@ pub(super) async fn serve<S: Wire>(stream: &mut S) -> Result<(), ProtocolError> 
 mod tests {
     use super::*;
 
+    fn request(payload: u64) -> Request {
+        let payload = Some(ByteSize(payload).into());
+        let section = ProtocolSection {
+            payload,
+            ..ProtocolSection::default()
+        };
+        Request::new(&section, None).unwrap()
+    }
+
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread()
             .build()
@@ -179,7 +194,7 @@ mod tests {
         run(async {
             let (mut client, mut server) = tokio::io::duplex(4_096);
             let both = async {
-                let request = Request { payload: 100_000 };
+                let request = request(100_000);
                 let mut conversation = Conversation::new(&request, Who::default());
                 conversation.exchange(&mut client).await.unwrap();
                 drop(client);
@@ -195,7 +210,7 @@ mod tests {
             run(async {
                 let (mut client, mut server) = tokio::io::duplex(1_000);
                 server.write_all(answer).await.unwrap();
-                let request = Request { payload: 4 };
+                let request = request(4);
                 let error = Conversation::new(&request, Who::default())
                     .exchange(&mut client)
                     .await;

@@ -11,6 +11,7 @@ mod mqtt;
 mod plan;
 pub(crate) mod postgres;
 mod section;
+mod sizes;
 mod traits;
 mod who;
 
@@ -31,6 +32,7 @@ pub use self::plan::ProtocolPlan;
 pub use self::postgres::SslNegotiation;
 pub(crate) use self::section::{Asked, Problem};
 pub use self::section::{Header, LARGEST_PAYLOAD, ProtocolSection};
+pub use self::sizes::{Between, Draws, Sizes};
 pub use self::traits::{Scheme, Traits};
 pub use self::who::Who;
 use crate::stats::{AnswerFault, FailureClass, Stage, covers, covers_common};

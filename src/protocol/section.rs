@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, FramePattern, MqttVersion, ProtocolKind, SslNegotiation, StatusRange};
-use crate::units::{ByteSize, Span};
+use super::{Frame, FramePattern, MqttVersion, ProtocolKind, Sizes, SslNegotiation, StatusRange};
+use crate::units::Span;
 
 /// Largest echo payload, HTTP body or MQTT message, in bytes.
 pub const LARGEST_PAYLOAD: u64 = 16 << 20;
@@ -29,7 +29,7 @@ pub struct ProtocolSection {
     pub every: Option<Span>,
     /// Payload of an echo exchange or an MQTT message; 64 bytes unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub payload: Option<ByteSize>,
+    pub payload: Option<Sizes>,
     /// HTTP method; GET unless set, POST with `data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
@@ -40,7 +40,7 @@ pub struct ProtocolSection {
     pub headers: Vec<Header>,
     /// Size of an HTTP request body of which only the size matters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<ByteSize>,
+    pub body: Option<Sizes>,
     /// HTTP request body, framed message or MQTT message, as text; not kept in results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,

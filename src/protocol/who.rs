@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::Draws;
+
 /// Numbers that a thread takes at a time, so that threads do not share a counter with every session.
 const BLOCK: u64 = 1 << 16;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -34,6 +36,8 @@ pub struct Who<'a> {
     pub identity: &'a str,
     /// The number of the session, unique within the process.
     pub session: u64,
+    /// The sizes of its payloads, where they differ.
+    pub draws: Draws,
 }
 
 impl<'a> Who<'a> {
@@ -47,7 +51,16 @@ impl<'a> Who<'a> {
             next.set(number + 1);
             number
         });
-        Self { identity, session }
+        Self {
+            identity,
+            session,
+            draws: Draws::default(),
+        }
+    }
+
+    /// It with these sizes.
+    pub(crate) fn drawing(self, draws: Draws) -> Self {
+        Self { draws, ..self }
     }
 
     /// Letters and digits that no other session has, of this process or of another.

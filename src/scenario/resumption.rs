@@ -171,7 +171,7 @@ pub(super) fn check_protocol(
             "{} begins with a message that differs from session to session",
             protocol.kind().traits().name
         ),
-        "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
+        "drop it, or write kind = \"http1\" or \"echo\" in [protocol], with payloads of one size",
     )?;
     refuse(
         size > most && matches!(target, TargetPlan::Embedded(_)),

@@ -14,14 +14,14 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use tokio::io::{AsyncRead, AsyncWriteExt};
+use tokio::io::AsyncRead;
 
 use self::body::Incoming;
 use self::head::{Body, Head};
 pub(crate) use self::request::Request;
 pub(super) use self::server::serve;
 pub use self::status::{NotAStatus, StatusRange};
-use super::{Converse, Next, ProtocolError, ProtocolKind, Scheme, Traits, Who, Wire};
+use super::{Converse, Draws, Next, ProtocolError, ProtocolKind, Scheme, Traits, Who, Wire};
 use crate::stats::FailureClass;
 use crate::text::escape_untrusted;
 
@@ -98,14 +98,16 @@ pub(super) const TRAITS: Traits = Traits {
 #[derive(Debug)]
 pub struct Conversation<'p> {
     request: &'p Request,
+    draws: Draws,
     /// What came and was not yet taken.
     buffer: Vec<u8>,
 }
 
 impl<'p> Conversation<'p> {
-    pub(in crate::protocol) fn new(request: &'p Request, _: Who<'_>) -> Self {
+    pub(in crate::protocol) fn new(request: &'p Request, who: Who<'_>) -> Self {
         Self {
             request,
+            draws: who.draws,
             buffer: Vec::new(),
         }
     }
@@ -113,9 +115,12 @@ impl<'p> Conversation<'p> {
 
 impl Converse for Conversation<'_> {
     async fn exchange<S: Wire>(&mut self, stream: &mut S) -> Result<Next, ProtocolError> {
-        let Self { request, buffer } = self;
-        stream.write_all(&request.bytes).await?;
-        stream.flush().await?;
+        let Self {
+            request,
+            draws,
+            buffer,
+        } = self;
+        request.send(draws, stream).await?;
         buffer.clear();
         let mut answer = Incoming::new(stream, buffer);
         let head = final_head(request.head, &mut answer).await?;

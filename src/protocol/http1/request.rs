@@ -5,10 +5,14 @@ use std::path::Path;
 use std::{fmt, io};
 
 use http::{HeaderName, HeaderValue, Method, Uri};
+use tokio::io::AsyncWriteExt;
 
 use super::StatusRange;
 use crate::files::read_capped;
-use crate::protocol::{Asked, Header, LARGEST_PAYLOAD, Problem, ProtocolSection};
+use crate::protocol::sizes::send;
+use crate::protocol::{
+    Asked, Between, Draws, Header, LARGEST_PAYLOAD, Problem, ProtocolSection, Sizes, Wire,
+};
 use crate::text::secrets::public_part;
 use crate::units::ByteSize;
 
@@ -20,6 +24,8 @@ pub(crate) struct Request {
     pub head: bool,
     /// Accepted statuses; empty stands for 2xx.
     pub expect_status: Vec<StatusRange>,
+    /// The sizes of bodies, where they differ.
+    pub drawn: Option<Between>,
 }
 
 impl Request {
@@ -34,11 +40,31 @@ impl Request {
             bytes,
             head,
             expect_status: section.expect_status.clone(),
+            drawn: section.body.and_then(Sizes::drawn),
         })
     }
 
+    /// What a session sends first; nothing where that differs from session to session.
     pub(crate) fn opening(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
+        match self.drawn {
+            None => Cow::Borrowed(&self.bytes),
+            Some(_) => Cow::Borrowed(&[]),
+        }
+    }
+
+    /// Sends the next request.
+    pub(super) async fn send<S: Wire>(&self, draws: &mut Draws, stream: &mut S) -> io::Result<()> {
+        let Some(between) = self.drawn else {
+            stream.write_all(&self.bytes).await?;
+            return stream.flush().await;
+        };
+        // The length comes last in the head.
+        let longest = usize::try_from(between.max.0).unwrap_or(0);
+        let (head, body) = self.bytes.split_at(self.bytes.len() - longest);
+        let head = &head[..head.len() - format!("{longest}\r\n\r\n").len()];
+        let size = draws.next(between);
+        let length = format!("{size}\r\n\r\n");
+        send(stream, [head, length.as_bytes(), &body[..size]]).await
     }
 
     /// Whether somebody said which statuses to expect.
@@ -59,7 +85,11 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let method = self.bytes.split(|byte| *byte == b' ').next();
         let method = String::from_utf8_lossy(method.unwrap_or_default());
-        write!(f, "HTTP/1.1 {method}")
+        write!(f, "HTTP/1.1 {method}")?;
+        match self.drawn {
+            Some(between) => write!(f, " with bodies of {} bytes", Sizes::Drawn(between)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -83,13 +113,10 @@ impl RequestBody {
         } = section;
         let (key, bytes) = match (body, data, data_file) {
             (None, None, None) => ("protocol.body", Vec::new()),
-            (Some(ByteSize(size)), None, None) => {
-                within("protocol.body", *size, largest)?;
-                (
-                    "protocol.body",
-                    vec![b'x'; usize::try_from(*size).unwrap_or(0)],
-                )
-            }
+            (Some(sizes), None, None) => (
+                "protocol.body",
+                vec![b'x'; sizes.within("protocol.body", 0)?],
+            ),
             (None, Some(text), None) => ("protocol.data", text.clone().into_bytes()),
             (None, None, Some(path)) => ("protocol.data-file", read(path, largest)?),
             _ => {
@@ -253,7 +280,7 @@ mod tests {
             method: Some("POST".to_owned()),
             path: Some("/a?b=c".to_owned()),
             headers: vec![header("User-Agent", "mine")],
-            body: Some(ByteSize(3)),
+            body: Some(ByteSize(3).into()),
             ..ProtocolSection::default()
         };
         let expected = "POST /a?b=c HTTP/1.1\r\nhost: localhost\r\nuser-agent: mine\r\ncontent-length: 3\r\n\r\nxxx";
@@ -316,7 +343,7 @@ mod tests {
         let problem = refusal(&section).unwrap();
         assert!(problem.cause.contains("cannot read"), "{}", problem.cause);
         let two = ProtocolSection {
-            body: Some(ByteSize(3)),
+            body: Some(ByteSize(3).into()),
             data: Some("a".to_owned()),
             ..ProtocolSection::default()
         };

@@ -1,6 +1,6 @@
 //! Exchanges with peers that answer in one way or another, in pieces of any size.
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::body::CHUNK_LINE_CAP;
 use super::*;
@@ -10,6 +10,7 @@ fn request(head: bool) -> Request {
         bytes: b"GET ".to_vec(),
         head,
         expect_status: Vec::new(),
+        drawn: None,
     }
 }
 

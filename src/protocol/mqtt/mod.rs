@@ -28,7 +28,7 @@ pub(crate) use self::request::Request;
 use self::request::{LEAVE, PING};
 pub(super) use self::server::serve;
 use self::wire::Wrong;
-use super::{Converse, Next, ProtocolError, ProtocolKind, Scheme, Traits, Who, Wire};
+use super::{Converse, Draws, Next, ProtocolError, ProtocolKind, Scheme, Traits, Who, Wire};
 use crate::stats::{AnswerCode, AnswerFault, FailureClass, Stage};
 use crate::text::escape_untrusted;
 
@@ -138,6 +138,7 @@ pub struct Conversation<'p> {
     /// CONNECT, until it is sent.
     connect: Vec<u8>,
     reader: Reader,
+    draws: Draws,
     /// The packet id of the next message, 1 or 2.
     id: u16,
     /// The keep-alive time in seconds: ours, or the server's.
@@ -156,6 +157,7 @@ impl<'p> Conversation<'p> {
             request,
             connect: request.connect(who),
             reader: Reader::new(request.version),
+            draws: who.draws,
             id: 1,
             keep_alive: request.keep_alive,
             sent: Instant::now(),
@@ -262,8 +264,7 @@ impl Converse for Conversation<'_> {
         }
         let id = self.id;
         self.id = 3 - id;
-        stream.write_all(self.request.publish(id)).await?;
-        stream.flush().await?;
+        self.request.send(id, &mut self.draws, stream).await?;
         self.sent = Instant::now();
         if !self.request.qos1 {
             self.pings += 1;

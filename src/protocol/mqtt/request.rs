@@ -1,13 +1,18 @@
 //! The packets of a client, composed once and checked part by part.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, io};
+
+use tokio::io::AsyncWriteExt;
 
 use super::Version;
 use super::reader::PACKET_CAP;
 use super::wire::{CONNECT, MAXIMUM_PACKET_SIZE, PUBLISH, is_topic, put_binary, put_varint};
 use crate::files::read_capped;
-use crate::protocol::{Asked, LARGEST_PAYLOAD, Problem, ProtocolSection, Who};
+use crate::protocol::sizes::send;
+use crate::protocol::{
+    Asked, Between, Draws, LARGEST_PAYLOAD, Problem, ProtocolSection, Sizes, Who, Wire,
+};
 use crate::text::secrets::public_part;
 use crate::units::{ByteSize, Span};
 
@@ -40,7 +45,10 @@ pub(crate) struct Request {
     pub qos1: bool,
     /// The keep-alive time in seconds; 0 is none.
     pub keep_alive: u16,
+    /// The longest message.
     payload: usize,
+    /// The sizes to draw from, where they differ.
+    drawn: Option<Between>,
     /// The body of CONNECT up to the client id.
     connect: Vec<u8>,
     client_id: Option<Vec<Part>>,
@@ -84,6 +92,7 @@ impl Request {
             qos1,
             keep_alive,
             payload: payload.len(),
+            drawn: section.payload.and_then(Sizes::drawn),
             connect: connect(version, keep_alive),
             client_id,
             publish: [1, 2].map(|id| publish(version, &topic, qos1.then_some(id), &payload)),
@@ -107,9 +116,32 @@ impl Request {
         packet
     }
 
-    /// PUBLISH, whole; its packet id is 1 or 2.
+    /// PUBLISH, whole, with the longest message; its packet id is 1 or 2.
     pub(super) fn publish(&self, id: u16) -> &[u8] {
         &self.publish[usize::from(id - 1)]
+    }
+
+    /// Sends PUBLISH with the next message.
+    pub(super) async fn send<S: Wire>(
+        &self,
+        id: u16,
+        draws: &mut Draws,
+        stream: &mut S,
+    ) -> io::Result<()> {
+        let longest = self.publish(id);
+        let Some(between) = self.drawn else {
+            stream.write_all(longest).await?;
+            return stream.flush().await;
+        };
+        let ping: &[u8] = if self.qos1 { &[] } else { &PING };
+        let message = longest.len() - ping.len() - self.payload;
+        let varint = longest[1..].iter().position(|byte| *byte < 0x80);
+        let fields = &longest[2 + varint.unwrap_or(0)..message];
+        let size = draws.next(between);
+        let mut head = vec![longest[0]];
+        put_varint(fields.len() + size, &mut head);
+        head.extend_from_slice(fields);
+        send(stream, [&head, &longest[message..message + size], ping]).await
     }
 
     /// The client id of a session.
@@ -147,7 +179,9 @@ impl Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (payload, qos) = (ByteSize(self.payload as u64), u8::from(self.qos1));
+        let payload = ByteSize(self.payload as u64);
+        let payload = self.drawn.map_or(payload.into(), Sizes::Drawn);
+        let qos = u8::from(self.qos1);
         write!(f, "MQTT {} with {payload} at QoS {qos}", self.version)
     }
 }
@@ -207,9 +241,9 @@ fn percent_decoded(text: &str) -> Option<String> {
 fn payload(section: &ProtocolSection) -> Result<Vec<u8>, Problem> {
     let (key, bytes) = match (section.payload, &section.data, &section.data_file) {
         (Some(_) | None, None, None) => {
-            let ByteSize(size) = section.payload.unwrap_or(ByteSize(USUAL_PAYLOAD));
-            within("protocol.payload", size)?;
-            let size = usize::try_from(size).unwrap_or(0);
+            let usual = || ByteSize(USUAL_PAYLOAD).into();
+            let size = section.payload.unwrap_or_else(usual);
+            let size = size.within("protocol.payload", 0)?;
             ("protocol.payload", vec![FILL; size])
         }
         (None, Some(text), None) => ("protocol.data", text.clone().into_bytes()),

@@ -334,14 +334,14 @@ fn what_cannot_be_sent_is_refused() {
         (
             "protocol.payload",
             ProtocolSection {
-                payload: Some(ByteSize(1 << 30)),
+                payload: Some(ByteSize(1 << 30).into()),
                 ..usual()
             },
         ),
         (
             "protocol",
             ProtocolSection {
-                payload: Some(ByteSize(1)),
+                payload: Some(ByteSize(1).into()),
                 data: Some(String::new()),
                 ..usual()
             },
