@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use shakedown::pki::{CertificateDer, Identity, Pki, PkiSpec};
 use shakedown::probe::{ProbePlan, ProbeReport, Status, Verdict, probe, story};
+use shakedown::protocol::SslNegotiation;
 use shakedown::scenario::{ProtocolKind, ProviderName, Scenario, TicketMode, TlsVersion};
 use shakedown::stats::Proof;
 use shakedown::target::{ListenerSpec, Target, TargetSpec};
@@ -379,4 +380,45 @@ fn an_answer_in_another_protocol_proves_nothing() {
     let echo = plan(target.addrs()[0].port(), ProtocolKind::Echo, &BOTH, &pki);
     assert_eq!(echo.protocol.kind(), ProtocolKind::Echo);
     assert!(run(&echo).accepted);
+}
+
+#[test]
+fn conversations_are_told_in_a_line() {
+    let pki = mint();
+    for (kind, message, told) in [
+        (
+            ProtocolKind::Framed,
+            Some(("mllp", "MSH|^~\\&|A|B|C|D|20261130||ADT^A01|42|P|2.5\r")),
+            "HL7 ACK AA for message 42",
+        ),
+        (
+            ProtocolKind::Framed,
+            Some(("fix", "8=FIX.4.4|35=A|49=FIRM|56=VENUE|108=7|")),
+            "FIX Logon from VENUE, heartbeat 7 s",
+        ),
+        (ProtocolKind::Framed, Some(("line", "ping")), "\"ping\""),
+        (ProtocolKind::Postgres, None, "ReadyForQuery, server 17.0"),
+    ] {
+        let target = start(&pki, required(&pki), kind, TicketMode::Off);
+        let mut scenario = Scenario::default();
+        scenario.target.url = Some(format!("tls://localhost:{}", target.addrs()[0].port()));
+        scenario.protocol.kind = Some(kind);
+        if let Some((frame, message)) = message {
+            scenario.protocol.frame = Some(frame.parse().unwrap());
+            scenario.protocol.data = Some(message.to_owned());
+        } else {
+            scenario.protocol.user = Some("app".to_owned());
+            scenario.protocol.sslnegotiation = Some(SslNegotiation::Direct);
+        }
+        let checked = scenario.check("probe", "").unwrap();
+        let plan = ProbePlan {
+            pinned: vec!["127.0.0.1".to_owned()],
+            roots: Some(pki.roots().to_vec()),
+            identity: pki.clients().first().cloned(),
+            ..ProbePlan::new(&checked, Duration::from_secs(5)).unwrap()
+        };
+        let report = run(&plan);
+        let text = story(&report, false);
+        assert!(report.accepted && text.contains(told), "{told}\n{text}");
+    }
 }

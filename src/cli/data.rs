@@ -13,11 +13,11 @@ use super::exit::UsageError;
 #[derive(Debug, Clone, Default, Args)]
 pub struct DataArgs {
     /// HTTP: request body, or @FILE without its line ends, as in curl; implies POST. MQTT: the message. Results omit it
-    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["data_binary", "body", "payload"])]
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["data_binary", "body", "payload", "send"])]
     data: Option<String>,
 
     /// HTTP, MQTT: as --data, with the file sent byte for byte
-    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["body", "payload"])]
+    #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["body", "payload", "send"])]
     data_binary: Option<String>,
 }
 

@@ -132,17 +132,8 @@ pub struct ProtocolArgs {
     #[command(flatten)]
     pub data: DataArgs,
 
-    /// Framed: where a message ends: line, mllp, fix or length:OFFSET:WIDTH
-    #[arg(long, value_name = "FRAME")]
-    pub frame: Option<Frame>,
-
-    /// Framed: file with the message to send; of fix the Logon, and requests after it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "data_binary"])]
-    pub send: Option<PathBuf>,
-
-    /// Framed: regular expression that the answer must match
-    #[arg(long, value_name = "REGEX")]
-    pub expect_frame: Option<FramePattern>,
+    #[command(flatten)]
+    pub framed: FramedArgs,
 
     #[command(flatten)]
     pub expected: ExpectStatusArg,
@@ -162,6 +153,32 @@ pub struct ProtocolArgs {
     /// MQTT: client id, with {identity} and {session} filled in [default: short and unique]
     #[arg(long, value_name = "ID")]
     pub client_id: Option<String>,
+}
+
+/// What framed messages are; the same for `run` and `probe`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FramedArgs {
+    /// Framed: where a message ends: line, mllp, fix or length:OFFSET:WIDTH
+    #[arg(long, value_name = "FRAME")]
+    frame: Option<Frame>,
+
+    /// Framed: file with the message to send; of fix the Logon, and requests after it
+    #[arg(long, value_name = "FILE")]
+    send: Option<PathBuf>,
+
+    /// Framed: regular expression that the answer must match
+    #[arg(long, value_name = "REGEX")]
+    expect_frame: Option<FramePattern>,
+}
+
+impl FramedArgs {
+    pub(crate) fn apply(&self, protocol: &mut ProtocolSection) {
+        protocol.frame = self.frame.or(protocol.frame);
+        protocol.expect_frame = self.expect_frame.clone().or(protocol.expect_frame.take());
+        if let Some(path) = &self.send {
+            (protocol.data, protocol.data_file) = (None, Some(path.clone()));
+        }
+    }
 }
 
 /// Which HTTP statuses show that the server accepted us; the same for `run`, `probe` and `audit`.
@@ -288,11 +305,7 @@ impl ProtocolArgs {
         protocol.method = self.method.clone().or(protocol.method.take());
         protocol.body = self.body.or(protocol.body);
         protocol.headers.extend(self.headers.iter().cloned());
-        protocol.frame = self.frame.or(protocol.frame);
-        protocol.expect_frame = self.expect_frame.clone().or(protocol.expect_frame.take());
-        if let Some(path) = &self.send {
-            (protocol.data, protocol.data_file) = (None, Some(path.clone()));
-        }
+        self.framed.apply(protocol);
         protocol.mqtt_version = self.mqtt_version.or(protocol.mqtt_version);
         protocol.qos = self.qos.or(protocol.qos);
         protocol.keep_alive = self.keep_alive.or(protocol.keep_alive);

@@ -8,6 +8,7 @@ use super::block_on;
 use super::choice::one_of;
 use super::connect::{ClientArgs, IdentityArgs};
 use super::exit::{Exit, UsageError};
+use super::load_args::FramedArgs;
 use super::output::{print, wants_color};
 
 #[derive(Debug, Args)]
@@ -26,6 +27,9 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "PROTOCOL", value_parser = one_of::<ProtocolKind>())]
     protocol: Option<ProtocolKind>,
 
+    #[command(flatten)]
+    framed: FramedArgs,
+
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -36,6 +40,7 @@ impl ProbeArgs {
         let mut scenario = Scenario::default();
         scenario.target.url = Some(self.url.clone());
         scenario.protocol.kind = self.protocol;
+        self.framed.apply(&mut scenario.protocol);
         self.identity.apply(&mut scenario);
         self.client.apply(&mut scenario)?;
         if self.client.timeout.0.is_zero() {

@@ -38,7 +38,7 @@ pub(super) enum Refusal {
 
 /// A field of the first segment of that name. In MSH, whose first field is the separator itself, the numbers are one
 /// less than in the standard.
-fn value<'m>(message: &'m [u8], segment: &[u8], field: usize) -> Option<&'m [u8]> {
+pub(super) fn value<'m>(message: &'m [u8], segment: &[u8], field: usize) -> Option<&'m [u8]> {
     let mut segments = message.split(|byte| matches!(byte, b'\r' | b'\n' | 0x0b | 0x1c));
     let header = segments
         .clone()

@@ -9,6 +9,7 @@ mod frame;
 mod hl7;
 mod pattern;
 mod serve;
+mod tell;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -76,7 +77,7 @@ pub(super) const TRAITS: Traits = Traits {
         "expect-frame",
     ],
     faults: &[REJECTED, MISMATCH, BROKEN],
-    tell: |_| None,
+    tell: tell::tell,
 };
 
 /// What is sent, and what is expected.

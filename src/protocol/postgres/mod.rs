@@ -6,6 +6,7 @@
 mod reader;
 mod request;
 mod server;
+mod tell;
 #[cfg(test)]
 mod tests;
 
@@ -98,7 +99,7 @@ pub(super) const TRAITS: Traits = Traits {
         "sslnegotiation",
     ],
     faults: &[DENIED, ERROR, METHOD, PROTOCOL],
-    tell: |_| None,
+    tell: tell::tell,
 };
 
 /// One session.
