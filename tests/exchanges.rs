@@ -8,6 +8,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{only, run, scenario, total};
+use shakedown::record::{CellRecord, LedgerRecord};
+use shakedown::report::{Style, render};
 use shakedown::stats::OkKind;
 
 #[test]
@@ -194,4 +197,60 @@ fn the_embedded_target_takes_drawn_sizes() {
         let exchanges = only(&record).trials[0].kinds[&OkKind::Full].histograms["exchange"].count;
         assert_eq!(exchanges, 40, "{protocol}");
     }
+}
+
+#[test]
+fn cells_differ_in_exchanges_and_are_compared() {
+    let record = run(scenario(
+        "[load]\nsessions = 2\ntotal = 6\n[matrix]\nauth = [\"none\", \"mutual\"]\nexchanges = [1, 3]\n",
+    ));
+    let exchanges = |cell: &CellRecord| {
+        let kinds = cell.trials[0].kinds.values();
+        kinds.map(|kind| kind.histograms["exchange"].count).sum()
+    };
+    let found: Vec<(&str, u64)> = (record.cells.iter())
+        .map(|cell| (cell.cell.name.as_str(), exchanges(cell)))
+        .collect();
+    let expected = [
+        ("tcp-x1", 6),
+        ("tcp-x3", 18),
+        ("mtls-x1", 6),
+        ("mtls-x3", 18),
+    ];
+    assert_eq!(found, expected);
+    let report = render(&record, Style::default()).unwrap();
+    assert!(
+        report.contains("exchanges per session against 1"),
+        "{report}"
+    );
+}
+
+#[test]
+fn both_ends_look_certificates_up_in_lists() {
+    let record = run(scenario(
+        "metered = true\n[load]\nsessions = 1\ntotal = 3\n[matrix]\ntls = [\"1.3\"]\nchain = [2]\ncrl = [false, true]\n",
+    ));
+    let verified = |cell: &CellRecord| {
+        let anatomy = cell.trials[0].anatomy.as_ref().unwrap();
+        let count = |end: &BTreeMap<OkKind, LedgerRecord>| {
+            let entries = end.values().flat_map(|ledger| &ledger.entries);
+            let verified = entries.filter(|entry| entry.work == "verify_chain");
+            let signatures = verified.filter(|entry| entry.algorithm.is_some());
+            signatures.map(|entry| entry.count).sum::<u64>()
+        };
+        (count(&anatomy.client), count(&anatomy.target))
+    };
+    let [without, with] = &record.cells[..] else {
+        panic!("{} cells", record.cells.len())
+    };
+    assert_eq!(
+        [&*without.cell.name, &*with.cell.name],
+        ["mtls", "mtls-crl"]
+    );
+    // Its certificates and those of both intermediates are looked up, in signed lists.
+    let (without, with) = (verified(without), verified(with));
+    assert!(
+        with.0 > without.0 && with.1 > without.1,
+        "{without:?} {with:?}"
+    );
 }

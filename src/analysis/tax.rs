@@ -1,5 +1,5 @@
 //! Cell against cell, round by round, since trials of one round ran next to each other: what mutual
-//! authentication costs, what resumption saves, and what another provider, key, group or chain costs.
+//! authentication costs, what resumption saves, and what another provider, key, group, chain or number of exchanges costs.
 
 use super::decoded::{Decoded, DecodedCell, DecodedTrial};
 use super::figure::{Figure, Percentile};
@@ -103,10 +103,21 @@ pub enum Dimension {
     Group,
     /// The length of the chains.
     Chain,
+    /// Revocation lists.
+    Lists,
+    /// Exchanges per session.
+    Exchanges,
 }
 
 impl Dimension {
-    const ALL: [Self; 4] = [Self::Provider, Self::Keys, Self::Group, Self::Chain];
+    const ALL: [Self; 6] = [
+        Self::Provider,
+        Self::Keys,
+        Self::Group,
+        Self::Chain,
+        Self::Lists,
+        Self::Exchanges,
+    ];
 
     /// The value of a cell, as it is written.
     fn of(self, cell: &Cell) -> Option<String> {
@@ -115,6 +126,11 @@ impl Dimension {
             Self::Keys => cell.keys.map(|keys| keys.to_string()),
             Self::Group => cell.group.clone(),
             Self::Chain => cell.chain.map(|length| length.to_string()),
+            Self::Lists => {
+                let written = if cell.crl { "some" } else { "none" };
+                cell.provider.map(|_| written.to_owned())
+            }
+            Self::Exchanges => cell.exchanges.map(|count| count.to_string()),
         }
     }
 
@@ -126,6 +142,8 @@ impl Dimension {
             Self::Keys => cell.keys = from.keys,
             Self::Group => cell.group.clone_from(&from.group),
             Self::Chain => cell.chain = from.chain,
+            Self::Lists => cell.crl = from.crl,
+            Self::Exchanges => cell.exchanges = from.exchanges,
         }
         cell
     }

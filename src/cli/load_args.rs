@@ -294,8 +294,12 @@ impl ProtocolArgs {
         if let Some(kind) = self.protocol {
             if protocol.kind != Some(kind) {
                 *protocol = ProtocolSection::default();
+                scenario.matrix.exchanges.clear();
             }
             protocol.kind = Some(kind);
+        }
+        if self.exchanges.is_some() {
+            scenario.matrix.exchanges.clear();
         }
         protocol.exchanges = self.exchanges.or(protocol.exchanges);
         protocol.think = self.think.or(protocol.think);

@@ -113,10 +113,12 @@ impl Env {
     pub(crate) fn course(&self, attempt: &Attempt) -> Course<'_> {
         let (seed, worker, begun) = &self.draws;
         let session = begun.replace(begun.get() + 1);
+        let varied = self.plan.cells[self.cell].cell.exchanges;
         let draws = Draws::new(*seed, *worker, session);
         Course {
             who: Who::next(self.name_of(attempt)).drawing(draws),
             protocol: self.protocol(),
+            exchanges: varied.unwrap_or(self.protocol().exchanges),
             timeouts: self.timeouts(),
             hold: self.plan.checked.hold,
             close: self.plan.checked.close,

@@ -4,7 +4,7 @@
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CidrSubnet,
     ExtendedKeyUsagePurpose, GeneralSubtree, Issuer, KeyIdMethod, KeyPair, NameConstraints,
-    RevokedCertParams, SerialNumber,
+    RevokedCertParams, SerialNumber, SigningKey,
 };
 use rustls_pki_types::CertificateRevocationListDer;
 use time::Duration;
@@ -121,8 +121,8 @@ pub(super) fn serial() -> Result<SerialNumber, PkiError> {
 }
 
 /// The revocation list of an authority, valid for as long as its certificates are.
-pub(super) fn crl(
-    authority: &Authority<'_>,
+pub(super) fn crl<S: SigningKey>(
+    authority: &super::mint::Authority<S>,
     validity: Validity,
     revoked_certs: Vec<RevokedCertParams>,
 ) -> Result<CertificateRevocationListDer<'static>, PkiError> {

@@ -7,11 +7,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SigningKey,
 };
-use rustls_pki_types::{CertificateDer, DnsName};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, DnsName};
 use time::{Duration, OffsetDateTime};
 
 use super::algorithm::{key_pair, pkcs8_v1};
 use super::error::failed;
+use super::fault_authorities::crl;
 use super::{Identity, KeyAlgorithm, PkiError};
 use crate::scenario::MOST_INTERMEDIATES;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -75,6 +76,8 @@ pub struct Pki {
     pub(super) intermediate: Identity,
     server: Identity,
     clients: Vec<Identity>,
+    /// A list of every authority of the chain, which revokes nothing.
+    crls: Vec<CertificateRevocationListDer<'static>>,
     /// Kept for identities that are minted later.
     pub(super) spec: PkiSpec,
     pub(super) validity: Validity,
@@ -113,6 +116,10 @@ impl Pki {
         let issue = |issuer: &Authority<KeyPair>, name: &str, names, usage, key: &KeyPair| {
             issuer.identity(name, &leaf(name, names, usage, validity)?, key)
         };
+        let crls = line
+            .iter()
+            .map(|authority| crl(authority, validity, vec![]));
+        let crls = crls.collect::<Result<Vec<_>, _>>()?;
         let mint = |length: &u8| {
             let top = line.first().ok_or_else(nothing_issues)?;
             let issuer = line.get(usize::from(*length)).ok_or_else(nothing_issues)?;
@@ -130,6 +137,11 @@ impl Pki {
                 root: own("root", top),
                 intermediate: own("intermediate", issuer),
                 server,
+                crls: crls
+                    .iter()
+                    .take(usize::from(*length) + 1)
+                    .cloned()
+                    .collect(),
                 spec: PkiSpec {
                     intermediates: *length,
                     ..spec.clone()
@@ -148,6 +160,11 @@ impl Pki {
     /// The server, named `server`.
     pub fn server(&self) -> &Identity {
         &self.server
+    }
+
+    /// The revocation lists of the root and the intermediates, which revoke nothing.
+    pub(crate) fn crls(&self) -> &[CertificateRevocationListDer<'static>] {
+        &self.crls
     }
 
     /// The clients, named `client-0` and on.

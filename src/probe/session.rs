@@ -192,6 +192,7 @@ pub(crate) async fn session<O: Observer<ClientStream>>(
     let course = Course {
         who: Who::next(name.as_deref().unwrap_or_default()),
         protocol: &plan.protocol,
+        exchanges: plan.protocol.exchanges,
         timeouts: &timeouts,
         hold: Duration::ZERO,
         close: Close::Orderly,

@@ -12,8 +12,10 @@ use crate::way::StartTls;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProtocolPlan {
     request: Request,
-    /// Exchanges per session.
+    /// Exchanges per session; the most where cells differ.
     pub exchanges: u32,
+    /// Whether cells differ in them.
+    pub varies: bool,
     /// The time between an answer and the next request.
     pub think: Duration,
     /// The time between two exchanges of a held session; none makes none.
@@ -65,6 +67,7 @@ impl ProtocolPlan {
         Ok(Self {
             request: Request::new(kind, section, asked)?,
             exchanges,
+            varies: false,
             think: section.think.unwrap_or_default().0,
             every: section.every.map(|every| every.0),
         })
@@ -123,6 +126,9 @@ impl fmt::Display for ProtocolPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind(), self.exchanges) {
             (ProtocolKind::Handshake, _) => self.request.fmt(f),
+            (_, most) if self.varies => {
+                write!(f, "{}, up to {most} exchanges per session", self.request)
+            }
             (_, 1) => write!(f, "{}, 1 exchange per session", self.request),
             (_, count) => write!(f, "{}, {count} exchanges per session", self.request),
         }

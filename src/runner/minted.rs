@@ -26,6 +26,8 @@ pub(super) struct Issued<'a> {
     client: &'a Pki,
     server_faults: Option<&'a Faults>,
     client_faults: Option<&'a Faults>,
+    /// Whether certificates are looked up in lists that revoke none.
+    crl: bool,
 }
 
 impl Minted {
@@ -79,6 +81,7 @@ impl Minted {
             client: self.authorities.get(&(keys.client, chain))?,
             server_faults: self.faults.get(&keys.server),
             client_faults: self.faults.get(&keys.client),
+            crl: cell.crl,
         })
     }
 }
@@ -97,7 +100,10 @@ impl<'a> Issued<'a> {
 
     /// What the client looks the server up in.
     pub(crate) fn server_crls(&self) -> &'a [CertificateRevocationListDer<'static>] {
-        self.server_faults.map_or(&[], Faults::crls)
+        match self.server_faults {
+            None if self.crl => self.server.crls(),
+            faults => faults.map_or(&[], Faults::crls),
+        }
     }
 
     /// What the server verifies clients against.
@@ -107,7 +113,10 @@ impl<'a> Issued<'a> {
 
     /// What the server looks clients up in.
     pub(crate) fn client_crls(&self) -> &'a [CertificateRevocationListDer<'static>] {
-        self.client_faults.map_or(&[], Faults::crls)
+        match self.client_faults {
+            None if self.crl => self.client.crls(),
+            faults => faults.map_or(&[], Faults::crls),
+        }
     }
 
     /// The client identities of the scenario: each good one has a certificate of its own.

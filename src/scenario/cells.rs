@@ -15,8 +15,8 @@ use crate::units::Ratio;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
-    /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version, key, group, chain and
-    /// provider that are varied, `-resumed` with the percentage below 100, and the identity or fault
+    /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version, key, group, chain,
+    /// provider, revocation lists and exchanges that are varied, `-resumed` with the percentage below 100, and the identity or fault
     /// behind a slash, as in `mtls1.3-rsa2048-ring-resumed50/expired`.
     pub name: String,
     /// Who is authenticated.
@@ -35,6 +35,12 @@ pub struct Cell {
     /// Intermediates in the embedded target's chains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<u8>,
+    /// Whether both ends look certificates up in the embedded target's revocation lists.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub crl: bool,
+    /// Exchanges per session; none where they are the same in all cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchanges: Option<u32>,
     /// The share of its sessions that is planned to be resumed; none where resumption is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Ratio>,
@@ -97,9 +103,17 @@ impl Matrix {
         cells
     }
 
-    /// The cells of one authentication mode by version, key, group, chain and provider. Names say what
-    /// is varied and nothing else.
+    /// The cells of one authentication mode by all that is varied but shares and identities. Names say what is
+    /// varied and nothing else.
     fn of_auth(&self, auth: AuthMode, common: &Common<'_>) -> Vec<Cell> {
+        let cells = self.of_tls(auth, common);
+        vary(cells, &self.exchanges, "-x", |cell, count| {
+            cell.exchanges = Some(*count);
+        })
+    }
+
+    /// The cells of one authentication mode by what is varied about TLS.
+    fn of_tls(&self, auth: AuthMode, common: &Common<'_>) -> Vec<Cell> {
         let plain = Cell {
             name: auth.label().to_owned(),
             auth,
@@ -131,9 +145,11 @@ impl Matrix {
         let cells = vary(cells, &self.chain, "-chain", |cell, length| {
             cell.chain = Some(*length);
         });
-        vary(cells, &self.provider, "-", |cell, provider| {
+        let cells = vary(cells, &self.provider, "-", |cell, provider| {
             cell.provider = Some(*provider);
-        })
+        });
+        let lists: Vec<Lists> = self.crl.iter().copied().map(Lists).collect();
+        vary(cells, &lists, "", |cell, lists| cell.crl = lists.0)
     }
 
     /// A cell by identity, then by fault of the server.
@@ -187,6 +203,15 @@ fn vary<T: fmt::Display>(
     let each = cells.iter();
     each.flat_map(|cell| values.iter().map(|value| with(cell, value)))
         .collect()
+}
+
+/// What revocation lists add to a cell's name.
+struct Lists(bool);
+
+impl fmt::Display for Lists {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0 { "-crl" } else { "" })
+    }
 }
 
 /// A group's name in the IANA registry, for the names that OpenSSL users know.

@@ -18,7 +18,7 @@ use super::{
     Arrivals, AuthMode, Cell, Close, EmbeddedPlan, IdentitySection, Profile, ProtocolKind,
     ProviderName, Scenario, ScenarioError, WayIn,
 };
-use crate::protocol::{Asked, ProtocolPlan};
+use crate::protocol::{Asked, ProtocolPlan, ProtocolSection};
 
 /// A scenario of which every part is known to fit the others.
 #[derive(Debug, Clone)]
@@ -363,7 +363,19 @@ fn protocol(
         user: url.user.as_deref(),
         is_own: url.scheme.kind == kind,
     });
-    let plan = ProtocolPlan::new(kind, section, asked.as_ref())?;
+    let most = scenario.matrix.exchanges.iter().copied().max();
+    let section = &ProtocolSection {
+        exchanges: most.or(section.exchanges),
+        ..section.clone()
+    };
+    let mut plan = ProtocolPlan::new(kind, section, asked.as_ref()).map_err(|problem| Problem {
+        key: match problem.key {
+            "protocol.exchanges" if most.is_some() => "matrix.exchanges",
+            key => key,
+        },
+        ..problem
+    })?;
+    plan.varies = most.is_some();
     if kind != ProtocolKind::Handshake
         && url.is_some_and(|url| url.scheme.tls && url.scheme.kind == kind)
         && cells.iter().any(|cell| cell.auth == AuthMode::None)

@@ -1,4 +1,4 @@
-//! What is varied about the cryptography: providers, keys, groups and chains, and where that has no
+//! What is varied: providers, keys, groups, chains, revocation lists, exchanges, and where that has no
 //! effect. Whether a provider can do it is not known here.
 
 use super::Scenario;
@@ -7,7 +7,7 @@ use super::error::{Problem, refuse};
 /// Most intermediates: the verifiers of both ends follow no more.
 pub const MOST_INTERMEDIATES: u8 = 6;
 
-/// Checks `matrix.provider`, `matrix.key`, `matrix.group` and `matrix.chain`, and what they vary.
+/// Checks the lists of `matrix` that vary TLS or exchanges, and what they vary.
 pub(super) fn check(scenario: &Scenario, any_tls: bool) -> Result<(), Problem> {
     let matrix = &scenario.matrix;
     let embedded = scenario.target.embedded.as_ref();
@@ -43,17 +43,67 @@ pub(super) fn check(scenario: &Scenario, any_tls: bool) -> Result<(), Problem> {
             "drop one of them",
         )?;
     }
-    refuse(
-        scenario.target.url.is_some() && !(matrix.key.is_empty() && matrix.chain.is_empty()),
-        if matrix.key.is_empty() {
-            "matrix.chain"
-        } else {
-            "matrix.key"
-        },
-        "the certificates of a server elsewhere are its own",
-        "drop it, or vary the client's certificate with [[identities]] and matrix.identity",
-    )?;
+    for (key, given) in [
+        ("matrix.key", !matrix.key.is_empty()),
+        ("matrix.chain", !matrix.chain.is_empty()),
+    ] {
+        refuse(
+            scenario.target.url.is_some() && given,
+            key,
+            "the certificates of a server elsewhere are its own",
+            "drop it, or vary the client's certificate with [[identities]] and matrix.identity",
+        )?;
+    }
+    lists(scenario, any_tls)?;
+    exchanges(scenario)?;
     chains(scenario)
+}
+
+/// Checks `matrix.crl`.
+fn lists(scenario: &Scenario, any_tls: bool) -> Result<(), Problem> {
+    let key = "matrix.crl";
+    let given = !scenario.matrix.crl.is_empty();
+    refuse(
+        given && scenario.target.url.is_some(),
+        key,
+        "the revocation lists of a server elsewhere are its own",
+        "drop it, and name them in tls.crl (--crlfile)",
+    )?;
+    refuse(
+        given && !any_tls,
+        key,
+        "no cell uses TLS, so it has no effect",
+        "drop it, or add \"server\" or \"mutual\" to matrix.auth",
+    )?;
+    refuse(
+        given && faulty(scenario),
+        key,
+        "where certificates have faults, there are lists in every cell",
+        "drop it",
+    )
+}
+
+/// Checks `matrix.exchanges`; whether the protocol has them is checked with it.
+fn exchanges(scenario: &Scenario) -> Result<(), Problem> {
+    let key = "matrix.exchanges";
+    refuse(
+        !scenario.matrix.exchanges.is_empty() && scenario.protocol.exchanges.is_some(),
+        key,
+        "protocol.exchanges is given too, and each cell can have only one",
+        "drop one of them",
+    )?;
+    refuse(
+        scenario.matrix.exchanges.contains(&0),
+        key,
+        "without an exchange nothing would prove acceptance",
+        "write at least 1",
+    )
+}
+
+/// Whether any certificate is to have a fault.
+fn faulty(scenario: &Scenario) -> bool {
+    scenario.identities.iter().any(|i| i.fault.is_some())
+        || !scenario.matrix.server_fault.is_empty()
 }
 
 fn chains(scenario: &Scenario) -> Result<(), Problem> {
@@ -72,10 +122,8 @@ fn chains(scenario: &Scenario) -> Result<(), Problem> {
             format!("write 0 to {MOST_INTERMEDIATES}"),
         ));
     }
-    let faulty = scenario.identities.iter().any(|i| i.fault.is_some())
-        || !scenario.matrix.server_fault.is_empty();
     refuse(
-        faulty && lengths.any(|length| length != 1),
+        faulty(scenario) && lengths.any(|length| length != 1),
         key,
         "some faults are about the one intermediate, so faulty certificates have just that",
         "write 1, or drop the faults",

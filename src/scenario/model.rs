@@ -293,7 +293,7 @@ impl Default for Timeouts {
 pub struct TrialSection {
     /// Trials per cell.
     pub count: usize,
-    /// Seed of the order of cells within each round and of Poisson arrivals.
+    /// Seed of the order of cells within each round, of Poisson arrivals and of drawn sizes.
     pub seed: u64,
 }
 
@@ -323,6 +323,12 @@ pub struct Matrix {
     /// Numbers of intermediates in the embedded target's chains, a cell each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<u8>,
+    /// Whether both ends look certificates up in revocation lists of the embedded target, a cell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub crl: Vec<bool>,
+    /// Numbers of exchanges per session, a cell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<u32>,
     /// Shares of sessions that are resumed, a cell each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Ratio>,

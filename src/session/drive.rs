@@ -24,6 +24,8 @@ pub struct Course<'a> {
     pub who: Who<'a>,
     /// The protocol.
     pub protocol: &'a ProtocolPlan,
+    /// Exchanges ahead of the hold or the close.
+    pub exchanges: u32,
     /// How long each stage may take.
     pub timeouts: &'a Timeouts,
     /// How long it is kept open once it is confirmed.
@@ -149,7 +151,7 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         if confirmed {
             self.confirm(conversation);
         }
-        let exchanges = self.course.protocol.exchanges;
+        let exchanges = self.course.exchanges;
         for number in 1..=exchanges {
             if number > 1 {
                 self.think(conversation).await?;
