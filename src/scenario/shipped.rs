@@ -27,12 +27,16 @@ macro_rules! shipped {
 pub const QUICK: Shipped = shipped!("mtls-tax");
 
 /// All of them, the quick one first.
-pub const SHIPPED: [Shipped; 5] = [
+pub const SHIPPED: [Shipped; 9] = [
     QUICK,
     shipped!("resumption-sweep"),
     shipped!("providers"),
     shipped!("post-quantum"),
     shipped!("rejection"),
+    shipped!("api"),
+    shipped!("finance"),
+    shipped!("devices"),
+    shipped!("health"),
 ];
 
 /// A name under which no scenario is part of this build.
