@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""CPU of the client per session with a client certificate, in the protocols of PostgreSQL and MQTT, beside the
+clients that come with the servers: pgbench -C, and a loop of mosquitto_pub. In turns, A B A B.
+
+usage: scripts/conversations.py [--sessions N] [--rounds N] [--shakedown FILE]
+
+Needs root (PostgreSQL runs as the user postgres), postgresql, mosquitto and mosquitto-clients. Prints a table in
+Markdown. CPU is user and system time of the whole process and its children by the kernel's account, start included.
+"""
+
+import argparse
+import glob
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+AT_ONCE = 8
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def await_port(port):
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    sys.exit(f"nothing listens on 127.0.0.1:{port}")
+
+
+def quietly(command, **more):
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **more)
+
+
+def postgres(place, pki):
+    """A PostgreSQL server that asks for a certificate with the user's name."""
+    bin = Path(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1])
+    data, port = place / "data", free_port()
+    for name in ("server.pem", "server.key", "ca.pem"):
+        shutil.copy(pki / name, place / name)
+        shutil.chown(place / name, "postgres", "postgres")
+        (place / name).chmod(0o600)
+    shutil.chown(place, "postgres", "postgres")
+    as_postgres = ["runuser", "-u", "postgres", "--"]
+    quietly([*as_postgres, bin / "initdb", "-U", "client-0", "-A", "trust", "-D", data], cwd=place)
+    (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.0/8 cert clientcert=verify-full\n")
+    settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "ssl": "on",
+                "ssl_cert_file": place / "server.pem", "ssl_key_file": place / "server.key",
+                "ssl_ca_file": place / "ca.pem", "max_connections": 50}
+    flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    server = subprocess.Popen([*as_postgres, bin / "postgres", "-D", data, *flags], cwd=place,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    await_port(port)
+    return server, port, bin / "pgbench"
+
+
+def mosquitto(place, pki):
+    """A broker that asks for a certificate."""
+    port = free_port()
+    (place / "mosquitto.conf").write_text(
+        f"listener {port} 127.0.0.1\ncafile {pki}/ca.pem\ncertfile {pki}/server.pem\nkeyfile {pki}/server.key\n"
+        "require_certificate true\nuse_identity_as_username true\nallow_anonymous true\nuser root\nlog_type none\n")
+    server = subprocess.Popen(["mosquitto", "-c", place / "mosquitto.conf"], stderr=subprocess.DEVNULL)
+    await_port(port)
+    return server, port
+
+
+def cpu_us(command, sessions, env=None, cwd=None):
+    """CPU of a command and its children, in microseconds per session."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, env=env, cwd=cwd, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read().decode(errors="replace")
+    # A crowded machine makes a run of shakedown invalid for its latencies, not for its CPU.
+    busy = process.returncode == 106 and "generator-limited" in text
+    if process.returncode != 0 and not busy:
+        sys.exit(f"{command[0]} ended with {process.returncode}:\n{text}")
+    return (usage.ru_utime + usage.ru_stime) * 1e6 / sessions
+
+
+def rounds(count, ours, theirs):
+    pairs = []
+    for number in range(count):
+        # The order is mirrored in every second round, so that drift falls on both.
+        first, second = (ours, theirs) if number % 2 == 0 else (theirs, ours)
+        a, b = first(), second()
+        pairs.append((a, b) if number % 2 == 0 else (b, a))
+    return pairs
+
+
+def spread(values, form):
+    return f"{statistics.median(values):{form}} [{min(values):{form}} … {max(values):{form}}]"
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--sessions", type=int, default=800)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--shakedown", default="target/release/shakedown")
+    given = arguments.parse_args()
+    shakedown, sessions = Path(given.shakedown).resolve(), given.sessions
+    place = Path(tempfile.mkdtemp(prefix="conversations."))
+    place.chmod(0o755)
+    servers = []
+    try:
+        pki = place / "pki"
+        quietly([shakedown, "pki", "new", pki])
+        own = [f"--cacert={pki}/ca.pem", f"--cert={pki}/client-0.pem", f"--key={pki}/client-0.key"]
+        load = ["-c", str(AT_ONCE), "-n", str(sessions), "--warmup", "0s", "--workers", "1", "--auth", "mutual", "-q",
+                "-o", place / "out.json"]
+
+        def ours(url):
+            (place / "out.json").unlink(missing_ok=True)
+            return cpu_us([shakedown, "run", url, *own, *load], sessions, cwd=place)
+
+        folder = place / "postgres"
+        folder.mkdir()
+        server, port, pgbench = postgres(folder, pki)
+        servers.append(server)
+        (place / "select.sql").write_text("select 1;\n")
+        libpq = {**os.environ, "PGSSLMODE": "verify-full", "PGSSLROOTCERT": f"{pki}/ca.pem",
+                 "PGSSLCERT": f"{pki}/client-0.pem", "PGSSLKEY": f"{pki}/client-0.key", "PGUSER": "client-0",
+                 "PGHOST": "localhost", "PGPORT": str(port), "PGDATABASE": "postgres"}
+        bench = [pgbench, "-n", "-C", "-c", str(AT_ONCE), "-t", str(sessions // AT_ONCE), "-f", place / "select.sql"]
+        found = {"PostgreSQL, `select 1`: `pgbench -C`": rounds(
+            given.rounds,
+            lambda: ours(f"postgres://client-0@localhost:{port}/postgres"),
+            lambda: cpu_us(bench, sessions, env=libpq))}
+
+        server, port = mosquitto(place, pki)
+        servers.append(server)
+        flags = f"-h localhost -p {port} --cafile {pki}/ca.pem --cert {pki}/client-0.pem --key {pki}/client-0.key"
+        publish = f"mosquitto_pub {flags} -q 1 -t shakedown -m {'m' * 64}"
+        loop = ["bash", "-ec", f"for ((i = 0; i < {sessions}; i++)); do {publish}; done"]
+        found["MQTT 3.1.1, a message at QoS 1: loop of `mosquitto_pub`"] = rounds(
+            given.rounds, lambda: ours(f"mqtts://localhost:{port}/shakedown"), lambda: cpu_us(loop, sessions))
+    finally:
+        for server in servers:
+            server.send_signal(signal.SIGINT)
+            server.wait()
+        shutil.rmtree(place, ignore_errors=True)
+    print("| session, and the peer | shakedown, CPU µs | the peer, CPU µs | peer / shakedown, round by round |")
+    print("| --- | --- | --- | --- |")
+    for name, pairs in found.items():
+        ratios = [b / a for a, b in pairs]
+        cells = [spread([a for a, _ in pairs], ",.0f"), spread([b for _, b in pairs], ",.0f"), spread(ratios, ".2f")]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    main()
