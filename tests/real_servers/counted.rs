@@ -31,20 +31,37 @@ const ROWS: &[Row] = &[
     row("apache2", HTTP, "1.3", 60),
     row("caddy", HTTP, "1.2", 68),
     row("caddy", HTTP, "1.3", 68),
+    row("dicom", DICOM, "1.2", 62),
+    row("dicom", DICOM, "1.3", 62),
     row("haproxy", HTTP, "1.2", 62),
     row("haproxy", HTTP, "1.3", 62),
     row("lighttpd", HTTP, "1.2", 60),
     row("lighttpd", HTTP, "1.3", 60),
+    row("mllp", MLLP, "1.2", 62),
+    row("mllp", MLLP, "1.3", 62),
     row("mosquitto", MQTT, "1.2", 62),
     row("mosquitto", MQTT, "1.3", 62),
     row("nginx", HTTP, "1.2", 60),
     row("nginx", HTTP, "1.3", 60),
+    row("postgresql-15", POSTGRES, "1.2", 62),
+    row("postgresql-15", POSTGRES, "1.3", 62),
+    row("postgresql-18", POSTGRES_DIRECT, "1.2", 64),
+    row("postgresql-18", POSTGRES_DIRECT, "1.3", 64),
     row("python", HTTP, "1.2", 62),
     row("python", HTTP, "1.3", 62),
+    row("quickfix", FIX, "1.2", 62),
+    row("quickfix", FIX, "1.3", 62),
+    row("rabbitmq", MQTT, "1.2", 66),
+    row("rabbitmq", MQTT, "1.3", 66),
 ];
 
 pub const HTTP: &str = "HTTP/1.1";
+pub const DICOM: &str = "DICOM";
+pub const FIX: &str = "FIX 4.4";
+pub const MLLP: &str = "HL7 over MLLP";
 pub const MQTT: &str = "MQTT 3.1.1";
+pub const POSTGRES: &str = "PostgreSQL, SSLRequest";
+pub const POSTGRES_DIRECT: &str = "PostgreSQL, direct TLS";
 
 /// Compares the sessions that we claim the server accepted with those in its log: ± 0. The row has to be in
 /// [`ROWS`], with as many.

@@ -9,7 +9,7 @@ use shakedown::scenario::IdentityFault::{
 };
 use shakedown::scenario::TlsVersion;
 
-use crate::counted::{HTTP, MQTT};
+use crate::counted::{DICOM, FIX, HTTP, MLLP, MQTT, POSTGRES, POSTGRES_DIRECT};
 
 /// The answer of a server that lets the fault in: the session is ok.
 pub const ACCEPTED: &str = "accepted";
@@ -20,10 +20,12 @@ pub type Answer = &'static [&'static str];
 /// A server of `scripts/servers`, and what is known about it.
 pub struct Known {
     pub name: &'static str,
-    /// The command that has to be installed.
+    /// The command that has to be installed, or its path, in this repository where it is relative.
     pub program: &'static str,
-    /// `https`, `mqtts`, or `tls` for a server that speaks neither.
-    pub scheme: &'static str,
+    /// Whether it is spoken to after the handshake, which proves more.
+    pub speaks: bool,
+    /// Sections of the scenario that speaks to it, beside its URL.
+    pub sections: &'static str,
     /// What it is spoken to in, over TLS.
     pub protocol: &'static str,
     /// Whether it checks revocation lists (`--crl`).
@@ -264,6 +266,56 @@ const GO: Family = Family {
     ],
 };
 
+const ERLANG: Family = Family {
+    name: "Erlang",
+    manner: "An alert in the handshake, with a choice of its own.",
+    rows: &[
+        NO_CERTIFICATE,
+        row(
+            &[ExpiredLeaf, ExpiredIntermediate, NotYetValid],
+            &["alert.certificate_expired"],
+            "",
+        ),
+        row(&[UnknownCa, MissingIntermediate], &["alert.unknown_ca"], ""),
+        row(
+            &[SelfSigned, NameConstraint, BrokenSignature],
+            &["alert.bad_certificate"],
+            "",
+        ),
+        row(&[UnknownCritical], &["alert.unsupported_certificate"], ""),
+        row(
+            &[NoDigitalSignature],
+            &[ACCEPTED],
+            "it looks at the extended key usage alone",
+        ),
+        row(
+            &[Revoked],
+            &[ACCEPTED],
+            "RabbitMQ's settings have no revocation lists",
+        ),
+        row(&[Rsa1024], &[ACCEPTED], "it takes RSA keys of 1024 bits"),
+        row(
+            &[],
+            &["alert.handshake_failure"],
+            "it has this alert for whatever its callbacks find",
+        ),
+    ],
+};
+
+const ASYNCIO: Family = Family {
+    name: "asyncio",
+    manner: "OpenSSL's alert is never sent: Python's asyncio closes the connection first.",
+    rows: &[
+        row(&[LongChain], &[ACCEPTED], NO_LIMIT),
+        Row {
+            faults: &[],
+            tls12: &["eof.handshake"],
+            tls13: &["unconfirmed"],
+            why: "it hangs up without an alert",
+        },
+    ],
+};
+
 const GNUTLS: Family = Family {
     name: "GnuTLS",
     manner: "The alert access_denied in the handshake, for whatever is wrong with the chain.",
@@ -308,11 +360,30 @@ const NO_DEPTH: Difference = Difference {
     why: NO_LIMIT,
 };
 
+/// The difference of `PostgreSQL`, which lets clients without a certificate through TLS.
+const ASKS_IN_SQL: Difference = Difference {
+    fault: None,
+    tls12: &["postgres.28000"],
+    tls13: &["postgres.28000"],
+    why: "it asks for a certificate in TLS and demands it in its own protocol",
+};
+
+const SHORT_RSA: Difference = Difference {
+    fault: Rsa1024,
+    tls12: &[ACCEPTED],
+    tls13: &[ACCEPTED],
+    why: "its build brings an OpenSSL of its own, at security level 1",
+};
+
+/// Where `scripts/install-deps` puts the servers of Python packages.
+const VENV: &str = "target/tools/venv/bin/python3";
+
 /// A server that answers in HTTP, checks revocation lists, logs requests, and does all as OpenSSL does.
 const ORDINARY: Known = Known {
     name: "",
     program: "",
-    scheme: "https",
+    speaks: true,
+    sections: "",
     protocol: HTTP,
     revocation: true,
     logs: true,
@@ -321,7 +392,7 @@ const ORDINARY: Known = Known {
     differences: &[],
 };
 
-pub const SERVERS: [Known; 11] = [
+pub const SERVERS: [Known; 17] = [
     Known {
         name: "apache2",
         program: "apache2",
@@ -338,6 +409,16 @@ pub const SERVERS: [Known; 11] = [
         program: "caddy",
         revocation: false,
         family: &GO,
+        ..ORDINARY
+    },
+    Known {
+        name: "dicom",
+        program: VENV,
+        protocol: DICOM,
+        // An A-ASSOCIATE-RQ for Verification (C-ECHO), and A-ASSOCIATE-AC.
+        sections: "[protocol]\nkind = \"framed\"\nframe = \"length:2:4\"\n\
+                   data-file = \"tests/real_servers/associate.bin\"\nexpect-frame = \"^\\\\x02\"\n",
+        differences: &[NO_DEPTH],
         ..ORDINARY
     },
     Known {
@@ -359,9 +440,17 @@ pub const SERVERS: [Known; 11] = [
         ..ORDINARY
     },
     Known {
+        name: "mllp",
+        program: VENV,
+        protocol: MLLP,
+        sections: "[protocol]\nkind = \"framed\"\nframe = \"mllp\"\n\
+                   data = \"MSH|^~\\\\&|LAB|A|HIS|B|20261130||ORU^R01|1|P|2.5\\r\"\n",
+        family: &ASYNCIO,
+        ..ORDINARY
+    },
+    Known {
         name: "mosquitto",
         program: "mosquitto",
-        scheme: "mqtts",
         protocol: MQTT,
         differences: &[NO_DEPTH],
         ..ORDINARY
@@ -386,9 +475,42 @@ pub const SERVERS: [Known; 11] = [
         ..ORDINARY
     },
     Known {
+        name: "postgresql-15",
+        program: "/usr/lib/postgresql/15/bin/postgres",
+        protocol: POSTGRES,
+        differences: &[NO_DEPTH, ASKS_IN_SQL],
+        ..ORDINARY
+    },
+    Known {
+        name: "postgresql-18",
+        program: "target/tools/postgresql-18/bin/postgres",
+        protocol: POSTGRES_DIRECT,
+        sections: "[protocol]\nsslnegotiation = \"direct\"\n",
+        differences: &[NO_DEPTH, ASKS_IN_SQL, SHORT_RSA],
+        ..ORDINARY
+    },
+    Known {
         name: "python",
         program: "python3",
         differences: &[NO_DEPTH],
+        ..ORDINARY
+    },
+    Known {
+        name: "quickfix",
+        program: "/usr/include/quickfix/SocketAcceptor.h",
+        protocol: FIX,
+        sections: "[protocol]\nkind = \"framed\"\nframe = \"fix\"\n\
+                   data = \"8=FIX.4.4|35=A|49=C0|56=VENUE|98=0|108=30|\"\n",
+        at_once: 1,
+        differences: &[NO_DEPTH],
+        ..ORDINARY
+    },
+    Known {
+        name: "rabbitmq",
+        program: "rabbitmq-server",
+        protocol: MQTT,
+        revocation: false,
+        family: &ERLANG,
         ..ORDINARY
     },
     Known {

@@ -10,6 +10,7 @@ use shakedown::record::RunRecord;
 
 use crate::common::{self, against, pki_in, run, scenario};
 use crate::differences::known;
+use crate::ways::shakedown;
 
 pub fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/servers")
@@ -17,7 +18,14 @@ pub fn script() -> PathBuf {
 
 /// Whether the binary of a server is there; panics instead of `false` where it must be.
 pub fn installed(name: &str) -> bool {
-    common::installed::installed(known(name).program)
+    let program = known(name).program;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join(program);
+    let program = if program.contains('/') {
+        here.to_str().unwrap()
+    } else {
+        program
+    };
+    common::installed::installed(program)
 }
 
 /// A running server with its certificates; stopped when dropped.
@@ -25,6 +33,7 @@ pub struct Server {
     name: &'static str,
     dir: tempfile::TempDir,
     pub port: u16,
+    pub url: String,
 }
 
 impl Server {
@@ -65,12 +74,24 @@ impl Server {
         Self {
             name,
             port: fields["port"].parse().unwrap(),
+            url: fields["url"].to_owned(),
             dir,
         }
     }
 
     pub fn pki(&self) -> PathBuf {
         self.dir.path().join("pki")
+    }
+
+    /// Runs shakedown beside the folder `pki` with the port for `PORT`; its status and both of its outputs.
+    pub fn shakedown(&self, args: &str) -> (i32, String) {
+        let args = args.replace("PORT", &self.port.to_string());
+        let output = shakedown(self.dir.path(), &args);
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(said).unwrap(),
+        )
     }
 
     fn control(&self, command: &str, extra: &[&str]) -> Output {

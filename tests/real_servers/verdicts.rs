@@ -18,11 +18,10 @@ const GOOD: u64 = 60;
 /// Sessions of each faulty one.
 const FAULTY: u64 = 2;
 
-/// A server, and the only TLS version that it speaks.
+/// A server.
 struct Subject {
     server: Server,
     known: &'static Known,
-    version: TlsVersion,
 }
 
 /// What was found out about a subject.
@@ -37,7 +36,7 @@ struct Findings {
 }
 
 /// Certificates, faulty ones and revocation lists, as a user makes them.
-fn mint(dir: &Path) {
+pub fn mint(dir: &Path) {
     let output = Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .args(["pki", "new", "--faults"])
         .arg(dir)
@@ -48,30 +47,28 @@ fn mint(dir: &Path) {
 }
 
 impl Subject {
-    fn start(name: &'static str, version: TlsVersion) -> Option<Self> {
+    fn start(name: &'static str, versions: &str) -> Option<Self> {
         if !installed(name) {
             return None;
         }
         let known = known(name);
-        let version_flag = version.to_string();
-        let mut flags = vec!["--tls", &version_flag];
+        let mut flags = vec!["--tls", versions];
         flags.extend(known.revocation.then_some("--crl"));
         Some(Self {
             server: Server::start_in(name, &flags, mint),
             known,
-            version,
         })
     }
 
-    /// Runs so many sessions with an identity of the pki folder, or with none.
-    fn sessions(&self, total: u64, identity: Option<&str>) -> Accounting {
-        let (at_once, version) = (self.known.at_once, self.version);
+    /// Runs so many sessions of a version with an identity of the pki folder, or with none.
+    fn sessions(&self, total: u64, version: TlsVersion, identity: Option<&str>) -> Accounting {
+        let (at_once, more) = (self.known.at_once, self.known.sections);
         let sections = format!(
-            "[load]\nsessions = {at_once}\ntotal = {total}\n[matrix]\ntls = [\"{version}\"]\n"
+            "[load]\nsessions = {at_once}\ntotal = {total}\n[workers]\ncount = 1\n\
+             [matrix]\ntls = [\"{version}\"]\n{more}"
         );
-        let url = format!("{}://localhost:{}/", self.known.scheme, self.server.port);
         let pki = self.server.pki();
-        let mut scenario = against(scenario(&sections), &url, &pki, None);
+        let mut scenario = against(scenario(&sections), &self.server.url, &pki, None);
         scenario.identity = identity.map(|stem| IdentityFiles {
             cert: pki.join(format!("{stem}.pem")),
             key: Some(pki.join(format!("{stem}.key"))),
@@ -79,10 +76,10 @@ impl Subject {
         let record = run(scenario);
         let trial = &only(&record).trials[0];
         for observed in &trial.observed {
-            assert_eq!(observed.version, format!("TLSv{}", self.version));
+            assert_eq!(observed.version, format!("TLSv{version}"));
             assert_eq!(observed.certificate_sent, identity.is_some());
         }
-        if self.known.scheme != "tls" {
+        if self.known.speaks {
             let proven = trial.proofs.get(&Proof::ApplicationData).copied();
             assert_eq!(proven.unwrap_or(0), trial.total.ok_total());
         }
@@ -90,8 +87,8 @@ impl Subject {
     }
 
     /// The good identity is accepted in every session.
-    fn accepts_the_good(&self, findings: &mut Findings) {
-        let counts = self.sessions(GOOD, Some("client-0"));
+    fn accepts_the_good(&self, version: TlsVersion, findings: &mut Findings) {
+        let counts = self.sessions(GOOD, version, Some("client-0"));
         assert_eq!(
             (counts.started, counts.ok_total(), counts.failed_total()),
             (GOOD, GOOD, 0),
@@ -103,12 +100,12 @@ impl Subject {
     }
 
     /// Every session of a faulty identity ends as the table says.
-    fn judges(&self, fault: IdentityFault, findings: &mut Findings) {
+    fn judges(&self, fault: IdentityFault, version: TlsVersion, findings: &mut Findings) {
         let stem = format!("faults/client-{fault}");
         let identity = (fault != IdentityFault::None).then_some(stem.as_str());
-        let counts = self.sessions(FAULTY, identity);
+        let counts = self.sessions(FAULTY, version, identity);
         assert_eq!((counts.started, counts.cancelled_total()), (FAULTY, 0));
-        let expected = self.known.answer(fault, self.version);
+        let expected = self.known.answer(fault, version);
         let failed = counts
             .failed
             .iter()
@@ -117,7 +114,7 @@ impl Subject {
         for (label, count) in failed.chain(accepted) {
             if !expected.contains(&label) {
                 findings.wrong_verdicts += count;
-                let (name, version) = (self.known.name, self.version);
+                let name = self.known.name;
                 let line = format!("{name} {version} {fault}: {label}, not {expected:?}");
                 writeln!(findings.wrong, "{line}").unwrap();
             }
@@ -128,73 +125,109 @@ impl Subject {
     }
 }
 
-/// Holds a server to everything that `differences` says about it under one TLS version.
-fn verdicts(name: &'static str, version: TlsVersion) {
-    let Some(subject) = Subject::start(name, version) else {
-        return;
-    };
-    let mut findings = Findings::default();
-    subject.accepts_the_good(&mut findings);
-    for fault in IdentityFault::of_clients() {
-        subject.judges(fault, &mut findings);
+impl Subject {
+    /// Holds the server to everything that `differences` says about it under one TLS version.
+    fn verdicts(&self, version: TlsVersion) -> Findings {
+        let mut findings = Findings::default();
+        self.accepts_the_good(version, &mut findings);
+        for fault in IdentityFault::of_clients() {
+            self.judges(fault, version, &mut findings);
+        }
+        assert_eq!(findings.wrong_verdicts, 0, "{}", findings.wrong);
+        let figures = [
+            ("servers", 1),
+            ("versions", 1),
+            ("cases", findings.cases),
+            ("sessions", findings.sessions),
+            ("wrong_verdicts", findings.wrong_verdicts),
+        ];
+        let test = format!("{}-tls{version}", self.known.name);
+        evidence("real-servers", &test, &figures);
+        findings
     }
-    assert_eq!(findings.wrong_verdicts, 0, "{}", findings.wrong);
-    if subject.known.logs {
-        // Whom we call accepted stands in the server's log, and nobody else.
-        let accepted = findings.accepted;
-        let logged = subject.server.logged_at_the_end(accepted);
-        if subject.known.is_certain() {
-            claimed_equals_logged(
-                name,
-                subject.known.protocol,
-                &version.to_string(),
-                accepted,
-                logged,
-            );
+
+    /// Whom we call accepted stands in the server's log, and nobody else.
+    fn compare(&self, version: TlsVersion, claimed: u64, logged: u64) {
+        let Known { name, protocol, .. } = self.known;
+        if self.known.is_certain() {
+            claimed_equals_logged(name, protocol, &version.to_string(), claimed, logged);
         } else {
-            assert_eq!(accepted, logged, "{name}");
+            assert_eq!(claimed, logged, "{name}");
         }
     }
-    let figures = [
-        ("servers", 1),
-        ("versions", 1),
-        ("cases", findings.cases),
-        ("sessions", findings.sessions),
-        ("wrong_verdicts", findings.wrong_verdicts),
-    ];
-    evidence("real-servers", &format!("{name}-tls{version}"), &figures);
+}
+
+/// A server that speaks one version.
+fn alone(name: &'static str, version: TlsVersion) {
+    let Some(subject) = Subject::start(name, &version.to_string()) else {
+        return;
+    };
+    let accepted = subject.verdicts(version).accepted;
+    if subject.known.logs {
+        let logged = subject.server.logged_at_the_end(accepted);
+        subject.compare(version, accepted, logged);
+    }
+}
+
+/// A server that takes long to start, and speaks both.
+fn together(name: &'static str) {
+    let Some(subject) = Subject::start(name, "both") else {
+        return;
+    };
+    let [old, new] = [TlsVersion::Tls12, TlsVersion::Tls13];
+    let accepted = subject.verdicts(old).accepted;
+    let logged = subject.server.logged(accepted);
+    subject.compare(old, accepted, logged);
+    let accepted = subject.verdicts(new).accepted;
+    let all = subject.server.logged_at_the_end(logged + accepted);
+    subject.compare(new, accepted, all - logged);
 }
 
 macro_rules! tests {
-    ($($module:ident: $name:literal;)*) => {
+    ($($module:ident: $name:literal $($both:ident)?;)*) => {
         /// The servers that are tested.
         pub const TESTED: &[&str] = &[$($name),*];
         $(mod $module {
-            use super::{TlsVersion, verdicts};
-
-            #[test]
-            fn answers_as_known_under_tls_1_2() {
-                verdicts($name, TlsVersion::Tls12);
-            }
-
-            #[test]
-            fn answers_as_known_under_tls_1_3() {
-                verdicts($name, TlsVersion::Tls13);
-            }
+            tests!(@ $name $($both)?);
         })*
+    };
+    (@ $name:literal both) => {
+        #[test]
+        fn answers_as_known() {
+            super::together($name);
+        }
+    };
+    (@ $name:literal) => {
+        use super::{TlsVersion, alone};
+
+        #[test]
+        fn answers_as_known_under_tls_1_2() {
+            alone($name, TlsVersion::Tls12);
+        }
+
+        #[test]
+        fn answers_as_known_under_tls_1_3() {
+            alone($name, TlsVersion::Tls13);
+        }
     };
 }
 
 tests! {
     apache2: "apache2";
     caddy: "caddy";
+    dicom: "dicom" both;
     gnutls_serv: "gnutls-serv";
     haproxy: "haproxy";
     lighttpd: "lighttpd";
+    mllp: "mllp" both;
     mosquitto: "mosquitto";
     nginx: "nginx";
     node: "node";
     openssl: "openssl";
+    postgresql_15: "postgresql-15" both;
+    postgresql_18: "postgresql-18" both;
     python: "python";
+    quickfix: "quickfix" both;
+    rabbitmq: "rabbitmq" both;
     stunnel: "stunnel";
 }
