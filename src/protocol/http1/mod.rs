@@ -21,7 +21,7 @@ use self::head::{Body, Head};
 pub(crate) use self::request::Request;
 pub(super) use self::server::serve;
 pub use self::status::{NotAStatus, StatusRange};
-use super::{Converse, Draws, Next, ProtocolError, ProtocolKind, Scheme, Traits, Who, Wire};
+use super::{Converse, Draws, Next, ProtocolError, ProtocolKind, Scheme, Traits, Who, Wire, quiet};
 use crate::stats::FailureClass;
 use crate::text::escape_untrusted;
 
@@ -148,6 +148,12 @@ impl Converse for Conversation<'_> {
         } else {
             Next::Open
         })
+    }
+
+    async fn idle<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
+        // A held session needs no room for an answer.
+        self.buffer = Vec::new();
+        quiet(stream).await
     }
 }
 
