@@ -52,14 +52,14 @@ def postgres(place, pki):
         shutil.chown(place / name, "postgres", "postgres")
         (place / name).chmod(0o600)
     shutil.chown(place, "postgres", "postgres")
-    as_postgres = ["runuser", "-u", "postgres", "--"]
-    quietly([*as_postgres, bin / "initdb", "-U", "client-0", "-A", "trust", "-D", data], cwd=place)
+    as_postgres = {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": place}
+    quietly([bin / "initdb", "-U", "client-0", "-A", "trust", "-D", data], **as_postgres)
     (data / "pg_hba.conf").write_text("hostssl all all 127.0.0.0/8 cert clientcert=verify-full\n")
     settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "ssl": "on",
                 "ssl_cert_file": place / "server.pem", "ssl_key_file": place / "server.key",
                 "ssl_ca_file": place / "ca.pem", "max_connections": 50}
     flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-    server = subprocess.Popen([*as_postgres, bin / "postgres", "-D", data, *flags], cwd=place,
+    server = subprocess.Popen([bin / "postgres", "-D", data, *flags], **as_postgres,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     await_port(port)
     return server, port, bin / "pgbench"
