@@ -144,9 +144,11 @@ def main():
         servers.append(server)
         flags = f"-h localhost -p {port} --cafile {pki}/ca.pem --cert {pki}/client-0.pem --key {pki}/client-0.key"
         publish = f"mosquitto_pub {flags} -q 1 -t shakedown -m {'m' * 64}"
-        loop = ["bash", "-ec", f"for ((i = 0; i < {sessions}; i++)); do {publish}; done"]
+        # Each starts a process, so fewer will do.
+        fewer = max(sessions // 4, 1)
+        loop = ["bash", "-ec", f"for ((i = 0; i < {fewer}; i++)); do {publish}; done"]
         found["MQTT 3.1.1, a message at QoS 1: loop of `mosquitto_pub`"] = rounds(
-            given.rounds, lambda: ours(f"mqtts://localhost:{port}/shakedown"), lambda: cpu_us(loop, sessions))
+            given.rounds, lambda: ours(f"mqtts://localhost:{port}/shakedown"), lambda: cpu_us(loop, fewer))
     finally:
         for server in servers:
             server.send_signal(signal.SIGINT)
