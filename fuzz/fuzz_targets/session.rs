@@ -109,7 +109,7 @@ static PLANS: LazyLock<[ProtocolPlan; 2]> = LazyLock::new(|| {
     };
     [
         plan(ProtocolKind::Handshake, None),
-        plan(ProtocolKind::Echo, Some(ByteSize(32))),
+        plan(ProtocolKind::Echo, Some(ByteSize(32).into())),
     ]
 });
 
@@ -190,6 +190,7 @@ async fn drive(io: TcpStream, tls: &ClientTls, echo: bool) -> Result<Proof, Fail
     let course = Course {
         who: Who::default(),
         protocol,
+        exchanges: 1,
         timeouts: &timeouts,
         hold: Duration::ZERO,
         close: Close::Orderly,

@@ -44,7 +44,11 @@ fuzz_target!(|input: &[u8]| {
         b's' => StartTls::Smtp,
         b'i' => StartTls::Imap,
         b'l' => StartTls::Ldap,
-        _ => return judge(&PROXY, answer, |taken| taken.starts_with(b"HTTP/1.")),
+        _ => {
+            // Empty lines ahead of an answer are ignored, as RFC 9112 section 2.2 has it for requests.
+            let begins = |taken: &[u8]| taken.trim_ascii_start().starts_with(b"HTTP/1.");
+            return judge(&PROXY, answer, begins);
+        }
     };
     let way = WayIn {
         starttls: Some(starttls),
