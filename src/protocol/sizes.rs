@@ -1,6 +1,6 @@
 //! Sizes of payloads: one for every exchange, or drawn for each.
 //!
-//! Draws are SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), so that
+//! Draws are `SplitMix64` (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), so that
 //! a size depends on the run's seed, the worker, the session and the exchange alone, and takes no memory but a word.
 
 use std::fmt;
