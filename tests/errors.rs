@@ -33,7 +33,7 @@ const FLAGS: [Failure; 12] = [
 ];
 
 /// Combinations that only the command can tell.
-const USAGE: [Failure; 17] = [
+const USAGE: [Failure; 24] = [
     ("a result into a folder", "run -o .", 2),
     ("a result to standard output", "run -o -", 2),
     ("a result into a device", "run -o /dev/null", 2),
@@ -71,7 +71,7 @@ const USAGE: [Failure; 17] = [
     ("no such page", "man rum", 2),
     (
         "HTTP/2 with HTTP/1.1 on it",
-        "run https://localhost:1/ -k --alpn h2",
+        "run https://localhost:1/ -k --protocol http1 --alpn h2",
         104,
     ),
     (
@@ -81,12 +81,43 @@ const USAGE: [Failure; 17] = [
     ),
     (
         "HTTP/2 with a probe of HTTP/1.1",
-        "probe https://localhost:1/ -k --alpn h2",
+        "probe https://localhost:1/ -k --protocol http1 --alpn h2",
         104,
     ),
     (
         "HTTP/2 at a server of HTTP/1.1",
         "serve --cert pki/server.pem --key pki/server.key --client-auth off --alpn h2",
+        104,
+    ),
+    (
+        "a header that HTTP/2 has not",
+        "run https://localhost:1/ -k --http2 -H connection:close",
+        104,
+    ),
+    (
+        "too many streams",
+        "run --protocol http2 --streams 2000",
+        104,
+    ),
+    ("streams without HTTP/2", "run --streams 2", 104),
+    (
+        "early data in HTTP/2",
+        "run --protocol http2 --resumption ticket --early-data",
+        104,
+    ),
+    (
+        "two protocols",
+        "probe https://localhost:1/ --http2 --protocol echo",
+        2,
+    ),
+    (
+        "a message for no method",
+        "run grpcs://localhost:1 -k --data-hex 00",
+        104,
+    ),
+    (
+        "half a byte",
+        "run grpcs://localhost:1/a.B/C -k --data-hex 0",
         104,
     ),
     ("HTTP/3 with the built-in scenario", "run --alpn h3", 104),

@@ -13,6 +13,7 @@ mod hostile {
     pub mod after;
     pub mod answers;
     pub mod behaviour;
+    pub mod frames;
     pub mod mqtt;
     pub mod peer;
     pub mod recovery;
@@ -33,6 +34,7 @@ use std::time::{Duration, Instant};
 
 use common::{against, evidence, only, run, scenario, total};
 use hostile::behaviour::{Behaviour, Case, alerts_with_resets, cases};
+use hostile::frames::Frames;
 use hostile::recovery::{Ends, Moment, session};
 use hostile::screen::raw_characters;
 use hostile::server::{Kit, Server};
@@ -253,7 +255,8 @@ fn meet(case: &Case, kit: &Kit) -> Findings {
 
 /// Whether what floods is an answer that only caps of its protocol end.
 fn asked_for(behaviour: Behaviour) -> bool {
-    matches!(behaviour, Behaviour::EndlessBody | Behaviour::TinyChunks)
+    let frames = Behaviour::Frames(Frames::TinyData);
+    matches!(behaviour, Behaviour::EndlessBody | Behaviour::TinyChunks) || behaviour == frames
 }
 
 fn scenario_for(case: &Case, kit: &Kit, port: u16, limits: &Limits) -> Scenario {

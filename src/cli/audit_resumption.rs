@@ -74,7 +74,8 @@ impl ResumptionArgs {
             let mut scenario = scenario.clone();
             scenario.tls.sni = Some(name.clone());
             let port = home.port;
-            if home.protocol.kind() == ProtocolKind::Http1 {
+            let http = [ProtocolKind::Http1, ProtocolKind::Http2, ProtocolKind::Grpc];
+            if http.contains(&home.protocol.kind()) {
                 scenario.protocol.headers.push(Header {
                     name: "host".to_owned(),
                     value: format!("{name}:{port}"),

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use shakedown::scenario::{IdentityFiles, ProviderName, Scenario, TlsVersion};
+use shakedown::scenario::{IdentityFiles, ProtocolKind, ProviderName, Scenario, TlsVersion};
 use shakedown::units::Span;
 
 use super::choice::one_of;
@@ -78,6 +78,10 @@ pub struct ClientArgs {
     #[arg(long, value_name = "NAME")]
     provider: Option<ProviderName>,
 
+    /// Speak HTTP/2 to https://
+    #[arg(long)]
+    http2: bool,
+
     #[command(flatten)]
     expected: ExpectStatusArg,
 
@@ -89,6 +93,13 @@ pub struct ClientArgs {
 impl ClientArgs {
     pub(crate) fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         self.expected.apply(&mut scenario.protocol);
+        if self.http2 {
+            let kind = scenario.protocol.kind.replace(ProtocolKind::Http2);
+            if kind.is_some_and(|kind| kind != ProtocolKind::Http2) {
+                let words = "--http2 and --protocol name two protocols; drop one of them";
+                return Err(UsageError(words).into());
+            }
+        }
         scenario.tls.provider = self.provider;
         self.connect.apply(scenario)
     }

@@ -19,14 +19,23 @@ pub struct DataArgs {
     /// HTTP, MQTT: as --data, with the file sent byte for byte
     #[arg(long, value_name = "TEXT|@FILE", conflicts_with_all = ["body", "payload", "send"])]
     data_binary: Option<String>,
+
+    /// gRPC: the message in hexadecimal. Results omit it
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["data", "data_binary", "body"])]
+    data_hex: Option<String>,
 }
 
 impl DataArgs {
     pub(crate) fn apply(&self, protocol: &mut ProtocolSection) -> anyhow::Result<()> {
+        if let Some(hex) = &self.data_hex {
+            (protocol.body, protocol.data, protocol.data_file) = (None, None, None);
+            protocol.data_hex = Some(hex.clone());
+            return Ok(());
+        }
         let Some(given) = self.data.as_ref().or(self.data_binary.as_ref()) else {
             return Ok(());
         };
-        (protocol.body, protocol.payload) = (None, None);
+        (protocol.body, protocol.payload, protocol.data_hex) = (None, None, None);
         (protocol.data, protocol.data_file) = match given.strip_prefix('@') {
             None => (Some(given.clone()), None),
             Some(path) if self.data.is_some() => (Some(without_line_ends(path)?), None),
@@ -62,7 +71,7 @@ pub(crate) fn without_data(args: Vec<String>) -> Vec<String> {
             Some((flag, value)) => (flag, Some(value)),
             None => (arg.as_str(), None),
         };
-        let named = matches!(flag, "--data" | "--data-binary");
+        let named = matches!(flag, "--data" | "--data-binary" | "--data-hex");
         let follows = std::mem::replace(&mut is_data, named && value.is_none());
         match value.filter(|_| named) {
             _ if follows && !arg.starts_with('@') => "(redacted)".to_owned(),

@@ -97,6 +97,14 @@ pub struct ProtocolArgs {
     #[arg(long, value_name = "PROTOCOL", value_parser = one_of::<ProtocolKind>())]
     pub protocol: Option<ProtocolKind>,
 
+    /// Speak HTTP/2: the same as --protocol http2
+    #[arg(long, conflicts_with = "protocol")]
+    pub http2: bool,
+
+    /// HTTP/2 and gRPC: concurrent requests of an exchange, each on a stream of its own
+    #[arg(long, value_name = "N")]
+    pub streams: Option<u32>,
+
     /// Exchanges per session
     #[arg(long, value_name = "N")]
     pub exchanges: Option<u32>,
@@ -134,6 +142,10 @@ pub struct ProtocolArgs {
 
     #[command(flatten)]
     pub framed: FramedArgs,
+
+    /// gRPC: how long the server may take for a call, sent as grpc-timeout
+    #[arg(long = "grpc-timeout", value_name = "TIME")]
+    pub deadline: Option<Span>,
 
     #[command(flatten)]
     pub expected: ExpectStatusArg,
@@ -291,7 +303,8 @@ impl ProtocolArgs {
     /// Another protocol than the scenario's starts from default settings.
     pub(crate) fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let protocol = &mut scenario.protocol;
-        if let Some(kind) = self.protocol {
+        let http2 = self.http2.then_some(ProtocolKind::Http2);
+        if let Some(kind) = self.protocol.or(http2) {
             if protocol.kind != Some(kind) {
                 *protocol = ProtocolSection::default();
                 scenario.matrix.exchanges.clear();
@@ -304,6 +317,8 @@ impl ProtocolArgs {
         protocol.exchanges = self.exchanges.or(protocol.exchanges);
         protocol.think = self.think.or(protocol.think);
         protocol.every = self.every.or(protocol.every);
+        protocol.streams = self.streams.or(protocol.streams);
+        protocol.deadline = self.deadline.or(protocol.deadline);
         protocol.payload = self.payload.or(protocol.payload);
         protocol.query = self.query.clone().or(protocol.query.take());
         protocol.method = self.method.clone().or(protocol.method.take());

@@ -7,7 +7,14 @@ use shakedown::text::secrets::{REDACTED, hide, keep, public_part};
 use super::data::without_data;
 
 /// Flags whose values may be secrets.
-const SECRET: [&str; 5] = ["--header", "-H", "--data", "--data-binary", "--pass"];
+const SECRET: [&str; 6] = [
+    "--header",
+    "-H",
+    "--data",
+    "--data-binary",
+    "--data-hex",
+    "--pass",
+];
 
 /// The arguments as given, without the values of headers, in whatever form they were given, request bodies, and
 /// what of the URL may be a token or a password (invariant 8).

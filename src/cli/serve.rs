@@ -73,7 +73,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PROTOCOL", default_value = "http1", value_parser = served())]
     protocol: ProtocolKind,
 
-    /// ALPN protocols to accept
+    /// ALPN protocols to accept [default: h2 for http2 and grpc]
     #[arg(long, value_name = "PROTO", value_delimiter = ',')]
     alpn: Vec<String>,
 
@@ -113,7 +113,7 @@ fn served() -> impl TypedValueParser<Value = ProtocolKind> {
 /// Runs the command until a signal ends it.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<Exit> {
     if let Some(cause) = alpn_conflict(&args.alpn, args.protocol) {
-        let next = "drop it, or write --alpn http/1.1 with --protocol http1";
+        let next = "drop it, or write --alpn http/1.1 with --protocol http1, --alpn h2 with http2";
         return Err(BadInput(format!("--alpn: {cause}; {next}")).into());
     }
     let crlfile = args.crlfile();
@@ -249,13 +249,18 @@ fn tls(args: &ServeArgs, crlfile: Option<&Path>) -> anyhow::Result<ServerTls> {
         ClientAuthArg::Optional => ServerAuth::Optional(trust()?),
         ClientAuthArg::Required => ServerAuth::Required(trust()?),
     };
+    let offers = args.protocol.offers();
     let spec = ServerTlsSpec {
         provider: args.provider,
         versions: &args.tls,
         identity: &identity,
         auth,
         tickets: args.tickets,
-        alpn: &args.alpn,
+        alpn: if args.alpn.is_empty() {
+            &offers
+        } else {
+            &args.alpn
+        },
     };
     Ok(ServerTls::new(&spec)?)
 }

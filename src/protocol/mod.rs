@@ -6,7 +6,10 @@
 
 mod echo;
 mod framed;
+mod grpc;
 pub(crate) mod http1;
+mod http2;
+mod message;
 mod mqtt;
 mod plan;
 pub(crate) mod postgres;
@@ -179,6 +182,12 @@ macro_rules! catalogue {
                 }
             }
 
+            /// The ALPN ids that are offered, and by a server accepted, unless somebody names others.
+            pub fn offers(self) -> Vec<String> {
+                let offers = self.traits().offers.iter();
+                offers.map(|name| (*name).to_owned()).collect()
+            }
+
             /// Serves one session until the client closes it. The handshake protocol needs nothing but
             /// that, which echo does too.
             ///
@@ -325,4 +334,8 @@ catalogue! {
     Postgres: postgres,
     /// MQTT: messages that are published.
     Mqtt: mqtt,
+    /// HTTP/2 requests, several at once on a session.
+    Http2: http2,
+    /// gRPC calls, by default the health check.
+    Grpc: grpc,
 }

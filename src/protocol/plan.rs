@@ -89,7 +89,11 @@ impl ProtocolPlan {
 
     /// Whether nobody said which HTTP statuses to expect.
     pub(crate) fn expects_no_status(&self) -> bool {
-        !matches!(&self.request, Request::Http1(request) if request.is_strict())
+        match &self.request {
+            Request::Http1(request) => !request.is_strict(),
+            Request::Http2(request) => !request.is_strict(),
+            _ => true,
+        }
     }
 
     /// What the first exchange of a session writes before it reads anything; empty if nothing. It can be

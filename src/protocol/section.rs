@@ -30,13 +30,16 @@ pub struct ProtocolSection {
     /// Payload of an echo exchange or an MQTT message; 64 bytes unless set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Sizes>,
+    /// Concurrent requests of an exchange, each on a stream of its own (http2 and grpc); 1 unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams: Option<u32>,
     /// HTTP method; GET unless set, POST with `data`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// HTTP path, if not the URL's.
+    /// HTTP path, or gRPC method as `/package.Service/Method`, if not the URL's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Further HTTP headers.
+    /// Further HTTP headers, gRPC metadata.
     pub headers: Vec<Header>,
     /// Size of an HTTP request body of which only the size matters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,7 +47,7 @@ pub struct ProtocolSection {
     /// HTTP request body, framed message or MQTT message, as text; not kept in results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
-    /// File with the HTTP request body, framed message or MQTT message, sent as it is.
+    /// File with the HTTP request body, or the framed, MQTT or gRPC message, sent as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_file: Option<PathBuf>,
     /// `PostgreSQL`: the user, if not the URL's.
@@ -59,6 +62,12 @@ pub struct ProtocolSection {
     /// `PostgreSQL`: whether TLS is asked for (`postgres`) or begins at once (`direct`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sslnegotiation: Option<SslNegotiation>,
+    /// gRPC message in hexadecimal; not kept in results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_hex: Option<String>,
+    /// How long a gRPC server may take for a call, as it is told; none unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Span>,
     /// HTTP statuses that count as accepted: `204`, `"2xx"`, `"200-299"`; 2xx if left out.
     pub expect_status: Vec<StatusRange>,
     /// Where a framed message ends.
@@ -93,12 +102,13 @@ pub struct Header {
 
 impl ProtocolSection {
     /// The keys that are not for every protocol, and whether each was written.
-    pub(super) fn given(&self) -> [(&'static str, bool); 21] {
+    pub(super) fn given(&self) -> [(&'static str, bool); 24] {
         [
             ("protocol.exchanges", self.exchanges.is_some()),
             ("protocol.think", self.think.is_some()),
             ("protocol.every", self.every.is_some()),
             ("protocol.payload", self.payload.is_some()),
+            ("protocol.streams", self.streams.is_some()),
             ("protocol.method", self.method.is_some()),
             ("protocol.path", self.path.is_some()),
             ("protocol.headers", !self.headers.is_empty()),
@@ -109,6 +119,8 @@ impl ProtocolSection {
             ("protocol.database", self.database.is_some()),
             ("protocol.query", self.query.is_some()),
             ("protocol.sslnegotiation", self.sslnegotiation.is_some()),
+            ("protocol.data-hex", self.data_hex.is_some()),
+            ("protocol.deadline", self.deadline.is_some()),
             ("protocol.expect-status", !self.expect_status.is_empty()),
             ("protocol.frame", self.frame.is_some()),
             ("protocol.expect-frame", self.expect_frame.is_some()),
@@ -122,6 +134,8 @@ impl ProtocolSection {
 
 /// The parts of the URL that requests use.
 pub(crate) struct Asked<'u> {
+    /// Whether it is over TLS.
+    pub tls: bool,
     /// Host and, unless it is the scheme's own, port.
     pub authority: String,
     /// Path and query.

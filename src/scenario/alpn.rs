@@ -4,8 +4,7 @@ use super::ProtocolKind;
 use super::error::Problem;
 
 /// Registered names, or their beginnings where they end in `*`, of protocols that are not spoken here.
-const OTHERS: [&str; 33] = [
-    "h2",
+const OTHERS: [&str; 32] = [
     "h2c",
     "h3",
     "h3-*",
@@ -56,13 +55,8 @@ pub fn alpn_conflict(alpn: &[String], kind: ProtocolKind) -> Option<String> {
     }
     let spoken = kind.traits().name;
     let name = alpn.iter().find(|name| promises_another(name, kind))?;
-    let http2 = if name.starts_with("h2") {
-        " (HTTP/2 is not there yet)"
-    } else {
-        ""
-    };
     Some(format!(
-        "{name:?} promises another protocol than the {spoken} that is spoken{http2}"
+        "{name:?} promises another protocol than the {spoken} that is spoken"
     ))
 }
 
@@ -81,7 +75,7 @@ fn promises_another(name: &str, kind: ProtocolKind) -> bool {
 /// Offers what the protocol offers, where nobody says what to offer.
 pub(super) fn complete(alpn: &mut Vec<String>, kind: ProtocolKind, any_tls: bool) {
     if alpn.is_empty() && any_tls {
-        alpn.extend(kind.traits().offers.iter().map(|name| (*name).to_owned()));
+        alpn.extend(kind.offers());
     }
 }
 
@@ -90,7 +84,8 @@ pub(super) fn check(alpn: &[String], kind: ProtocolKind) -> Result<(), Problem> 
         Some(cause) => Err(Problem::new(
             "tls.alpn",
             cause,
-            "offer http/1.1 for HTTP, or measure the handshake alone: tls://host:port, or kind = \"handshake\"",
+            "offer http/1.1 for HTTP/1.1, h2 alone for HTTP/2 (--http2), or measure the handshake alone: \
+             tls://host:port, or kind = \"handshake\"",
         )),
         None => Ok(()),
     }
@@ -123,6 +118,10 @@ mod tests {
             None
         );
         assert!(refused(&["http/1.1"], ProtocolKind::Echo).is_some());
+        for kind in [ProtocolKind::Http2, ProtocolKind::Grpc] {
+            assert_eq!(refused(&["h2"], kind), None);
+            assert!(refused(&["h2", "http/1.1"], kind).is_some());
+        }
         // Meshes and one's own servers have names of their own.
         for kind in [ProtocolKind::Http1, ProtocolKind::Echo] {
             assert_eq!(refused(&["istio-http/1.1", "mine"], kind), None);

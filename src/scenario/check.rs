@@ -167,7 +167,8 @@ fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
         Problem::new(
             "target.url",
             error.to_string(),
-            "write https://host:port/path, mqtts://host:port/topic, tls://host:port, http://host:port/path or tcp://host:port",
+            "write https://host:port/path, grpcs://host:port/package.Service/Method, mqtts://host:port/topic, \
+             tls://host:port, http://host:port/path or tcp://host:port",
         )
     })?;
     let target = target(&scenario, url.as_ref())?;
@@ -356,8 +357,13 @@ fn protocol(
 ) -> Result<ProtocolPlan, Problem> {
     let section = &scenario.protocol;
     let usual = url.map_or(ProtocolKind::Echo, |url| url.scheme.kind);
-    let kind = section.kind.unwrap_or(usual);
+    let kind = section.kind.unwrap_or(match usual {
+        // Who offers nothing else means it.
+        ProtocolKind::Http1 if scenario.tls.alpn == ["h2"] => ProtocolKind::Http2,
+        usual => usual,
+    });
     let asked = url.map(|url| Asked {
+        tls: url.scheme.tls,
         authority: url.authority(),
         path: &url.path,
         user: url.user.as_deref(),
@@ -377,7 +383,7 @@ fn protocol(
     })?;
     plan.varies = most.is_some();
     if kind != ProtocolKind::Handshake
-        && url.is_some_and(|url| url.scheme.tls && url.scheme.kind == kind)
+        && url.is_some_and(|url| url.scheme.tls && url.scheme.kind != ProtocolKind::Handshake)
         && cells.iter().any(|cell| cell.auth == AuthMode::None)
     {
         return Err(Problem::new(

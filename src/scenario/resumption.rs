@@ -163,6 +163,15 @@ pub(super) fn check_protocol(
         "the protocol is \"handshake\", which sends no request",
         "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
     )?;
+    refuse(
+        matches!(protocol.kind(), ProtocolKind::Http2 | ProtocolKind::Grpc),
+        "resumption.early-data",
+        format!(
+            "{} sends no request ahead of the server's SETTINGS",
+            protocol.kind().traits().name
+        ),
+        "drop it, or write kind = \"http1\" or \"echo\" in [protocol]",
+    )?;
     let (size, most) = (protocol.opening().len(), TARGET_EARLY_DATA as usize);
     refuse(
         size == 0,

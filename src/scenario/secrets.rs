@@ -34,8 +34,12 @@ impl Scenario {
         for header in &mut copy.protocol.headers {
             REDACTED.clone_into(&mut header.value);
         }
-        if let Some(data) = &mut copy.protocol.data {
-            REDACTED.clone_into(data);
+        let protocol = &mut copy.protocol;
+        for body in [&mut protocol.data, &mut protocol.data_hex]
+            .into_iter()
+            .flatten()
+        {
+            REDACTED.clone_into(body);
         }
         for text in [&mut copy.target.url, &mut copy.protocol.path]
             .into_iter()
@@ -54,8 +58,8 @@ impl Scenario {
             keep_whole(&format!("{}: {}", header.name.to_lowercase(), header.value));
             keep_parts(&header.value);
         }
-        if let Some(data) = &protocol.data {
-            keep_body(data.as_bytes());
+        for body in [&protocol.data, &protocol.data_hex].into_iter().flatten() {
+            keep_body(body.as_bytes());
         }
         let file = protocol.data_file.as_ref();
         if let Some(bytes) = file.and_then(|path| read_capped(path, LARGEST_PAYLOAD).ok()) {

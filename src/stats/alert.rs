@@ -95,7 +95,9 @@ pub(super) fn alert_advice(code: u8) -> &'static str {
         113 => "the server did not accept the OCSP response",
         115 => "the server does not know the pre-shared key",
         116 => "the server requires a client certificate and got none; pass --cert and --key",
-        120 => "no common ALPN protocol; check --alpn",
+        120 => {
+            "no common ALPN protocol; check --alpn, and drop --http2 where the server has HTTP/1.1 alone"
+        }
         121 => "the server requires Encrypted Client Hello, which is not supported",
         _ => "the server rejected the handshake; its error log should say why",
     }

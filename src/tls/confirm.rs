@@ -83,10 +83,17 @@ pub(crate) fn remarked<S: SessionStream>(stream: &S, (class, message): Failure) 
                           path (Apache: SSLVerifyClient in a Location), move that to the virtual host";
             format!("{message}; {remark}")
         }
-        FailureClass::HttpProtocol | FailureClass::Unconfirmed if chose_h2(&observed) => {
-            format!(
-                "the server chose h2 of --alpn, and shakedown speaks no HTTP/2: drop h2; {message}"
-            )
+        FailureClass::HttpProtocol if chose_h2(&observed) => {
+            format!("the server chose h2 of --alpn: add --http2 to speak it; {message}")
+        }
+        FailureClass::Answer(fault, _)
+            if fault.label.starts_with("http2.") && !chose_h2(&observed) =>
+        {
+            let chosen = observed.alpn.map_or_else(
+                || "no protocol".to_owned(),
+                |alpn| format!("{alpn}, not h2,"),
+            );
+            format!("the server chose {chosen} by ALPN; {message}")
         }
         _ => message,
     };

@@ -129,11 +129,16 @@ pub fn wait_for_stderr(running: &mut Running, part: &str) -> String {
 
 /// Starts `shakedown serve` in `dir` with the certificates of `pki`, echoing; says on which port.
 pub fn serve(dir: &Path, pki: &str, listen: &str) -> (Running, u16) {
+    serve_protocol(dir, pki, listen, "echo")
+}
+
+/// The same with another protocol than echo.
+pub fn serve_protocol(dir: &Path, pki: &str, listen: &str, protocol: &str) -> (Running, u16) {
     let mut command = shakedown(dir);
     command.args([
         "serve",
         "--protocol",
-        "echo",
+        protocol,
         "--pki",
         pki,
         "--listen",

@@ -15,7 +15,7 @@ use super::wire::{
     HANDSHAKE, SECP256R1, SERVER_HELLO, ServerHello, TLS11, TLS12, TLS13, X25519, alert,
     message_claiming, read_record, record, record_claiming, records,
 };
-use super::{after, answers, mqtt};
+use super::{after, answers, frames, mqtt};
 
 /// Serves one session as badly as the case says.
 pub fn act(
@@ -64,6 +64,7 @@ pub fn act(
         EndlessConnacks | DripPacket | HalfPacket | LongLength | HugePacket | OtherPuback => {
             mqtt::act(case, Peer::new(tcp, config), witness)
         }
+        Frames(frames) => frames::act(frames, Peer::new(tcp, config), witness),
         _ => after::act(case, Peer::new(tcp, config), witness),
     }
 }

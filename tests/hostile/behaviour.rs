@@ -4,6 +4,8 @@
 use shakedown::scenario::ProtocolKind::{self, Echo, Handshake, Http1, Mqtt};
 use shakedown::scenario::TlsVersion::{self, Tls12, Tls13};
 
+use super::frames::Frames;
+
 /// A way to misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Behaviour {
@@ -176,6 +178,8 @@ pub enum Behaviour {
     HugePacket,
     /// A `PUBACK` for another message.
     OtherPuback,
+    /// In HTTP/2.
+    Frames(Frames),
 }
 
 /// How the network cuts what a server sends ahead.
@@ -239,10 +243,11 @@ pub fn cases() -> Vec<Case> {
     cases.extend(flights());
     cases.extend(afterwards());
     cases.extend(answers());
+    cases.extend(super::frames::cases());
     cases
 }
 
-fn case(
+pub fn case(
     behaviour: Behaviour,
     version: TlsVersion,
     protocol: ProtocolKind,

@@ -166,14 +166,19 @@ fn body_of(fields: &[Header<'_>]) -> Result<Body, ProtocolError> {
 
 /// The target of a redirect. Its query may repeat ours, which may be a secret.
 fn location(fields: &[Header<'_>]) -> Option<String> {
-    let target = values(fields, "location").next()?;
-    let plain = target.split(|byte| matches!(byte, b'?' | b'#')).next()?;
+    values(fields, "location").next().map(without_query)
+}
+
+/// The target of a redirect as it may be shown; not yet escaped.
+pub(in crate::protocol) fn without_query(target: &[u8]) -> String {
+    let mut parts = target.split(|byte| matches!(byte, b'?' | b'#'));
+    let plain = parts.next().unwrap_or_default();
     let query = if plain.len() < target.len() {
         "?(redacted)"
     } else {
         ""
     };
-    Some(format!("{}{query}", String::from_utf8_lossy(shown(plain))))
+    format!("{}{query}", String::from_utf8_lossy(shown(plain)))
 }
 
 fn shown(bytes: &[u8]) -> &[u8] {
@@ -189,9 +194,7 @@ fn not_http(error: httparse::Error, bytes: &[u8]) -> ProtocolError {
             "TLS came where plain HTTP was spoken: write https:// instead of http://".to_owned()
         }
         // The frame with which every HTTP/2 server begins, SETTINGS, or GOAWAY (RFC 9113 section 3.4).
-        [0, 0, _, 4 | 7, ..] => {
-            "the server answers in HTTP/2, and shakedown speaks HTTP/1.1".to_owned()
-        }
+        [0, 0, _, 4 | 7, ..] => "the server answers in HTTP/2: add --http2 to speak it".to_owned(),
         _ => format!("not an HTTP/1.1 response ({error})"),
     };
     broken(format!("{what}; it begins \"{begin}\""))

@@ -17,6 +17,7 @@ mod tests;
 use tokio::io::AsyncRead;
 
 use self::body::Incoming;
+pub(super) use self::head::without_query as location;
 use self::head::{Body, Head};
 pub(crate) use self::request::Request;
 pub(super) use self::server::serve;
@@ -134,7 +135,8 @@ impl Converse for Conversation<'_> {
             Body::UntilClose => answer.drop_until_close().await?,
         }
         if !accepted {
-            return Err(refused(&head, answer.excerpt()));
+            let target = head.location.as_deref();
+            return Err(refused(head.status, target, answer.excerpt()));
         }
         // After 101 what follows is another protocol's.
         if !buffer.is_empty() && head.status != 101 {
@@ -182,10 +184,9 @@ fn reason(page: &[u8]) -> Option<&'static str> {
     refusal(page).or_else(|| to_tls_port().then_some(TLS_PORT))
 }
 
-/// A status that is not an expected one.
-fn refused(head: &Head, excerpt: &[u8]) -> ProtocolError {
-    let status = head.status;
-    let (class, message) = match (&head.location, reason(excerpt)) {
+/// A status that is not an expected one; `location` is where a redirect leads.
+pub(super) fn refused(status: u16, location: Option<&str>, excerpt: &[u8]) -> ProtocolError {
+    let (class, message) = match (location, reason(excerpt)) {
         (Some(target), _) => (
             FailureClass::HttpRedirect(status),
             format!("HTTP {status} redirects to {target}"),

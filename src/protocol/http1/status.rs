@@ -32,8 +32,16 @@ impl StatusRange {
     };
 
     /// Whether a status is in it.
-    pub(crate) fn contains(self, status: u16) -> bool {
+    fn contains(self, status: u16) -> bool {
         (self.first..=self.last).contains(&status)
+    }
+
+    /// Whether a list takes a status; an empty one takes success.
+    pub(in crate::protocol) fn accept(ranges: &[Self], status: u16) -> bool {
+        match ranges {
+            [] => Self::SUCCESS.contains(status),
+            ranges => ranges.iter().any(|range| range.contains(status)),
+        }
     }
 
     fn new(first: u16, last: u16) -> Option<Self> {

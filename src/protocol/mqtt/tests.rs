@@ -37,6 +37,7 @@ fn request(version: Version) -> Request {
 
 fn at(path: &str) -> Result<Request, Problem> {
     let asked = Asked {
+        tls: true,
         authority: String::new(),
         path,
         user: None,
@@ -74,6 +75,7 @@ fn another_implementation_reads_what_is_sent() {
             ..section(version)
         };
         let asked = Asked {
+            tls: true,
             authority: String::new(),
             path: "/a/b%20%2D",
             user: None,

@@ -23,6 +23,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 
 fn request(path: &str, user: Option<&str>) -> Result<Request, Problem> {
     let asked = Asked {
+        tls: true,
         authority: "h".to_owned(),
         path,
         user,
