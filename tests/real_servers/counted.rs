@@ -33,6 +33,18 @@ const ROWS: &[Row] = &[
     row("caddy", HTTP, "1.3", 68),
     row("dicom", DICOM, "1.2", 62),
     row("dicom", DICOM, "1.3", 62),
+    row("envoy", HTTP2, "1.2", 64),
+    row("envoy", HTTP2, "1.3", 64),
+    row("etcd", GRPC, "1.2", 66),
+    row("etcd", GRPC, "1.3", 66),
+    row("grpcio", GRPC, "1.2", 66),
+    row("grpcio", GRPC, "1.3", 66),
+    row("h2-haproxy", HTTP2, "1.2", 62),
+    row("h2-haproxy", HTTP2, "1.3", 62),
+    row("h2-nginx", HTTP2, "1.2", 60),
+    row("h2-nginx", HTTP2, "1.3", 60),
+    row("h2-nginx", GRPC, "1.2", 60),
+    row("h2-nginx", GRPC, "1.3", 60),
     row("haproxy", HTTP, "1.2", 62),
     row("haproxy", HTTP, "1.3", 62),
     row("lighttpd", HTTP, "1.2", 60),
@@ -56,6 +68,8 @@ const ROWS: &[Row] = &[
 ];
 
 pub const HTTP: &str = "HTTP/1.1";
+pub const HTTP2: &str = "HTTP/2";
+pub const GRPC: &str = "gRPC";
 pub const DICOM: &str = "DICOM";
 pub const FIX: &str = "FIX 4.4";
 pub const MLLP: &str = "HL7 over MLLP";

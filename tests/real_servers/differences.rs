@@ -9,7 +9,8 @@ use shakedown::scenario::IdentityFault::{
 };
 use shakedown::scenario::TlsVersion;
 
-use crate::counted::{DICOM, FIX, HTTP, MLLP, MQTT, POSTGRES, POSTGRES_DIRECT};
+use crate::counted::{DICOM, FIX, GRPC, HTTP, HTTP2, MLLP, MQTT, POSTGRES, POSTGRES_DIRECT};
+use crate::h2;
 
 /// The answer of a server that lets the fault in: the session is ok.
 pub const ACCEPTED: &str = "accepted";
@@ -58,7 +59,7 @@ pub struct Row {
 }
 
 /// A row with one answer for both versions.
-const fn row(faults: &'static [IdentityFault], answer: Answer, why: &'static str) -> Row {
+pub const fn row(faults: &'static [IdentityFault], answer: Answer, why: &'static str) -> Row {
     Row {
         faults,
         tls12: answer,
@@ -174,7 +175,7 @@ pub fn right(fault: IdentityFault) -> Answer {
 }
 
 /// No certificate at all, and the alert that each version has for it.
-const NO_CERTIFICATE: Row = Row {
+pub const NO_CERTIFICATE: Row = Row {
     faults: &[None],
     tls12: &["alert.handshake_failure"],
     tls13: &["alert.certificate_required"],
@@ -349,7 +350,7 @@ const GNUTLS: Family = Family {
     ],
 };
 
-const NO_LIMIT: &str =
+pub const NO_LIMIT: &str =
     "it has no setting for the length of a chain, and OpenSSL's own limit is 100";
 
 /// The difference of servers on OpenSSL that have no setting for the depth of a chain.
@@ -392,7 +393,7 @@ const ORDINARY: Known = Known {
     differences: &[],
 };
 
-pub const SERVERS: [Known; 17] = [
+pub const SERVERS: [Known; 22] = [
     Known {
         name: "apache2",
         program: "apache2",
@@ -422,10 +423,50 @@ pub const SERVERS: [Known; 17] = [
         ..ORDINARY
     },
     Known {
+        name: "envoy",
+        program: "target/tools/venv/bin/envoy",
+        protocol: HTTP2,
+        sections: h2::HTTP2_ALONE,
+        family: &h2::BORINGSSL,
+        ..ORDINARY
+    },
+    Known {
+        name: "etcd",
+        program: "etcd",
+        protocol: GRPC,
+        family: &GO,
+        differences: &[h2::ENDS_REVOKED],
+        ..ORDINARY
+    },
+    Known {
         name: "gnutls-serv",
         program: "gnutls-serv",
         logs: false,
         family: &GNUTLS,
+        ..ORDINARY
+    },
+    Known {
+        name: "grpcio",
+        program: VENV,
+        protocol: GRPC,
+        revocation: false,
+        family: &h2::GRPC_CORE,
+        ..ORDINARY
+    },
+    Known {
+        name: "h2-haproxy",
+        program: "haproxy",
+        protocol: HTTP2,
+        sections: h2::BEHIND_A_HEADER,
+        differences: &[NO_DEPTH],
+        ..ORDINARY
+    },
+    Known {
+        name: "h2-nginx",
+        program: VENV,
+        protocol: HTTP2,
+        sections: h2::HTTP2_ALONE,
+        family: &NGINX,
         ..ORDINARY
     },
     Known {

@@ -15,6 +15,7 @@ mod common;
 mod counted;
 mod differences;
 mod document;
+mod h2;
 mod resumption;
 mod server;
 mod verdicts;

@@ -216,7 +216,12 @@ tests! {
     apache2: "apache2";
     caddy: "caddy";
     dicom: "dicom" both;
+    envoy: "envoy";
+    etcd: "etcd" both;
     gnutls_serv: "gnutls-serv";
+    grpcio: "grpcio" both;
+    h2_haproxy: "h2-haproxy";
+    h2_nginx: "h2-nginx";
     haproxy: "haproxy";
     lighttpd: "lighttpd";
     mllp: "mllp" both;
