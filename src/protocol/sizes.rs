@@ -192,6 +192,11 @@ pub(super) async fn send<S: Wire>(stream: &mut S, parts: [&[u8]; 3]) -> io::Resu
 mod tests {
     use super::*;
 
+    #[derive(Debug, Deserialize, Serialize, PartialEq)]
+    struct Holder {
+        payload: Sizes,
+    }
+
     fn between(min: u64, max: u64) -> Between {
         Between {
             min: ByteSize(min),
@@ -242,10 +247,6 @@ mod tests {
         assert_eq!("64".parse(), Ok(Sizes::Same(ByteSize(64))));
         assert_eq!("1KiB-2KiB".parse(), Ok(Sizes::Drawn(between(1024, 2048))));
         assert!("1KiB-".parse::<Sizes>().is_err());
-        #[derive(Debug, Deserialize, Serialize, PartialEq)]
-        struct Holder {
-            payload: Sizes,
-        }
         let read = |text: &str| toml::from_str::<Holder>(text).map_err(|e| e.to_string());
         let table = "payload = { min = \"1KiB\", max = \"2KiB\" }";
         let holder = read(table).unwrap();
