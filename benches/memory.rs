@@ -23,15 +23,22 @@ static HEAP: dhat::Alloc = dhat::Alloc;
 
 /// Sessions held at once. The process's own needs cancel out.
 const HELD: [u64; 2] = [200, 600];
-/// The protocols with their limit per session, in KiB: 20,000 of echo in less than a quarter of a GiB. The crate h2
+/// The protocols with their limit per session, in KiB: 20,000 of most in less than a quarter of a GiB. The crate h2
 /// keeps 28 KiB of buffers as long as its connection lives.
-const MOST_KIB: [(&str, f64); 2] = [("echo", 12.0), ("http2", 48.0)];
+const MOST_KIB: [(&str, f64); 5] = [
+    ("echo", 12.0),
+    ("http1", 12.0),
+    ("mqtt", 12.0),
+    ("postgres", 12.0),
+    ("http2", 48.0),
+];
 
 fn main() {
     let _counting = dhat::Profiler::builder().testing().build();
     let dir = tempfile::tempdir().unwrap();
     let pki = dir.path().join("pki");
     assert!(process::run(dir.path(), "pki new pki").status.success());
+    let mut over = Vec::new();
     for (protocol, most) in MOST_KIB {
         let (_server, port) = process::serve_protocol(dir.path(), "pki", "127.0.0.1:0", protocol);
         for version in ["1.3", "1.2"] {
@@ -40,18 +47,25 @@ fn main() {
             println!(
                 "memory/held/{protocol}/tls{version}/mutual: {each:.2} KiB of heap per session"
             );
-            assert!(each < most, "that is more than {most} KiB");
+            if each >= most {
+                over.push(format!("{protocol}, TLS {version}: more than {most} KiB"));
+            }
         }
     }
+    assert!(over.is_empty(), "{over:?}");
 }
 
 /// Bytes on the heap while this many mTLS sessions are held: the minimum seen, when none is under way.
 fn heap_while_held(port: u16, pki: &Path, (protocol, version): (&str, &str), count: u64) -> usize {
     let pki = pki.display();
+    let keys = match protocol {
+        "postgres" => "user = \"app\"\nsslnegotiation = \"direct\"\n",
+        _ => "",
+    };
     let text = format!(
         "version = 1\nname = \"memory\"\n[target]\nurl = \"tls://localhost:{port}\"\n\
          [tls]\ncacert = \"{pki}/ca.pem\"\n[identity]\ncert = \"{pki}/client-0.pem\"\nkey = \"{pki}/client-0.key\"\n\
-         [protocol]\nkind = \"{protocol}\"\n[load]\nsessions = {count}\ntotal = {count}\nhold = \"1s\"\n\
+         [protocol]\nkind = \"{protocol}\"\n{keys}[load]\nsessions = {count}\ntotal = {count}\nhold = \"1s\"\n\
          [workers]\ncount = 1\n[trials]\ncount = 1\n[matrix]\nauth = [\"mutual\"]\ntls = [\"{version}\"]\n",
     );
     let scenario = Scenario::parse("memory", &text).unwrap();
