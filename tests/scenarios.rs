@@ -124,3 +124,17 @@ fn health() {
         ],
     );
 }
+
+#[test]
+fn mesh() {
+    let record = shortened("mesh");
+    assert_eq!(record.cells.len(), 8);
+    answers(
+        &record,
+        &[
+            "keys against p256",
+            "exchanges per session against 1",
+            "streams of an exchange against 1",
+        ],
+    );
+}

@@ -107,16 +107,19 @@ pub enum Dimension {
     Lists,
     /// Exchanges per session.
     Exchanges,
+    /// Streams of an exchange.
+    Streams,
 }
 
 impl Dimension {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Provider,
         Self::Keys,
         Self::Group,
         Self::Chain,
         Self::Lists,
         Self::Exchanges,
+        Self::Streams,
     ];
 
     /// The value of a cell, as it is written.
@@ -131,6 +134,7 @@ impl Dimension {
                 cell.provider.map(|_| written.to_owned())
             }
             Self::Exchanges => cell.exchanges.map(|count| count.to_string()),
+            Self::Streams => cell.streams.map(|count| count.to_string()),
         }
     }
 
@@ -144,6 +148,7 @@ impl Dimension {
             Self::Chain => cell.chain = from.chain,
             Self::Lists => cell.crl = from.crl,
             Self::Exchanges => cell.exchanges = from.exchanges,
+            Self::Streams => cell.streams = from.streams,
         }
         cell
     }

@@ -308,11 +308,15 @@ impl ProtocolArgs {
             if protocol.kind != Some(kind) {
                 *protocol = ProtocolSection::default();
                 scenario.matrix.exchanges.clear();
+                scenario.matrix.streams.clear();
             }
             protocol.kind = Some(kind);
         }
         if self.exchanges.is_some() {
             scenario.matrix.exchanges.clear();
+        }
+        if self.streams.is_some() {
+            scenario.matrix.streams.clear();
         }
         protocol.exchanges = self.exchanges.or(protocol.exchanges);
         protocol.think = self.think.or(protocol.think);

@@ -113,12 +113,13 @@ impl Env {
     pub(crate) fn course(&self, attempt: &Attempt) -> Course<'_> {
         let (seed, worker, begun) = &self.draws;
         let session = begun.replace(begun.get() + 1);
-        let varied = self.plan.cells[self.cell].cell.exchanges;
+        let cell = &self.plan.cells[self.cell].cell;
+        let streams = cell.streams.and_then(|count| usize::try_from(count).ok());
         let draws = Draws::new(*seed, *worker, session);
         Course {
-            who: Who::next(self.name_of(attempt)).drawing(draws),
+            who: Who::next(self.name_of(attempt)).drawing(draws, streams),
             protocol: self.protocol(),
-            exchanges: varied.unwrap_or(self.protocol().exchanges),
+            exchanges: cell.exchanges.unwrap_or(self.protocol().exchanges),
             timeouts: self.timeouts(),
             hold: self.plan.checked.hold,
             close: self.plan.checked.close,

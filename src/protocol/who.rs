@@ -38,6 +38,8 @@ pub struct Who<'a> {
     pub session: u64,
     /// The sizes of its payloads, where they differ.
     pub draws: Draws,
+    /// The streams of its exchanges, where cells differ in them.
+    pub streams: Option<usize>,
 }
 
 impl<'a> Who<'a> {
@@ -55,12 +57,17 @@ impl<'a> Who<'a> {
             identity,
             session,
             draws: Draws::default(),
+            streams: None,
         }
     }
 
-    /// It with these sizes.
-    pub(crate) fn drawing(self, draws: Draws) -> Self {
-        Self { draws, ..self }
+    /// It with these sizes and streams.
+    pub(crate) fn drawing(self, draws: Draws, streams: Option<usize>) -> Self {
+        Self {
+            draws,
+            streams,
+            ..self
+        }
     }
 
     /// Letters and digits that no other session has, of this process or of another.

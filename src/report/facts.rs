@@ -153,6 +153,7 @@ pub(super) fn contrast_title(contrast: &Contrast) -> (String, String) {
         Dimension::Chain => "chains of other lengths",
         Dimension::Lists => "revocation lists",
         Dimension::Exchanges => "exchanges per session",
+        Dimension::Streams => "streams of an exchange",
     };
     let rows = contrast.sets.iter().flat_map(|set| &set.cells);
     let rounds = rows.flat_map(|(_, rows)| rows).map(|r| r.base.trials).max();

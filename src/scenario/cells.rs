@@ -16,7 +16,7 @@ use crate::units::Ratio;
 #[serde(deny_unknown_fields)]
 pub struct Cell {
     /// Its name, unique in the scenario: `tcp`, `tls`, `mtls`, with the version, key, group, chain,
-    /// provider, revocation lists and exchanges that are varied, `-resumed` with the percentage below 100, and the identity or fault
+    /// provider, revocation lists, exchanges and streams that are varied, `-resumed` with the percentage below 100, and the identity or fault
     /// behind a slash, as in `mtls1.3-rsa2048-ring-resumed50/expired`.
     pub name: String,
     /// Who is authenticated.
@@ -41,6 +41,9 @@ pub struct Cell {
     /// Exchanges per session; none where they are the same in all cells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanges: Option<u32>,
+    /// Streams of an exchange; none where they are the same in all cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<u32>,
     /// The share of its sessions that is planned to be resumed; none where resumption is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumed: Option<Ratio>,
@@ -107,8 +110,11 @@ impl Matrix {
     /// varied and nothing else.
     fn of_auth(&self, auth: AuthMode, common: &Common<'_>) -> Vec<Cell> {
         let cells = self.of_tls(auth, common);
-        vary(cells, &self.exchanges, "-x", |cell, count| {
+        let cells = vary(cells, &self.exchanges, "-x", |cell, count| {
             cell.exchanges = Some(*count);
+        });
+        vary(cells, &self.streams, "-s", |cell, count| {
+            cell.streams = Some(*count);
         })
     }
 

@@ -370,13 +370,16 @@ fn protocol(
         is_own: url.scheme.kind == kind,
     });
     let most = scenario.matrix.exchanges.iter().copied().max();
+    let widest = scenario.matrix.streams.iter().copied().max();
     let section = &ProtocolSection {
         exchanges: most.or(section.exchanges),
+        streams: widest.or(section.streams),
         ..section.clone()
     };
     let mut plan = ProtocolPlan::new(kind, section, asked.as_ref()).map_err(|problem| Problem {
         key: match problem.key {
             "protocol.exchanges" if most.is_some() => "matrix.exchanges",
+            "protocol.streams" if widest.is_some() => "matrix.streams",
             key => key,
         },
         ..problem

@@ -83,14 +83,21 @@ fn lists(scenario: &Scenario, any_tls: bool) -> Result<(), Problem> {
     )
 }
 
-/// Checks `matrix.exchanges`; whether the protocol has them is checked with it.
+/// Checks `matrix.exchanges` and `matrix.streams`; whether the protocol has them is checked with it.
 fn exchanges(scenario: &Scenario) -> Result<(), Problem> {
     let key = "matrix.exchanges";
+    let (matrix, protocol) = (&scenario.matrix, &scenario.protocol);
+    let twice = "given in [protocol] too, and each cell can have only one";
+    let remedy = "drop one of them";
+    let both = !matrix.exchanges.is_empty() && protocol.exchanges.is_some();
+    refuse(both, key, twice, remedy)?;
+    let both = !matrix.streams.is_empty() && protocol.streams.is_some();
+    refuse(both, "matrix.streams", twice, remedy)?;
     refuse(
-        !scenario.matrix.exchanges.is_empty() && scenario.protocol.exchanges.is_some(),
-        key,
-        "protocol.exchanges is given too, and each cell can have only one",
-        "drop one of them",
+        matrix.streams.contains(&0),
+        "matrix.streams",
+        "an exchange has a stream at least",
+        "write at least 1",
     )?;
     refuse(
         scenario.matrix.exchanges.contains(&0),

@@ -329,6 +329,9 @@ pub struct Matrix {
     /// Numbers of exchanges per session, a cell each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<u32>,
+    /// Numbers of streams of an exchange (http2 and grpc), a cell each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<u32>,
     /// Shares of sessions that are resumed, a cell each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<Ratio>,

@@ -27,7 +27,7 @@ macro_rules! shipped {
 pub const QUICK: Shipped = shipped!("mtls-tax");
 
 /// All of them, the quick one first.
-pub const SHIPPED: [Shipped; 9] = [
+pub const SHIPPED: [Shipped; 10] = [
     QUICK,
     shipped!("resumption-sweep"),
     shipped!("providers"),
@@ -37,6 +37,7 @@ pub const SHIPPED: [Shipped; 9] = [
     shipped!("finance"),
     shipped!("devices"),
     shipped!("health"),
+    shipped!("mesh"),
 ];
 
 /// A name under which no scenario is part of this build.

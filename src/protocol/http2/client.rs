@@ -67,6 +67,8 @@ pub struct Session<'p, R> {
     live: Option<Box<Live>>,
     proved: Option<Instant>,
     draws: Draws,
+    /// Requests of an exchange.
+    streams: usize,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,7 @@ impl<'p, R: Ask> Session<'p, R> {
             live: None,
             proved: None,
             draws: who.draws,
+            streams: who.streams.unwrap_or(request.prepared().streams),
         }
     }
 
@@ -122,13 +125,13 @@ impl<R: Ask> Converse for Session<'_, R> {
         let request = self.request;
         let mut proved = self.proved;
         let mut draws = self.draws;
+        let streams = self.streams;
         let stage = match proved {
             None => Stage::Confirm,
             Some(_) => Stage::FirstByte,
         };
         let live = self.begun(stream).await?;
         let Live { pump, send, flows } = live;
-        let streams = request.prepared().streams;
         flows.clear();
         flows.resize_with(streams, || Flow::Waiting);
         pump.allow(OVERHEAD + OVERHEAD_OF_ONE * streams as u64);
