@@ -77,6 +77,7 @@ pub(crate) fn judge(
         warnings.extend(unanswered(cell, summary));
         if expected.count() == 0 {
             warnings.extend(failures(cell));
+            warnings.extend(unproven(cell));
         }
         reasons.extend(exhausted(cell));
         reasons.extend(observed_otherwise(cell, &record.plan));
@@ -418,6 +419,23 @@ fn weak_proof(cell: &CellRecord) -> Option<Note> {
             "weak-proof",
             format!("{count} sessions were confirmed by TLS alone, without application data{whose}"),
             "some servers (nginx) accept any certificate, or none, in TLS and reject it in HTTP; use --protocol http1, or an https:// URL, to be sure",
+        )
+    })
+}
+
+/// Sessions that ended without telling whether the server accepted them.
+fn unproven(cell: &CellRecord) -> Option<Note> {
+    let total = cell.total();
+    let unconfirmed = total.failed.get("unconfirmed").map_or(0, |f| f.count);
+    (unconfirmed > 0).then(|| {
+        cell.note(
+            "unproven",
+            format!(
+                "{} of {} sessions ended without telling whether the server accepts them",
+                format_count(unconfirmed),
+                format_count(total.started)
+            ),
+            "speak the server's protocol (an https:// URL, --protocol), which proves it",
         )
     })
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::time::sleep_until;
 
 use super::LoadPlan;
@@ -15,7 +15,7 @@ use super::deal::Deal;
 use super::job::Job;
 use super::recorder::{Attempt, Recorder};
 use crate::protocol::{Draws, ProtocolPlan, Who};
-use crate::scenario::Timeouts;
+use crate::scenario::{ProtocolKind, Timeouts};
 use crate::session::Course;
 use crate::stats::OkKind;
 use crate::tls::ClientTls;
@@ -34,6 +34,9 @@ pub(super) struct Env {
     pub deal: RefCell<Deal>,
     /// Whether the next session of an identity is to be resumed; none where resumption is off.
     pub resumed: RefCell<Vec<Deal>>,
+    /// For each identity, whether a server of others stays with a client that asks nothing: the first session of the
+    /// trial waits for it, and those that end meanwhile wait for the first. Empty where that is known.
+    pub stayed: Vec<OnceCell<bool>>,
     pub connector: Connector,
     /// The trial's seed, this worker, and how many sessions it began: what the sizes of payloads depend on.
     pub draws: (u64, usize, Cell<u64>),
@@ -47,11 +50,20 @@ impl Env {
     pub(crate) fn new(job: &Job, recorder: Rc<Recorder>) -> Self {
         let site = &job.plan.cells[job.cell];
         let worker = job.share.0;
+        let checked = &job.plan.checked;
+        let strange = checked.scenario.target.url.is_some();
+        let silent = strange && checked.protocol.kind() == ProtocolKind::Handshake;
+        let tls = site.tls_of(worker);
         Self {
             plan: Arc::clone(&job.plan),
             cell: job.cell,
             addresses: Addresses::new(&site.addrs, worker),
-            tls: site.tls_of(worker).to_vec(),
+            stayed: tls
+                .iter()
+                .filter(|_| silent)
+                .map(|_| OnceCell::new())
+                .collect(),
+            tls: tls.to_vec(),
             deal: RefCell::new(Deal::new(&site.shares, job.share)),
             resumed: RefCell::default(),
             connector: Connector::new(&job.plan.sources, worker),
@@ -90,6 +102,11 @@ impl Env {
     /// The TLS configuration of an attempt; `None` for plain TCP.
     pub(crate) fn tls_of(&self, attempt: &Attempt) -> Option<&ClientTls> {
         self.tls.get(attempt.sample.identity.unwrap_or(0))
+    }
+
+    /// Whether the server stays with an attempt's identity, once it is known; `None` where nothing is to be found out.
+    pub(crate) fn stayed_of(&self, attempt: &Attempt) -> Option<&OnceCell<bool>> {
+        self.stayed.get(attempt.sample.identity.unwrap_or(0))
     }
 
     /// The name of the identity that an attempt presents; empty if it presents none.

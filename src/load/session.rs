@@ -7,7 +7,9 @@ use std::time::Instant;
 use super::env::Env;
 use super::recorder::Attempt;
 use crate::crypto::{Ledger, attributed};
-use crate::session::{Observer, Opened as Connecting, begin_tls, connect, drive, enter};
+use crate::session::{
+    Departure, Observer, Opened as Connecting, begin_tls, connect, drive, enter, stays,
+};
 use crate::stats::{OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{Failure, PlainStream, SessionStream, Socket};
 
@@ -132,6 +134,21 @@ impl<S: SessionStream> Observer<S> for Watch<'_> {
             self.attempt.handshaken(self.connected, at, bytes, observed);
         }
         self.attempt.sample.kind = kind;
+    }
+
+    async fn watches(&mut self, stream: &mut S) -> Result<(), Departure> {
+        let Some(stayed) = self.env.stayed_of(self.attempt) else {
+            return Ok(());
+        };
+        let mut own = None;
+        let first = async {
+            own = stays(stream).await.err();
+            own.is_none()
+        };
+        if *stayed.get_or_init(|| first).await {
+            return Ok(());
+        }
+        Err(own.unwrap_or(Departure::Earlier))
     }
 
     fn asks(&mut self, at: Instant) {

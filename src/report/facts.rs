@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::addresses;
 use crate::analysis::{CellSummary, Contrast, Decoded, Dimension, Question, Tax};
 use crate::record::{
-    Asked, BuildInfo, CellRecord, ExpectationVerdict, ObservedRecord, PlanRecord, RunRecord,
+    Asked, BuildInfo, CellRecord, ExpectationVerdict, Note, ObservedRecord, PlanRecord, RunRecord,
 };
 use crate::stats::{
     CONFIDENCE, CancelPhase, FailureRecord, HistogramError, LEAST_UNITS, Metric, RoundEffect,
@@ -25,7 +25,10 @@ pub(super) const INCOMPLETE: &str =
 
 /// Whether a run is valid, in a sentence.
 pub(super) fn validity(record: &RunRecord) -> &'static str {
-    if record.validity.valid {
+    let unproven = |note: &Note| matches!(&note.code[..], "weak-proof" | "unproven");
+    if record.validity.valid && record.warnings.iter().any(unproven) {
+        "valid, but TLS alone does not prove that the server accepts these clients: the run did what was asked"
+    } else if record.validity.valid {
         "valid: the run did what was asked"
     } else {
         "INVALID: the run did not do what was asked"

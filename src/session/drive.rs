@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::error::Elapsed;
 use tokio::time::{timeout, timeout_at};
 
-use super::{Broken, Observer};
+use super::{Broken, Departure, Observer};
 use crate::protocol::{Conversation, Next, ProtocolError, ProtocolPlan, Who};
 use crate::scenario::{Close, Timeouts};
 use crate::stats::{FailureClass, OkKind, Proof, Stage};
@@ -74,7 +74,13 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
 
     /// The rest of a session on which nothing is spoken.
     async fn without_a_word(&mut self, kind: OkKind, finished: Instant) -> Result<OkKind, Broken> {
-        if self.stream.finish_proves_acceptance() {
+        let waits = Instant::now();
+        let departure = self.observer.watches(self.stream).await.err();
+        if let Some(Departure::Own(failure)) = departure {
+            return Err(failure.into());
+        }
+        let waited = waits.elapsed();
+        if departure.is_none() && self.stream.finish_proves_acceptance() {
             self.observer.confirmed(finished);
             return self
                 .held_and_closed(None, kind, Proof::ServerFinished)
@@ -82,7 +88,15 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         }
         self.linger().await?;
         let limit = self.course.timeouts.confirm.0;
-        let (proof, at) = confirm_by_close(self.stream, limit).await?;
+        let (proof, mut at) = confirm_by_close(self.stream, limit).await?;
+        if departure.is_some() {
+            let message = "the server hung up by itself on an earlier session that asked nothing";
+            return Err((FailureClass::Unconfirmed, message.to_owned()).into());
+        }
+        if proof == Proof::OrderlyClose {
+            // It was we who waited.
+            at = at.checked_sub(waited).unwrap_or(at);
+        }
         self.observer.confirmed(at);
         self.observer.settled(self.stream, kind, proof);
         self.observer.accepted(kind, proof);

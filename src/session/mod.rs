@@ -13,6 +13,7 @@ pub(crate) use connect::{Opened, connect, open};
 pub use drive::{Course, drive};
 pub(crate) use enter::enter;
 pub use observer::Observer;
+pub(crate) use observer::stays;
 
 use std::io;
 
@@ -25,6 +26,15 @@ pub(crate) fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
+}
+
+/// How a server hung up by itself on a client that asked nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Departure {
+    /// In this session.
+    Own(Failure),
+    /// In an earlier one like it.
+    Earlier,
 }
 
 /// Why a session is not ok.

@@ -1,14 +1,17 @@
 //! The interface through which load, probe and audit watch a session.
 
 use std::future::{Future, pending};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
+use super::Departure;
 use crate::protocol::Wire;
-use crate::stats::{OkKind, Proof, Stage};
-use crate::tls::{Failure, Fault};
+use crate::stats::{FailureClass, OkKind, Proof, Stage};
+use crate::tls::{Failure, Fault, SessionStream, failure};
 
 /// Observes a session over the stream `S`. Dispatch is static: this path is measured.
-pub trait Observer<S> {
+pub trait Observer<S: SessionStream> {
     /// The stream as the conversation sees it: itself, or a wrapper that records the bytes.
     type Wire<'a>: Wire
     where
@@ -29,6 +32,12 @@ pub trait Observer<S> {
 
     /// The client finished the handshake at this time.
     fn handshaken(&mut self, _stream: &S, _kind: OkKind, _at: Instant) {}
+
+    /// Whether the server stays with a client that asks nothing. By default each session waits for that; a load
+    /// waits once.
+    fn watches(&mut self, stream: &mut S) -> impl Future<Output = Result<(), Departure>> {
+        stays(stream)
+    }
 
     /// An exchange begins.
     fn asks(&mut self, _at: Instant) {}
@@ -54,5 +63,24 @@ pub trait Observer<S> {
     /// Completes when a held session is to be released early.
     fn until_released(&self) -> impl Future<Output = ()> {
         pending()
+    }
+}
+
+/// How long a server has to hang up by itself. The verdict of TLS 1.2's Finished, and of a close in answer to ours, is
+/// no more than that it did not.
+const SETTLES: Duration = Duration::from_millis(250);
+
+/// Waits whether the server hangs up on a client that asks nothing.
+pub(crate) async fn stays<S: SessionStream>(stream: &mut S) -> Result<(), Departure> {
+    match timeout(SETTLES, stream.read_to_end()).await {
+        Err(_) => Ok(()),
+        Ok(Err(fault)) => Err(Departure::Own(failure(&fault, Stage::Confirm))),
+        Ok(Ok(())) => {
+            let message = "the server closed the session by itself before it was asked anything";
+            Err(Departure::Own((
+                FailureClass::Unconfirmed,
+                message.to_owned(),
+            )))
+        }
     }
 }
