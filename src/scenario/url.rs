@@ -64,6 +64,12 @@ impl Url {
     ///
     /// Fails as [`Self::parse`] does.
     pub fn with_default_port(text: &str, default: Option<u16>) -> Result<Self, UrlError> {
+        if text.starts_with("unix:") {
+            return Err(UrlError(
+                "a Unix socket is no URL: give it with --unix-socket PATH (way-in.unix-socket), beside a URL that names the server"
+                    .to_owned(),
+            ));
+        }
         let (scheme, rest) = match text.split_once("://") {
             Some((name, rest)) if is_scheme(name) => {
                 let scheme = Scheme::named(name);
@@ -347,6 +353,8 @@ mod tests {
             ("https://:443/", "names no host"),
             ("", "names no host"),
             ("ftp://h/", "scheme \"ftp\""),
+            ("unix:/run/s.sock", "--unix-socket PATH"),
+            ("unix:///run/s.sock", "--unix-socket PATH"),
             ("https://::1:443/", "in brackets"),
             ("https://[::1/", "closing bracket"),
             ("https://[::1]443/", "behind the address"),
