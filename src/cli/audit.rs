@@ -8,14 +8,15 @@ use clap::builder::TypedValueParser;
 use shakedown::record::{ExpectationVerdict, RunRecord};
 use shakedown::report;
 use shakedown::scenario::{
-    Audit, IdentityFault, IdentityFiles, Scenario, TlsVersion, suite_version,
+    Audit, IdentityFault, IdentityFiles, ProtocolKind, Scenario, TlsVersion, suite_version,
 };
 
 use super::audit_resumption::ResumptionArgs;
-use super::choice::one_of_those;
+use super::choice::{one_of, one_of_those};
 use super::connect::ClientArgs;
 use super::execute::ResultArgs;
 use super::exit::{Exit, UsageError};
+use super::load_args::FramedArgs;
 use super::output::{say, style};
 use super::signals;
 use super::telemetry::TelemetryArgs;
@@ -43,6 +44,13 @@ pub struct AuditArgs {
 
     #[command(flatten)]
     client: ClientArgs,
+
+    /// Protocol after the handshake [default: that of the URL]
+    #[arg(long, value_name = "PROTOCOL", value_parser = one_of::<ProtocolKind>())]
+    protocol: Option<ProtocolKind>,
+
+    #[command(flatten)]
+    framed: FramedArgs,
 
     /// Allow a public server, with its owner's consent
     #[arg(long)]
@@ -107,6 +115,8 @@ impl AuditArgs {
         }
         .scenario();
         scenario.target.allow_public = self.allow_public;
+        scenario.protocol.kind = self.protocol;
+        self.framed.apply(&mut scenario.protocol);
         if self.client.connect.insecure {
             scenario.tls.cacert = None;
         }

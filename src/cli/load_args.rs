@@ -167,7 +167,7 @@ pub struct ProtocolArgs {
     pub client_id: Option<String>,
 }
 
-/// What framed messages are; the same for `run` and `probe`.
+/// What framed messages are; the same for `run`, `probe` and `audit`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FramedArgs {
     /// Framed: where a message ends: line, mllp, fix or length:OFFSET:WIDTH
