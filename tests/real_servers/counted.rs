@@ -49,6 +49,8 @@ const ROWS: &[Row] = &[
     row("haproxy", HTTP, "1.3", 62),
     row("lighttpd", HTTP, "1.2", 60),
     row("lighttpd", HTTP, "1.3", 60),
+    row("mariadb", MYSQL, "1.2", 64),
+    row("mariadb", MYSQL, "1.3", 64),
     row("mllp", MLLP, "1.2", 62),
     row("mllp", MLLP, "1.3", 62),
     row("mosquitto", MQTT, "1.2", 62),
@@ -65,6 +67,10 @@ const ROWS: &[Row] = &[
     row("quickfix", FIX, "1.3", 62),
     row("rabbitmq", MQTT, "1.2", 66),
     row("rabbitmq", MQTT, "1.3", 66),
+    row("slapd", LDAP, "1.2", 64),
+    row("slapd", LDAP, "1.3", 64),
+    row("smtp", SMTP, "1.2", 62),
+    row("smtp", SMTP, "1.3", 62),
 ];
 
 pub const HTTP: &str = "HTTP/1.1";
@@ -72,10 +78,13 @@ pub const HTTP2: &str = "HTTP/2";
 pub const GRPC: &str = "gRPC";
 pub const DICOM: &str = "DICOM";
 pub const FIX: &str = "FIX 4.4";
+pub const LDAP: &str = "TLS alone, after LDAP's StartTLS";
 pub const MLLP: &str = "HL7 over MLLP";
 pub const MQTT: &str = "MQTT 3.1.1";
+pub const MYSQL: &str = "TLS alone, after MySQL's SSLRequest";
 pub const POSTGRES: &str = "PostgreSQL, SSLRequest";
 pub const POSTGRES_DIRECT: &str = "PostgreSQL, direct TLS";
+pub const SMTP: &str = "TLS alone, after SMTP's STARTTLS";
 
 /// Compares the sessions that we claim the server accepted with those in its log: ± 0. The row has to be in
 /// [`ROWS`], with as many.

@@ -1,6 +1,5 @@
-//! What each server answers to each fault, as shakedown labels it: a table per family, and per server
-//! what differs from its family. Exact, as seen with the versions of Debian 12; nothing is allowed
-//! that was not seen. `docs/servers.md` is made from it.
+//! What each server answers to each fault, as shakedown labels it: a table per family (`families`), and per server what
+//! differs from its family. Exact, as seen; nothing is allowed that was not seen. `docs/servers.md` is made from it.
 
 use shakedown::scenario::IdentityFault::{
     self, BrokenSignature, ExpiredIntermediate, ExpiredLeaf, LongChain, MissingIntermediate,
@@ -9,8 +8,13 @@ use shakedown::scenario::IdentityFault::{
 };
 use shakedown::scenario::TlsVersion;
 
-use crate::counted::{DICOM, FIX, GRPC, HTTP, HTTP2, MLLP, MQTT, POSTGRES, POSTGRES_DIRECT};
+use crate::counted::{
+    DICOM, FIX, GRPC, HTTP, HTTP2, LDAP, MLLP, MQTT, MYSQL, POSTGRES, POSTGRES_DIRECT, SMTP,
+};
+use crate::families::{ASYNCIO, ERLANG, GNUTLS, GO, NGINX, NO_LIMIT, NODE, OPENSSL, SLAPD};
 use crate::h2;
+use crate::server::Server;
+use crate::unproven;
 
 /// The answer of a server that lets the fault in: the session is ok.
 pub const ACCEPTED: &str = "accepted";
@@ -33,6 +37,8 @@ pub struct Known {
     pub revocation: bool,
     /// Whether `scripts/servers logcount` can count its accepted requests.
     pub logs: bool,
+    /// What else is tried with a server that is started once, and leaves nothing in its log that counts.
+    pub also: fn(&Server),
     /// How many sessions at once it serves without making one wait for another's end.
     pub at_once: u32,
     pub family: &'static Family,
@@ -174,185 +180,6 @@ pub fn right(fault: IdentityFault) -> Answer {
     }
 }
 
-/// No certificate at all, and the alert that each version has for it.
-pub const NO_CERTIFICATE: Row = Row {
-    faults: &[None],
-    tls12: &["alert.handshake_failure"],
-    tls13: &["alert.certificate_required"],
-    why: "",
-};
-
-const OPENSSL: Family = Family {
-    name: "OpenSSL",
-    manner: "An alert in the handshake: under TLS 1.2 before the client is done, under TLS 1.3 after it.",
-    rows: &[
-        NO_CERTIFICATE,
-        row(
-            &[ExpiredLeaf, ExpiredIntermediate],
-            &["alert.certificate_expired"],
-            "",
-        ),
-        row(&[NotYetValid, Rsa1024], &["alert.bad_certificate"], ""),
-        row(
-            &[WrongEku, NoDigitalSignature],
-            &["alert.unsupported_certificate"],
-            "",
-        ),
-        row(&[Revoked], &["alert.certificate_revoked"], ""),
-        row(
-            &[NameConstraint, UnknownCritical],
-            &["alert.certificate_unknown"],
-            "",
-        ),
-        row(&[BrokenSignature], &["alert.decrypt_error"], ""),
-        row(&[], &["alert.unknown_ca"], ""),
-    ],
-};
-
-const NGINX: Family = Family {
-    name: "nginx",
-    manner: "The handshake completes, and under TLS 1.3 two tickets are sent; then HTTP 400.",
-    rows: &[row(
-        &[],
-        &["http.status.400"],
-        "it lets every client through TLS, and says no in HTTP",
-    )],
-};
-
-const NODE: Family = Family {
-    name: "Node.js",
-    manner: "OpenSSL's verdict is only looked at after the handshake, and the connection then cut.",
-    rows: &[
-        NO_CERTIFICATE,
-        row(&[LongChain], &[ACCEPTED], NO_LIMIT),
-        // The one answer that depends on the build: seen with Debian's and with NodeSource's.
-        Row {
-            faults: &[Rsa1024],
-            tls12: &[ACCEPTED, "eof.handshake"],
-            tls13: &[ACCEPTED, "unconfirmed"],
-            why: "builds with an OpenSSL of their own are at its security level 1 and accept it; \
-                  Debian's is at level 2 and does not",
-        },
-        Row {
-            faults: &[],
-            tls12: &["eof.handshake"],
-            tls13: &["unconfirmed"],
-            why: "it hangs up without an alert",
-        },
-    ],
-};
-
-const GO: Family = Family {
-    name: "Go",
-    manner: "The alert bad_certificate in the handshake, for whatever reason.",
-    rows: &[
-        row(
-            &[None],
-            &["alert.bad_certificate"],
-            "it has no alert of its own for this",
-        ),
-        row(
-            &[NoDigitalSignature],
-            &[ACCEPTED],
-            "it looks at the extended key usage alone",
-        ),
-        row(&[Revoked], &[ACCEPTED], "it consults no revocation lists"),
-        row(
-            &[LongChain],
-            &[ACCEPTED],
-            "it sets no limit to the length of a chain",
-        ),
-        row(&[Rsa1024], &[ACCEPTED], "it takes RSA keys of 1024 bits"),
-        row(&[], &["alert.bad_certificate"], ""),
-    ],
-};
-
-const ERLANG: Family = Family {
-    name: "Erlang",
-    manner: "An alert in the handshake, with a choice of its own.",
-    rows: &[
-        NO_CERTIFICATE,
-        row(
-            &[ExpiredLeaf, ExpiredIntermediate, NotYetValid],
-            &["alert.certificate_expired"],
-            "",
-        ),
-        row(&[UnknownCa, MissingIntermediate], &["alert.unknown_ca"], ""),
-        row(
-            &[SelfSigned, NameConstraint, BrokenSignature],
-            &["alert.bad_certificate"],
-            "",
-        ),
-        row(&[UnknownCritical], &["alert.unsupported_certificate"], ""),
-        row(
-            &[NoDigitalSignature],
-            &[ACCEPTED],
-            "it looks at the extended key usage alone",
-        ),
-        row(
-            &[Revoked],
-            &[ACCEPTED],
-            "RabbitMQ's settings have no revocation lists",
-        ),
-        row(&[Rsa1024], &[ACCEPTED], "it takes RSA keys of 1024 bits"),
-        row(
-            &[],
-            &["alert.handshake_failure"],
-            "it has this alert for whatever its callbacks find",
-        ),
-    ],
-};
-
-const ASYNCIO: Family = Family {
-    name: "asyncio",
-    manner: "OpenSSL's alert is never sent: Python's asyncio closes the connection first.",
-    rows: &[
-        row(&[LongChain], &[ACCEPTED], NO_LIMIT),
-        Row {
-            faults: &[],
-            tls12: &["eof.handshake"],
-            tls13: &["unconfirmed"],
-            why: "it hangs up without an alert",
-        },
-    ],
-};
-
-const GNUTLS: Family = Family {
-    name: "GnuTLS",
-    manner: "The alert access_denied in the handshake, for whatever is wrong with the chain.",
-    rows: &[
-        Row {
-            faults: &[None],
-            tls12: &["alert.decode_error"],
-            tls13: &["alert.certificate_required"],
-            why: "under TLS 1.2 it calls the message with no certificate undecodable",
-        },
-        row(
-            &[NoDigitalSignature],
-            &["alert.internal_error"],
-            "it sees the key usage at the handshake's signature, as an error of its own",
-        ),
-        row(
-            &[WrongEku],
-            &[ACCEPTED],
-            "gnutls-serv does not ask GnuTLS to check what the certificate is for",
-        ),
-        row(
-            &[Rsa1024],
-            &[ACCEPTED],
-            "the priority NORMAL takes RSA keys of 1024 bits",
-        ),
-        row(
-            &[],
-            &["alert.access_denied"],
-            "gnutls-serv has one alert for whatever GnuTLS finds",
-        ),
-    ],
-};
-
-pub const NO_LIMIT: &str =
-    "it has no setting for the length of a chain, and OpenSSL's own limit is 100";
-
 /// The difference of servers on OpenSSL that have no setting for the depth of a chain.
 const NO_DEPTH: Difference = Difference {
     fault: LongChain,
@@ -388,12 +215,13 @@ const ORDINARY: Known = Known {
     protocol: HTTP,
     revocation: true,
     logs: true,
+    also: |_| {},
     at_once: 3,
     family: &OPENSSL,
     differences: &[],
 };
 
-pub const SERVERS: [Known; 22] = [
+pub const SERVERS: [Known; 25] = [
     Known {
         name: "apache2",
         program: "apache2",
@@ -481,6 +309,23 @@ pub const SERVERS: [Known; 22] = [
         ..ORDINARY
     },
     Known {
+        name: "mariadb",
+        program: "mariadbd",
+        protocol: MYSQL,
+        speaks: false,
+        sections: "[way-in]\nstarttls = \"mysql\"\n",
+        differences: &[
+            NO_DEPTH,
+            Difference {
+                fault: None,
+                tls12: &[ACCEPTED],
+                tls13: &[ACCEPTED],
+                why: "it demands a certificate in SQL, which is not spoken here",
+            },
+        ],
+        ..ORDINARY
+    },
+    Known {
         name: "mllp",
         program: VENV,
         protocol: MLLP,
@@ -528,6 +373,7 @@ pub const SERVERS: [Known; 22] = [
         protocol: POSTGRES_DIRECT,
         sections: "[protocol]\nsslnegotiation = \"direct\"\n",
         differences: &[NO_DEPTH, ASKS_IN_SQL, SHORT_RSA],
+        also: unproven::of_postgresql,
         ..ORDINARY
     },
     Known {
@@ -552,6 +398,25 @@ pub const SERVERS: [Known; 22] = [
         protocol: MQTT,
         revocation: false,
         family: &ERLANG,
+        also: unproven::of_rabbitmq,
+        ..ORDINARY
+    },
+    Known {
+        name: "slapd",
+        program: "slapd",
+        protocol: LDAP,
+        speaks: false,
+        sections: "[way-in]\nstarttls = \"ldap\"\n",
+        family: &SLAPD,
+        ..ORDINARY
+    },
+    Known {
+        name: "smtp",
+        program: VENV,
+        protocol: SMTP,
+        speaks: false,
+        sections: "[way-in]\nstarttls = \"smtp\"\n",
+        family: &ASYNCIO,
         ..ORDINARY
     },
     Known {

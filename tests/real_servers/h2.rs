@@ -11,7 +11,8 @@ use shakedown::scenario::IdentityFault::{
 use crate::common::process::{Running, code, run, shakedown, text};
 use crate::common::{only, total};
 use crate::counted::{GRPC, claimed_equals_logged};
-use crate::differences::{ACCEPTED, Difference, Family, NO_CERTIFICATE, NO_LIMIT, Row, row};
+use crate::differences::{ACCEPTED, Difference, Family, Row, row};
+use crate::families::{NO_CERTIFICATE, NO_LIMIT};
 use crate::server::Server;
 use crate::verdicts::mint;
 

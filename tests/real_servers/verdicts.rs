@@ -179,6 +179,8 @@ fn together(name: &'static str) {
     let logged = subject.server.logged(accepted);
     subject.compare(old, accepted, logged);
     let accepted = subject.verdicts(new).accepted;
+    // None of it is in the log.
+    (subject.known.also)(&subject.server);
     let all = subject.server.logged_at_the_end(logged + accepted);
     subject.compare(new, accepted, all - logged);
 }
@@ -224,6 +226,7 @@ tests! {
     h2_nginx: "h2-nginx";
     haproxy: "haproxy";
     lighttpd: "lighttpd";
+    mariadb: "mariadb" both;
     mllp: "mllp" both;
     mosquitto: "mosquitto";
     nginx: "nginx";
@@ -234,5 +237,7 @@ tests! {
     python: "python";
     quickfix: "quickfix" both;
     rabbitmq: "rabbitmq" both;
+    slapd: "slapd" both;
+    smtp: "smtp" both;
     stunnel: "stunnel";
 }
