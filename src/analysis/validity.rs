@@ -15,7 +15,7 @@ use crate::record::{
 };
 use crate::scenario::{IdentityFault, IdentitySection};
 use crate::stats::{Metric, OkKind, Proof, Spread, Timing};
-use crate::units::{format_count, format_ns, three_digits};
+use crate::units::{counted, format_count, format_ns, three_digits};
 
 /// Least part of the asked load that must be achieved.
 const LEAST_ACHIEVED: f64 = 0.99;
@@ -75,6 +75,7 @@ pub(crate) fn judge(
             reasons.extend(generator_limited(cell, summary));
         }
         warnings.extend(unanswered(cell, summary));
+        warnings.extend(unloaded(cell));
         if expected.count() == 0 {
             warnings.extend(failures(cell));
             warnings.extend(unproven(cell));
@@ -130,6 +131,21 @@ fn exhausted(cell: &CellRecord) -> Option<Note> {
                 each.join(", ")
             ),
             "lower the load, or see what frees ports, files and memory: docs/failures.md",
+        )
+    })
+}
+
+/// Sessions without their identity of a fleet.
+fn unloaded(cell: &CellRecord) -> Option<Note> {
+    let failed = cell.sum_of(|trial| trial.fleet.map_or(0, |fleet| fleet.failed));
+    (failed > 0).then(|| {
+        cell.note(
+            "identities-unloaded",
+            format!(
+                "{} had no identity to present: it could not be loaded",
+                counted(failed, "session")
+            ),
+            "see the failures below for files and causes; the server knows nothing of these sessions",
         )
     })
 }

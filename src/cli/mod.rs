@@ -17,6 +17,7 @@ mod data;
 mod examples;
 mod execute;
 mod exit;
+mod fleet;
 mod gate;
 mod judged;
 mod listen;

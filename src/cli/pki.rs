@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::text::shell_quote;
 
 use super::choice::one_of;
 use super::output::write_stdout;
+
+/// With fewer clients it is done before a bar is seen.
+const WORTH_A_BAR: usize = 1_000;
 
 #[derive(Args, Debug)]
 pub struct PkiArgs {
@@ -60,15 +64,39 @@ pub(crate) fn run(args: &PkiArgs) -> anyhow::Result<()> {
     match &args.command {
         PkiCommand::New(new) => {
             let spec = new.spec();
-            let pki = Pki::mint(&spec)?;
-            let written = if new.faults {
-                pki.write_with_faults(&pki.mint_faults()?, &new.dir, new.force)?
-            } else {
-                pki.write(&new.dir, new.force)?
-            };
-            write_stdout(&report(new, &spec, &written))
+            // Clients are minted as they are written: there may be very many.
+            let pki = Pki::mint(&PkiSpec {
+                clients: 0,
+                ..spec.clone()
+            })?;
+            let faults = new.faults.then(|| pki.mint_faults()).transpose()?;
+            let bar = bar(spec.clients);
+            let written = pki.write_clients(
+                spec.clients,
+                faults.as_ref(),
+                &new.dir,
+                new.force,
+                &mut |files| {
+                    bar.set_position(files as u64 / 2);
+                },
+            );
+            bar.finish_and_clear();
+            write_stdout(&report(new, &spec, &written?))
         }
     }
+}
+
+/// A bar on a terminal for what takes longer than a moment.
+fn bar(clients: usize) -> ProgressBar {
+    let target = if clients < WORTH_A_BAR {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
+    let style =
+        ProgressStyle::with_template("{bar:30.cyan/blue} {pos} of {len} clients, {eta} left");
+    ProgressBar::with_draw_target(Some(clients as u64), target)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 impl NewArgs {

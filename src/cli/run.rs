@@ -15,6 +15,7 @@ use super::connect::{ConnectArgs, IdentityArgs};
 use super::crypto_args::CryptoArgs;
 use super::execute::ResultArgs;
 use super::exit::Exit;
+use super::fleet::FleetArgs;
 use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
 use super::output::{style, write_stdout};
 use super::telemetry::TelemetryArgs;
@@ -57,6 +58,9 @@ pub struct RunArgs {
 
     #[command(flatten)]
     connect: ConnectArgs,
+
+    #[command(flatten)]
+    fleet: FleetArgs,
 
     #[command(flatten)]
     load: LoadArgs,
@@ -138,6 +142,7 @@ impl RunArgs {
     fn apply(&self, scenario: &mut Scenario) -> anyhow::Result<()> {
         let as_written = scenario.clone();
         self.identity.apply(scenario);
+        self.fleet.apply(scenario);
         self.connect.apply(scenario)?;
         self.crypto.apply(scenario);
         self.load.apply(scenario);

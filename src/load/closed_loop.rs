@@ -109,7 +109,10 @@ impl Slots {
 /// One of the concurrent sessions: opened again and again until the load ends.
 async fn slot(env: Rc<Env>, slots: Rc<Slots>, level: f64) {
     while slots.wanted(level).await && !env.stopped() && slots.take() {
-        let attempt = env.begin(Instant::now());
+        // More slots than identities are refused before the run.
+        let Some(attempt) = env.begin(Instant::now()) else {
+            break;
+        };
         if !session::open(Rc::clone(&env), attempt).run().await {
             sleep(FAILURE_PAUSE).await;
         }

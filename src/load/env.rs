@@ -12,12 +12,13 @@ use tokio::time::sleep_until;
 use super::LoadPlan;
 use super::connect::{Addresses, Connector};
 use super::deal::Deal;
+use super::fleet::{Member, Turns};
 use super::job::Job;
 use super::recorder::{Attempt, Recorder};
 use crate::protocol::{Draws, ProtocolPlan, Who};
 use crate::scenario::{ProtocolKind, Timeouts};
 use crate::session::Course;
-use crate::stats::OkKind;
+use crate::stats::{NotStarted, OkKind};
 use crate::tls::ClientTls;
 
 /// The surroundings of a session.
@@ -32,7 +33,9 @@ pub(super) struct Env {
     pub tls: Vec<ClientTls>,
     /// Whose turn it is.
     pub deal: RefCell<Deal>,
-    /// Whether the next session of an identity is to be resumed; none where resumption is off.
+    /// Whose turn it is in a fleet.
+    pub turns: Option<Turns>,
+    /// Whether the next session of an identity (of any, in a fleet) is to be resumed; none where resumption is off.
     pub resumed: RefCell<Vec<Deal>>,
     /// For each identity, whether a server of others stays with a client that asks nothing: the first session of the
     /// trial waits for it, and those that end meanwhile wait for the first. Empty where that is known.
@@ -65,6 +68,7 @@ impl Env {
                 .collect(),
             tls: tls.to_vec(),
             deal: RefCell::new(Deal::new(&site.shares, job.share)),
+            turns: (site.fleet.as_ref()).map(|fleet| fleet.turns(job.share, job.seed)),
             resumed: RefCell::default(),
             connector: Connector::new(&job.plan.sources, worker),
             draws: (job.seed, worker, Cell::new(0)),
@@ -74,21 +78,34 @@ impl Env {
     }
 
     /// Counts an arrival that becomes an attempt, deals it its identity, and plans whether it is
-    /// resumed.
-    pub(crate) fn begin(&self, scheduled: Instant) -> Attempt {
+    /// resumed. An arrival for which a sticky fleet has no identity left is counted as not started.
+    pub(crate) fn begin(&self, scheduled: Instant) -> Option<Attempt> {
+        let turn = match self.turns.as_ref().map(Turns::next) {
+            Some(None) => {
+                self.recorder.skip(scheduled, NotStarted::IdentityBusy);
+                return None;
+            }
+            turn => turn.flatten(),
+        };
         let mut attempt = self.recorder.begin(scheduled);
         if self.tls.is_empty() {
             attempt.sample.kind = OkKind::Tcp;
         }
         self.addresses.deal(&mut attempt);
-        if self.tls.len() > 1 {
+        if let Some(turn) = turn {
+            self.present(&mut attempt, turn.index);
+            attempt.turn = Some(turn);
+        } else if self.tls.len() > 1 {
             attempt.sample.identity = Some(self.deal.borrow_mut().next());
         }
-        let identity = attempt.sample.identity.unwrap_or(0);
+        let identity = match self.turns {
+            Some(_) => 0,
+            None => attempt.sample.identity.unwrap_or(0),
+        };
         if let Some(deal) = self.resumed.borrow_mut().get_mut(identity) {
             attempt.plan(deal.next() == Deal::RESUMED);
         }
-        attempt
+        Some(attempt)
     }
 
     /// Counts an attempt that presents one identity, regardless of turn, with a full handshake.
@@ -99,21 +116,49 @@ impl Env {
         attempt
     }
 
-    /// The TLS configuration of an attempt; `None` for plain TCP.
-    pub(crate) fn tls_of(&self, attempt: &Attempt) -> Option<&ClientTls> {
-        self.tls.get(attempt.sample.identity.unwrap_or(0))
+    /// As [`Self::begin_as`], with an identity of the fleet.
+    pub(crate) fn begin_with(&self, index: u32) -> Attempt {
+        let mut attempt = self.recorder.begin(Instant::now());
+        self.addresses.deal(&mut attempt);
+        self.present(&mut attempt, index);
+        attempt
     }
 
-    /// Whether the server stays with an attempt's identity, once it is known; `None` where nothing is to be found out.
+    /// Whether the server stays with an attempt's identity, once it is known; `None` where nothing is to be found out. Of
+    /// a fleet one identity stands for all.
     pub(crate) fn stayed_of(&self, attempt: &Attempt) -> Option<&OnceCell<bool>> {
-        self.stayed.get(attempt.sample.identity.unwrap_or(0))
+        let index = match self.turns {
+            Some(_) => 0,
+            None => attempt.sample.identity.unwrap_or(0),
+        };
+        self.stayed.get(index)
     }
 
-    /// The name of the identity that an attempt presents; empty if it presents none.
-    fn name_of(&self, attempt: &Attempt) -> &str {
+    /// Loads the identity of an attempt.
+    fn present(&self, attempt: &mut Attempt, index: u32) {
+        let plan = &self.plan.cells[self.cell];
+        if let (Some(fleet), Some(base)) = (&plan.fleet, self.tls.first()) {
+            attempt.sample.identity = fleet.counted_by(index);
+            attempt.presents(fleet.present(self.draws.1, index, base));
+        }
+    }
+
+    /// The TLS configuration of an attempt and the name of its identity, empty if it presents none; no configuration
+    /// for plain TCP.
+    pub(crate) fn client_of<'a>(
+        &'a self,
+        identity: Option<usize>,
+        member: Option<&'a Member>,
+    ) -> (Option<&'a ClientTls>, &'a str) {
+        if let Some(member) = member {
+            return (Some(&member.tls), &member.name);
+        }
         let names = &self.plan.cells[self.cell].names;
-        let name = names.get(attempt.sample.identity.unwrap_or(0));
-        name.map_or("", |name| name)
+        let index = identity.unwrap_or(0);
+        (
+            self.tls.get(index),
+            names.get(index).map_or("", |name| name),
+        )
     }
 
     /// How long each stage may take.
@@ -126,15 +171,15 @@ impl Env {
         &self.plan.checked.protocol
     }
 
-    /// How the session of an attempt goes.
-    pub(crate) fn course(&self, attempt: &Attempt) -> Course<'_> {
+    /// How the next session goes, of the identity of this name.
+    pub(crate) fn course<'a>(&'a self, name: &'a str) -> Course<'a> {
         let (seed, worker, begun) = &self.draws;
         let session = begun.replace(begun.get() + 1);
         let cell = &self.plan.cells[self.cell].cell;
         let streams = cell.streams.and_then(|count| usize::try_from(count).ok());
         let draws = Draws::new(*seed, *worker, session);
         Course {
-            who: Who::next(self.name_of(attempt)).drawing(draws, streams),
+            who: Who::next(name).drawing(draws, streams),
             protocol: self.protocol(),
             exchanges: cell.exchanges.unwrap_or(self.protocol().exchanges),
             timeouts: self.timeouts(),

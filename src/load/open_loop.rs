@@ -111,8 +111,8 @@ impl Arriving {
             self.next.set(self.arrivals.borrow_mut().next());
             if env.recorder.in_flight() >= self.room {
                 env.recorder.skip(due, NotStarted::MaxInFlight);
-            } else {
-                let opened = session::open(Rc::clone(env), env.begin(due));
+            } else if let Some(attempt) = env.begin(due) {
+                let opened = session::open(Rc::clone(env), attempt);
                 spawn_local(Rc::clone(self).ahead_of(opened.run()));
             }
         }

@@ -3,9 +3,10 @@
 
 use std::net::Ipv4Addr;
 
+use super::FleetPlan;
 use crate::scenario::{Cell, Checked};
 use crate::session::Endpoint;
-use crate::tls::ClientTls;
+use crate::tls::{ClientTls, SessionStore};
 
 /// One cell, ready to be run.
 #[derive(Debug)]
@@ -24,12 +25,24 @@ pub struct CellPlan {
     /// What each worker's store of each identity holds when a trial begins, in tickets; none where
     /// no session is resumed.
     pub primed: Vec<usize>,
+    /// The fleet whose identities its sessions present; the configurations are then what these have in common.
+    pub fleet: Option<FleetPlan>,
+    /// What sessions are counted by, where they present several identities.
+    pub counted: Vec<String>,
 }
 
 impl CellPlan {
     /// The configurations of one worker; none for plain TCP.
     pub(super) fn tls_of(&self, worker: usize) -> &[ClientTls] {
         self.tls.get(worker).map_or(&[], Vec::as_slice)
+    }
+
+    /// Calls `each` with the stores of one worker.
+    pub(super) fn each_store(&self, worker: usize, mut each: impl FnMut(&SessionStore)) {
+        match &self.fleet {
+            Some(fleet) => fleet.each_store(worker, each),
+            None => (self.tls_of(worker).iter().filter_map(ClientTls::store)).for_each(&mut each),
+        }
     }
 }
 

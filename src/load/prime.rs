@@ -12,6 +12,7 @@ use tokio::time::{sleep, sleep_until};
 
 use super::control::Interrupt;
 use super::env::Env;
+use super::fleet::Own;
 use super::hand_over::HandOver;
 use super::job::Job;
 use super::recorder::{Cut, Recorder};
@@ -31,9 +32,8 @@ const WIDEST: u64 = 16;
 ///
 /// Fails if the system gives no runtime.
 pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
-    let tls = job.plan.cells[job.cell].tls_of(job.share.0);
-    let stores = || tls.iter().filter_map(|tls| tls.store());
-    stores().for_each(SessionStore::clear);
+    let site = &job.plan.cells[job.cell];
+    site.each_store(job.share.0, SessionStore::clear);
     let start = Instant::now();
     let deadline = start + LONGEST;
     // Nothing of it is measured: a session belongs to the warm-up of a phase that never begins.
@@ -52,7 +52,7 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
     runtime.block_on(async {
         let mut control = job.control.clone();
         tokio::select! {
-            () = fill(&env, job) => {}
+            () = fill_stores(&env, job) => {}
             () = sleep_until(deadline.into()) => recorder.cut_off(Cut::Us(CancelPhase::Drain)),
             _ = control.wait_for(|i| *i != Interrupt::None) => {
                 recorder.cut_off(Cut::Us(CancelPhase::Abort));
@@ -61,11 +61,35 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
     });
     // Whatever is still in flight is dropped here and counts itself as cancelled.
     drop(runtime);
-    for store in stores() {
-        // What was harvested from here on is the trial's.
+    // What was harvested from here on is the trial's.
+    site.each_store(job.share.0, |store| {
         store.take_counts();
-    }
+    });
     Ok(recorder.take())
+}
+
+async fn fill_stores(env: &Rc<Env>, job: &Job) {
+    match &env.turns {
+        Some(turns) => fill_fleet(env, turns.own(), pace(job)).await,
+        None => fill(env, job).await,
+    }
+}
+
+/// Makes a session with each of the worker's identities.
+async fn fill_fleet(env: &Rc<Env>, own: Own, (at_once, pause): (usize, Duration)) {
+    let mut left = 0..own.count;
+    loop {
+        let batch: Vec<u32> = left.by_ref().take(at_once).collect();
+        if batch.is_empty() {
+            return;
+        }
+        for n in batch {
+            let attempt = env.begin_with(own.nth(n));
+            spawn_local(session::open(Rc::clone(env), attempt).run());
+        }
+        env.recorder.idle().await;
+        sleep(pause).await;
+    }
 }
 
 /// Makes sessions in batches until every identity's store holds enough, leaving out those that a batch

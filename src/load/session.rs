@@ -8,7 +8,7 @@ use super::env::Env;
 use super::recorder::Attempt;
 use crate::crypto::{Ledger, attributed};
 use crate::session::{
-    Departure, Observer, Opened as Connecting, begin_tls, connect, drive, enter, stays,
+    Course, Departure, Observer, Opened as Connecting, begin_tls, connect, drive, enter, stays,
 };
 use crate::stats::{OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{Failure, PlainStream, SessionStream, Socket};
@@ -18,17 +18,20 @@ pub(super) struct Opened {
     env: Rc<Env>,
     attempt: Attempt,
     ledger: Option<Box<Ledger>>,
-    connecting: Connecting,
+    connecting: Result<Connecting, Failure>,
 }
 
 /// Begins an attempt, now.
 pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
     attempt.launch();
     let mut ledger = env.plan.metered.then(Ledger::client);
-    let connecting = attributed(&mut ledger, Work::Socket, || {
-        let address = env.addresses.of(&attempt);
-        env.connector.open(address)
-    });
+    let connecting = match attempt.take_unloaded() {
+        Some(failure) => Err(failure),
+        None => Ok(attributed(&mut ledger, Work::Socket, || {
+            let address = env.addresses.of(&attempt);
+            env.connector.open(address)
+        })),
+    };
     Opened {
         env,
         attempt,
@@ -48,7 +51,11 @@ impl Opened {
         } = self;
         let mut came_to_a_connection = false;
         let limit = env.timeouts().connect.0;
-        let result = match connect(connecting, attempt.started(), limit, &mut ledger).await {
+        let connected = match connecting {
+            Ok(connecting) => connect(connecting, attempt.started(), limit, &mut ledger).await,
+            Err(failure) => Err(failure),
+        };
+        let result = match connected {
             Ok(io) => {
                 came_to_a_connection = true;
                 run(&env, &mut attempt, io, ledger).await
@@ -80,24 +87,30 @@ async fn run(
         attempt.entered(began, connected);
     }
     let resume = attempt.resumes();
-    let tls = env.tls_of(attempt);
+    // Held apart from the attempt, which the session notes things in.
+    let member = attempt.member.clone();
+    let (tls, name) = env.client_of(attempt.sample.identity, member.as_deref());
+    let course = env.course(name);
     let watch = Watch {
         env,
         attempt,
         connected,
     };
     match tls {
-        None => to_its_end(watch, Box::new(PlainStream::new(io, ledger))).await,
-        Some(tls) => to_its_end(watch, begin_tls(io, tls, resume, env.protocol(), ledger)?).await,
+        None => to_its_end(watch, &course, Box::new(PlainStream::new(io, ledger))).await,
+        Some(tls) => {
+            let stream = begin_tls(io, tls, resume, env.protocol(), ledger)?;
+            to_its_end(watch, &course, stream).await
+        }
     }
 }
 
 async fn to_its_end<S: SessionStream>(
     mut watch: Watch<'_>,
+    course: &Course<'_>,
     mut stream: Box<S>,
 ) -> Result<(), Failure> {
-    let course = watch.env.course(watch.attempt);
-    let kind = drive(&course, &mut *stream, &mut watch).await?;
+    let kind = drive(course, &mut *stream, &mut watch).await?;
     watch.attempt.dissected(kind, stream.into_ledger());
     Ok(())
 }

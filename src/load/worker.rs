@@ -61,13 +61,11 @@ fn run_trial(job: &Job) -> io::Result<TrialStats> {
     drop(runtime);
     result?;
     let mut stats = recorder.take();
-    for counts in tls
-        .iter()
-        .filter_map(|tls| Some(tls.store()?.take_counts()))
-    {
+    site.each_store(job.share.0, |store| {
+        let counts = store.take_counts();
         stats.resumption.harvested += counts.harvested;
         stats.resumption.dropped += counts.dropped;
-    }
+    });
     Ok(stats)
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::stats::IdentityTrouble;
 use crate::text::shell_quote;
 
 /// Why certificates could not be minted, written, loaded or described.
@@ -80,6 +81,8 @@ pub enum PkiError {
         key: PathBuf,
         next: String,
     },
+    #[error("no fleet in {}: {cause}; give a folder, a pattern such as 'pki/client-*.pem', or a CSV file with the columns cert, key, group and name", path.display())]
+    NoFleet { path: PathBuf, cause: String },
     #[error(
         "certificate of {der_len} bytes does not parse: {cause}; look at what the peer sends with `openssl s_client -showcerts`"
     )]
@@ -90,6 +93,17 @@ pub enum PkiError {
     Stale { path: PathBuf },
     #[error("cannot write {}: {source}; check that the directory is writable and the disk is not full", path.display())]
     Write { path: PathBuf, source: io::Error },
+}
+
+impl PkiError {
+    /// Why an identity of a fleet could not be loaded.
+    pub(crate) fn trouble(&self) -> IdentityTrouble {
+        match self {
+            Self::Read { .. } => IdentityTrouble::Unreadable,
+            Self::KeyMismatch { .. } => IdentityTrouble::Mismatch,
+            _ => IdentityTrouble::Unusable,
+        }
+    }
 }
 
 /// Quotes a path for a shell.

@@ -2,6 +2,7 @@
 //! Its keys are for measurements, not for protecting anything.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -126,11 +127,8 @@ impl Pki {
             let names = spec.server_names.clone();
             let usage = ExtendedKeyUsagePurpose::ServerAuth;
             let server = issue(issuer, "server", names, usage, &server_key)?;
-            let clients = client_keys.iter().enumerate().map(|(index, key)| {
-                let name = format!("client-{index}");
-                let usage = ExtendedKeyUsagePurpose::ClientAuth;
-                issue(issuer, &name, vec![name.clone()], usage, key)
-            });
+            let clients = client_keys.iter().enumerate();
+            let clients = clients.map(|(index, key)| issuer.client(index, key, validity));
             Ok(Self {
                 clients: clients.collect::<Result<_, _>>()?,
                 roots: vec![root.clone()],
@@ -150,6 +148,30 @@ impl Pki {
             })
         };
         lengths.iter().map(mint).collect()
+    }
+
+    /// What signs its leaves.
+    ///
+    /// Fails if its key cannot be read again.
+    pub(super) fn issuer(&self) -> Result<Authority<KeyPair>, PkiError> {
+        let own = &self.intermediate;
+        let key = KeyPair::try_from(&own.key).map_err(failed(&own.name))?;
+        let chain = self.server.chain.get(1..).unwrap_or_default();
+        Authority::of(own, key, chain.to_vec())
+    }
+
+    /// Mints further clients, one when asked for it.
+    ///
+    /// Fails as [`Self::mint`] does.
+    pub(super) fn further_clients(
+        &self,
+        indexes: Range<usize>,
+    ) -> Result<impl Iterator<Item = Result<Identity, PkiError>>, PkiError> {
+        let (issuer, algorithm, validity) = (self.issuer()?, self.spec.client_key, self.validity);
+        Ok(indexes.map(move |index| {
+            let key = generate(&format!("client-{index}"), algorithm)?;
+            issuer.client(index, &key, validity)
+        }))
     }
 
     /// The certificate to trust.
@@ -202,12 +224,7 @@ impl Validity {
 
 fn check(spec: &PkiSpec, intermediates: u8) -> Result<(), PkiError> {
     let invalid = |cause: String, next| Err(PkiError::InvalidSpec { cause, next });
-    if spec.clients > MAX_CLIENTS {
-        return invalid(
-            format!("{} clients are more than {MAX_CLIENTS}", spec.clients),
-            "ask for fewer and let sessions share identities",
-        );
-    }
+    check_clients(spec.clients)?;
     if intermediates > MOST_INTERMEDIATES {
         return invalid(
             format!("{intermediates} intermediates are more than verifiers follow"),
@@ -237,6 +254,17 @@ fn check(spec: &PkiSpec, intermediates: u8) -> Result<(), PkiError> {
                 "give DNS names (without scheme and port) or IP addresses (without brackets)",
             );
         }
+    }
+    Ok(())
+}
+
+/// Refuses more clients than files of one folder are made for.
+pub(super) fn check_clients(clients: usize) -> Result<(), PkiError> {
+    if clients > MAX_CLIENTS {
+        return Err(PkiError::InvalidSpec {
+            cause: format!("{clients} clients are more than {MAX_CLIENTS}"),
+            next: "ask for fewer and let sessions share identities, or have them minted as they are needed (`run --fleet mint:COUNT`)",
+        });
     }
     Ok(())
 }
@@ -341,6 +369,22 @@ impl<S: SigningKey> Authority<S> {
             chain: self.issue(name, params, key)?,
             key: pkcs8_v1(key),
         })
+    }
+
+    /// The client of this number.
+    fn client(
+        &self,
+        index: usize,
+        key: &KeyPair,
+        validity: Validity,
+    ) -> Result<Identity, PkiError> {
+        let name = format!("client-{index}");
+        let usage = ExtendedKeyUsagePurpose::ClientAuth;
+        self.identity(
+            &name,
+            &leaf(&name, vec![name.clone()], usage, validity)?,
+            key,
+        )
     }
 
     /// An authority below this one.

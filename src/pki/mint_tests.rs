@@ -18,7 +18,7 @@ fn what_cannot_be_minted_is_refused_with_a_reason() {
             clients: 100_001,
             ..base()
         }),
-        "cannot mint certificates: 100001 clients are more than 100000; ask for fewer and let sessions share identities"
+        "cannot mint certificates: 100001 clients are more than 100000; ask for fewer and let sessions share identities, or have them minted as they are needed (`run --fleet mint:COUNT`)"
     );
     assert_eq!(
         refusal(&PkiSpec {

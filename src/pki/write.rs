@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustls_pki_types::CertificateDer;
 use tempfile::TempPath;
 
+use super::mint::check_clients;
 use super::pem::{self, CERTIFICATE};
 use super::revocation::CRL;
 use super::{Faults, Identity, Pki, PkiError};
@@ -31,10 +32,8 @@ struct Entry {
     text: String,
 }
 
-impl Entry {
-    fn is_in(&self, folder: &str) -> bool {
-        Path::new(&self.name).parent() == Some(Path::new(folder))
-    }
+fn is_in(name: &str, folder: &str) -> bool {
+    Path::new(name).parent() == Some(Path::new(folder))
 }
 
 impl Pki {
@@ -49,7 +48,33 @@ impl Pki {
     /// Fails if a file exists and `overwrite` is false, if clients, faulty identities or revocation lists of an earlier,
     /// larger set would remain, and if writing fails. The directory is then as it was, but for overwritten files.
     pub fn write(&self, dir: &Path, overwrite: bool) -> Result<Vec<PathBuf>, PkiError> {
-        self.put(dir, &self.entries(), overwrite)
+        self.put(
+            dir,
+            self.entries(),
+            self.clients().len(),
+            overwrite,
+            &mut |_| {},
+        )
+    }
+
+    /// Writes everything as [`Self::write`] does, and further clients up to `clients` in all, each minted when it is
+    /// written, so that memory stays the same however many. `progress` gets the number of files written so far.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::write`] does, for more than 100,000 clients, and if the crypto library fails.
+    pub fn write_clients(
+        &self,
+        clients: usize,
+        faults: Option<&Faults>,
+        dir: &Path,
+        overwrite: bool,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<PathBuf>, PkiError> {
+        check_clients(clients)?;
+        let mut entries = self.entries();
+        entries.extend(faults.into_iter().flat_map(fault_entries));
+        self.put(dir, entries, clients, overwrite, progress)
     }
 
     /// Writes everything as [`Self::write`] does, and the faulty identities minted from it: chain and
@@ -65,28 +90,32 @@ impl Pki {
         overwrite: bool,
     ) -> Result<Vec<PathBuf>, PkiError> {
         let mut entries = self.entries();
-        entries.push(Entry {
-            name: CRL_FILE.into(),
-            mode: PUBLIC,
-            text: (faults.crls().iter())
-                .map(|crl| pem::encode(CRL, crl))
-                .collect(),
-        });
-        for (_, identity) in faults.clients().chain(faults.servers()) {
-            entries.extend(identity_entries(&format!("{FAULTS}/"), identity));
-        }
-        self.put(dir, &entries, overwrite)
+        entries.extend(fault_entries(faults));
+        self.put(dir, entries, self.clients().len(), overwrite, &mut |_| {})
     }
 
     fn put(
         &self,
         dir: &Path,
-        entries: &[Entry],
+        entries: Vec<Entry>,
+        clients: usize,
         overwrite: bool,
+        progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<PathBuf>, PkiError> {
-        check_target(dir, entries, self.clients().len(), overwrite)?;
+        let further = self.clients().len()..clients;
+        let mut names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
+        let ends = |index| ["pem", "key"].map(|end| format!("client-{index}.{end}"));
+        names.extend(further.clone().flat_map(ends));
+        check_target(dir, &names, clients, overwrite)?;
+        let minted = self
+            .further_clients(further)?
+            .flat_map(|client| match client {
+                Ok(client) => identity_entries("", &client).map(Ok).into(),
+                Err(error) => vec![Err(error)],
+            });
+        let all = entries.into_iter().map(Ok).chain(minted);
         let mut undo = Undo::default();
-        put_all(dir, entries, overwrite, &mut undo).inspect_err(|_| undo.undo())
+        put_all(dir, (all, &names), overwrite, &mut undo, progress).inspect_err(|_| undo.undo())
     }
 
     fn entries(&self) -> Vec<Entry> {
@@ -101,6 +130,20 @@ impl Pki {
         }
         entries
     }
+}
+
+/// The faulty identities and all revocation lists.
+fn fault_entries(faults: &Faults) -> Vec<Entry> {
+    let lists = faults.crls().iter();
+    let mut entries = vec![Entry {
+        name: CRL_FILE.into(),
+        mode: PUBLIC,
+        text: lists.map(|crl| pem::encode(CRL, crl)).collect(),
+    }];
+    for (_, identity) in faults.clients().chain(faults.servers()) {
+        entries.extend(identity_entries(&format!("{FAULTS}/"), identity));
+    }
+    entries
 }
 
 fn identity_entries(folder: &str, identity: &Identity) -> [Entry; 2] {
@@ -128,9 +171,10 @@ fn chain_pem(chain: &[CertificateDer<'_>]) -> String {
 /// Writes all files to a temporary folder in `dir`, so that a full disk is noticed, and then renames them into place.
 fn put_all(
     dir: &Path,
-    entries: &[Entry],
+    (entries, names): (impl Iterator<Item = Result<Entry, PkiError>>, &[String]),
     overwrite: bool,
     undo: &mut Undo,
+    progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<PathBuf>, PkiError> {
     undo.make(dir)?;
     let failed = |source| PkiError::Write {
@@ -139,15 +183,16 @@ fn put_all(
     };
     let staging = TempFolder::new_in(dir).map_err(failed)?;
     let staged = |number: usize| staging.path().join(number.to_string());
-    for (number, entry) in entries.iter().enumerate() {
-        stage(&staged(number), entry).map_err(failed)?;
+    for (number, entry) in entries.enumerate() {
+        stage(&staged(number), &entry?).map_err(failed)?;
+        progress(number + 1);
     }
-    if entries.iter().any(|entry| entry.is_in(FAULTS)) {
+    if names.iter().any(|name| is_in(name, FAULTS)) {
         undo.make(&dir.join(FAULTS))?;
     }
-    let mut written = Vec::with_capacity(entries.len());
-    for (number, entry) in entries.iter().enumerate() {
-        let path = dir.join(&entry.name);
+    let mut written = Vec::with_capacity(names.len());
+    for (number, name) in names.iter().enumerate() {
+        let path = dir.join(name);
         place(&staged(number), &path, overwrite)?;
         if !overwrite {
             undo.files.push(path.clone());
@@ -160,17 +205,13 @@ fn put_all(
 /// Refuses a directory in which old and new files would mix.
 fn check_target(
     dir: &Path,
-    entries: &[Entry],
+    names: &[String],
     clients: usize,
     overwrite: bool,
 ) -> Result<(), PkiError> {
     if !overwrite {
         let taken = |path: &PathBuf| path.symlink_metadata().is_ok();
-        if let Some(path) = entries
-            .iter()
-            .map(|entry| dir.join(&entry.name))
-            .find(taken)
-        {
+        if let Some(path) = names.iter().map(|name| dir.join(name)).find(taken) {
             return Err(PkiError::Exists { path });
         }
     }
@@ -180,7 +221,7 @@ fn check_target(
         .filter(|(index, _)| *index >= clients)
         .min()
         .map(|(_, name)| name);
-    match stale_client.or(stale_fault(dir, entries)?) {
+    match stale_client.or(stale_fault(dir, names)?) {
         Some(name) => Err(PkiError::Stale {
             path: dir.join(name),
         }),
@@ -189,9 +230,9 @@ fn check_target(
 }
 
 /// A faulty identity or revocation list that would remain from another set; the whole folder if it is not written.
-fn stale_fault(dir: &Path, entries: &[Entry]) -> Result<Option<String>, PkiError> {
-    let written = |name: &str| entries.iter().any(|entry| entry.name == name);
-    let folder_is_written = entries.iter().any(|entry| entry.is_in(FAULTS));
+fn stale_fault(dir: &Path, names: &[String]) -> Result<Option<String>, PkiError> {
+    let written = |name: &str| names.iter().any(|known| known == name);
+    let folder_is_written = names.iter().any(|name| is_in(name, FAULTS));
     let file = listing(&dir.join(FAULTS))?
         .into_iter()
         .filter(|name| is_fault(name))

@@ -15,9 +15,9 @@ use super::{
 use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell};
 use crate::stats::{
-    Accounting, CancelPhase, CpuWindow, CutOff, FailureRecord, HistogramError, LatencyHistogram,
-    Metric, OkKind, Pause, Proof, ResumptionCounts, SecondHistogram, Stalls, TargetCounts,
-    Throttled,
+    Accounting, CancelPhase, CpuWindow, CutOff, FailureRecord, FleetCounts, HistogramError,
+    LatencyHistogram, Metric, OkKind, Pause, Proof, ResumptionCounts, SecondHistogram, Stalls,
+    TargetCounts, Throttled,
 };
 
 /// Version of the result file's shape.
@@ -187,6 +187,9 @@ pub struct TrialRecord {
     /// What became of the plan to resume sessions; `null` where resumption is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumption: Option<ResumptionCounts>,
+    /// Identities of the fleet loaded and found loaded; `null` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetCounts>,
     /// Full sessions made ahead of the trial to fill the stores, of no other count or figure; `null`
     /// where no session was to be resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,6 +13,7 @@ mod expectations;
 mod exposition;
 mod facts;
 mod figures;
+mod fleet;
 mod hdr;
 mod html;
 mod json;

@@ -3,7 +3,7 @@
 use super::Titled;
 use super::document::{Banner, Document};
 use super::style::Tone;
-use super::{anatomy, background, differences, expectations, facts, pictures, sections};
+use super::{anatomy, background, differences, expectations, facts, fleet, pictures, sections};
 use crate::analysis::{Decoded, taxes};
 use crate::record::RunRecord;
 use crate::stats::HistogramError;
@@ -38,6 +38,7 @@ pub(super) fn document(result: &Titled<'_>, drawn: bool) -> Result<Document, His
         .sections(figures)
         .sections([
             sections::negotiated(record, &shown),
+            fleet::fleet(record),
             sections::failures(record)?,
             sections::reading(record),
             background::generator(record, &shown),

@@ -1,11 +1,13 @@
 //! The client's side of every cell: whom it connects to, and with what TLS.
 
+use std::sync::Arc;
+
 use super::RunError;
 use super::identities::Identities;
 use crate::crypto::Metering;
-use crate::load::{CellPlan, Stock};
-use crate::pki::{CertificateDer, CertificateRevocationListDer, Identity};
-use crate::scenario::{AuthMode, Cell, Checked, ResumptionMode};
+use crate::load::{CellPlan, FleetPlan, Stock};
+use crate::pki::{CertificateDer, CertificateRevocationListDer, Fleet, Identity};
+use crate::scenario::{AuthMode, Cell, Checked, Draw, LoadModel, ResumptionMode};
 use crate::session::Endpoint;
 use crate::tls::{ClientTls, ClientTlsSpec, ResumptionSpec, TicketUse};
 use crate::units::Ratio;
@@ -18,6 +20,8 @@ pub(super) struct Peer<'a> {
     pub roots: Option<&'a [CertificateDer<'static>]>,
     pub crls: &'a [CertificateRevocationListDer<'static>],
     pub identities: Option<&'a Identities>,
+    /// The fleet that mutual cells present in place of identities.
+    pub fleet: Option<&'a Arc<Fleet>>,
 }
 
 /// What the client of every cell has in common.
@@ -42,6 +46,7 @@ impl Client<'_> {
         let presented = match cell.auth {
             AuthMode::None => Vec::new(),
             AuthMode::Server => vec![(1, None)],
+            AuthMode::Mutual if peer.fleet.is_some() => vec![(1, None)],
             AuthMode::Mutual => (peer.identities.iter().flat_map(|all| all.of(cell)))
                 .map(|presented| (presented.share, presented.identity.as_ref()))
                 .collect(),
@@ -58,7 +63,15 @@ impl Client<'_> {
         };
         let name =
             |identity: Option<&Identity>| identity.map_or_else(String::new, Identity::common_name);
+        let fleet = peer.fleet.filter(|_| cell.auth == AuthMode::Mutual);
+        let fleet = fleet
+            .map(|fleet| self.fleet(checked, cell, peer, fleet))
+            .transpose()?;
+        let counted = peer.fleet.filter(|_| fleet.is_some());
         Ok(CellPlan {
+            counted: counted
+                .map_or_else(|| cell.identities.clone(), |fleet| fleet.counted().to_vec()),
+            fleet,
             cell: cell.clone(),
             names: presented.iter().map(|(_, of)| name(*of)).collect(),
             addrs: addrs.to_vec(),
@@ -74,6 +87,31 @@ impl Client<'_> {
             },
             shares,
         })
+    }
+
+    /// The fleet of a cell. Its first identity is tried, so that a run with a wrong one ends before it begins.
+    fn fleet(
+        self,
+        checked: &Checked,
+        cell: &Cell,
+        peer: &Peer<'_>,
+        fleet: &Arc<Fleet>,
+    ) -> Result<FleetPlan, RunError> {
+        self.tls(checked, cell, peer, Some(&fleet.load(0)?), 0)?;
+        let wanted = checked.load.max_in_flight();
+        let section = checked.scenario.fleet.as_ref();
+        let sticky = section.is_some_and(|section| section.draw == Draw::Sticky);
+        let closed = matches!(checked.load, LoadModel::Closed { .. });
+        if sticky && closed && wanted > u64::from(fleet.len()) {
+            return Err(RunError::SmallFleet {
+                sessions: wanted,
+                identities: fleet.len(),
+            });
+        }
+        let (draw, cache) = section.map_or((Draw::default(), 1), |section| {
+            (section.draw, section.cache())
+        });
+        Ok(FleetPlan::new(Arc::clone(fleet), draw, cache, self.workers))
     }
 
     /// A configuration of its own for every worker, so that nothing is shared on the hot path.

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::clock::rfc3339;
 use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};
-use crate::load::TrialResult;
+use crate::load::{CellPlan, TrialResult};
 use crate::record::{
     AnatomyRecord, CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, TrialRecord,
 };
-use crate::scenario::Cell;
-use crate::session::Endpoint;
 use crate::stats::{
     HistogramError, KindStats, LedgersByKind, Metric, Observed, ObservedTally, TargetCounts,
 };
@@ -18,7 +16,7 @@ use crate::stats::{
 /// none; they are given if the run was metered.
 pub(super) fn trial(
     result: &TrialResult,
-    (cell, addrs): (&Cell, &[Endpoint]),
+    site: &CellPlan,
     target_counts: Option<TargetCounts>,
     target_ledgers: Option<&LedgersByKind>,
 ) -> Result<TrialRecord, HistogramError> {
@@ -35,10 +33,10 @@ pub(super) fn trial(
         length_ns: result.length_ns,
         total: stats.total.clone(),
         measured: stats.measured.clone(),
-        identities: (cell.identities.iter().cloned())
+        identities: (site.counted.iter().cloned())
             .zip(stats.identities.iter().cloned())
             .collect(),
-        addresses: (addrs.iter().map(ToString::to_string))
+        addresses: (site.addrs.iter().map(ToString::to_string))
             .zip(stats.addresses.iter().cloned())
             .collect(),
         kinds,
@@ -48,7 +46,8 @@ pub(super) fn trial(
         proofs: stats.proofs.clone(),
         observed: all_observed(&stats.observed),
         observed_before: all_observed(&stats.observed_before),
-        resumption: cell.resumed.map(|_| stats.resumption),
+        resumption: site.cell.resumed.map(|_| stats.resumption),
+        fleet: site.fleet.as_ref().map(|_| stats.fleet),
         prime: result.prime.clone(),
         worker_cpu: stats.worker_cpu,
         target_cpu: result.target_cpu,

@@ -2,11 +2,12 @@
 //! length of chain that cells need, minted once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::identities::Identities;
 use crate::pki::{
-    CertificateDer, CertificateRevocationListDer, Faults, Identity, KeyAlgorithm, Pki, PkiError,
-    PkiSpec,
+    CertificateDer, CertificateRevocationListDer, Faults, Fleet, FleetMint, Identity, KeyAlgorithm,
+    Pki, PkiError, PkiSpec,
 };
 use crate::scenario::{Cell, Checked, IdentityFault, IdentitySection, Scenario};
 
@@ -131,6 +132,24 @@ impl<'a> Issued<'a> {
             };
             Ok(minted.cloned())
         })
+    }
+
+    /// The fleet of the scenario, if it has one.
+    pub(crate) fn fleet(
+        &self,
+        scenario: &Scenario,
+        cell: &Cell,
+    ) -> Result<Option<Arc<Fleet>>, PkiError> {
+        let Some(section) = scenario
+            .fleet
+            .as_ref()
+            .and_then(|fleet| fleet.mint.as_ref())
+        else {
+            return Ok(None);
+        };
+        let key = cell.keys.unwrap_or_default().client;
+        let mint = FleetMint::of(section, self.client, key)?;
+        Ok(Some(Arc::new(Fleet::minted(mint, section.count))))
     }
 }
 

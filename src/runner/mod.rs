@@ -55,6 +55,16 @@ pub enum RunError {
     /// The target's address.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// Fewer identities than sessions that each want one to themselves.
+    #[error(
+        "fleet.draw: {sessions} sessions at once are more than the {identities} identities of this fleet, of which each has one; lower --sessions, or draw them round-robin"
+    )]
+    SmallFleet {
+        /// Sessions at once.
+        sessions: u64,
+        /// Identities.
+        identities: u32,
+    },
     /// A list of cores.
     #[error("{place}: {source}")]
     Cores {
@@ -304,8 +314,8 @@ impl Prepared {
                     let ledgers = self.take_ledgers(current);
                     let ledgers = self.plan.metered.then_some(&ledgers);
                     let site = &mut cells[current];
-                    let addrs = &self.plan.cells[current].addrs;
-                    match convert::trial(result, (&site.cell, addrs), counts, ledgers) {
+                    let planned = &self.plan.cells[current];
+                    match convert::trial(result, planned, counts, ledgers) {
                         Ok(trial) => site.trials.push(trial),
                         Err(error) => kept = Err(error),
                     }

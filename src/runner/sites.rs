@@ -11,7 +11,7 @@ use super::reach;
 use super::target::Embedded;
 use crate::address::Choice;
 use crate::load::CellPlan;
-use crate::pki::{Identity, Trust};
+use crate::pki::{Fleet, Identity, Trust};
 use crate::scenario::{Cell, Checked, EmbeddedPlan, IdentityFiles, IdentitySection};
 use crate::session::Endpoint;
 
@@ -44,8 +44,17 @@ impl Sites {
                 issued.map(of).transpose()
             })
             .collect::<Result<Vec<_>, _>>()?;
+        let fleets = (checked.cells.iter())
+            .map(|cell| {
+                minted
+                    .of(cell)
+                    .map(|issued| issued.fleet(&checked.scenario, cell))
+                    .transpose()
+            })
+            .collect::<Result<Vec<_>, _>>()?;
         let sites = checked.cells.iter().zip(embedded.target.addrs());
-        let sites = sites.zip(&identities).map(|((cell, addr), identities)| {
+        let sites = sites.zip(identities.iter().zip(&fleets));
+        let sites = sites.map(|((cell, addr), (identities, fleet))| {
             let issued = minted.of(cell);
             let peer = Peer {
                 server_name: checked.server_name(),
@@ -53,13 +62,17 @@ impl Sites {
                 roots: issued.map(|issued| issued.server_roots()),
                 crls: issued.map_or(&[], |issued| issued.server_crls()),
                 identities: identities.as_ref(),
+                fleet: fleet.as_ref().and_then(Option::as_ref),
             };
             client.plan(checked, cell, &[Endpoint::Tcp(*addr)], &peer)
         });
         let cells = sites.collect::<Result<_, _>>()?;
         let of = |cell: &Cell| {
             let index = checked.cells.iter().position(|known| known == cell)?;
-            identities.get(index)?.as_ref()
+            identities
+                .get(index)?
+                .as_ref()
+                .filter(|_| checked.scenario.fleet.is_none())
         };
         Ok(Self {
             cells,
@@ -85,6 +98,12 @@ impl Sites {
         let only = load(scenario.identity.as_ref())?;
         let of_section = |section: &IdentitySection| load(section.files().as_ref());
         let identities = Identities::new(scenario, only, of_section)?;
+        let fleet = scenario
+            .fleet
+            .as_ref()
+            .map(Fleet::new)
+            .transpose()?
+            .map(Arc::new);
         let Trust {
             roots,
             crls,
@@ -96,6 +115,7 @@ impl Sites {
             roots: roots.as_deref(),
             crls: &crls,
             identities: Some(&identities),
+            fleet: fleet.as_ref(),
         };
         let cells = checked.cells.iter();
         Ok(Self {
@@ -104,7 +124,7 @@ impl Sites {
                 .collect::<Result<_, _>>()?,
             embedded: None,
             superseded,
-            identity: subject(&checked.cells, |_| Some(&identities))?,
+            identity: subject(&checked.cells, |_| fleet.is_none().then_some(&identities))?,
             choice,
         })
     }

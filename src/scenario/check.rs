@@ -7,6 +7,7 @@ use super::cells::{Common, trial_order};
 use super::check_load::{load, ramp, stop, timeouts};
 use super::dimensions;
 use super::error::{Problem, refuse};
+use super::fleet;
 use super::identity;
 use super::resolve::pinned;
 use super::resumption;
@@ -195,6 +196,8 @@ fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
     let stop = stop(&scenario)?;
     ramp(&scenario, stop)?;
     timeouts(&scenario.timeouts)?;
+    let mutual = cells.iter().any(|cell| cell.auth == AuthMode::Mutual);
+    fleet::check(&scenario, &target, mutual, &load)?;
     refuse(
         scenario.workers.count == Some(0),
         "workers.count",

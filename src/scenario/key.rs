@@ -47,6 +47,11 @@ pub struct UnknownKey {
 }
 
 impl KeyAlgorithm {
+    /// Whether its private keys are drawn from bytes directly, so that a seed can stand for them.
+    pub(crate) const fn is_derivable(self) -> bool {
+        matches!(self, Self::EcdsaP256 | Self::EcdsaP384 | Self::Ed25519)
+    }
+
     /// The scheme that its handshake signatures are pinned to, by its IANA name. RSA keys have several;
     /// the one that every implementation has to have is taken (RFC 8446 section 9.1).
     pub const fn scheme(self) -> &'static str {

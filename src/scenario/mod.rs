@@ -16,6 +16,7 @@ mod error;
 mod expect;
 mod explain;
 mod fault;
+mod fleet;
 mod identity;
 mod key;
 mod model;
@@ -45,6 +46,7 @@ pub use embedded::EmbeddedPlan;
 pub use error::ScenarioError;
 pub use expect::Expect;
 pub use fault::IdentityFault;
+pub use fleet::{Draw, FleetSection, MintSection};
 pub use identity::IdentitySection;
 pub use key::{EndKeys, KeyAlgorithm, UnknownKey};
 pub use model::{

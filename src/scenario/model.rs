@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EndKeys, Expect, IdentityFault, IdentitySection, ProtocolSection, ProviderName,
+    EndKeys, Expect, FleetSection, IdentityFault, IdentitySection, ProtocolSection, ProviderName,
     ResumptionSection, TargetSection, Verify, WayInSection,
 };
 use crate::text::labelled;
@@ -45,6 +45,9 @@ pub struct Scenario {
     /// sessions are dealt out among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identities: Vec<IdentitySection>,
+    /// Thousands of client identities or more, each loaded when first used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetSection>,
     /// What must become of the sessions of every cell, unless their identity says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expect>,
@@ -87,6 +90,7 @@ impl Default for Scenario {
             tls: TlsSection::default(),
             identity: None,
             identities: Vec::new(),
+            fleet: None,
             expect: None,
             resumption: ResumptionSection::default(),
             protocol: ProtocolSection::default(),
@@ -103,7 +107,7 @@ impl Default for Scenario {
 impl Scenario {
     /// Whether it says which certificate the client presents.
     pub(super) fn presents(&self) -> bool {
-        self.identity.is_some() || !self.identities.is_empty()
+        self.identity.is_some() || !self.identities.is_empty() || self.fleet.is_some()
     }
 }
 

@@ -40,6 +40,18 @@ impl Scenario {
                     .map(|p| (key(&["identities", &at, "key"]), p)),
             );
         }
+        if let Some(fleet) = &mut self.fleet {
+            let (files, manifest) = (fleet.files.iter_mut(), fleet.manifest.iter_mut());
+            all.extend(files.map(|p| (key(&["fleet", "files"]), p)));
+            all.extend(manifest.map(|p| (key(&["fleet", "manifest"]), p)));
+            let minted = fleet.mint.iter_mut();
+            let authority =
+                minted.flat_map(|mint| [("ca", &mut mint.ca), ("ca-key", &mut mint.ca_key)]);
+            all.extend(authority.flat_map(|(name, path)| {
+                path.iter_mut()
+                    .map(move |p| (key(&["fleet", "mint", name]), p))
+            }));
+        }
         all
     }
 
@@ -68,8 +80,9 @@ impl Scenario {
         let mut copy = self.clone();
         let all = copy.paths_mut().into_iter();
         let wrong = all.filter_map(|(key, path)| {
-            if key.last().is_some_and(|last| last == "unix-socket") {
-                // It is connected to, not read.
+            let last = key.last().map_or("", String::as_str);
+            if ["unix-socket", "files"].contains(&last) {
+                // One is connected to, the other may be a folder or a pattern.
                 return None;
             }
             let opened = File::open(&*path).and_then(|file| file.metadata());

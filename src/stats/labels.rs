@@ -1,6 +1,6 @@
 //! The labels of failures the other way round: what people write to say which outcomes they expect.
 
-use super::{FailureClass, LocalResource, ServerCertFault, Stage, alert_name};
+use super::{FailureClass, IdentityTrouble, LocalResource, ServerCertFault, Stage, alert_name};
 
 /// The stages a session can fail in.
 const STAGES: [Stage; 5] = [
@@ -73,6 +73,7 @@ impl FailureClass {
             Self::HttpClosed,
             Self::Unconfirmed,
         ];
+        known.extend(IdentityTrouble::ALL.map(Self::Identity));
         known.extend(ServerCertFault::ALL.map(Self::ServerCert));
         known.extend(STAGES.map(Self::Unanswered));
         for stage in STAGES.into_iter().filter(|s| *s != Stage::Connect) {

@@ -8,6 +8,7 @@ mod alert;
 mod cut_off;
 mod distribution;
 mod early;
+mod fleet;
 mod histogram;
 mod inference;
 mod labels;
@@ -40,6 +41,7 @@ pub use cut_off::CutOff;
 pub(crate) use distribution::histogram_log;
 pub use distribution::{DistributionStep, LogInterval};
 pub use early::{Early, EarlyCounts};
+pub use fleet::FleetCounts;
 pub use histogram::{
     DurationHistogram, HistogramError, HistogramSetup, LatencyHistogram, SecondHistogram,
 };
@@ -53,8 +55,8 @@ pub use ledger::{
 };
 pub use observed::{AlpnId, Observed, ObservedTally};
 pub use outcome::{
-    AnswerCode, AnswerFault, CancelPhase, FailureClass, LocalResource, NotStarted, OkKind, Outcome,
-    Proof, Stage,
+    AnswerCode, AnswerFault, CancelPhase, FailureClass, IdentityTrouble, LocalResource, NotStarted,
+    OkKind, Outcome, Proof, Stage,
 };
 pub use pause::{Hundredths, Pause, PauseWatch};
 pub use resumption::{Offer, ResumptionCounts};

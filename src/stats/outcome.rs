@@ -74,6 +74,8 @@ labelled! {
     pub enum NotStarted {
         /// As many sessions were in flight as the plan allows.
         MaxInFlight = "max_in_flight",
+        /// Every identity of a sticky fleet had a session open.
+        IdentityBusy = "identity_busy",
         /// The run's deadline or an interrupt came before the generator got to it.
         Deadline = "deadline",
     }
@@ -101,6 +103,19 @@ pub enum LocalResource {
     Ports,
     /// Memory or socket buffers.
     Memory,
+}
+
+labelled! {
+    /// Why an identity of a fleet could not be loaded: our failure, not the server's.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum IdentityTrouble {
+        /// A file is not there, or cannot be read.
+        Unreadable = "unreadable",
+        /// The key is not the certificate's.
+        Mismatch = "mismatch",
+        /// A file holds no certificate or key, or one that cannot be used.
+        Unusable = "unusable",
+    }
 }
 
 /// A way in which an answer is not the one that a protocol expects. Every protocol lists its own.
@@ -203,6 +218,8 @@ pub enum FailureClass {
     ConnectOther,
     /// The generator's host ran out of something.
     Local(LocalResource),
+    /// The identity that a session was to present could not be loaded.
+    Identity(IdentityTrouble),
     /// The server did not answer: not by the stage's timeout, not until the kernel gave the connection up,
     /// or not by the trial's deadline.
     Unanswered(Stage),
@@ -280,6 +297,15 @@ impl FailureClass {
             Self::Local(LocalResource::Memory) => {
                 "the generator ran out of memory or socket buffers; lower --sessions"
             }
+            Self::Identity(IdentityTrouble::Unreadable) => {
+                "a file of the fleet was not there or could not be read when its session began; the example names it"
+            }
+            Self::Identity(IdentityTrouble::Mismatch) => {
+                "a key of the fleet is not its certificate's: files that are renewed while they are read, or pairs that never matched; the example names them"
+            }
+            Self::Identity(IdentityTrouble::Unusable) => {
+                "a file of the fleet holds no usable certificate or key; the example names it and says why"
+            }
             Self::Unanswered(Stage::WayIn) => {
                 "the server or the proxy left these sessions without an answer before TLS; if the port speaks TLS at once, drop --starttls, else raise --way-in-timeout"
             }
@@ -354,6 +380,7 @@ impl fmt::Display for FailureClass {
             Self::Local(LocalResource::Memory) => f.write_str("local.memory"),
             Self::Unanswered(stage) => write!(f, "unanswered.{}", stage.label()),
             Self::ServerCert(fault) => write!(f, "server_cert.{}", fault.label()),
+            Self::Identity(trouble) => write!(f, "identity.{trouble}"),
             Self::Alert(code) => write!(f, "alert.{}", alert_text(*code)),
             Self::Eof(stage) => write!(f, "eof.{}", stage.label()),
             Self::Reset(stage) => write!(f, "reset.{}", stage.label()),

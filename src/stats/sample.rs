@@ -47,7 +47,7 @@ pub struct Sample {
     pub outcome: Outcome,
     /// How it was established; until that is known, how it was to be.
     pub kind: OkKind,
-    /// Which of the cell's identities it presented, where there are several.
+    /// Which of the cell's identities it is counted by, where there are several; of a fleet the group.
     pub identity: Option<usize>,
     /// Which of the cell's addresses it connected to, where there are several.
     pub address: Option<usize>,

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Accounting, CancelPhase, CutOff, FailureRecord, LatencyHistogram, LedgersByKind, Metric,
-    NotStarted, ObservedTally, OkKind, Outcome, Phase, Proof, ResumptionCounts, Sample, Stage,
-    Stalls, Timing, merge_failures, merge_ledgers,
+    Accounting, CancelPhase, CutOff, FailureRecord, FleetCounts, LatencyHistogram, LedgersByKind,
+    Metric, NotStarted, ObservedTally, OkKind, Outcome, Phase, Proof, ResumptionCounts, Sample,
+    Stage, Stalls, Timing, merge_failures, merge_ledgers,
 };
 
 /// Histograms of the sessions of one kind that were not refused, and sums of the confirmed ones.
@@ -117,6 +117,8 @@ pub struct TrialStats {
     pub observed_before: ObservedTally,
     /// What became of the plan to resume sessions; zeros where resumption is off.
     pub resumption: ResumptionCounts,
+    /// Identities loaded and found loaded; zeros without a fleet.
+    pub fleet: FleetCounts,
     /// The workers' CPU time in the measure phase.
     pub worker_cpu: CpuWindow,
     /// Σ over attempts of the time in flight within the CPU window, in session-nanoseconds.
@@ -233,6 +235,7 @@ impl TrialStats {
         self.observed.merge(&other.observed);
         self.observed_before.merge(&other.observed_before);
         self.resumption.merge(&other.resumption);
+        self.fleet.merge(&other.fleet);
         self.worker_cpu.merge(&other.worker_cpu);
         self.in_flight_area_ns += other.in_flight_area_ns;
         merge_failures(&mut self.lost, &other.lost);

@@ -8,18 +8,20 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, Error, SupportedProtocolVersion};
 
 use super::Fault;
-use super::credential::certified;
+use super::credential::{certified, loaded};
 use super::observe::Resolver;
 use super::resume::SessionStore;
 use super::spec::{ClientTlsSpec, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError};
 use super::verifier::Verifier;
 use super::verify::server_verifier;
 use crate::crypto::{Ledger, Metering, cipher_suite_name, group_name};
+use crate::pki::Identity;
 use crate::scenario::{ProviderName, TlsVersion, canonical_group};
 
 #[derive(Debug, Clone)]
 struct Resuming {
     store: Arc<SessionStore>,
+    spec: ResumptionSpec,
     /// Bytes of a `ClientHello` that offers nothing, record header included.
     full_hello: u64,
 }
@@ -113,7 +115,9 @@ impl ClientTls {
     pub(super) fn begin(&self, resume: bool) -> Result<Begun, Fault> {
         let begin = || ClientConnection::new(Arc::clone(&self.config), self.server_name.clone());
         let (conn, given, full_hello) = match &self.resuming {
-            Some(Resuming { store, full_hello }) => {
+            Some(Resuming {
+                store, full_hello, ..
+            }) => {
                 let (conn, given) = store.offering(resume, begin);
                 (conn, given, *full_hello)
             }
@@ -157,6 +161,29 @@ impl ClientTls {
         Ok(tls)
     }
 
+    /// The same client with another identity and a store of its own. Provider and verifier are shared; the key is
+    /// loaded, and not tried.
+    ///
+    /// Fails if the provider cannot load the key.
+    pub(crate) fn presenting(&self, identity: &Identity) -> Result<Self, TlsConfigError> {
+        let key = loaded(identity, self.config.crypto_provider(), self.provider)?;
+        let mut config = (*self.config).clone();
+        config.client_auth_cert_resolver = Arc::new(Resolver {
+            key: Some(key),
+            ..Resolver::default()
+        });
+        let resuming = self.resuming.as_ref().map(|resuming| Resuming {
+            store: resume(&mut config, resuming.spec),
+            ..*resuming
+        });
+        Ok(Self {
+            config: Arc::new(config),
+            server_name: self.server_name.clone(),
+            resuming,
+            ..*self
+        })
+    }
+
     pub(super) fn assemble(spec: &ClientTlsSpec<'_>, parts: Parts) -> Result<Self, TlsConfigError> {
         let server_name = server_name(spec.server_name)?;
         let mut config = ClientConfig::builder_with_provider(parts.provider)
@@ -166,7 +193,9 @@ impl ClientTls {
             .with_custom_certificate_verifier(Arc::new(parts.verifier))
             .with_client_cert_resolver(Arc::new(parts.resolver));
         config.resumption = Resumption::disabled();
-        let store = spec.resumption.map(|spec| resume(&mut config, spec));
+        let store = spec
+            .resumption
+            .map(|spec| (resume(&mut config, spec), spec));
         config.alpn_protocols = spec.alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
         let mut tls = Self {
             config: Arc::new(config),
@@ -175,9 +204,13 @@ impl ClientTls {
             resuming: None,
             metered: parts.metering == Metering::On,
         };
-        if let Some(store) = store {
+        if let Some((store, spec)) = store {
             let full_hello = tls.full_hello().map_err(nothing_left)?;
-            tls.resuming = Some(Resuming { store, full_hello });
+            tls.resuming = Some(Resuming {
+                store,
+                spec,
+                full_hello,
+            });
         }
         Ok(tls)
     }

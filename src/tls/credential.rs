@@ -63,6 +63,22 @@ pub(super) fn certified(
     }
 }
 
+/// An identity's chain and its key, which is known to be the chain's and has not been tried.
+pub(super) fn loaded(
+    identity: &Identity,
+    provider: &CryptoProvider,
+    name: ProviderName,
+) -> Result<Arc<CertifiedKey>, TlsConfigError> {
+    let key = identity.key.clone_key();
+    match provider.key_provider.load_private_key(key) {
+        Ok(key) => {
+            let chain = identity.chain.clone();
+            Ok(Arc::new(CertifiedKey::new(chain, one_scheme(key))))
+        }
+        Err(_) => certified(identity, provider, name),
+    }
+}
+
 fn signing_key(
     identity: &Identity,
     provider: &CryptoProvider,

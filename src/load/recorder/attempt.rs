@@ -1,12 +1,14 @@
 //! One attempt of a trial: a guard that counts itself when it begins, and when it is dropped without an outcome.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Cut, Recorder};
 use crate::clock::ns_between;
 use crate::crypto::Ledger;
 use crate::load::counters::{add, sub};
+use crate::load::fleet::{Member, Presented, Turn};
 use crate::stats::{
     CancelPhase, FailureClass, Observed, OkKind, Outcome, Phase, Proof, Sample, Stage, Timing,
     count_failure,
@@ -29,6 +31,12 @@ pub(in crate::load) struct Attempt {
     recorded: bool,
     /// How and by what it was confirmed, once nothing but its close is to come.
     settled: Option<(OkKind, Proof)>,
+    /// The identity of a fleet that it presents.
+    pub member: Option<Arc<Member>>,
+    /// Keeps that identity to itself, where it may have one session only.
+    pub turn: Option<Turn>,
+    /// Why its identity could not be loaded.
+    unloaded: Option<Failure>,
     /// What is counted of it. Whoever drives the session fills in what it learns.
     pub sample: Sample,
 }
@@ -51,6 +59,9 @@ impl Attempt {
             waits: true,
             recorded: false,
             settled: None,
+            member: None,
+            turn: None,
+            unloaded: None,
             sample: Sample::begun(phase),
         }
     }
@@ -60,6 +71,23 @@ impl Attempt {
     pub(crate) fn launch(&mut self) {
         self.started = Instant::now();
         self.sample.lag_ns = ns_between(self.scheduled, self.started);
+    }
+
+    /// Notes the identity that it presents, or that there is none to present.
+    pub(crate) fn presents(&mut self, presented: Presented) {
+        let Presented { member, loading } = presented;
+        let load_ns = loading.map(|took| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        let mut state = self.recorder.state.borrow_mut();
+        state.stats.fleet.add(load_ns, member.is_err());
+        match member {
+            Ok(member) => self.member = Some(member),
+            Err(failure) => self.unloaded = Some(failure),
+        }
+    }
+
+    /// Why it cannot be made: its identity could not be loaded.
+    pub(crate) fn take_unloaded(&mut self) -> Option<Failure> {
+        self.unloaded.take()
     }
 
     /// Plans whether it resumes an earlier session.

@@ -1,0 +1,40 @@
+//! The flags of a fleet of client identities.
+
+use clap::Args;
+use shakedown::scenario::{Draw, FleetSection, Scenario};
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Fleet of identities")]
+pub struct FleetArgs {
+    /// Client identities by the thousand: a folder or pattern of certificates, a CSV manifest, or
+    /// mint:COUNT[,ca=FILE,ca-key=FILE,seed=N,key=ALG,chain=N,validity=TIME,san=KIND:NAME]
+    #[arg(long, value_name = "SOURCE", value_parser = FleetSection::parse, conflicts_with = "cert")]
+    fleet: Option<FleetSection>,
+
+    /// Which identity comes next: round-robin, sticky (one session each) or zipf:EXPONENT
+    /// [default: round-robin]
+    #[arg(long, value_name = "HOW")]
+    fleet_draw: Option<Draw>,
+
+    /// Identities that each worker keeps loaded [default: 16384]
+    #[arg(long, value_name = "N")]
+    fleet_cache: Option<usize>,
+}
+
+impl FleetArgs {
+    pub(crate) fn apply(&self, scenario: &mut Scenario) {
+        if let Some(fleet) = &self.fleet {
+            let old = scenario.fleet.take().unwrap_or_default();
+            scenario.fleet = Some(FleetSection {
+                draw: old.draw,
+                cache: old.cache,
+                ..fleet.clone()
+            });
+        }
+        if self.fleet_draw.is_some() || self.fleet_cache.is_some() {
+            let fleet = scenario.fleet.get_or_insert_default();
+            fleet.draw = self.fleet_draw.unwrap_or(fleet.draw);
+            fleet.cache = self.fleet_cache.or(fleet.cache);
+        }
+    }
+}

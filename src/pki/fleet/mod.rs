@@ -1,0 +1,98 @@
+//! A fleet: identities by index, read from files or minted when they are asked for.
+
+mod derive;
+mod files;
+mod mint;
+mod shared;
+
+pub use mint::FleetMint;
+
+use std::path::Path;
+
+use super::{Identity, PkiError};
+use crate::scenario::FleetSection;
+use files::Row;
+
+/// Fleets without groups are counted by identity up to this many.
+const MOST_COUNTED: usize = 100;
+/// Most groups of a fleet; each is counted in every trial.
+const MOST_GROUPS: usize = 1_000;
+
+/// Client identities by index. Only where they come from is kept.
+#[derive(Debug)]
+pub struct Fleet {
+    source: Source,
+    /// What its sessions are counted by; empty if they are not told apart.
+    counted: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Files(Vec<Row>),
+    Minted(Box<FleetMint>, u32),
+}
+
+impl Fleet {
+    /// That of a scenario for a server elsewhere.
+    ///
+    /// Fails if its files, folder or manifest cannot be read or hold no identity, or its authority is none.
+    pub(crate) fn new(section: &FleetSection) -> Result<Self, PkiError> {
+        match (&section.mint, &section.manifest, &section.files) {
+            (Some(mint), ..) => Ok(Self::minted(FleetMint::new(mint)?, mint.count)),
+            (None, Some(manifest), _) => Self::of_manifest(manifest),
+            (None, None, files) => Self::of_pattern(files.as_deref().unwrap_or(Path::new("."))),
+        }
+    }
+
+    /// One of `count` identities that are derived from a seed.
+    pub(crate) fn minted(mint: FleetMint, count: u32) -> Self {
+        let names = (0..count.min(MOST_COUNTED as u32 + 1)).map(FleetMint::name);
+        Self {
+            counted: few(names.collect()),
+            source: Source::Minted(Box::new(mint), count),
+        }
+    }
+
+    /// How many identities it has; at least one.
+    pub(crate) fn len(&self) -> u32 {
+        match &self.source {
+            Source::Files(rows) => u32::try_from(rows.len()).unwrap_or(u32::MAX),
+            Source::Minted(_, count) => *count,
+        }
+    }
+
+    /// What its sessions are counted by: groups, or identities where there are few and no groups.
+    pub(crate) fn counted(&self) -> &[String] {
+        &self.counted
+    }
+
+    /// Which of [`Self::counted`] an identity is counted by.
+    pub(crate) fn counted_by(&self, index: u32) -> Option<usize> {
+        if self.counted.is_empty() {
+            return None;
+        }
+        match &self.source {
+            Source::Files(rows) => rows.get(index as usize)?.counted,
+            Source::Minted(..) => Some(index as usize),
+        }
+    }
+
+    /// Loads or mints an identity.
+    ///
+    /// Fails as [`Identity::load`] does.
+    pub(crate) fn load(&self, index: u32) -> Result<Identity, PkiError> {
+        match &self.source {
+            Source::Files(rows) => rows[index as usize].load(),
+            Source::Minted(mint, _) => mint.identity(index),
+        }
+    }
+}
+
+/// The names, unless they are too many to count by.
+fn few(names: Vec<String>) -> Vec<String> {
+    if names.len() > MOST_COUNTED {
+        Vec::new()
+    } else {
+        names
+    }
+}
