@@ -7,6 +7,7 @@ pub mod affinity;
 pub mod analysis;
 pub mod anatomy;
 pub mod audit;
+pub mod check;
 pub mod clock;
 pub mod compare;
 pub mod crypto;

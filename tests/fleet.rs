@@ -146,7 +146,15 @@ fn loaded(dir: &Path, port: u16, fleet: &str, more: &str) -> RunRecord {
     let url = format!("tls://localhost:{port}");
     let output = shakedown(dir)
         .args(["run", &url, "--cacert", "pki/ca.pem", "--fleet", fleet])
-        .args(["--protocol", "echo", "-q", "-o", "out.json", "--workers", "2"])
+        .args([
+            "--protocol",
+            "echo",
+            "-q",
+            "-o",
+            "out.json",
+            "--workers",
+            "2",
+        ])
         .args(more.split_whitespace())
         .output()
         .unwrap();
@@ -199,7 +207,11 @@ fn files_that_change_for_the_worse_end_in_classes() {
     let dir = tempfile::tempdir().unwrap();
     let (_server, port) = served(dir.path(), 8);
     let pki = dir.path().join("pki");
-    // While the load runs, before these have their turn.
+    // A manifest keeps its lines whatever becomes of the files.
+    let rows = (0..8).map(|n| format!("pki/client-{n}.pem,pki/client-{n}.key\n"));
+    let manifest = format!("cert,key\n{}", rows.collect::<String>());
+    fs::write(dir.path().join("fleet.csv"), manifest).unwrap();
+    // While the load runs, or on a busy machine before.
     let spoiler = std::thread::spawn({
         let pki = pki.clone();
         move || {
@@ -215,7 +227,7 @@ fn files_that_change_for_the_worse_end_in_classes() {
     let record = loaded(
         dir.path(),
         port,
-        "pki/client-*.pem",
+        "fleet.csv",
         "--rate 16/s -n 32 -d 4s --fleet-cache 1",
     );
     spoiler.join().unwrap();

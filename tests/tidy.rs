@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 15] = [
     &["tls"],
     &["address", "session"],
     &["load", "anatomy", "probe", "target"],
-    &["audit"],
+    &["audit", "check"],
     &["analysis", "store"],
     &["runner"],
     &["compare", "report"],

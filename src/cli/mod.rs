@@ -7,6 +7,7 @@ mod audit;
 mod audit_resumption;
 mod baseline;
 mod block_progress;
+mod check;
 mod choice;
 mod color;
 mod compare;
@@ -96,6 +97,8 @@ enum Command {
     Anatomy(Box<anatomy::AnatomyArgs>),
     /// Present faulty client certificates to a server and report which it accepts
     Audit(audit::AuditArgs),
+    /// Check certificates of files, fleets and servers for what will fail
+    Check(Box<check::CheckArgs>),
     /// Compare two results, cell by cell, and judge the change
     Compare(compare::CompareArgs),
     /// Judge a result against a policy and a baseline, for CI
@@ -157,6 +160,7 @@ fn run() -> anyhow::Result<Exit> {
         Command::Probe(args) => probe::run(args),
         Command::Anatomy(args) => anatomy::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Check(args) => check::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Gate(args) => gate::run(args),
         Command::Baseline(args) => baseline::run(args),

@@ -97,7 +97,7 @@ pub enum PkiError {
 
 impl PkiError {
     /// Why an identity of a fleet could not be loaded.
-    pub(crate) fn trouble(&self) -> IdentityTrouble {
+    pub fn trouble(&self) -> IdentityTrouble {
         match self {
             Self::Read { .. } => IdentityTrouble::Unreadable,
             Self::KeyMismatch { .. } => IdentityTrouble::Mismatch,

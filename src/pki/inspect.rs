@@ -104,10 +104,36 @@ impl<'a> CertInspect<'a> {
     }
 
     /// Whether there are extended key usages without server authentication.
-    pub(crate) fn lacks_server_auth(&self) -> bool {
+    pub fn lacks_server_auth(&self) -> bool {
         match self.parsed.extended_key_usage() {
             Ok(Some(found)) => !found.value.server_auth,
             _ => false,
+        }
+    }
+
+    /// Whether there are extended key usages without client authentication.
+    pub fn lacks_client_auth(&self) -> bool {
+        match self.parsed.extended_key_usage() {
+            Ok(Some(found)) => !found.value.client_auth,
+            _ => false,
+        }
+    }
+
+    /// Whether there is a key usage without digital signatures.
+    pub(crate) fn cannot_sign(&self) -> bool {
+        match self.parsed.key_usage() {
+            Ok(Some(found)) => !found.value.digital_signature(),
+            _ => false,
+        }
+    }
+
+    /// The hash of its signature, where nobody takes it any more.
+    pub(crate) fn weak_signature(&self) -> Option<&'static str> {
+        let algorithm = self.parsed.signature_algorithm.algorithm.to_id_string();
+        match algorithm.as_str() {
+            "1.2.840.113549.1.1.4" => Some("MD5"),
+            "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" => Some("SHA-1"),
+            _ => None,
         }
     }
 

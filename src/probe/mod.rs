@@ -172,3 +172,21 @@ pub async fn probe(plan: &ProbePlan) -> Result<ProbeReport, ProbeError> {
     let facts = session::run(plan, &tls, &capture).await;
     Ok(explain::report(plan, &facts, OffsetDateTime::now_utc()))
 }
+
+/// The certificates that a server presents, leaf first and not verified, or why none were seen.
+///
+/// # Errors
+///
+/// Fails as [`probe`] does.
+pub async fn presented(
+    plan: &ProbePlan,
+) -> Result<Result<Vec<CertificateDer<'static>>, String>, ProbeError> {
+    let (tls, capture) = ClientTls::capturing(&plan.tls())?;
+    let facts = session::run(plan, &tls, &capture).await;
+    let chain = facts.seen.chain;
+    Ok(match (chain.is_empty(), facts.end) {
+        (false, _) => Ok(chain),
+        (true, session::End::Failed(class, message)) => Err(format!("{class} ({message})")),
+        (true, _) => Err("it sent none".to_owned()),
+    })
+}

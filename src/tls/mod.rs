@@ -69,3 +69,4 @@ pub use socket::Socket;
 pub use spec::{ClientTlsSpec, ClientTrust, DEFAULT_GROUPS, ResumptionSpec, TlsConfigError};
 pub use stream::TlsStream;
 pub use switching::IdentitySwitch;
+pub(crate) use trust::covers_name;

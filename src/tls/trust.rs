@@ -83,6 +83,12 @@ impl fmt::Display for ExpectedName {
     }
 }
 
+/// Whether a certificate holds a name: a DNS name, an address, or a URI as `--expected-name` takes it.
+pub(crate) fn covers_name(leaf: &CertificateDer<'_>, name: &str) -> bool {
+    let uris = CertInspect::parse(leaf).map_or_else(Vec::new, |leaf| leaf.uris());
+    ExpectedName::parse(name).is_ok_and(|name| name.matches(leaf, &uris))
+}
+
 pub(super) fn listed(names: &[ExpectedName]) -> String {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     names.join(" or ")

@@ -23,6 +23,11 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// The certificate's file.
+    pub(super) fn file(&self) -> &Path {
+        &self.cert
+    }
+
     pub(super) fn load(&self) -> Result<Identity, PkiError> {
         let mut identity = Identity::load(&self.cert, self.key.as_deref())?;
         share_issuers(&mut identity.chain);
@@ -58,8 +63,10 @@ struct Line {
 impl Fleet {
     /// The certificates that match a pattern, or those of a folder that have a key beside them, in natural order.
     ///
+    /// # Errors
+    ///
     /// Fails if there are none, or folders cannot be read.
-    pub(crate) fn of_pattern(pattern: &Path) -> Result<Self, PkiError> {
+    pub fn of_pattern(pattern: &Path) -> Result<Self, PkiError> {
         let folder = pattern.is_dir();
         let text = pattern.to_string_lossy();
         let searched = match (folder, pattern.join("client-0.pem").is_file()) {
@@ -115,8 +122,10 @@ impl Fleet {
 
     /// The identities of a manifest, a CSV file with a head.
     ///
+    /// # Errors
+    ///
     /// Fails if it cannot be read, has no identity, a bad line, or too many groups.
-    pub(crate) fn of_manifest(path: &Path) -> Result<Self, PkiError> {
+    pub fn of_manifest(path: &Path) -> Result<Self, PkiError> {
         let wrong = |cause: String| PkiError::NoFleet {
             path: path.to_owned(),
             cause,

@@ -54,7 +54,8 @@ impl Fleet {
     }
 
     /// How many identities it has; at least one.
-    pub(crate) fn len(&self) -> u32 {
+    #[expect(clippy::len_without_is_empty, reason = "there is no empty fleet")]
+    pub fn len(&self) -> u32 {
         match &self.source {
             Source::Files(rows) => u32::try_from(rows.len()).unwrap_or(u32::MAX),
             Source::Minted(_, count) => *count,
@@ -77,10 +78,20 @@ impl Fleet {
         }
     }
 
+    /// The certificate file of an identity; none if it is minted.
+    pub fn file(&self, index: u32) -> Option<&Path> {
+        match &self.source {
+            Source::Files(rows) => rows.get(index as usize).map(Row::file),
+            Source::Minted(..) => None,
+        }
+    }
+
     /// Loads or mints an identity.
     ///
+    /// # Errors
+    ///
     /// Fails as [`Identity::load`] does.
-    pub(crate) fn load(&self, index: u32) -> Result<Identity, PkiError> {
+    pub fn load(&self, index: u32) -> Result<Identity, PkiError> {
         match &self.source {
             Source::Files(rows) => rows[index as usize].load(),
             Source::Minted(mint, _) => mint.identity(index),
