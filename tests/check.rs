@@ -130,7 +130,7 @@ fn files_that_do_not_fit_are_findings_not_errors() {
 fn a_server_is_checked_by_its_name() {
     let dir = tempfile::tempdir().unwrap();
     set(dir.path());
-    let (_server, port) = serve(dir.path(), "pki", "127.0.0.1:0");
+    let (server, port) = serve(dir.path(), "pki", "127.0.0.1:0");
     let (status, report) = check(dir.path(), &format!("localhost:{port} --cacert pki/ca.pem"));
     assert_eq!(status, 0, "{report:?}");
     let (status, report) = check(
@@ -141,7 +141,7 @@ fn a_server_is_checked_by_its_name() {
         (status, codes(&report)),
         (99, BTreeSet::from(["wrong-name"]))
     );
-    drop(_server);
+    drop(server);
     let (status, report) = check(dir.path(), "localhost:1 --timeout 2s");
     assert_eq!(
         (status, codes(&report)),

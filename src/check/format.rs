@@ -1,4 +1,4 @@
-//! The findings of a check as text and JUnit; JSON is the report itself.
+//! The findings of a check as text and `JUnit`; JSON is the report itself.
 
 use std::collections::HashSet;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use super::Finding;
 use crate::text::escape_untrusted;
 use crate::units::{counted, format_count};
 
-/// Longest line of JUnit, in characters.
+/// Longest line of `JUnit`, in characters.
 const LONGEST: usize = 2_000;
 
 /// What was checked, and what was found.

@@ -132,6 +132,9 @@ impl AuditArgs {
             scenario.identity = Some(IdentityFiles {
                 cert,
                 key: good.key,
+                pass_file: good.pass_file,
+                pass_env: good.pass_env,
+                password: None,
             });
         }
         scenario.matrix.identity.clear();

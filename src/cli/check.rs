@@ -41,6 +41,10 @@ pub struct CheckArgs {
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
 
+    /// Use these addresses, comma-separated, for host:port; skip the resolver
+    #[arg(long, value_name = "HOST:PORT:ADDR")]
+    resolve: Vec<String>,
+
     /// Report what expires within this many days
     #[arg(long, value_name = "N", default_value_t = 14)]
     days: u32,
@@ -100,6 +104,7 @@ impl CheckArgs {
         let mut scenario = Scenario::default();
         scenario.target.url = Some(url.to_owned());
         scenario.tls.insecure = true;
+        scenario.target.resolve.clone_from(&self.resolve);
         self.way_in.apply(&mut scenario);
         let checked = scenario.check("check", "")?;
         let plan = ProbePlan::new(&checked, self.timeout.0)?;

@@ -1,15 +1,18 @@
 //! The flags that say where to connect and with what: the names that curl users know, the same for
 //! every subcommand that is a TLS client.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use clap::Args;
 use shakedown::scenario::{IdentityFiles, ProtocolKind, ProviderName, Scenario, TlsVersion};
+use shakedown::text::secrets::Passphrase;
 use shakedown::units::Span;
 
 use super::choice::one_of;
 use super::exit::UsageError;
 use super::load_args::ExpectStatusArg;
+use super::output::say;
 use super::way_in::WayInArgs;
 
 /// Where to connect, and the TLS parameters.
@@ -108,23 +111,62 @@ impl ClientArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Connection (as in curl)")]
 pub struct IdentityArgs {
-    /// Client certificate chain, leaf first (PEM or DER)
+    /// Client certificate chain, leaf first (PEM, DER or PKCS#12)
     #[arg(short = 'E', long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
     /// Private key of the client certificate [default: read from --cert]
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+
+    /// File whose first line is the password of the private key
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "cert",
+        conflicts_with = "pass_env"
+    )]
+    pass_file: Option<PathBuf>,
+
+    /// Environment variable that holds the password of the private key
+    #[arg(long, value_name = "NAME", requires = "cert")]
+    pass_env: Option<String>,
 }
 
 impl IdentityArgs {
     pub(crate) fn apply(&self, scenario: &mut Scenario) {
         if let Some(cert) = &self.cert {
+            let (cert, password) = with_password(cert);
             scenario.identity = Some(IdentityFiles {
-                cert: cert.clone(),
+                cert,
                 key: self.key.clone(),
+                pass_file: self.pass_file.clone(),
+                pass_env: self.pass_env.clone(),
+                password,
             });
         }
+    }
+}
+
+/// Whether the warning of a password in the arguments was given.
+static WARNED: Once = Once::new();
+
+/// A certificate's file and, as curl reads `FILE:PASSWORD`, the password behind it, where there is no file of the
+/// whole name.
+fn with_password(cert: &Path) -> (PathBuf, Option<Passphrase>) {
+    let text = cert.to_string_lossy();
+    match text.split_once(':') {
+        Some((file, password)) if !cert.exists() && Path::new(file).is_file() => {
+            let secret = Passphrase::new(password);
+            // The flags are applied to what is run and to what is recorded.
+            WARNED.call_once(|| {
+                say(format_args!(
+                    "warning: everyone on this machine can read the password in --cert FILE:PASSWORD; use --pass-file or --pass-env"
+                ));
+            });
+            (file.into(), Some(secret))
+        }
+        _ => (cert.to_owned(), None),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use shakedown::scenario::Scenario;
-use shakedown::text::secrets::{REDACTED, hide, keep, public_part};
+use shakedown::text::secrets::{Passphrase, REDACTED, hide, keep, public_part};
 
 use super::data::without_data;
 
@@ -20,7 +20,13 @@ const SECRET: [&str; 6] = [
 /// what of the URL may be a token or a password (invariant 8).
 pub(crate) fn command_line(scenario: &Scenario) -> Vec<String> {
     let headers = scenario.protocol.headers.iter();
-    let headers: Vec<&str> = headers.map(|header| header.value.as_str()).collect();
+    let mut headers: Vec<&str> = headers.map(|header| header.value.as_str()).collect();
+    // `--cert FILE:PASSWORD` has the form of a header.
+    let password = scenario
+        .identity
+        .as_ref()
+        .and_then(|files| files.password.as_ref());
+    headers.extend(password.map(Passphrase::expose));
     let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     without_data(redacted(args, scenario.target.url.as_deref(), &headers))
 }

@@ -47,10 +47,18 @@ pub enum PkiError {
         found: String,
         next: &'static str,
     },
-    #[error("the private key in {} is encrypted; decrypt it with `openssl pkey -in {} -out {}` and use the file that makes", path.display(), quoted(path), quoted(&with_suffix(path, ".plain.key")))]
+    #[error("the private key in {} is encrypted; give its password with --pass-file or --pass-env (pass-file or pass-env of the identity in a scenario)", path.display())]
     EncryptedKey { path: PathBuf },
-    #[error("{} is a PKCS#12 archive; convert it with `openssl pkcs12 -in {} -out {} -nodes` (add `-legacy` if OpenSSL 3 refuses its cipher) and use the file that makes as both certificate and key", path.display(), quoted(path), quoted(&with_suffix(path, ".pem")))]
+    #[error("{} is a PKCS#12 archive under a password; give it with --pass-file or --pass-env (pass-file or pass-env of the identity in a scenario)", path.display())]
     Pkcs12 { path: PathBuf },
+    #[error("the password does not open {}; check it: of a password file the first line counts", path.display())]
+    WrongPassword { path: PathBuf },
+    #[error(
+        "the environment has no variable {name}; set it to the password of the private key, or give --pass-file"
+    )]
+    NoPassword { name: String },
+    #[error("{} is encrypted in a way that is not read here ({cipher}); decrypt it with `openssl pkey -in {} -out {}` and use the file that makes", path.display(), quoted(path), quoted(&with_suffix(path, ".plain.key")))]
+    Cipher { path: PathBuf, cipher: String },
     #[error("{} is {what}; convert it with `{command}`", path.display())]
     Container {
         path: PathBuf,
@@ -69,7 +77,7 @@ pub enum PkiError {
         number: usize,
         cause: String,
     },
-    #[error("the private key in {} cannot be used: {cause}; use an unencrypted RSA (1024 to 8192 bits), ECDSA (P-256, P-384 or P-521) or Ed25519 key", path.display())]
+    #[error("the private key in {} cannot be used: {cause}; use an RSA (1024 to 8192 bits), ECDSA (P-256, P-384 or P-521) or Ed25519 key", path.display())]
     BadKey { path: PathBuf, cause: String },
     #[error("the certificate in {} spells out its curve (explicit parameters), which peers do not take (RFC 5480 section 2.1.1); convert the key with `openssl ec -in {} -param_enc named_curve -out {}` and have its certificate issued again", cert.display(), quoted(key), quoted(&with_suffix(key, ".named.key")))]
     ExplicitCurve { cert: PathBuf, key: PathBuf },

@@ -17,6 +17,7 @@ use super::inspect::CertInspect;
 use super::key::{KeyHeld, is_explicit, same_key};
 use super::pem::{self, PemFault, Section};
 use super::short_rsa::ShortRsa;
+use super::unlock::{self, Password};
 use crate::scenario::IdentityFiles;
 
 /// What one side of a session presents: a certificate chain and the private key of its leaf.
@@ -40,16 +41,20 @@ impl Identity {
     /// Fails if a file cannot be read, holds something else or is damaged, if the key is encrypted or unusable, and if
     /// it is not the key of the first certificate.
     pub fn load(cert: &Path, key: Option<&Path>) -> Result<Self, PkiError> {
+        Self::unlock(cert, key, Password::default())
+    }
+
+    fn unlock(cert: &Path, key: Option<&Path>, password: Password<'_>) -> Result<Self, PkiError> {
         let cert_bytes = container::read(cert)?;
         let key_bytes = key.map(container::read).transpose()?;
-        Self::parse((cert, &cert_bytes), key.zip(key_bytes.as_deref()))
+        Self::read((cert, &cert_bytes), key.zip(key_bytes.as_deref()), password)
     }
 
     /// Loads the files that a scenario names.
     ///
     /// Fails as [`Self::load`] does.
     pub(crate) fn of_files(files: &IdentityFiles) -> Result<Self, PkiError> {
-        Self::load(&files.cert, files.key.as_deref())
+        Self::unlock(&files.cert, files.key.as_deref(), Password::of(files))
     }
 
     /// As [`Self::load`], from the bytes of one or two files; the paths only serve for errors and the name.
@@ -61,10 +66,35 @@ impl Identity {
         (cert, cert_bytes): (&Path, &[u8]),
         key: Option<(&Path, &[u8])>,
     ) -> Result<Self, PkiError> {
-        let chain = parse_certificates(cert, cert_bytes)?;
-        let (key, key_der) = match key {
-            Some((path, bytes)) => (path, private_key(path, bytes, false)?),
-            None => (cert, private_key(cert, cert_bytes, true)?),
+        Self::read((cert, cert_bytes), key, Password::default())
+    }
+
+    fn read(
+        (cert, cert_bytes): (&Path, &[u8]),
+        key: Option<(&Path, &[u8])>,
+        password: Password<'_>,
+    ) -> Result<Self, PkiError> {
+        let archive = matches!(
+            container::shape(cert, cert_bytes),
+            Err(PkiError::Pkcs12 { .. })
+        );
+        let (chain, key, key_der) = match key {
+            None if archive => {
+                let (chain, key) = unlock::pkcs12(cert, cert_bytes, password)?;
+                (chain, cert, key)
+            }
+            Some((path, bytes)) => {
+                let chain = parse_certificates(cert, cert_bytes)?;
+                (chain, path, private_key(path, bytes, (false, password))?)
+            }
+            None => {
+                let chain = parse_certificates(cert, cert_bytes)?;
+                (
+                    chain,
+                    cert,
+                    private_key(cert, cert_bytes, (true, password))?,
+                )
+            }
         };
         check_pair(cert, &chain, key, &key_der)?;
         let stem = cert.file_stem().unwrap_or_default().to_string_lossy();
@@ -166,7 +196,7 @@ pub fn parse_certificates(
 fn private_key(
     path: &Path,
     bytes: &[u8],
-    shared: bool,
+    (shared, password): (bool, Password<'_>),
 ) -> Result<PrivateKeyDer<'static>, PkiError> {
     let none = |found: String| PkiError::NoKey {
         path: path.to_owned(),
@@ -174,14 +204,11 @@ fn private_key(
         next: if shared {
             "name the key's file with --key, or append the key to this one"
         } else {
-            "give a PEM or DER file with an unencrypted private key"
+            "give a PEM or DER file with a private key"
         },
     };
-    let encrypted = || PkiError::EncryptedKey {
-        path: path.to_owned(),
-    };
     match container::shape(path, bytes)?.map_err(none)? {
-        Shape::EncryptedDer => Err(encrypted()),
+        Shape::EncryptedDer => unlock::pkcs8(path, bytes, password),
         Shape::Der => match PrivateKeyDer::try_from(bytes) {
             Ok(key) => Ok(key.clone_key()),
             Err(_) if parse(bytes).is_ok() => Err(none("a DER certificate".into())),
@@ -199,10 +226,13 @@ fn private_key(
                     cause: "it is a DSA key, which TLS no longer uses".into(),
                 });
             }
-            if section.is_encrypted() {
-                return Err(encrypted());
+            if section.has_old_encryption() {
+                return unlock::old_pem(path, section, password);
             }
             match section.decode().map_err(|fault| bad_pem(path, fault))? {
+                (SectionKind::PrivateKey, der) if section.is_encrypted() => {
+                    unlock::pkcs8(path, &der, password)
+                }
                 (SectionKind::PrivateKey, der) => Ok(PrivateKeyDer::Pkcs8(der.into())),
                 (SectionKind::RsaPrivateKey, der) => Ok(PrivateKeyDer::Pkcs1(der.into())),
                 (SectionKind::EcPrivateKey, der) => Ok(PrivateKeyDer::Sec1(der.into())),

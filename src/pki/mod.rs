@@ -23,6 +23,7 @@ mod revocation;
 mod short_rsa;
 mod signed;
 mod trust;
+mod unlock;
 mod write;
 
 #[cfg(test)]

@@ -48,12 +48,32 @@ impl Section<'_> {
         self.label == CERTIFICATE || OTHER_CERTIFICATES.contains(&self.label)
     }
 
-    /// Whether a password is needed: PKCS#8 by its label, OpenSSL's old form by its header.
+    /// Whether it is a PKCS#8 key under a password.
     pub(super) fn is_encrypted(&self) -> bool {
         self.label == "ENCRYPTED PRIVATE KEY"
-            || self.body.iter().any(|line| {
-                line.starts_with(b"Proc-Type:") && line.windows(9).any(|w| w == b"ENCRYPTED")
-            })
+    }
+
+    /// Whether its header says that it is under a password, in OpenSSL's old form.
+    pub(super) fn has_old_encryption(&self) -> bool {
+        self.body.iter().any(|line| {
+            line.starts_with(b"Proc-Type:") && line.windows(9).any(|w| w == b"ENCRYPTED")
+        })
+    }
+
+    /// The cipher, initialisation vector and data of a key in OpenSSL's old form; `None` if its header or base64 is
+    /// damaged.
+    pub(super) fn old_encryption(&self) -> Option<(&str, Vec<u8>, Vec<u8>)> {
+        let mut lines = self.body.iter();
+        let info = lines.find_map(|line| line.strip_prefix(b"DEK-Info:"))?;
+        let (cipher, iv) = str::from_utf8(info).ok()?.trim().split_once(',')?;
+        let digits = iv.trim().as_bytes().chunks(2);
+        let iv = digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok());
+        let data: Vec<u8> = lines.flat_map(|line| line.iter().copied()).collect();
+        Some((
+            cipher,
+            iv.collect::<Option<_>>()?,
+            STANDARD.decode(data).ok()?,
+        ))
     }
 
     /// Whether this OpenSSH key is Ed25519, by the name in its public part.
@@ -70,6 +90,8 @@ impl Section<'_> {
         };
         let label = if self.is_certificate() {
             CERTIFICATE
+        } else if self.is_encrypted() {
+            "PRIVATE KEY"
         } else {
             self.label
         };
@@ -326,7 +348,7 @@ mod tests {
     #[test]
     fn passwords_are_noticed_in_both_forms() {
         let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
-        assert!(split(old.as_bytes()).unwrap()[0].is_encrypted());
+        assert!(split(old.as_bytes()).unwrap()[0].has_old_encryption());
         let new = encode("ENCRYPTED PRIVATE KEY", b"x");
         assert!(split(new.as_bytes()).unwrap()[0].is_encrypted());
         let plain = encode("PRIVATE KEY", b"x");

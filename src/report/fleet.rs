@@ -1,5 +1,7 @@
 //! What a run says of its fleet: how its identities were drawn, what loading them cost, and its groups.
 
+use std::fmt::Write;
+
 use super::document::{Field, Grid, Section};
 use crate::record::{CellRecord, RunRecord};
 use crate::stats::FleetCounts;
@@ -47,14 +49,16 @@ fn loading(cell: &CellRecord) -> Option<String> {
         format_count(loaded)
     );
     if let Some(mean_ns) = load_ns.checked_div(loaded) {
-        words.push_str(&format!(
+        // Writing to a string cannot fail.
+        let _ = write!(
+            words,
             " (in {} each, at most {})",
             format_ns(mean_ns),
             format_ns(longest_load_ns)
-        ));
+        );
     }
     if failed > 0 {
-        words.push_str(&format!("; {} could not be loaded", format_count(failed)));
+        let _ = write!(words, "; {} could not be loaded", format_count(failed));
     }
     Some(words)
 }

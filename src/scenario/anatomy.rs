@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(cells(&remote), ["tls", "tls-resumed"]);
         remote.identity = Some(IdentityFiles {
             cert: "c.pem".into(),
-            key: None,
+            ..IdentityFiles::default()
         });
         assert_eq!(cells(&remote), ["mtls", "mtls-resumed"]);
         remote.auth = vec![AuthMode::Server, AuthMode::Mutual];

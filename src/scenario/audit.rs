@@ -68,9 +68,8 @@ impl Audit<'_> {
             name: GOOD.to_owned(),
             cert: Some(self.pki.join("client-0.pem")),
             key: Some(self.pki.join("client-0.key")),
-            fault: None,
-            share: None,
             expect: Some(Expect::acceptance()),
+            ..IdentitySection::default()
         };
         let faulty = self.faults.iter().map(|&fault| {
             let file = |end| {
@@ -82,8 +81,7 @@ impl Audit<'_> {
                 cert: file("pem"),
                 key: file("key"),
                 fault: Some(fault),
-                share: None,
-                expect: None,
+                ..IdentitySection::default()
             }
         });
         std::iter::once(good).chain(faulty).collect()

@@ -323,9 +323,8 @@ pub(super) fn check(
     )?;
     if let TargetPlan::Embedded(plan) = target {
         derivable("target.embedded.key", Some(plan.keys.client))?;
-        let keys = scenario.matrix.key.iter();
-        keys.map(|keys| derivable("matrix.key", Some(keys.client)))
-            .collect::<Result<(), _>>()?;
+        let mut keys = scenario.matrix.key.iter();
+        keys.try_for_each(|keys| derivable("matrix.key", Some(keys.client)))?;
     }
     let minted = fleet.mint.as_ref().map(|mint| u64::from(mint.count));
     if let (Draw::Sticky, LoadModel::Closed { .. }, Some(count)) = (fleet.draw, load, minted) {

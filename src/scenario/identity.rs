@@ -14,7 +14,7 @@ const MOST: usize = 1_000;
 const LONGEST_CYCLE: u64 = 10_000;
 
 /// One of several client identities.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IdentitySection {
     /// Its name in the matrix, in results and reports.
@@ -25,6 +25,12 @@ pub struct IdentitySection {
     /// Private key; looked for in `cert` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// A file whose first line is the password of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_file: Option<PathBuf>,
+    /// A variable of the environment that holds the password of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_env: Option<String>,
     /// What is wrong with it. Against the embedded target it is minted with this fault; `none`
     /// presents no certificate. Unless `expect` says otherwise, its sessions must be rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,6 +60,9 @@ impl IdentitySection {
         self.cert.clone().map(|cert| IdentityFiles {
             cert,
             key: self.key.clone(),
+            pass_file: self.pass_file.clone(),
+            pass_env: self.pass_env.clone(),
+            password: None,
         })
     }
 

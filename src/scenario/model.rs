@@ -13,6 +13,7 @@ use super::{
     ResumptionSection, TargetSection, Verify, WayInSection,
 };
 use crate::text::labelled;
+use crate::text::secrets::Passphrase;
 use crate::units::{Rate, Ratio, Span};
 
 /// A whole scenario.
@@ -148,14 +149,23 @@ pub struct TlsSection {
 }
 
 /// The files of a client identity.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IdentityFiles {
-    /// Certificate chain, leaf first (PEM or DER).
+    /// Certificate chain, leaf first (PEM, DER, or PKCS#12 with the key).
     pub cert: PathBuf,
     /// Private key; looked for in `cert` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// A file whose first line is the password of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_file: Option<PathBuf>,
+    /// A variable of the environment that holds the password of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pass_env: Option<String>,
+    /// The password itself, given as curl takes it. It is written nowhere.
+    #[serde(skip)]
+    pub password: Option<Passphrase>,
 }
 
 /// How hard and for how long.

@@ -17,7 +17,15 @@ impl Scenario {
         let tls = &mut self.tls;
         all.extend(tls.cacert.iter_mut().map(|p| (key(&["tls", "cacert"]), p)));
         all.extend(tls.crl.iter_mut().map(|p| (key(&["tls", "crl"]), p)));
-        if let Some(IdentityFiles { cert, key: private }) = &mut self.identity {
+        if let Some(IdentityFiles {
+            cert,
+            key: private,
+            pass_file,
+            ..
+        }) = &mut self.identity
+        {
+            let password = pass_file.iter_mut();
+            all.extend(password.map(|p| (key(&["identity", "pass-file"]), p)));
             all.push((key(&["identity", "cert"]), cert));
             all.extend(private.iter_mut().map(|p| (key(&["identity", "key"]), p)));
         }
@@ -30,6 +38,8 @@ impl Scenario {
         for (index, identity) in self.identities.iter_mut().enumerate() {
             let at = index.to_string();
             let (cert, private) = (&mut identity.cert, &mut identity.key);
+            let password = identity.pass_file.iter_mut();
+            all.extend(password.map(|p| (key(&["identities", &at, "pass-file"]), p)));
             all.extend(
                 cert.iter_mut()
                     .map(|p| (key(&["identities", &at, "cert"]), p)),

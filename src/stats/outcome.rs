@@ -118,6 +118,23 @@ labelled! {
     }
 }
 
+impl IdentityTrouble {
+    /// One sentence on what is wrong and what to do, for reports.
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Unreadable => {
+                "a file of the fleet was not there or could not be read when its session began; the example names it"
+            }
+            Self::Mismatch => {
+                "a key of the fleet is not its certificate's: files that are renewed while they are read, or pairs that never matched; the example names them"
+            }
+            Self::Unusable => {
+                "a file of the fleet holds no usable certificate or key; the example names it and says why"
+            }
+        }
+    }
+}
+
 /// A way in which an answer is not the one that a protocol expects. Every protocol lists its own.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnswerFault {
@@ -297,15 +314,7 @@ impl FailureClass {
             Self::Local(LocalResource::Memory) => {
                 "the generator ran out of memory or socket buffers; lower --sessions"
             }
-            Self::Identity(IdentityTrouble::Unreadable) => {
-                "a file of the fleet was not there or could not be read when its session began; the example names it"
-            }
-            Self::Identity(IdentityTrouble::Mismatch) => {
-                "a key of the fleet is not its certificate's: files that are renewed while they are read, or pairs that never matched; the example names them"
-            }
-            Self::Identity(IdentityTrouble::Unusable) => {
-                "a file of the fleet holds no usable certificate or key; the example names it and says why"
-            }
+            Self::Identity(trouble) => trouble.advice(),
             Self::Unanswered(Stage::WayIn) => {
                 "the server or the proxy left these sessions without an answer before TLS; if the port speaks TLS at once, drop --starttls, else raise --way-in-timeout"
             }

@@ -6,6 +6,7 @@
 //! what a server said. ADR 0030 says why.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
 /// Replaces a secret.
@@ -38,6 +39,29 @@ enum Kind {
     Whole,
     /// The value of a variable, with its `${NAME}`.
     Value(String),
+}
+
+/// A password. It is left out of everything that is printed or written, and has no other form than [`Self::expose`].
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Passphrase(String);
+
+impl Passphrase {
+    /// Takes a password, and keeps it out of all messages from now on.
+    pub fn new(text: &str) -> Self {
+        keep(text);
+        Self(text.to_owned())
+    }
+
+    /// The password.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
 }
 
 /// Leaves a text out of everything that is shown from now on, also where it is cut, unless it is too short to be

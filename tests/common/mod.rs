@@ -155,6 +155,7 @@ pub fn against(
     scenario.identity = identity.map(|dir| IdentityFiles {
         cert: dir.join("client-0.pem"),
         key: Some(dir.join("client-0.key")),
+        ..IdentityFiles::default()
     });
     scenario
 }

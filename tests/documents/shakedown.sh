@@ -12,7 +12,7 @@
 # - `serve` gets such an address and goes on in the background.
 #
 # 0 is returned where the machine is too busy for a run to be valid (generator-limited, load-not-achieved), and for
-# every verdict of `ab`, `compare`, `gate` and `audit`: they were asked for one.
+# every verdict of `ab`, `check`, `compare`, `gate` and `audit`: they were asked for one.
 set -euo pipefail
 real=$SHAKEDOWN_REAL place=$STAGE
 own=() flags=() added=() limit=() command=${1-}
@@ -65,7 +65,7 @@ hosts() {
   local before='' given
   for given in "${own[@]}" "${flags[@]}"; do
     case $before in
-      --metrics | --resolve | --stage | --header | -H) ;;
+      --metrics | --resolve | --stage | --header | -H | --fleet) ;;
       *) [[ $given =~ ^((https|tls)://)?([a-z0-9.-]+:[0-9]+)(/.*)?$ ]] && echo "${BASH_REMATCH[3]}" ;;
     esac
     before=$given
@@ -109,7 +109,7 @@ case $command in
     ;;
 esac
 case $command in
-  run | probe | audit | anatomy | ab)
+  run | probe | audit | anatomy | ab | check)
     for host in $(hosts); do
       added+=(--resolve "$host:$ADDRESS")
       has --dry-run --help || [[ " ${added[*]}" == *dry-run* ]] || server "${host##*:}"
@@ -127,6 +127,6 @@ case $command:$code in
     reasons=$(sed -n '/^INVALID/,/^$/s/^  \([a-z-]*\): .*/\1/p' "$said" | grep -vxE 'generator-limited|load-not-achieved') ||
       [[ -n $reasons ]] || code=0
     ;;
-  ab:99 | ab:106 | ab:124 | compare:99 | compare:106 | gate:99 | gate:106 | audit:99) code=0 ;;
+  ab:99 | ab:106 | ab:124 | compare:99 | compare:106 | gate:99 | gate:106 | audit:99 | check:99) code=0 ;;
 esac
 exit "$code"

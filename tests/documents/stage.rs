@@ -69,10 +69,17 @@ impl Stage {
         };
         let names = "--name localhost --name 127.0.0.1 --name staging --name a --name b";
         done(&format!("pki new pki --faults --clients 2 {names}"));
+        fs::create_dir_all(at("certs")).unwrap();
+        fs::write(at("fleet.csv"), "cert,key\nc.pem,c.key\n").unwrap();
         for (from, to) in [
             ("client-0.pem", "c.pem"),
             ("client-0.key", "c.key"),
             ("ca.pem", "ca.pem"),
+            ("crl.pem", "crl.pem"),
+            ("client-0.pem", "certs/dev-0.pem"),
+            ("client-0.key", "certs/dev-0.key"),
+            ("client-0.pem", "pki/dev-0.pem"),
+            ("client-0.key", "pki/dev-0.key"),
         ] {
             fs::copy(at("pki").join(from), at(to)).unwrap();
         }

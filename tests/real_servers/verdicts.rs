@@ -72,6 +72,7 @@ impl Subject {
         scenario.identity = identity.map(|stem| IdentityFiles {
             cert: pki.join(format!("{stem}.pem")),
             key: Some(pki.join(format!("{stem}.key"))),
+            ..IdentityFiles::default()
         });
         let record = run(scenario);
         let trial = &only(&record).trials[0];

@@ -90,7 +90,7 @@ impl Fleet {
             let is_key = path
                 .file_stem()
                 .is_some_and(|stem| stem.to_string_lossy().ends_with("-key"));
-            if folder && (is_key || !CERTIFICATES.iter().any(|end| ends(&end))) {
+            if folder && (is_key || !CERTIFICATES.iter().any(ends)) {
                 continue;
             }
             let row = Row::of(path);
@@ -102,7 +102,7 @@ impl Fleet {
             return Err(wrong("no certificate matches".into()));
         }
         rows.sort_by_cached_key(|row| natural(&row.cert.to_string_lossy()));
-        let names = rows.iter().take(super::MOST_COUNTED + 1);
+        let names = rows.iter().take(super::MOST_COUNTED as usize + 1);
         let names = names.map(|row| {
             row.cert
                 .file_stem()

@@ -14,7 +14,7 @@ use crate::scenario::FleetSection;
 use files::Row;
 
 /// Fleets without groups are counted by identity up to this many.
-const MOST_COUNTED: usize = 100;
+const MOST_COUNTED: u32 = 100;
 /// Most groups of a fleet; each is counted in every trial.
 const MOST_GROUPS: usize = 1_000;
 
@@ -46,7 +46,7 @@ impl Fleet {
 
     /// One of `count` identities that are derived from a seed.
     pub(crate) fn minted(mint: FleetMint, count: u32) -> Self {
-        let names = (0..count.min(MOST_COUNTED as u32 + 1)).map(FleetMint::name);
+        let names = (0..count.min(MOST_COUNTED + 1)).map(FleetMint::name);
         Self {
             counted: few(names.collect()),
             source: Source::Minted(Box::new(mint), count),
@@ -101,7 +101,7 @@ impl Fleet {
 
 /// The names, unless they are too many to count by.
 fn few(names: Vec<String>) -> Vec<String> {
-    if names.len() > MOST_COUNTED {
+    if names.len() > MOST_COUNTED as usize {
         Vec::new()
     } else {
         names
