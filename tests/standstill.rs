@@ -9,15 +9,18 @@
 
 mod common;
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use common::process::serve;
-use common::{against, only, pki_in, run, scenario};
+use common::{against, only, pki_in, run, run_controlled, scenario};
+use shakedown::load::{Event, Interrupt};
 use shakedown::record::RunRecord;
 use shakedown::report::{Style, render};
 use shakedown::scenario::ProtocolKind;
 use shakedown::stats::Metric;
+use tokio::sync::watch;
 
 /// A run of some seconds against a server that is stopped for two of them.
 fn with_a_stall(load: &str, seconds: u64, rest: &str) -> RunRecord {
@@ -33,7 +36,10 @@ fn with_a_stall(load: &str, seconds: u64, rest: &str) -> RunRecord {
         Some(dir.path()),
     );
     scenario.protocol.kind = Some(ProtocolKind::Echo);
+    let (began, begins) = mpsc::channel();
     let stall = thread::spawn(move || {
+        // On a busy machine it takes a while until the load begins.
+        begins.recv().unwrap();
         thread::sleep(Duration::from_secs(1));
         server.signal("STOP");
         thread::sleep(Duration::from_secs(2));
@@ -41,9 +47,14 @@ fn with_a_stall(load: &str, seconds: u64, rest: &str) -> RunRecord {
         // It serves until the run is over.
         thread::sleep(Duration::from_secs(seconds));
     });
-    let record = run(scenario);
+    let (_sender, control) = watch::channel(Interrupt::None);
+    let record = run_controlled(scenario, &control, &mut |event| {
+        if matches!(event, Event::Begin { .. }) {
+            began.send(()).unwrap();
+        }
+    });
     stall.join().unwrap();
-    record
+    record.unwrap()
 }
 
 /// Seconds that it says nobody had an answer.

@@ -2,7 +2,8 @@
 
 use super::summary::{CellSummary, Quantiles};
 use crate::record::{Asked, CellRecord, Note, PlanRecord};
-use crate::stats::{Metric, Timing};
+use crate::session::SETTLES;
+use crate::stats::{Metric, Proof, Timing};
 use crate::units::format_ns;
 
 /// A time without an answer that is shorter than this goes without saying, in nanoseconds.
@@ -13,6 +14,17 @@ const PAUSE_OVER_HIGHEST: u64 = 3;
 const PAUSE_OVER_MEDIAN: u64 = 10;
 /// ... and than this part of the measure phase, is a standstill of the server.
 const PAUSE_OF_PHASE: f64 = 0.05;
+
+/// Shorter ones go without saying. Where the first session waited whether the server hangs up, that was our pause.
+fn least(cell: &CellRecord, plan: &PlanRecord) -> u64 {
+    let proofs = cell.trials.iter().flat_map(|trial| trial.proofs.keys());
+    let weak = proofs
+        .into_iter()
+        .any(|proof| *proof != Proof::ApplicationData);
+    let waited = weak && plan.scenario.target.url.is_some();
+    let settles = u64::try_from(SETTLES.as_nanos()).unwrap_or(u64::MAX);
+    LEAST_PAUSE_NS + if waited { settles } else { 0 }
+}
 
 /// A long time in which sessions waited and none had an answer. Percentiles count sessions, of which a closed loop
 /// begins none meanwhile, so it may be in none of them.
@@ -41,7 +53,7 @@ pub(super) fn long_pause(
     let median = of(|q| q.p50).unwrap_or(highest);
     let standstill = pause.length_ns >= median.least().saturating_mul(PAUSE_OVER_MEDIAN)
         && share >= PAUSE_OF_PHASE;
-    if pause.length_ns < LEAST_PAUSE_NS || !(hidden || standstill) {
+    if pause.length_ns < least(cell, plan) || !(hidden || standstill) {
         return None;
     }
     let own = cell.trials.iter().map(|t| t.stalls.longest_ns).max()?;

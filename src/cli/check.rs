@@ -60,8 +60,11 @@ pub struct CheckArgs {
     #[arg(long)]
     json: bool,
 
-    /// Also write them as JUnit
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Also write JUnit XML: one case per certificate and server"
+    )]
     junit: Option<PathBuf>,
 }
 

@@ -13,7 +13,7 @@ pub(crate) use connect::{Opened, connect, open};
 pub use drive::{Course, drive};
 pub(crate) use enter::enter;
 pub use observer::Observer;
-pub(crate) use observer::stays;
+pub(crate) use observer::{SETTLES, stays};
 
 use std::io;
 

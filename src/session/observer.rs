@@ -68,7 +68,7 @@ pub trait Observer<S: SessionStream> {
 
 /// How long a server has to hang up by itself. The verdict of TLS 1.2's Finished, and of a close in answer to ours, is
 /// no more than that it did not.
-const SETTLES: Duration = Duration::from_millis(250);
+pub(crate) const SETTLES: Duration = Duration::from_millis(250);
 
 /// Waits whether the server hangs up on a client that asks nothing.
 pub(crate) async fn stays<S: SessionStream>(stream: &mut S) -> Result<(), Departure> {
