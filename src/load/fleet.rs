@@ -70,16 +70,7 @@ impl FleetPlan {
 
     /// The identity of a session, loaded by `base`'s configuration unless it is.
     pub(super) fn present(&self, worker: usize, index: u32, base: &ClientTls) -> Presented {
-        let Some(cache) = self.loaded.get(worker) else {
-            let none = (
-                FailureClass::Unconfirmed,
-                "there is no such worker".to_owned(),
-            );
-            return Presented {
-                member: Err(none),
-                loading: None,
-            };
-        };
+        let cache = &self.loaded[worker];
         let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(member) = cache.get(&index) {
             return Presented {
@@ -135,10 +126,7 @@ impl FleetPlan {
         let own = Own::new(self.fleet.len(), part);
         let way = match self.draw {
             Draw::RoundRobin => Way::RoundRobin(0),
-            Draw::Sticky => Way::Sticky {
-                fresh: 0,
-                free: Rc::default(),
-            },
+            Draw::Sticky => Way::sticky(own),
             Draw::Zipf(s) => match Zipf::new(f64::from(own.count), s) {
                 Ok(zipf) => {
                     let seed = seed.wrapping_add((part.0 as u64) << 32);
@@ -160,6 +148,8 @@ pub(super) struct Own {
     first: u32,
     step: u32,
     pub count: u32,
+    /// Whether they are another worker's, too.
+    borrowed: bool,
 }
 
 impl Own {
@@ -173,12 +163,14 @@ impl Own {
                 first: number(worker % u64::from(len.max(1))),
                 step: 1,
                 count: 1,
+                borrowed: true,
             };
         }
         Self {
             first: number(worker),
             step: number(workers),
             count: number(count),
+            borrowed: false,
         }
     }
 
@@ -205,6 +197,16 @@ enum Way {
         free: Rc<RefCell<VecDeque<u32>>>,
     },
     Zipf(Box<(Zipf<f64>, StdRng)>),
+}
+
+impl Way {
+    /// What is another worker's, too, has its one session there.
+    fn sticky(own: Own) -> Self {
+        Self::Sticky {
+            fresh: if own.borrowed { own.count } else { 0 },
+            free: Rc::default(),
+        }
+    }
 }
 
 /// An identity's turn. While a sticky one lasts, it has no other.
@@ -263,5 +265,43 @@ impl Turns {
                 }
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sticky(own: Own) -> Turns {
+        Turns {
+            own,
+            way: RefCell::new(Way::sticky(own)),
+        }
+    }
+
+    #[test]
+    fn a_sticky_identity_has_one_turn_at_a_time_over_all_workers() {
+        let workers = [0, 1, 2].map(|worker| sticky(Own::new(2, (worker, 3))));
+        let turns: Vec<Turn> = workers.iter().filter_map(Turns::next).collect();
+        let given: Vec<u32> = turns.iter().map(|turn| turn.index).collect();
+        assert_eq!(given, [0, 1]);
+        assert!(workers.iter().all(|worker| worker.next().is_none()));
+        drop(turns);
+        assert_eq!(workers[0].next().map(|turn| turn.index), Some(0));
+    }
+
+    proptest! {
+        #[test]
+        fn every_identity_belongs_to_one_worker(len in 1u32..500, workers in 1usize..9) {
+            let mut all: Vec<u32> = (0..workers)
+                .map(|worker| Own::new(len, (worker, workers)))
+                .filter(|own| !own.borrowed)
+                .flat_map(|own| (0..own.count).map(move |n| own.nth(n)))
+                .collect();
+            all.sort_unstable();
+            prop_assert_eq!(all, (0..len).collect::<Vec<_>>());
+        }
     }
 }
