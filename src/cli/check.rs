@@ -7,14 +7,13 @@ use shakedown::check::{Check, CheckReport, Finding, Role, junit, text};
 use shakedown::files::write::replace;
 use shakedown::pki::{
     CertInspect, CertificateDer, Fleet, Identity, PkiError, load_crls, load_roots,
-    parse_certificates,
 };
 use shakedown::probe::{ProbePlan, presented};
-use shakedown::scenario::Scenario;
+use shakedown::scenario::{FleetSection, Scenario};
 use shakedown::units::Span;
 
 use super::block_on;
-use super::exit::Exit;
+use super::exit::{BadInput, Exit};
 use super::output::print;
 use super::way_in::WayInArgs;
 
@@ -139,14 +138,8 @@ impl CheckArgs {
             report.add(path.display().to_string(), found);
             return Ok(());
         }
-        let manifest = path
-            .extension()
-            .is_some_and(|end| end.eq_ignore_ascii_case("csv"));
-        let fleet = if manifest {
-            Fleet::of_manifest(path)?
-        } else {
-            Fleet::of_pattern(path)?
-        };
+        let section = FleetSection::parse(&path.to_string_lossy()).map_err(BadInput)?;
+        let fleet = Fleet::new(&section)?;
         for index in 0..fleet.len() {
             let file = fleet.file(index).unwrap_or(path);
             let found = judge(check, file, fleet.load(index));
@@ -160,19 +153,10 @@ impl CheckArgs {
 fn judge(check: &Check, file: &Path, loaded: Result<Identity, PkiError>) -> Vec<Finding> {
     let chain = match loaded {
         Ok(identity) => identity.chain,
-        Err(PkiError::NoKey { .. }) => {
-            match std::fs::read(file).map(|bytes| parse_certificates(file, &bytes)) {
-                Ok(Ok(chain)) => chain,
-                Ok(Err(error)) => return vec![unusable(&error)],
-                Err(error) => {
-                    return vec![Finding::new(
-                        "unreadable",
-                        error.to_string(),
-                        "check the path",
-                    )];
-                }
-            }
-        }
+        Err(PkiError::NoKey { .. }) => match load_roots(file) {
+            Ok(chain) => chain,
+            Err(error) => return vec![unusable(&error)],
+        },
         Err(error) => return vec![unusable(&error)],
     };
     check.chain(&chain, role(&chain))

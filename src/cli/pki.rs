@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use shakedown::pki::{KeyAlgorithm, Pki, PkiSpec};
 use shakedown::text::shell_quote;
 
 use super::choice::one_of;
 use super::output::write_stdout;
+use super::progress::on_stderr;
 
 /// With fewer clients it is done before a bar is seen.
 const WORTH_A_BAR: usize = 1_000;
@@ -88,15 +89,12 @@ pub(crate) fn run(args: &PkiArgs) -> anyhow::Result<()> {
 
 /// A bar on a terminal for what takes longer than a moment.
 fn bar(clients: usize) -> ProgressBar {
-    let target = if clients < WORTH_A_BAR {
-        ProgressDrawTarget::hidden()
-    } else {
-        ProgressDrawTarget::stderr()
-    };
-    let style =
-        ProgressStyle::with_template("{bar:30.cyan/blue} {pos} of {len} clients, {eta} left");
-    ProgressBar::with_draw_target(Some(clients as u64), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    if clients < WORTH_A_BAR {
+        return ProgressBar::hidden();
+    }
+    let bar = on_stderr("{bar:30.cyan/blue} {pos} of {len} clients, {eta} left");
+    bar.set_length(clients as u64);
+    bar
 }
 
 impl NewArgs {

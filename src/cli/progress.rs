@@ -128,7 +128,7 @@ fn announce(checked: &Checked) {
 }
 
 /// Drawn five times a second at most, with the template's colours where they are wanted.
-fn on_stderr(template: &str) -> ProgressBar {
+pub(crate) fn on_stderr(template: &str) -> ProgressBar {
     // Left to itself, the library would let NO_COLOR count more than --color.
     console::set_colors_enabled_stderr(wanted_on(&std::io::stderr()));
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5));

@@ -14,10 +14,8 @@ use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use pkcs8::EncryptedPrivateKeyInfoRef;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::PkiError;
-use super::container::MAX_FILE_BYTES;
 use super::pem::Section;
-use crate::files::read_capped;
+use super::{PkiError, container};
 use crate::scenario::IdentityFiles;
 use crate::text::secrets::Passphrase;
 
@@ -42,10 +40,7 @@ impl<'a> Password<'a> {
             return Ok(Some(given.clone()));
         }
         if let Some(path) = &files.pass_file {
-            let bytes = read_capped(path, MAX_FILE_BYTES).map_err(|source| PkiError::Read {
-                path: path.clone(),
-                source,
-            })?;
+            let bytes = container::read(path)?;
             let text = String::from_utf8_lossy(&bytes);
             return Ok(Some(Passphrase::new(
                 text.lines().next().unwrap_or_default(),

@@ -48,13 +48,7 @@ impl Pki {
     /// Fails if a file exists and `overwrite` is false, if clients, faulty identities or revocation lists of an earlier,
     /// larger set would remain, and if writing fails. The directory is then as it was, but for overwritten files.
     pub fn write(&self, dir: &Path, overwrite: bool) -> Result<Vec<PathBuf>, PkiError> {
-        self.put(
-            dir,
-            self.entries(),
-            self.clients().len(),
-            overwrite,
-            &mut |_| {},
-        )
+        self.write_clients(self.clients().len(), None, dir, overwrite, &mut |_| {})
     }
 
     /// Writes everything as [`Self::write`] does, and further clients up to `clients` in all, each minted when it is
@@ -74,34 +68,6 @@ impl Pki {
         check_clients(clients)?;
         let mut entries = self.entries();
         entries.extend(faults.into_iter().flat_map(fault_entries));
-        self.put(dir, entries, clients, overwrite, progress)
-    }
-
-    /// Writes everything as [`Self::write`] does, and the faulty identities minted from it: chain and
-    /// key of each to `faults/`, and all revocation lists to `crl.pem`.
-    ///
-    /// # Errors
-    ///
-    /// Fails as [`Self::write`] does, and if faulty identities of another set would remain.
-    pub fn write_with_faults(
-        &self,
-        faults: &Faults,
-        dir: &Path,
-        overwrite: bool,
-    ) -> Result<Vec<PathBuf>, PkiError> {
-        let mut entries = self.entries();
-        entries.extend(fault_entries(faults));
-        self.put(dir, entries, self.clients().len(), overwrite, &mut |_| {})
-    }
-
-    fn put(
-        &self,
-        dir: &Path,
-        entries: Vec<Entry>,
-        clients: usize,
-        overwrite: bool,
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<PathBuf>, PkiError> {
         let further = self.clients().len()..clients;
         let mut names: Vec<String> = entries.iter().map(|entry| entry.name.clone()).collect();
         let ends = |index| ["pem", "key"].map(|end| format!("client-{index}.{end}"));
@@ -116,6 +82,22 @@ impl Pki {
         let all = entries.into_iter().map(Ok).chain(minted);
         let mut undo = Undo::default();
         put_all(dir, (all, &names), overwrite, &mut undo, progress).inspect_err(|_| undo.undo())
+    }
+
+    /// Writes everything as [`Self::write`] does, and the faulty identities minted from it: chain and
+    /// key of each to `faults/`, and all revocation lists to `crl.pem`.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Self::write`] does, and if faulty identities of another set would remain.
+    pub fn write_with_faults(
+        &self,
+        faults: &Faults,
+        dir: &Path,
+        overwrite: bool,
+    ) -> Result<Vec<PathBuf>, PkiError> {
+        let clients = self.clients().len();
+        self.write_clients(clients, Some(faults), dir, overwrite, &mut |_| {})
     }
 
     fn entries(&self) -> Vec<Entry> {

@@ -63,10 +63,8 @@ struct Line {
 impl Fleet {
     /// The certificates that match a pattern, or those of a folder that have a key beside them, in natural order.
     ///
-    /// # Errors
-    ///
     /// Fails if there are none, or folders cannot be read.
-    pub fn of_pattern(pattern: &Path) -> Result<Self, PkiError> {
+    pub(super) fn of_pattern(pattern: &Path) -> Result<Self, PkiError> {
         let folder = pattern.is_dir();
         let text = pattern.to_string_lossy();
         let searched = match (folder, pattern.join("client-0.pem").is_file()) {
@@ -122,10 +120,8 @@ impl Fleet {
 
     /// The identities of a manifest, a CSV file with a head.
     ///
-    /// # Errors
-    ///
     /// Fails if it cannot be read, has no identity, a bad line, or too many groups.
-    pub fn of_manifest(path: &Path) -> Result<Self, PkiError> {
+    pub(super) fn of_manifest(path: &Path) -> Result<Self, PkiError> {
         let wrong = |cause: String| PkiError::NoFleet {
             path: path.to_owned(),
             cause,

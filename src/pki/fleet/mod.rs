@@ -35,8 +35,10 @@ enum Source {
 impl Fleet {
     /// That of a scenario for a server elsewhere.
     ///
+    /// # Errors
+    ///
     /// Fails if its files, folder or manifest cannot be read or hold no identity, or its authority is none.
-    pub(crate) fn new(section: &FleetSection) -> Result<Self, PkiError> {
+    pub fn new(section: &FleetSection) -> Result<Self, PkiError> {
         match (&section.mint, &section.manifest, &section.files) {
             (Some(mint), ..) => Ok(Self::minted(FleetMint::new(mint)?, mint.count)),
             (None, Some(manifest), _) => Self::of_manifest(manifest),
