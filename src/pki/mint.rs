@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -75,6 +76,8 @@ pub struct Pki {
     pub(super) root: Identity,
     /// The issuer of the leaves: the lowest intermediate, or the root without one.
     pub(super) intermediate: Identity,
+    /// The same with its key as it was generated: not every kind can be read again.
+    pub(super) issuer: Issuing,
     server: Identity,
     clients: Vec<Identity>,
     /// A list of every authority of the chain, which revokes nothing.
@@ -134,6 +137,7 @@ impl Pki {
                 roots: vec![root.clone()],
                 root: own("root", top),
                 intermediate: own("intermediate", issuer),
+                issuer: Arc::clone(issuer),
                 server,
                 crls: crls
                     .iter()
@@ -150,28 +154,15 @@ impl Pki {
         lengths.iter().map(mint).collect()
     }
 
-    /// What signs its leaves.
-    ///
-    /// Fails if its key cannot be read again.
-    pub(super) fn issuer(&self) -> Result<Authority<KeyPair>, PkiError> {
-        let own = &self.intermediate;
-        let key = KeyPair::try_from(&own.key).map_err(failed(&own.name))?;
-        let chain = self.server.chain.get(1..).unwrap_or_default();
-        Authority::of(own, key, chain.to_vec())
-    }
-
-    /// Mints further clients, one when asked for it.
-    ///
-    /// Fails as [`Self::mint`] does.
+    /// Mints further clients, one when asked for it; each may fail as [`Self::mint`] does.
     pub(super) fn further_clients(
         &self,
         indexes: Range<usize>,
-    ) -> Result<impl Iterator<Item = Result<Identity, PkiError>>, PkiError> {
-        let (issuer, algorithm, validity) = (self.issuer()?, self.spec.client_key, self.validity);
-        Ok(indexes.map(move |index| {
-            let key = generate(&format!("client-{index}"), algorithm)?;
-            issuer.client(index, &key, validity)
-        }))
+    ) -> impl Iterator<Item = Result<Identity, PkiError>> {
+        indexes.map(|index| {
+            let key = generate(&format!("client-{index}"), self.spec.client_key)?;
+            self.issuer.client(index, &key, self.validity)
+        })
     }
 
     /// The certificate to trust.
@@ -325,7 +316,11 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
+/// An authority with its own key, which several sets share.
+pub(super) type Issuing = Arc<Authority<KeyPair>>;
+
 /// A signer of certificates.
+#[derive(Debug)]
 pub(super) struct Authority<S> {
     pub(super) issuer: Issuer<'static, S>,
     /// Its own certificate and those above it, without the root.
@@ -405,19 +400,19 @@ fn line(
     algorithm: KeyAlgorithm,
     intermediates: u8,
     validity: Validity,
-) -> Result<(CertificateDer<'static>, Vec<Authority<KeyPair>>), PkiError> {
+) -> Result<(CertificateDer<'static>, Vec<Issuing>), PkiError> {
     let key = generate("root key", algorithm)?;
     let params = authority("root", &key, BasicConstraints::Unconstrained, validity);
     let root = params.self_signed(&key).map_err(failed("root"))?;
     let issuer = Issuer::new(params, key);
     let chain = Vec::new();
-    let mut line = vec![Authority { issuer, chain }];
+    let mut line = vec![Arc::new(Authority { issuer, chain })];
     for below in (0..intermediates).rev() {
         let key = generate("intermediate key", algorithm)?;
         let constraints = BasicConstraints::Constrained(below);
         let params = authority("intermediate", &key, constraints, validity);
         let above = line.last().ok_or_else(nothing_issues)?;
-        line.push(above.below("intermediate", params, key)?);
+        line.push(Arc::new(above.below("intermediate", params, key)?));
     }
     Ok((root.into(), line))
 }

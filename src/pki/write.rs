@@ -74,7 +74,7 @@ impl Pki {
         names.extend(further.clone().flat_map(ends));
         check_target(dir, &names, clients, overwrite)?;
         let minted = self
-            .further_clients(further)?
+            .further_clients(further)
             .flat_map(|client| match client {
                 Ok(client) => identity_entries("", &client).map(Ok).into(),
                 Err(error) => vec![Err(error)],

@@ -167,3 +167,27 @@ fn every_algorithm_survives_the_disk() {
         assert_eq!(loaded.key, pki.clients()[0].key);
     }
 }
+
+#[test]
+fn clients_of_every_algorithm_are_minted_as_they_are_written() {
+    for key in KeyAlgorithm::ALL {
+        let spec = PkiSpec {
+            ca_key: key,
+            server_key: key,
+            client_key: key,
+            clients: 0,
+            ..PkiSpec::default()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let mut seen = 0;
+        let pki = Pki::mint(&spec).unwrap();
+        let written = pki.write_clients(2, None, dir.path(), false, &mut |files| seen = files);
+        assert_eq!(written.unwrap().len(), seen, "{key}");
+        let [one, other] = [0, 1].map(|index| {
+            let at = |end| dir.path().join(format!("client-{index}.{end}"));
+            Identity::load(&at("pem"), Some(&at("key"))).unwrap()
+        });
+        assert_ne!(one.chain[0], other.chain[0], "{key}");
+        assert_eq!(one.chain[1..], pki.server().chain[1..], "{key}");
+    }
+}

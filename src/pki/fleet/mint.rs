@@ -1,6 +1,7 @@
 //! Mints identities of a fleet from their index.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use rcgen::string::Ia5String;
 use rcgen::{
@@ -11,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::super::der::parse;
 use super::super::error::failed;
-use super::super::mint::{Authority, BACKDATE, Validity, authority, leaf};
+use super::super::mint::{Authority, BACKDATE, Issuing, Validity, authority, leaf};
 use super::super::{Identity, Pki, PkiError};
 use super::derive::Deriver;
 use super::shared::share_issuers;
@@ -24,7 +25,7 @@ const USUAL_VALIDITY: Duration = Duration::DAY;
 pub struct FleetMint {
     deriver: Deriver,
     key: KeyAlgorithm,
-    issuer: Authority<KeyPair>,
+    issuer: Issuing,
     validity: Validity,
     san: San,
 }
@@ -53,7 +54,7 @@ impl FleetMint {
         let authority = Identity::load(path, section.ca_key.as_deref())?;
         let key = KeyPair::try_from(&authority.key).map_err(failed("authority of the fleet"))?;
         let chain = sent(authority.chain.clone());
-        let above = Authority::of(&authority, key, chain)?;
+        let above = Arc::new(Authority::of(&authority, key, chain)?);
         let algorithm = section.key.unwrap_or(KeyAlgorithm::EcdsaP256);
         Self::below(section, above, algorithm)
     }
@@ -66,14 +67,10 @@ impl FleetMint {
         pki: &Pki,
         key: KeyAlgorithm,
     ) -> Result<Self, PkiError> {
-        Self::below(section, pki.issuer()?, key)
+        Self::below(section, Arc::clone(&pki.issuer), key)
     }
 
-    fn below(
-        section: &MintSection,
-        above: Authority<KeyPair>,
-        key: KeyAlgorithm,
-    ) -> Result<Self, PkiError> {
+    fn below(section: &MintSection, above: Issuing, key: KeyAlgorithm) -> Result<Self, PkiError> {
         let deriver = Deriver::new(section.seed.unwrap_or(1));
         let now = OffsetDateTime::now_utc();
         let asked = section.validity.and_then(|span| span.0.try_into().ok());
@@ -93,7 +90,7 @@ impl FleetMint {
             let constraints = BasicConstraints::Constrained(below);
             let mut params = authority("fleet intermediate", &pair, constraints, validity);
             params.serial_number = Some(serial(&deriver, &name, u32::from(below)));
-            issuer = issuer.below(&name, params, pair)?;
+            issuer = Arc::new(issuer.below(&name, params, pair)?);
         }
         let san = section.san.as_deref().unwrap_or("dns:client-{index}");
         let (kind, template) = san.split_once(':').unwrap_or(("dns", san));
