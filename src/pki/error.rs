@@ -91,6 +91,10 @@ pub enum PkiError {
     },
     #[error("no fleet in {}: {cause}; give a folder, a pattern such as 'pki/client-*.pem', or a CSV file with the columns cert, key, group and name", path.display())]
     NoFleet { path: PathBuf, cause: String },
+    #[error("the fleet has no group {name:?}; {}", if groups.is_empty() { "give a manifest with a column group".to_owned() } else { format!("write one of {groups}") })]
+    NoGroup { name: String, groups: String },
+    #[error("{} did not issue the certificates of the fleet, which name {issuer:?}; give ca and ca-key of that authority", ca.as_ref().map_or_else(|| "no authority".to_owned(), |path| path.display().to_string()))]
+    NotIssuer { ca: Option<PathBuf>, issuer: String },
     #[error(
         "certificate of {der_len} bytes does not parse: {cause}; look at what the peer sends with `openssl s_client -showcerts`"
     )]

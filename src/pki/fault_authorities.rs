@@ -7,7 +7,7 @@ use rcgen::{
     RevokedCertParams, SerialNumber, SigningKey,
 };
 use rustls_pki_types::CertificateRevocationListDer;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
 use super::error::failed;
 use super::mint::{Validity, authority, generate, leaf};
@@ -120,16 +120,36 @@ pub(super) fn serial() -> Result<SerialNumber, PkiError> {
     Ok(SerialNumber::from_slice(&bytes))
 }
 
-/// The revocation list of an authority, valid for as long as its certificates are.
+/// The dates and the number of a revocation list.
+#[derive(Clone, Copy)]
+pub(super) struct Listed {
+    pub(super) this_update: OffsetDateTime,
+    pub(super) next_update: OffsetDateTime,
+    pub(super) number: u64,
+}
+
+/// A first list, valid for as long as its authority's certificates are.
+impl From<Validity> for Listed {
+    fn from(validity: Validity) -> Self {
+        Self {
+            this_update: validity.not_before,
+            next_update: validity.not_after,
+            number: 1,
+        }
+    }
+}
+
+/// The revocation list of an authority.
 pub(super) fn crl<S: SigningKey>(
     authority: &super::mint::Authority<S>,
-    validity: Validity,
+    listed: impl Into<Listed>,
     revoked_certs: Vec<RevokedCertParams>,
 ) -> Result<CertificateRevocationListDer<'static>, PkiError> {
+    let listed = listed.into();
     let params = CertificateRevocationListParams {
-        this_update: validity.not_before,
-        next_update: validity.not_after,
-        crl_number: SerialNumber::from(1),
+        this_update: listed.this_update,
+        next_update: listed.next_update,
+        crl_number: SerialNumber::from(listed.number),
         issuing_distribution_point: None,
         revoked_certs,
         key_identifier_method: KeyIdMethod::Sha256,

@@ -23,6 +23,7 @@ mod reason;
 mod refusal;
 mod reject;
 mod resume;
+mod revocable;
 mod scheme;
 mod seen;
 mod server;

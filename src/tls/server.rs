@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::{NoServerSessionStorage, ServerConnection};
 use tokio::net::TcpStream;
 
 use super::config::{nothing_left, protocol_versions, seed};
 use super::credential::certified;
+use super::revocable::Revocable;
 use super::server_sessions::ServerSessions;
 use super::spec::{ClientTrust, TlsConfigError};
-use super::verify::client_verifier;
 use super::{Fault, TlsStream};
 use crate::crypto::{self, Ledger, Metering};
 use crate::pki::Identity;
@@ -50,6 +51,8 @@ pub struct ServerTls {
     config: Arc<ServerConfig>,
     /// Whether its cryptography is metered.
     metered: bool,
+    /// What clients are verified with, if they are.
+    clients: Option<Arc<Revocable>>,
 }
 
 /// How much a server offers for resumption.
@@ -101,13 +104,17 @@ impl ServerTls {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&protocol_versions(spec.versions))
             .map_err(nothing_left)?;
-        let builder = match &spec.auth {
-            ServerAuth::Off => builder.with_no_client_auth(),
+        let clients = match &spec.auth {
+            ServerAuth::Off => None,
             ServerAuth::Optional(trust) | ServerAuth::Required(trust) => {
                 let required = matches!(spec.auth, ServerAuth::Required(_));
-                let verifier = client_verifier(trust, spec.provider, &provider, required)?;
-                builder.with_client_cert_verifier(Arc::new(verifier))
+                let verifier = Revocable::new(trust, spec.provider, &provider, required)?;
+                Some(Arc::new(verifier))
             }
+        };
+        let builder = match &clients {
+            None => builder.with_no_client_auth(),
+            Some(clients) => builder.with_client_cert_verifier(Arc::clone(clients) as _),
         };
         let mut config =
             builder.with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));
@@ -133,7 +140,23 @@ impl ServerTls {
         Ok(Self {
             config: Arc::new(config),
             metered: metering == Metering::On,
+            clients,
         })
+    }
+
+    /// Looks clients up in a newer list of its issuer from now on; in the first lists again if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the list cannot be used.
+    pub fn replace_list(
+        &self,
+        list: Option<&CertificateRevocationListDer<'static>>,
+    ) -> Result<(), TlsConfigError> {
+        match &self.clients {
+            Some(clients) => clients.replace(list.cloned()),
+            None => Ok(()),
+        }
     }
 
     /// Gathers the entropy that sessions on the calling thread will need, ahead of the first one.

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::super::{Identity, PkiError};
+use super::super::{CertInspect, Identity, PkiError, load_roots};
 use super::shared::share_issuers;
-use super::{Fleet, MOST_GROUPS, Source, few};
+use super::{Fleet, MOST_GROUPS, Source, Stamp, few};
 
 /// Endings of certificates in a folder.
 const CERTIFICATES: [&str; 3] = ["pem", "crt", "cer"];
+
+/// How often files are read again that change while they are read.
+const AGAIN: usize = 3;
 
 /// Where one identity is.
 #[derive(Debug)]
@@ -28,7 +31,34 @@ impl Row {
         &self.cert
     }
 
+    /// The files as they are now; `None` if one is not there.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        Stamp::of([Some(&*self.cert), self.key.as_deref()])
+    }
+
+    /// The serial number of the certificate.
+    pub(super) fn serial(&self) -> Result<Vec<u8>, PkiError> {
+        let chain = load_roots(&self.cert)?;
+        let leaf = chain.first().and_then(CertInspect::parse);
+        Ok(leaf.map_or_else(Vec::new, |leaf| leaf.serial().to_vec()))
+    }
+
+    /// Reads certificate and key in one pass: again if they were replaced meanwhile, as three reads of files that are
+    /// each written atomically may still be of two generations.
     pub(super) fn load(&self) -> Result<Identity, PkiError> {
+        let mut before = self.stamp();
+        for _ in 0..AGAIN {
+            let loaded = self.read();
+            let after = self.stamp();
+            if after == before {
+                return loaded;
+            }
+            before = after;
+        }
+        self.read()
+    }
+
+    fn read(&self) -> Result<Identity, PkiError> {
         let mut identity = Identity::load(&self.cert, self.key.as_deref())?;
         share_issuers(&mut identity.chain);
         if let Some(name) = &self.name {

@@ -1,5 +1,6 @@
 //! Mints identities of a fleet from their index.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use super::super::der::parse;
 use super::super::error::failed;
 use super::super::mint::{Authority, BACKDATE, Issuing, Validity, authority, leaf};
 use super::super::{Identity, Pki, PkiError};
+use super::Edition;
 use super::derive::Deriver;
 use super::shared::share_issuers;
 use crate::scenario::{KeyAlgorithm, MintSection};
@@ -105,7 +107,7 @@ impl FleetMint {
             },
         };
         // The first shows whether any can be made.
-        mint.identity(0).map(|_| mint)
+        mint.identity(0, Edition::default()).map(|_| mint)
     }
 
     /// The name of an identity.
@@ -113,19 +115,46 @@ impl FleetMint {
         format!("client-{index}")
     }
 
-    /// Mints an identity. Its key and serial number are the same each time; an ECDSA signature is another.
+    /// Mints an edition of an identity. Its key and serial number are the same each time; an ECDSA signature is another.
     ///
     /// Fails if the crypto library does.
-    pub(crate) fn identity(&self, index: u32) -> Result<Identity, PkiError> {
+    pub(crate) fn identity(&self, index: u32, edition: Edition) -> Result<Identity, PkiError> {
         let name = Self::name(index);
-        let (pair, key) = self.deriver.key(self.key, "key", index)?;
+        let (pair, key) = self.deriver.key(self.key, &edition.purpose("key"), index)?;
         let usage = ExtendedKeyUsagePurpose::ClientAuth;
         let mut params: CertificateParams = leaf(&name, Vec::new(), usage, self.validity)?;
+        if let Some(end) = edition.not_after {
+            params.not_after = OffsetDateTime::from_unix_timestamp(end).unwrap_or(params.not_after);
+        }
         params.subject_alt_names = vec![self.san.of(index)?];
-        params.serial_number = Some(serial(&self.deriver, "serial", index));
+        params.serial_number = Some(serial(&self.deriver, &edition.purpose("serial"), index));
         let mut chain = self.issuer.issue(&name, &params, &pair)?;
         share_issuers(&mut chain);
         Ok(Identity { name, chain, key })
+    }
+
+    /// The serial number of an edition of an identity.
+    pub(super) fn serial(&self, index: u32, edition: u32) -> Vec<u8> {
+        let edition = Edition {
+            number: edition,
+            not_after: None,
+        };
+        serial(&self.deriver, &edition.purpose("serial"), index).to_bytes()
+    }
+
+    /// The authority that signs the identities.
+    pub(super) fn issuer(&self) -> &Issuing {
+        &self.issuer
+    }
+}
+
+impl Edition {
+    /// What a value of this edition is derived for.
+    fn purpose(self, what: &str) -> Cow<'_, str> {
+        match self.number {
+            0 => what.into(),
+            number => format!("{what} {number}").into(),
+        }
     }
 }
 
@@ -176,7 +205,8 @@ mod tests {
         let pki = Pki::mint(&PkiSpec::default()).unwrap();
         let section = section("count = 9\nsan = \"uri:spiffe://x/dev/{index}\"\nchain = 1");
         let mint = FleetMint::of(&section, &pki, KeyAlgorithm::EcdsaP256).unwrap();
-        let [one, again] = [3, 3].map(|index| mint.identity(index).unwrap());
+        let first = Edition::default();
+        let [one, again] = [3, 3].map(|index| mint.identity(index, first).unwrap());
         assert_eq!(one.key, again.key);
         assert_eq!(one.chain.len(), 3);
         let leaf = CertInspect::parse(&one.chain[0]).unwrap();
@@ -184,6 +214,20 @@ mod tests {
         assert_eq!(leaf.spki_der(), other.spki_der());
         assert_eq!(leaf.common_name().as_deref(), Some("client-3"));
         assert_eq!(one.chain[1..], again.chain[1..]);
+        let renewed = mint.identity(
+            3,
+            Edition {
+                number: 1,
+                not_after: Some(1_900_000_000),
+            },
+        );
+        let renewed = renewed.unwrap();
+        let new = CertInspect::parse(&renewed.chain[0]).unwrap();
+        assert_eq!(new.common_name(), leaf.common_name());
+        assert_eq!(new.validity_unix_s().1, 1_900_000_000);
+        assert_ne!(new.spki_der(), leaf.spki_der());
+        assert_eq!(new.serial(), mint.serial(3, 1));
+        assert_eq!(leaf.serial(), mint.serial(3, 0));
         assert!(std::ptr::eq(one.chain[1].as_ref(), again.chain[1].as_ref()));
     }
 

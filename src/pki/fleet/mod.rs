@@ -3,9 +3,14 @@
 mod derive;
 mod files;
 mod mint;
+mod revoke;
 mod shared;
+mod stamp;
 
 pub use mint::FleetMint;
+pub(crate) use revoke::renewed;
+pub use revoke::{Revoker, revoked_in};
+pub use stamp::Stamp;
 
 use std::path::Path;
 
@@ -94,11 +99,57 @@ impl Fleet {
     ///
     /// Fails as [`Identity::load`] does.
     pub fn load(&self, index: u32) -> Result<Identity, PkiError> {
+        self.edition(index, Edition::default())
+    }
+
+    /// Mints an edition of an identity, or loads what its files hold now.
+    ///
+    /// Fails as [`Identity::load`] does.
+    pub(crate) fn edition(&self, index: u32, edition: Edition) -> Result<Identity, PkiError> {
         match &self.source {
             Source::Files(rows) => rows[index as usize].load(),
-            Source::Minted(mint, _) => mint.identity(index),
+            Source::Minted(mint, _) => mint.identity(index, edition),
         }
     }
+
+    /// Whether its identities are minted.
+    pub(crate) fn is_minted(&self) -> bool {
+        matches!(self.source, Source::Minted(..))
+    }
+
+    /// A group's index among [`Self::counted`].
+    ///
+    /// Fails if the fleet has none of this name.
+    pub(crate) fn group(&self, name: &str) -> Result<usize, PkiError> {
+        let known = self.counted.iter().position(|group| group == name);
+        known.ok_or_else(|| {
+            let mut groups = self.counted.clone();
+            groups.truncate(8);
+            PkiError::NoGroup {
+                name: name.to_owned(),
+                groups: groups.join(", "),
+            }
+        })
+    }
+
+    /// The serial number of an identity's certificate, of the edition that is in use.
+    ///
+    /// Fails if its file cannot be read.
+    pub(crate) fn serial(&self, index: u32, edition: u32) -> Result<Vec<u8>, PkiError> {
+        match &self.source {
+            Source::Files(rows) => rows[index as usize].serial(),
+            Source::Minted(mint, _) => Ok(mint.serial(index, edition)),
+        }
+    }
+}
+
+/// Which of an identity's certificates, where it has one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Edition {
+    /// How often it was renewed.
+    pub number: u32,
+    /// The last second in which it is valid, since 1970; as the fleet says unless set.
+    pub not_after: Option<i64>,
 }
 
 /// The names, unless they are too many to count by.
