@@ -1,6 +1,7 @@
 //! The share of the asked load that was achieved: one rule for a result's validity and for a gate's `achieved-load`.
 
 use crate::record::{Asked, CellRecord, PlanRecord};
+use crate::scenario::EventKind;
 
 /// How much of the asked load a cell achieved.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,8 +10,8 @@ pub enum AchievedLoad {
     Share(f64, String),
     /// No arrival was due, or there is no trial.
     NothingDue,
-    /// A closed loop with a total: its last sessions run out one by one, so the mean says nothing.
-    ExemptByTotal,
+    /// Not judged, for this reason.
+    Exempt(&'static str),
 }
 
 /// Open loop: the share of the arrivals due in the measure phase that were started. Closed loop: the mean number of
@@ -26,7 +27,12 @@ pub(crate) fn achieved_load(cell: &CellRecord, plan: &PlanRecord) -> AchievedLoa
         return AchievedLoad::Share(started as f64 / due as f64, figures);
     };
     if plan.scenario.load.total.is_some() {
-        return AchievedLoad::ExemptByTotal;
+        // Its last sessions run out one by one, so the mean says nothing.
+        return AchievedLoad::Exempt("not judged of a closed loop with a total");
+    }
+    let mut events = plan.scenario.events.iter();
+    if events.any(|event| event.kind == EventKind::Drop) {
+        return AchievedLoad::Exempt("not judged where sessions are cut on purpose");
     }
     if asked <= 0.0 || cell.trials.is_empty() {
         return AchievedLoad::NothingDue;

@@ -81,6 +81,7 @@ pub(crate) fn judge(
             warnings.extend(unproven(cell));
         }
         reasons.extend(exhausted(cell));
+        reasons.extend(events_failed(cell));
         reasons.extend(observed_otherwise(cell, &record.plan));
         reasons.extend(negotiated_otherwise(cell));
         reasons.extend(resumption_missed(cell, &record.plan));
@@ -148,6 +149,18 @@ fn unloaded(cell: &CellRecord) -> Option<Note> {
             "see the failures below for files and causes; the server knows nothing of these sessions",
         )
     })
+}
+
+/// Events that did not happen as planned.
+fn events_failed(cell: &CellRecord) -> Option<Note> {
+    let events = cell.trials.iter().flat_map(|trial| &trial.events);
+    let mut failed = events.filter_map(|event| Some((event.kind, event.error.as_ref()?)));
+    let (kind, error) = failed.next()?;
+    Some(cell.note(
+        "event-failed",
+        format!("the event {kind} did not happen as planned: {error}"),
+        "try its file and its hook by hand, as this user and from this folder",
+    ))
 }
 
 fn nothing_confirmed(cell: &CellRecord) -> Option<Note> {

@@ -1,7 +1,7 @@
 //! The flags of a fleet of client identities.
 
 use clap::Args;
-use shakedown::scenario::{Draw, FleetSection, Scenario};
+use shakedown::scenario::{Draw, EventSection, FleetSection, Scenario};
 
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Fleet of identities")]
@@ -19,10 +19,18 @@ pub struct FleetArgs {
     /// Identities that each worker keeps loaded [default: 16384]
     #[arg(long, value_name = "N")]
     fleet_cache: Option<usize>,
+
+    /// Something that happens during each trial, e.g. drop:at=10s,share=0.5 or renew:at=5s,over=20s; repeatable
+    /// (renew, revoke, expire, drop; docs/fleets.md)
+    #[arg(long = "event", value_name = "KIND:KEY=VALUE,…", value_parser = EventSection::parse)]
+    events: Vec<EventSection>,
 }
 
 impl FleetArgs {
     pub(crate) fn apply(&self, scenario: &mut Scenario) {
+        if !self.events.is_empty() {
+            scenario.events.clone_from(&self.events);
+        }
         if let Some(fleet) = &self.fleet {
             let old = scenario.fleet.take().unwrap_or_default();
             scenario.fleet = Some(FleetSection {

@@ -59,6 +59,7 @@ fn tick(live: &mut Live, elapsed_ms: u64) {
 /// A trial in which nothing happened.
 pub(in crate::cli) fn ended() -> TrialResult {
     TrialResult {
+        happened: Vec::new(),
         cell: 0,
         round: 0,
         started_at: SystemTime::UNIX_EPOCH,

@@ -15,7 +15,9 @@ use super::control::Interrupt;
 use super::counters::LiveCounters;
 use super::event::{Event, LiveTotals, TargetView, TrialResult};
 use super::hand_over::Collected;
+use super::happen::Happenings;
 use super::job::{Job, Task};
+use super::occurrence::Occurrences;
 use super::prime;
 use super::watched::{STUCK, TICK, Watched};
 use super::worker::work;
@@ -35,6 +37,9 @@ pub enum EngineError {
     /// A worker could not run its trial.
     #[error("a worker could not run its trial: {0}")]
     Worker(io::Error),
+    /// The embedded target could not be set up for a trial.
+    #[error("the embedded target: {0}")]
+    Target(String),
     /// The latencies of a second could not be kept.
     #[error("cannot keep the latencies of a second: {0}")]
     Second(#[from] HistogramError),
@@ -131,7 +136,7 @@ impl Engine {
         }
         let start = Instant::now();
         let seconds = mpsc::channel().0;
-        self.give_out(Task::Prime, cell, round, start, control, &seconds)?;
+        self.give_out(&Task::Prime, cell, round, start, control, &seconds)?;
         let mut sum = TrialStats::default();
         for worker in self.active() {
             let result = loop {
@@ -162,6 +167,12 @@ impl Engine {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<TrialResult, EngineError> {
         let stop = self.plan.checked.stop;
+        // A list of an earlier trial is no longer in place.
+        if let Some(target) = target.filter(|_| !self.plan.cells[cell].events.is_empty()) {
+            target
+                .replace_list(cell, None)
+                .map_err(EngineError::Target)?;
+        }
         let start = Instant::now() + LEAD;
         let measured = stop.warmup..stop.warmup + stop.duration;
         let mut watched = Watched::new(start + measured.start, start + measured.end);
@@ -169,7 +180,10 @@ impl Engine {
         let since_start = |at: Duration| ns_between(start, start + at);
         let measured = since_start(measured.start)..since_start(measured.end);
         let (seconds, mut collected) = Collected::of(self.active().len(), measured);
-        self.give_out(Task::Trial, cell, round, start, control, &seconds)?;
+        let occurrences = Occurrences::of(&self.plan, cell, started_at);
+        let mut happenings = Happenings::new(occurrences.as_ref(), cell, start);
+        let task = Task::Trial(occurrences);
+        self.give_out(&task, cell, round, start, control, &seconds)?;
         let mut stats = TrialStats::default();
         let prime = prime.map(|prime| {
             stats.observed_before.merge(&prime.observed_before);
@@ -177,7 +191,8 @@ impl Engine {
         });
         for (index, worker) in self.active().iter().enumerate() {
             loop {
-                match worker.results.recv_timeout(watched.until_next()) {
+                let next = watched.until_next().min(happenings.until_next());
+                match worker.results.recv_timeout(next) {
                     Ok(result) => {
                         stats.merge(&result.map_err(EngineError::Worker)?);
                         collected.ended(index, &mut |second| observe(Event::Second(second)))?;
@@ -186,6 +201,7 @@ impl Engine {
                     Err(mpsc::RecvTimeoutError::Disconnected) => return Err(EngineError::Stuck),
                     Err(mpsc::RecvTimeoutError::Timeout) => {}
                 }
+                happenings.look(target);
                 watched.look(target, &self.live());
                 collected.take_in(&mut |second| observe(Event::Second(second)))?;
                 if watched.overdue(stop.grace) {
@@ -215,6 +231,7 @@ impl Engine {
             started_at,
             length_ns: ns_between(start, Instant::now()),
             stats,
+            happened: happenings.finish(),
             longest_pause: collected.longest_pause(),
             timeline: collected.timeline(),
             prime,
@@ -231,7 +248,7 @@ impl Engine {
 
     fn give_out(
         &self,
-        task: Task,
+        task: &Task,
         cell: usize,
         round: usize,
         start: Instant,
@@ -242,7 +259,7 @@ impl Engine {
         let active = self.active();
         for (index, worker) in active.iter().enumerate() {
             let job = Job {
-                task,
+                task: task.clone(),
                 plan: Arc::clone(&self.plan),
                 cell,
                 share: (index, active.len()),

@@ -4,20 +4,22 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use tokio::sync::{OnceCell, watch};
 use tokio::time::sleep_until;
 
 use super::LoadPlan;
 use super::connect::{Addresses, Connector};
 use super::deal::Deal;
-use super::fleet::{Member, Turns};
+use super::fleet::{Member, Now, Turn, Turns};
 use super::job::Job;
-use super::recorder::{Attempt, Recorder};
+use super::recorder::{Attempt, Away, Recorder};
 use crate::protocol::{Draws, ProtocolPlan, Who};
-use crate::scenario::{ProtocolKind, Timeouts};
-use crate::session::Course;
+use crate::scenario::{EventKind, Jitter, ProtocolKind, Timeouts};
+use crate::session::{Course, Release};
 use crate::stats::{NotStarted, OkKind};
 use crate::tls::ClientTls;
 
@@ -44,8 +46,40 @@ pub(super) struct Env {
     /// The trial's seed, this worker, and how many sessions it began: what the sizes of payloads depend on.
     pub draws: (u64, usize, Cell<u64>),
     pub recorder: Rc<Recorder>,
-    /// Set once the load has ended: no new sessions, held ones are let go.
-    pub stop: watch::Sender<bool>,
+    /// What held sessions are to do.
+    pub signal: watch::Sender<Signal>,
+    /// The events that cut sessions, in the order of time.
+    pub drops: Vec<usize>,
+    /// Draws the waits of sessions that were cut.
+    pub waits: RefCell<StdRng>,
+}
+
+/// What held sessions are to do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Signal {
+    /// The load has ended: no new sessions, held ones are let go.
+    pub stopped: bool,
+    /// How many events that cut sessions have come due.
+    pub drops: usize,
+}
+
+/// Whose a session is.
+#[derive(Debug)]
+pub(super) struct Whose {
+    /// The identity's turn, in a fleet.
+    turn: Option<Turn>,
+    /// The identity, where there are several.
+    identity: Option<usize>,
+}
+
+impl Whose {
+    /// Takes it from an attempt that is over.
+    pub(crate) fn of(attempt: &mut Attempt) -> Self {
+        Self {
+            turn: attempt.turn.take(),
+            identity: attempt.sample.identity,
+        }
+    }
 }
 
 impl Env {
@@ -57,6 +91,10 @@ impl Env {
         let strange = checked.scenario.target.url.is_some();
         let silent = strange && checked.protocol.kind() == ProtocolKind::Handshake;
         let tls = site.tls_of(worker);
+        let mut drops: Vec<usize> = (0..site.events.len())
+            .filter(|event| site.events[*event].kind == EventKind::Drop)
+            .collect();
+        drops.sort_by_key(|event| site.events[*event].at);
         Self {
             plan: Arc::clone(&job.plan),
             cell: job.cell,
@@ -73,7 +111,11 @@ impl Env {
             connector: Connector::new(&job.plan.sources, worker),
             draws: (job.seed, worker, Cell::new(0)),
             recorder,
-            stop: watch::channel(false).0,
+            signal: watch::channel(Signal::default()).0,
+            drops,
+            waits: RefCell::new(StdRng::seed_from_u64(
+                job.seed.wrapping_add((worker as u64) << 32),
+            )),
         }
     }
 
@@ -87,16 +129,30 @@ impl Env {
             }
             turn => turn.flatten(),
         };
+        let identity =
+            (turn.is_none() && self.tls.len() > 1).then(|| self.deal.borrow_mut().next());
+        Some(self.begin_of(scheduled, Whose { turn, identity }))
+    }
+
+    /// Counts an attempt to bring back a session that was cut, with the identity that it had.
+    pub(crate) fn begin_again(&self, scheduled: Instant, away: Away, whose: Whose) -> Attempt {
+        let mut attempt = self.begin_of(scheduled, whose);
+        attempt.comes_back(away);
+        attempt
+    }
+
+    /// Counts an arrival that becomes an attempt of this identity, and plans whether it is resumed.
+    fn begin_of(&self, scheduled: Instant, whose: Whose) -> Attempt {
         let mut attempt = self.recorder.begin(scheduled);
         if self.tls.is_empty() {
             attempt.sample.kind = OkKind::Tcp;
         }
         self.addresses.deal(&mut attempt);
-        if let Some(turn) = turn {
+        if let Some(turn) = whose.turn {
             self.present(&mut attempt, turn.index);
             attempt.turn = Some(turn);
-        } else if self.tls.len() > 1 {
-            attempt.sample.identity = Some(self.deal.borrow_mut().next());
+        } else {
+            attempt.sample.identity = whose.identity;
         }
         let identity = match self.turns {
             Some(_) => 0,
@@ -105,7 +161,7 @@ impl Env {
         if let Some(deal) = self.resumed.borrow_mut().get_mut(identity) {
             attempt.plan(deal.next() == Deal::RESUMED);
         }
-        Some(attempt)
+        attempt
     }
 
     /// Counts an attempt that presents one identity, regardless of turn, with a full handshake.
@@ -139,7 +195,11 @@ impl Env {
         let plan = &self.plan.cells[self.cell];
         if let (Some(fleet), Some(base)) = (&plan.fleet, self.tls.first()) {
             attempt.sample.identity = fleet.counted_by(index);
-            attempt.presents(fleet.present(self.draws.1, index, base));
+            let now = Now {
+                occurrences: self.recorder.occurrences().map(AsRef::as_ref),
+                ns: self.recorder.now_ns(),
+            };
+            attempt.presents(fleet.present(self.draws.1, index, base, now));
         }
     }
 
@@ -190,13 +250,80 @@ impl Env {
 
     /// Whether the load has ended.
     pub(crate) fn stopped(&self) -> bool {
-        *self.stop.borrow()
+        self.signal.borrow().stopped
+    }
+
+    /// Ends the load. Returns whether it had ended before.
+    pub(crate) fn end(&self) -> bool {
+        let mut before = false;
+        self.signal.send_modify(|signal| {
+            before = std::mem::replace(&mut signal.stopped, true);
+        });
+        before
+    }
+
+    /// How many events that cut sessions have come due.
+    pub(crate) fn drops_due(&self) -> usize {
+        self.signal.borrow().drops
+    }
+
+    /// Signals each event that cuts sessions when it is due.
+    pub(crate) async fn signal_drops(&self) {
+        for event in &self.drops {
+            let at = self.plan.cells[self.cell].events[*event].at;
+            sleep_until((self.recorder.start() + at).into()).await;
+            self.signal.send_modify(|signal| signal.drops += 1);
+        }
+    }
+
+    /// The event that has cut the session of a number since `seen` of them had come due.
+    pub(crate) fn dropped_by(&self, number: u32, seen: usize) -> Option<usize> {
+        self.dropped(number, seen, self.drops_due())
+    }
+
+    fn dropped(&self, number: u32, seen: usize, due: usize) -> Option<usize> {
+        let events = self.recorder.occurrences()?;
+        let mut drops = self.drops.get(seen..due)?.iter().copied();
+        drops.find(|event| events.affects(*event, number))
+    }
+
+    /// Waits until a held session is released, that is until the load ends or an event cuts it.
+    pub(crate) async fn until_released(&self, number: u32, seen: usize) -> Release {
+        let mut signal = self.signal.subscribe();
+        let is_over =
+            |signal: &Signal| signal.stopped || self.dropped(number, seen, signal.drops).is_some();
+        // An error would mean that the sender is gone, and it is ours.
+        let stopped = signal
+            .wait_for(is_over)
+            .await
+            .is_ok_and(|signal| signal.stopped);
+        if stopped {
+            Release::Close
+        } else {
+            Release::Cut
+        }
+    }
+
+    /// How long a session that was cut waits before it tries again.
+    pub(crate) fn back_off(&self, away: &Away) -> Duration {
+        let (back_off, jitter) = self.plan.cells[self.cell].events[away.event].back_off;
+        let wait = back_off.wait(away.failed);
+        let share = self.waits.borrow_mut().random::<f64>();
+        match jitter {
+            Jitter::None => wait,
+            Jitter::Equal => wait.mul_f64(0.5 + share / 2.0),
+            Jitter::Full => wait.mul_f64(share),
+        }
     }
 
     /// Waits until the load has ended.
     pub(crate) async fn until_stopped(&self) {
         // An error would mean that the sender is gone, and it is ours.
-        let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
+        let _ = self
+            .signal
+            .subscribe()
+            .wait_for(|signal| signal.stopped)
+            .await;
     }
 
     /// Waits until `at`, or until the load has ended if that comes first.

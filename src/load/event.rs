@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::happen::Happened;
+use crate::pki::CertificateRevocationListDer;
 use crate::record::TimelineRecord;
 use crate::stats::{Accounting, CpuWindow, Pause, Second, Throttled, TrialStats};
 
@@ -9,6 +11,17 @@ use crate::stats::{Accounting, CpuWindow, Pause, Second, Throttled, TrialStats};
 pub trait TargetView {
     /// CPU time of the target's threads so far.
     fn cpu(&self) -> Duration;
+
+    /// Has it look clients of a cell up in a newer list of its issuer; in its first lists again if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Fails with the cause if the list cannot be used.
+    fn replace_list(
+        &self,
+        cell: usize,
+        list: Option<&CertificateRevocationListDer<'static>>,
+    ) -> Result<(), String>;
 }
 
 /// Counts of a running trial, summed over workers.
@@ -73,6 +86,8 @@ pub struct TrialResult {
     pub length_ns: u64,
     /// What was counted.
     pub stats: TrialStats,
+    /// What was done for each of the cell's events.
+    pub happened: Vec<Happened>,
     /// The longest time in the measure phase without an answer to those who waited.
     pub longest_pause: Pause,
     /// A row for each second since its start.

@@ -4,9 +4,10 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
@@ -14,11 +15,16 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand_distr::{Distribution, Zipf};
 
+use super::occurrence::{Occurrences, Presence};
 use super::schedule::share;
-use crate::pki::{CertInspect, Fleet};
+use crate::pki::{CertInspect, Edition, Fleet, PkiError, Stamp};
 use crate::scenario::Draw;
 use crate::stats::{FailureClass, IdentityTrouble};
 use crate::tls::{ClientTls, Failure, SessionStore};
+
+/// How often it is looked whether files of an identity were replaced, and how soon again where they held none.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The fleet that a cell's sessions present.
 #[derive(Debug)]
@@ -26,7 +32,7 @@ pub struct FleetPlan {
     fleet: Arc<Fleet>,
     draw: Draw,
     /// By worker. The lock is never contended, but a plan is shared.
-    loaded: Vec<Mutex<LruCache<u32, Arc<Member>>>>,
+    loaded: Vec<Mutex<LruCache<u32, Loaded>>>,
 }
 
 /// An identity of a fleet, ready for sessions.
@@ -37,13 +43,41 @@ pub(super) struct Member {
     pub name: Box<str>,
 }
 
+/// A loaded identity, and what of its certificates this is.
+#[derive(Debug)]
+struct Loaded {
+    member: Arc<Member>,
+    edition: Edition,
+    /// When it expires, in nanoseconds after the trial's start.
+    expires_ns: u64,
+    /// Its files, if it has any, as they were when they were read, ...
+    stamp: Option<Stamp>,
+    /// ... the certificate in them, ...
+    leaf: u64,
+    /// ... and when they are looked at again.
+    look_at: Instant,
+}
+
 /// How a session came to its identity.
 #[derive(Debug)]
 pub(super) struct Presented {
     /// Why there is none, if it could not be loaded.
     pub member: Result<Arc<Member>, Failure>,
+    /// Which certificate it is; as if it were the first where it could not be loaded.
+    pub presence: Presence,
     /// How long loading took; `None` if it was loaded already.
     pub loading: Option<Duration>,
+    /// What a renewal did to it just now: the event, and why the new files are not used, if they are not.
+    pub renewal: Option<(usize, Result<(), IdentityTrouble>)>,
+}
+
+/// When a session is about to present its identity.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now<'a> {
+    /// The events of its trial.
+    pub occurrences: Option<&'a Occurrences>,
+    /// Nanoseconds after the trial's start.
+    pub ns: u64,
 }
 
 impl FleetPlan {
@@ -63,62 +97,157 @@ impl FleetPlan {
         }
     }
 
+    /// Whose identities they are.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
     /// What an identity is counted by, as an index into the fleet's names.
     pub(super) fn counted_by(&self, index: u32) -> Option<usize> {
         self.fleet.counted_by(index)
     }
 
-    /// The identity of a session, loaded by `base`'s configuration unless it is.
-    pub(super) fn present(&self, worker: usize, index: u32, base: &ClientTls) -> Presented {
+    /// Forgets what a worker has loaded: certificates of another trial.
+    pub(super) fn forget(&self, worker: usize) {
+        self.cache(worker).clear();
+    }
+
+    fn cache(&self, worker: usize) -> MutexGuard<'_, LruCache<u32, Loaded>> {
         let cache = &self.loaded[worker];
-        let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(member) = cache.get(&index) {
-            return Presented {
-                member: Ok(Arc::clone(member)),
-                loading: None,
-            };
+        cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The identity of a session, loaded by `base`'s configuration unless it is, and again where it was renewed.
+    pub(super) fn present(
+        &self,
+        worker: usize,
+        index: u32,
+        base: &ClientTls,
+        now: Now<'_>,
+    ) -> Presented {
+        let (edition, brought_by) = match now.occurrences {
+            Some(events) if self.fleet.is_minted() => events.edition(index, now.ns),
+            _ => (Edition::default(), None),
+        };
+        let mut cache = self.cache(worker);
+        let mut renewal = None;
+        if let Some(loaded) = cache.get_mut(&index) {
+            if self.fleet.is_minted() {
+                if loaded.edition == edition {
+                    return loaded.present(index, None);
+                }
+                renewal = brought_by.map(|event| (event, Ok(())));
+            } else {
+                let refreshed = self.refresh(loaded, index, base, now);
+                return loaded.present(index, refreshed);
+            }
         }
         let began = Instant::now();
-        let member = self.load(index, base).map(Arc::new);
-        if let Ok(member) = &member {
-            cache.put(index, Arc::clone(member));
+        let loaded = self.load(index, edition, base, now.occurrences);
+        let mut presented = match loaded {
+            Ok(loaded) => {
+                let presented = loaded.present(index, renewal);
+                cache.put(index, loaded);
+                presented
+            }
+            Err(error) => Presented {
+                member: Err((FailureClass::Identity(error.trouble), error.message)),
+                presence: Presence {
+                    index,
+                    edition: 0,
+                    expires_ns: u64::MAX,
+                },
+                loading: None,
+                renewal: None,
+            },
+        };
+        presented.loading = Some(began.elapsed());
+        presented
+    }
+
+    /// Takes over what the files of an identity hold now, if they are watched and changed.
+    fn refresh(
+        &self,
+        loaded: &mut Loaded,
+        index: u32,
+        base: &ClientTls,
+        now: Now<'_>,
+    ) -> Option<(usize, Result<(), IdentityTrouble>)> {
+        let events = now.occurrences?;
+        let event = events.watch(index, now.ns)?;
+        let at = Instant::now();
+        if at < loaded.look_at {
+            return None;
         }
-        Presented {
-            member,
-            loading: Some(began.elapsed()),
+        loaded.look_at = at + LOOK;
+        let stamp = self.fleet.stamp(index);
+        if stamp.is_some() && stamp == loaded.stamp {
+            return None;
+        }
+        match self.load(index, loaded.edition, base, Some(events)) {
+            Ok(new) if new.leaf == loaded.leaf => {
+                loaded.stamp = new.stamp;
+                None
+            }
+            Ok(new) => {
+                let number = loaded.edition.number + 1;
+                *loaded = new;
+                loaded.edition.number = number;
+                Some((event, Ok(())))
+            }
+            Err(error) => {
+                loaded.look_at = at + LOOK_AGAIN;
+                Some((event, Err(error.trouble)))
+            }
         }
     }
 
-    fn load(&self, index: u32, base: &ClientTls) -> Result<Member, Failure> {
-        let identity = self.fleet.load(index);
-        let identity = identity
-            .map_err(|error| (FailureClass::Identity(error.trouble()), error.to_string()))?;
+    fn load(
+        &self,
+        index: u32,
+        edition: Edition,
+        base: &ClientTls,
+        events: Option<&Occurrences>,
+    ) -> Result<Loaded, Unloaded> {
+        // Files that change between the two are looked at again.
+        let stamp = self.fleet.stamp(index);
+        let identity = self.fleet.edition(index, edition)?;
         let leaf = identity.chain.first().and_then(CertInspect::parse);
-        let name = leaf
-            .and_then(|leaf| leaf.common_name())
+        let name = (leaf.as_ref())
+            .and_then(CertInspect::common_name)
             .unwrap_or_else(|| identity.name.clone());
-        let tls = base.presenting(&identity).map_err(|error| {
-            (
-                FailureClass::Identity(IdentityTrouble::Unusable),
-                error.to_string(),
-            )
+        let expires_ns = match (events, &leaf) {
+            (Some(events), Some(leaf)) => events.expires_ns(leaf.validity_unix_s().1),
+            _ => u64::MAX,
+        };
+        let mut hasher = DefaultHasher::new();
+        identity.chain.first().hash(&mut hasher);
+        let tls = base.presenting(&identity).map_err(|error| Unloaded {
+            trouble: IdentityTrouble::Unusable,
+            message: error.to_string(),
         })?;
-        Ok(Member {
-            tls,
-            name: name.into(),
+        Ok(Loaded {
+            member: Arc::new(Member {
+                tls,
+                name: name.into(),
+            }),
+            edition,
+            expires_ns,
+            stamp,
+            leaf: hasher.finish(),
+            look_at: Instant::now() + LOOK,
         })
     }
 
     /// Calls `each` with the stores of a worker's loaded identities.
     pub(super) fn each_store(&self, worker: usize, mut each: impl FnMut(&SessionStore)) {
-        let Some(cache) = self.loaded.get(worker) else {
-            return;
-        };
-        let cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache
-            .iter()
-            .filter_map(|(_, member)| member.tls.store())
-            .for_each(&mut each);
+        if worker < self.loaded.len() {
+            let cache = self.cache(worker);
+            let stores = cache
+                .iter()
+                .filter_map(|(_, loaded)| loaded.member.tls.store());
+            stores.for_each(&mut each);
+        }
     }
 
     /// The turns of one worker in one trial.
@@ -138,6 +267,40 @@ impl FleetPlan {
         Turns {
             own,
             way: RefCell::new(way),
+        }
+    }
+}
+
+impl Loaded {
+    fn present(
+        &self,
+        index: u32,
+        renewal: Option<(usize, Result<(), IdentityTrouble>)>,
+    ) -> Presented {
+        Presented {
+            member: Ok(Arc::clone(&self.member)),
+            presence: Presence {
+                index,
+                edition: self.edition.number,
+                expires_ns: self.expires_ns,
+            },
+            loading: None,
+            renewal,
+        }
+    }
+}
+
+/// Why an identity could not be loaded.
+struct Unloaded {
+    trouble: IdentityTrouble,
+    message: String,
+}
+
+impl From<PkiError> for Unloaded {
+    fn from(error: PkiError) -> Self {
+        Self {
+            trouble: error.trouble(),
+            message: error.to_string(),
         }
     }
 }

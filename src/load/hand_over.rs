@@ -219,6 +219,10 @@ impl Collected {
             row.not_started = second.not_started;
             row.ok = second.ok;
             row.failed = second.failed();
+            let failures = second.failures.iter();
+            row.failures = failures
+                .map(|(class, count)| (class.to_string(), *count))
+                .collect();
             row.in_flight_max += second.in_flight_max;
             if second.latency.samples() + second.latency.overflow() > 0 {
                 row.latency = Some(HistogramRecord::of(&second.latency)?);

@@ -8,15 +8,16 @@ use tokio::sync::watch;
 use super::LoadPlan;
 use super::control::Interrupt;
 use super::counters::LiveCounters;
+use super::occurrence::Occurrences;
 use crate::stats::Second;
 
 /// What a worker is given to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Task {
     /// To fill its stores for the trial that follows.
     Prime,
-    /// Its part of the trial.
-    Trial,
+    /// Its part of the trial, in which these events happen.
+    Trial(Option<Arc<Occurrences>>),
 }
 
 /// One trial as given to a worker, or the priming ahead of it.

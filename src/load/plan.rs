@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 
 use super::FleetPlan;
+use super::occurrence::EventPlan;
 use crate::scenario::{Cell, Checked};
 use crate::session::Endpoint;
 use crate::tls::{ClientTls, SessionStore};
@@ -27,6 +28,8 @@ pub struct CellPlan {
     pub primed: Vec<usize>,
     /// The fleet whose identities its sessions present; the configurations are then what these have in common.
     pub fleet: Option<FleetPlan>,
+    /// What happens during its trials.
+    pub events: Vec<EventPlan>,
     /// What sessions are counted by, where they present several identities.
     pub counted: Vec<String>,
 }

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio::time::{sleep, sleep_until};
 
@@ -43,11 +42,9 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
         Arc::default(),
         HandOver::to_nobody(),
     ));
-    let env = Rc::new(Env {
-        // Sessions are not held open.
-        stop: watch::channel(true).0,
-        ..Env::new(job, Rc::clone(&recorder))
-    });
+    let env = Rc::new(Env::new(job, Rc::clone(&recorder)));
+    // Sessions are not held open.
+    env.end();
     let runtime = runtime()?;
     runtime.block_on(async {
         let mut control = job.control.clone();

@@ -2,6 +2,7 @@
 //! trial's deadline, and otherwise as cancelled.
 
 mod attempt;
+mod events;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,9 +12,11 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 pub(super) use attempt::Attempt;
+pub(super) use events::Away;
 
 use super::counters::{LiveCounters, add};
 use super::hand_over::HandOver;
+use super::occurrence::Occurrences;
 use crate::clock::{ns_between, thread_cpu};
 use crate::stats::{CancelPhase, CpuWindow, NotStarted, Phase, TrialStats};
 
@@ -42,6 +45,9 @@ pub(super) struct Recorder {
     measure_from: Instant,
     state: RefCell<State>,
     live: Arc<LiveCounters>,
+    occurrences: Option<Arc<Occurrences>>,
+    /// Attempts so far.
+    begun: Cell<u32>,
     /// How and when the trial was cut off, once it was.
     cut: Cell<Option<(Cut, Instant)>>,
     idle: Notify,
@@ -75,9 +81,41 @@ impl Recorder {
                 changed: start,
             }),
             live,
+            occurrences: None,
+            begun: Cell::new(0),
             cut: Cell::new(None),
             idle: Notify::new(),
         }
+    }
+
+    /// Counts what has to do with these events.
+    pub(crate) fn watching(mut self, occurrences: Option<Arc<Occurrences>>) -> Self {
+        let counts = occurrences
+            .as_ref()
+            .map_or_else(Vec::new, |all| all.counts());
+        self.state.get_mut().stats.events = counts;
+        self.occurrences = occurrences;
+        self
+    }
+
+    /// The events of its trial.
+    pub(crate) fn occurrences(&self) -> Option<&Arc<Occurrences>> {
+        self.occurrences.as_ref()
+    }
+
+    /// Nanoseconds after the trial's start.
+    pub(crate) fn now_ns(&self) -> u64 {
+        ns_between(self.start, Instant::now())
+    }
+
+    /// Numbers an attempt.
+    fn next_number(&self) -> u32 {
+        self.begun.replace(self.begun.get().wrapping_add(1))
+    }
+
+    /// When the trial began.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
     }
 
     fn phase(&self, scheduled: Instant) -> Phase {

@@ -4,11 +4,12 @@ use std::future::Future;
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::env::Env;
-use super::recorder::Attempt;
+use super::env::{Env, Whose};
+use super::recorder::{Attempt, Away};
 use crate::crypto::{Ledger, attributed};
 use crate::session::{
-    Course, Departure, Observer, Opened as Connecting, begin_tls, connect, drive, enter, stays,
+    Course, Departure, Observer, Opened as Connecting, Release, begin_tls, connect, drive, enter,
+    stays,
 };
 use crate::stats::{OkKind, Outcome, Proof, Stage, Work};
 use crate::tls::{Failure, PlainStream, SessionStream, Socket};
@@ -40,9 +41,31 @@ pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
     }
 }
 
+/// How an attempt ended.
+struct Ended {
+    /// Whether it came to a connection.
+    connected: bool,
+    /// The session that is to be tried again, and whose it is.
+    again: Option<(Away, Whose)>,
+}
+
 impl Opened {
-    /// Makes the attempt. Returns whether it came to a connection.
+    /// Makes the attempt. A session that an event cuts comes back, and is the attempt's until it does. Returns whether it
+    /// came to a connection.
     pub(crate) async fn run(self) -> bool {
+        let env = Rc::clone(&self.env);
+        let Ended {
+            connected,
+            mut again,
+        } = self.once().await;
+        while let Some((away, whose)) = again {
+            // On the heap: few sessions are cut.
+            again = Box::pin(come_back(&env, away, whose)).await;
+        }
+        connected
+    }
+
+    async fn once(self) -> Ended {
         let Self {
             env,
             mut attempt,
@@ -65,8 +88,23 @@ impl Opened {
         if let Err((class, message)) = result {
             attempt.record(Outcome::Failed { class, message });
         }
-        came_to_a_connection
+        let away = attempt.take_away();
+        Ended {
+            connected: came_to_a_connection,
+            again: away.map(|away| (away, Whose::of(&mut attempt))),
+        }
     }
+}
+
+/// Tries once to bring a session back that was cut, after its back-off. Returns it if it is to be tried again.
+async fn come_back(env: &Rc<Env>, away: Away, whose: Whose) -> Option<(Away, Whose)> {
+    let due = Instant::now() + env.back_off(&away);
+    env.sleep_until(due).await;
+    if env.stopped() {
+        return None;
+    }
+    let attempt = env.begin_again(due, away, whose);
+    open(Rc::clone(env), attempt).once().await.again
 }
 
 /// Makes a session of a connection.
@@ -95,6 +133,7 @@ async fn run(
         env,
         attempt,
         connected,
+        drops_seen: 0,
     };
     match tls {
         None => to_its_end(watch, &course, Box::new(PlainStream::new(io, ledger))).await,
@@ -120,6 +159,8 @@ struct Watch<'a> {
     env: &'a Env,
     attempt: &'a mut Attempt,
     connected: Instant,
+    /// How many drops had come due when it began to be held.
+    drops_seen: usize,
 }
 
 impl<S: SessionStream> Observer<S> for Watch<'_> {
@@ -185,6 +226,7 @@ impl<S: SessionStream> Observer<S> for Watch<'_> {
     }
 
     fn holds(&mut self) {
+        self.drops_seen = self.env.drops_due();
         self.attempt.hold();
     }
 
@@ -195,7 +237,15 @@ impl<S: SessionStream> Observer<S> for Watch<'_> {
         }
     }
 
-    fn until_released(&self) -> impl Future<Output = ()> {
-        self.env.until_stopped()
+    fn is_cut(&mut self) {
+        let number = self.attempt.number();
+        if let Some(event) = self.env.dropped_by(number, self.drops_seen) {
+            self.attempt.cut(event);
+        }
+    }
+
+    fn until_released(&self) -> impl Future<Output = Release> {
+        self.env
+            .until_released(self.attempt.number(), self.drops_seen)
     }
 }

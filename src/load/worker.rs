@@ -16,6 +16,7 @@ use super::deal::Deal;
 use super::env::Env;
 use super::hand_over::HandOver;
 use super::job::{Job, Task};
+use super::occurrence::Occurrences;
 use super::open_loop::OpenLoop;
 use super::prime::prime;
 use super::recorder::{Cut, Recorder};
@@ -33,21 +34,26 @@ const WATCH_MS: [u64; 4] = [37, 71, 113, 89];
 ///
 /// Fails if the system gives no runtime or timer.
 pub(super) fn work(job: &Job) -> io::Result<TrialStats> {
-    match job.task {
+    match &job.task {
         Task::Prime => prime(job),
-        Task::Trial => run_trial(job),
+        Task::Trial(occurrences) => run_trial(job, occurrences.as_ref()),
     }
 }
 
-fn run_trial(job: &Job) -> io::Result<TrialStats> {
+fn run_trial(job: &Job, occurrences: Option<&Arc<Occurrences>>) -> io::Result<TrialStats> {
     let measure_from = job.start + job.plan.checked.stop.warmup;
     let site = &job.plan.cells[job.cell];
-    let recorder = Rc::new(Recorder::new(
+    let recorder = Recorder::new(
         job.start,
         measure_from,
         Arc::clone(&job.live),
         HandOver::new(job.share.0, job.seconds.clone()),
-    ));
+    );
+    let recorder = Rc::new(recorder.watching(occurrences.cloned()));
+    let own = occurrences.is_some_and(|events| events.needs_own_certificates());
+    if let Some(fleet) = site.fleet.as_ref().filter(|_| own) {
+        fleet.forget(job.share.0);
+    }
     let tls = site.tls_of(job.share.0);
     let resumed = site.cell.resumed.iter();
     let resumed = resumed.flat_map(|ratio| tls.iter().map(|_| Deal::of_ratio(*ratio, job.share)));
@@ -76,8 +82,10 @@ async fn trial(job: &Job, env: &Rc<Env>) -> io::Result<()> {
     spawn_local(meter(Rc::clone(&env.recorder), measure_from, end));
     spawn_local(turn_every_second(Rc::clone(&env.recorder), job.start));
     spawn_local(stop_on_interrupt(job.control.clone(), Rc::clone(env)));
+    let dropping = Rc::clone(env);
+    spawn_local(async move { dropping.signal_drops().await });
     offer_load(job, env, end).await?;
-    let interrupted = env.stop.send_replace(true);
+    let interrupted = env.end();
     let (from, cut) = if interrupted {
         (Instant::now(), Cut::Us(CancelPhase::Drain))
     } else {
@@ -131,7 +139,7 @@ async fn watch_for_stalls(recorder: &Recorder, to: Instant) {
 
 async fn stop_on_interrupt(mut control: watch::Receiver<Interrupt>, env: Rc<Env>) {
     if control.wait_for(|i| *i != Interrupt::None).await.is_ok() {
-        env.stop.send_replace(true);
+        env.end();
     }
 }
 

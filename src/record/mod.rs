@@ -7,12 +7,14 @@ mod build;
 mod comparison;
 mod cut_off;
 mod environment;
+mod event;
 mod expectation;
 mod histogram;
 mod model;
 mod pins;
 mod plan;
 
+pub use crate::scenario::EventKind;
 pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
 pub use build::BuildInfo;
 pub use comparison::{
@@ -21,6 +23,7 @@ pub use comparison::{
 };
 pub use cut_off::CutOffRecord;
 pub use environment::Environment;
+pub use event::{EventRecord, ReturnRecord};
 pub use expectation::{ExpectationRecord, ExpectationVerdict};
 pub use histogram::{AgesRecord, HistogramRecord};
 pub use model::{

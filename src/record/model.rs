@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AnatomyRecord, BuildInfo, CutOffRecord, Environment, ExpectationRecord, HistogramRecord, Pins,
-    PlanRecord,
+    AnatomyRecord, BuildInfo, CutOffRecord, Environment, EventRecord, ExpectationRecord,
+    HistogramRecord, Pins, PlanRecord,
 };
 use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell};
@@ -190,6 +190,9 @@ pub struct TrialRecord {
     /// Identities of the fleet loaded and found loaded; `null` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet: Option<FleetCounts>,
+    /// What came of the events of the trial.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventRecord>,
     /// Full sessions made ahead of the trial to fill the stores, of no other count or figure; `null`
     /// where no session was to be resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -321,6 +324,9 @@ pub struct TimelineRecord {
     pub ok: u64,
     /// Attempts failed.
     pub failed: u64,
+    /// The same by class; absent without any, and in results of earlier versions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failures: BTreeMap<String, u64>,
     /// Most attempts in flight, summed over workers.
     pub in_flight_max: u64,
     /// Latencies of the sessions that ended in it and were not refused, to two significant digits; whatever

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::RunError;
+use super::events;
 use super::identities::Identities;
 use crate::crypto::Metering;
 use crate::load::{CellPlan, FleetPlan, Stock};
@@ -71,6 +72,7 @@ impl Client<'_> {
         Ok(CellPlan {
             counted: counted
                 .map_or_else(|| cell.identities.clone(), |fleet| fleet.counted().to_vec()),
+            events: events::of(checked, counted)?,
             fleet,
             cell: cell.clone(),
             names: presented.iter().map(|(_, of)| name(*of)).collect(),

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::clock::rfc3339;
 use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};
-use crate::load::{CellPlan, TrialResult};
+use crate::load::{CellPlan, EventPlan, Happened, TrialResult};
 use crate::record::{
-    AnatomyRecord, CutOffRecord, HistogramRecord, KindRecord, ObservedRecord, TrialRecord,
+    AnatomyRecord, CutOffRecord, EventRecord, HistogramRecord, KindRecord, ObservedRecord,
+    TrialRecord,
 };
 use crate::stats::{
-    HistogramError, KindStats, LedgersByKind, Metric, Observed, ObservedTally, TargetCounts,
+    EventCounts, HistogramError, KindStats, LedgersByKind, Metric, Observed, ObservedTally,
+    TargetCounts,
 };
 
 /// What is kept of a trial. `target_ledgers` are those of the embedded target, of which there may be
@@ -48,6 +50,10 @@ pub(super) fn trial(
         observed_before: all_observed(&stats.observed_before),
         resumption: site.cell.resumed.map(|_| stats.resumption),
         fleet: site.fleet.as_ref().map(|_| stats.fleet),
+        events: (site.events.iter().zip(&stats.events))
+            .zip(&result.happened)
+            .map(|((plan, counts), happened)| event_record(plan, counts, happened))
+            .collect::<Result<_, HistogramError>>()?,
         prime: result.prime.clone(),
         worker_cpu: stats.worker_cpu,
         target_cpu: result.target_cpu,
@@ -74,6 +80,22 @@ pub(super) fn trial(
         memory_max: result.memory_max,
         timeline: result.timeline.clone(),
         interrupted: result.interrupted,
+    })
+}
+
+fn event_record(
+    plan: &EventPlan,
+    counts: &EventCounts,
+    happened: &Happened,
+) -> Result<EventRecord, HistogramError> {
+    let at_ns = u64::try_from(plan.at.as_nanos()).ok();
+    let record = EventRecord::of(plan.kind, at_ns.filter(|at| *at > 0), counts)?;
+    Ok(EventRecord {
+        revoked: plan.revocation.as_ref().map(|_| happened.revoked),
+        in_place_ns: happened.in_place_ns,
+        hook_ended_ns: happened.hook_ended_ns,
+        error: happened.error.clone(),
+        ..record
     })
 }
 

@@ -6,6 +6,7 @@ mod block;
 mod client;
 mod convert;
 mod cores;
+mod events;
 mod explain;
 mod identities;
 mod minted;

@@ -8,6 +8,7 @@ use super::client::Client;
 use super::minted::Minted;
 use crate::crypto::Metering;
 use crate::load::{Stock, TargetView};
+use crate::pki::CertificateRevocationListDer;
 use crate::scenario::{AuthMode, Cell, Checked, EmbeddedPlan, IdentitySection, TlsVersion};
 use crate::target::{ListenerSpec, Target, TargetSpec};
 use crate::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply};
@@ -16,6 +17,8 @@ use crate::tls::{ClientTrust, ServerAuth, ServerTls, ServerTlsSpec, TicketSupply
 #[derive(Debug)]
 pub(super) struct Embedded {
     pub target: Target,
+    /// By cell.
+    tls: Vec<Option<ServerTls>>,
 }
 
 impl Embedded {
@@ -27,23 +30,24 @@ impl Embedded {
         cores: Vec<Option<usize>>,
         client: Client<'_>,
     ) -> Result<Self, RunError> {
-        let listeners = checked
+        let tls = checked
             .cells
             .iter()
             .map(|cell| {
                 let supply = supply(cell, checked, settings, client.workers);
                 let tls = server_tls(cell, checked, settings, (supply, client.metering), minted);
-                let tls = tls.map_err(|source| RunError::Tls {
+                tls.map_err(|source| RunError::Tls {
                     cell: cell.name.clone(),
                     source,
-                })?;
-                Ok(ListenerSpec {
-                    tls,
-                    protocol: checked.protocol.kind(),
-                    port: 0,
                 })
             })
-            .collect::<Result<_, RunError>>()?;
+            .collect::<Result<Vec<_>, RunError>>()?;
+        let listeners = tls.iter().map(|tls| ListenerSpec {
+            tls: tls.clone(),
+            protocol: checked.protocol.kind(),
+            port: 0,
+        });
+        let listeners = listeners.collect();
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let spec = TargetSpec {
             ip,
@@ -52,6 +56,7 @@ impl Embedded {
         };
         Ok(Self {
             target: Target::launch(&spec, client.metering, None)?,
+            tls,
         })
     }
 }
@@ -59,6 +64,16 @@ impl Embedded {
 impl TargetView for Embedded {
     fn cpu(&self) -> Duration {
         self.target.cpu()
+    }
+
+    fn replace_list(
+        &self,
+        cell: usize,
+        list: Option<&CertificateRevocationListDer<'static>>,
+    ) -> Result<(), String> {
+        let tls = self.tls.get(cell).and_then(Option::as_ref);
+        tls.map_or(Ok(()), |tls| tls.replace_list(list))
+            .map_err(|error| error.to_string())
     }
 }
 

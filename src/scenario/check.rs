@@ -7,6 +7,7 @@ use super::cells::{Common, trial_order};
 use super::check_load::{load, ramp, stop, timeouts};
 use super::dimensions;
 use super::error::{Problem, refuse};
+use super::events;
 use super::fleet;
 use super::identity;
 use super::resolve::pinned;
@@ -198,6 +199,13 @@ fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
     timeouts(&scenario.timeouts)?;
     let mutual = cells.iter().any(|cell| cell.auth == AuthMode::Mutual);
     fleet::check(&scenario, &target, mutual, &load)?;
+    events::check(
+        &scenario,
+        &target,
+        (&load, stop),
+        protocol.kind(),
+        cells.len(),
+    )?;
     refuse(
         scenario.workers.count == Some(0),
         "workers.count",

@@ -13,6 +13,7 @@ mod dimensions;
 mod document;
 mod embedded;
 mod error;
+mod events;
 mod expect;
 mod explain;
 mod fault;
@@ -32,6 +33,7 @@ mod target;
 mod url;
 mod variables;
 mod verification;
+mod waits;
 mod way_in;
 
 pub use alpn::alpn_conflict;
@@ -44,6 +46,7 @@ pub use dimensions::MOST_INTERMEDIATES;
 pub use document::Document;
 pub use embedded::EmbeddedPlan;
 pub use error::ScenarioError;
+pub use events::{EventKind, EventSection};
 pub use expect::Expect;
 pub use fault::IdentityFault;
 pub use fleet::{Draw, FleetSection, MintSection};
@@ -61,6 +64,7 @@ pub use suites::suite_version;
 pub use target::{EmbeddedTarget, TargetSection, TicketMode};
 pub use url::{Place, Url, UrlError};
 pub use verification::Verify;
+pub use waits::{BackOff, Jitter, Overlap};
 
 pub use crate::way::{ProxyHeader, StartTls, WayIn, WayInSection};
 

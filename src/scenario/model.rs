@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EndKeys, Expect, FleetSection, IdentityFault, IdentitySection, ProtocolSection, ProviderName,
-    ResumptionSection, TargetSection, Verify, WayInSection,
+    EndKeys, EventSection, Expect, FleetSection, IdentityFault, IdentitySection, ProtocolSection,
+    ProviderName, ResumptionSection, TargetSection, Verify, WayInSection,
 };
 use crate::text::labelled;
 use crate::text::secrets::Passphrase;
@@ -49,6 +49,9 @@ pub struct Scenario {
     /// Thousands of client identities or more, each loaded when first used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet: Option<FleetSection>,
+    /// What happens while a trial runs: certificates are renewed, revoked or expire, sessions are cut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventSection>,
     /// What must become of the sessions of every cell, unless their identity says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expect>,
@@ -92,6 +95,7 @@ impl Default for Scenario {
             identity: None,
             identities: Vec::new(),
             fleet: None,
+            events: Vec::new(),
             expect: None,
             resumption: ResumptionSection::default(),
             protocol: ProtocolSection::default(),

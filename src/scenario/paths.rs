@@ -62,6 +62,17 @@ impl Scenario {
                     .map(move |p| (key(&["fleet", "mint", name]), p))
             }));
         }
+        for (index, event) in self.events.iter_mut().enumerate() {
+            let at = index.to_string();
+            let files = [
+                ("crl", &mut event.crl),
+                ("ca", &mut event.ca),
+                ("ca-key", &mut event.ca_key),
+            ];
+            for (name, path) in files {
+                all.extend(path.iter_mut().map(|p| (key(&["events", &at, name]), p)));
+            }
+        }
         all
     }
 
@@ -91,8 +102,9 @@ impl Scenario {
         let all = copy.paths_mut().into_iter();
         let wrong = all.filter_map(|(key, path)| {
             let last = key.last().map_or("", String::as_str);
-            if ["unix-socket", "files"].contains(&last) {
-                // One is connected to, the other may be a folder or a pattern.
+            let of_event = key.first().is_some_and(|section| section == "events");
+            if ["unix-socket", "files"].contains(&last) || (of_event && last == "crl") {
+                // One is connected to, one may be a folder or a pattern, one is written.
                 return None;
             }
             let opened = File::open(&*path).and_then(|file| file.metadata());

@@ -27,7 +27,7 @@ macro_rules! shipped {
 pub const QUICK: Shipped = shipped!("mtls-tax");
 
 /// All of them, the quick one first.
-pub const SHIPPED: [Shipped; 10] = [
+pub const SHIPPED: [Shipped; 11] = [
     QUICK,
     shipped!("resumption-sweep"),
     shipped!("providers"),
@@ -36,6 +36,7 @@ pub const SHIPPED: [Shipped; 10] = [
     shipped!("api"),
     shipped!("finance"),
     shipped!("devices"),
+    shipped!("outage"),
     shipped!("health"),
     shipped!("mesh"),
 ];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::error::Elapsed;
 use tokio::time::{timeout, timeout_at};
 
-use super::{Broken, Departure, Observer};
+use super::{Broken, Departure, Observer, Release};
 use crate::protocol::{Conversation, Next, ProtocolError, ProtocolPlan, Who};
 use crate::scenario::{Close, Timeouts};
 use crate::stats::{FailureClass, OkKind, Proof, Stage};
@@ -49,6 +49,7 @@ pub async fn drive<S: SessionStream, O: Observer<S>>(
         course,
         stream,
         observer,
+        is_cut: false,
     };
     drive.run().await
 }
@@ -57,6 +58,8 @@ struct Drive<'d, S, O> {
     course: &'d Course<'d>,
     stream: &'d mut S,
     observer: &'d mut O,
+    /// Whether it was cut while it was held.
+    is_cut: bool,
 }
 
 impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
@@ -264,7 +267,7 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         }
         self.observer.enters(Stage::Hold);
         let ended = tokio::select! {
-            () = self.observer.until_released() => None,
+            release = self.observer.until_released() => self.let_go(release),
             ended = timeout(self.course.hold, self.stream.read_to_end()) => ended.ok(),
         };
         self.observer.enters(Stage::Confirm);
@@ -284,7 +287,7 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         let until = Instant::now() + self.course.hold;
         let Some(conversation) = conversation else {
             let ended = tokio::select! {
-                () = self.observer.until_released() => return None,
+                release = self.observer.until_released() => return self.let_go(release),
                 ended = timeout_at(until.into(), self.stream.read_to_end()) => ended.ok()?,
             };
             return Some(match ended {
@@ -300,7 +303,7 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
                 .every
                 .map_or(rest, |every| every.min(rest));
             let ended = tokio::select! {
-                () = self.observer.until_released() => return None,
+                release = self.observer.until_released() => return self.let_go(release),
                 ended = timeout(pause, conversation.idle(self.stream)) => ended,
             };
             match ended {
@@ -321,9 +324,23 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         }
     }
 
+    /// Notes how a held session is released.
+    fn let_go<T>(&mut self, release: Release) -> Option<T> {
+        if release == Release::Cut {
+            self.is_cut = true;
+            self.observer.is_cut();
+        }
+        None
+    }
+
     async fn close(&mut self, conversation: Option<&mut Conversation<'_>>) -> Result<(), Failure> {
         self.observer.enters(Stage::Close);
-        match self.course.close {
+        let how = if self.is_cut {
+            Close::Reset
+        } else {
+            self.course.close
+        };
+        match how {
             Close::Orderly => {
                 let limit = self.course.timeouts.close.0;
                 if let Some(conversation) = conversation {

@@ -12,7 +12,7 @@ pub use connect::{Endpoint, begin_tls};
 pub(crate) use connect::{Opened, connect, open};
 pub use drive::{Course, drive};
 pub(crate) use enter::enter;
-pub use observer::Observer;
+pub use observer::{Observer, Release};
 pub(crate) use observer::{SETTLES, stays};
 
 use std::io;

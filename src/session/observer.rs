@@ -10,6 +10,15 @@ use crate::protocol::Wire;
 use crate::stats::{FailureClass, OkKind, Proof, Stage};
 use crate::tls::{Failure, Fault, SessionStream, failure};
 
+/// How a held session is released before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// It is closed as planned.
+    Close,
+    /// It is cut, as if the network were gone.
+    Cut,
+}
+
 /// Observes a session over the stream `S`. Dispatch is static: this path is measured.
 pub trait Observer<S: SessionStream> {
     /// The stream as the conversation sees it: itself, or a wrapper that records the bytes.
@@ -60,8 +69,11 @@ pub trait Observer<S: SessionStream> {
     /// The session is no longer held; `lost` says how the server ended it, if it did.
     fn released(&mut self, _lost: Option<Failure>) {}
 
-    /// Completes when a held session is to be released early.
-    fn until_released(&self) -> impl Future<Output = ()> {
+    /// The session that was held is cut.
+    fn is_cut(&mut self) {}
+
+    /// Completes when a held session is to be released early, and says how.
+    fn until_released(&self) -> impl Future<Output = Release> {
         pending()
     }
 }

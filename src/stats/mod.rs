@@ -8,6 +8,7 @@ mod alert;
 mod cut_off;
 mod distribution;
 mod early;
+mod event;
 mod fleet;
 mod histogram;
 mod inference;
@@ -41,6 +42,7 @@ pub use cut_off::CutOff;
 pub(crate) use distribution::histogram_log;
 pub use distribution::{DistributionStep, LogInterval};
 pub use early::{Early, EarlyCounts};
+pub use event::{ChangeCounts, EventCounts, OutlivedCounts, ReturnCounts, SideCounts};
 pub use fleet::FleetCounts;
 pub use histogram::{
     DurationHistogram, HistogramError, HistogramSetup, LatencyHistogram, SecondHistogram,

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Accounting, CancelPhase, CutOff, FailureRecord, FleetCounts, LatencyHistogram, LedgersByKind,
-    Metric, NotStarted, ObservedTally, OkKind, Outcome, Phase, Proof, ResumptionCounts, Sample,
-    Stage, Stalls, Timing, merge_failures, merge_ledgers,
+    Accounting, CancelPhase, CutOff, EventCounts, FailureRecord, FleetCounts, LatencyHistogram,
+    LedgersByKind, Metric, NotStarted, ObservedTally, OkKind, Outcome, Phase, Proof,
+    ResumptionCounts, Sample, Stage, Stalls, Timing, merge_failures, merge_ledgers,
 };
 
 /// Histograms of the sessions of one kind that were not refused, and sums of the confirmed ones.
@@ -119,6 +119,8 @@ pub struct TrialStats {
     pub resumption: ResumptionCounts,
     /// Identities loaded and found loaded; zeros without a fleet.
     pub fleet: FleetCounts,
+    /// What came of the cell's events, in their order.
+    pub events: Vec<EventCounts>,
     /// The workers' CPU time in the measure phase.
     pub worker_cpu: CpuWindow,
     /// Σ over attempts of the time in flight within the CPU window, in session-nanoseconds.
@@ -236,6 +238,13 @@ impl TrialStats {
         self.observed_before.merge(&other.observed_before);
         self.resumption.merge(&other.resumption);
         self.fleet.merge(&other.fleet);
+        if self.events.len() < other.events.len() {
+            self.events
+                .resize_with(other.events.len(), EventCounts::default);
+        }
+        for (mine, theirs) in self.events.iter_mut().zip(&other.events) {
+            mine.merge(theirs);
+        }
         self.worker_cpu.merge(&other.worker_cpu);
         self.in_flight_area_ns += other.in_flight_area_ns;
         merge_failures(&mut self.lost, &other.lost);

@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Cut, Recorder};
+use super::{Away, Cut, Recorder};
 use crate::clock::ns_between;
 use crate::crypto::Ledger;
 use crate::load::counters::{add, sub};
 use crate::load::fleet::{Member, Presented, Turn};
+use crate::load::occurrence::Presence;
 use crate::stats::{
     CancelPhase, FailureClass, Observed, OkKind, Outcome, Phase, Proof, Sample, Stage, Timing,
     count_failure,
@@ -19,20 +20,28 @@ use crate::units::format_ns;
 /// One attempt in flight.
 #[derive(Debug)]
 pub(in crate::load) struct Attempt {
-    recorder: Rc<Recorder>,
+    pub(super) recorder: Rc<Recorder>,
     scheduled: Instant,
-    started: Instant,
+    pub(super) started: Instant,
     /// When the exchange that waits for its answer began.
     asking: Option<Instant>,
     stage: Stage,
     held: bool,
+    /// Of all on its worker.
+    number: u32,
     /// Whether it waits for an answer: until its outcome stands, but for the time that it is held before.
     waits: bool,
     recorded: bool,
     /// How and by what it was confirmed, once nothing but its close is to come.
     settled: Option<(OkKind, Proof)>,
-    /// The identity of a fleet that it presents.
+    /// The identity of a fleet that it presents, ...
     pub member: Option<Arc<Member>>,
+    /// ... and which of its certificates.
+    pub(super) presence: Option<Presence>,
+    /// When it began to be held, in nanoseconds after the trial's start.
+    pub(super) held_from_ns: u64,
+    /// The session that it is to bring back, or that has just been cut.
+    pub(super) away: Option<Away>,
     /// Keeps that identity to itself, where it may have one session only.
     pub turn: Option<Turn>,
     /// Why its identity could not be loaded.
@@ -56,10 +65,14 @@ impl Attempt {
             asking: None,
             stage: Stage::Connect,
             held: false,
+            number: recorder.next_number(),
             waits: true,
             recorded: false,
             settled: None,
             member: None,
+            presence: None,
+            held_from_ns: 0,
+            away: None,
             turn: None,
             unloaded: None,
             sample: Sample::begun(phase),
@@ -75,7 +88,16 @@ impl Attempt {
 
     /// Notes the identity that it presents, or that there is none to present.
     pub(crate) fn presents(&mut self, presented: Presented) {
-        let Presented { member, loading } = presented;
+        let Presented {
+            member,
+            presence,
+            loading,
+            renewal,
+        } = presented;
+        self.presence = Some(presence);
+        if let Some((event, done)) = renewal {
+            self.renewed(event, done);
+        }
         let load_ns = loading.map(|took| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         let mut state = self.recorder.state.borrow_mut();
         state.stats.fleet.add(load_ns, member.is_err());
@@ -101,6 +123,11 @@ impl Attempt {
     /// Whether it is planned to resume an earlier session.
     pub(crate) fn resumes(&self) -> bool {
         self.sample.resumed == Some(true)
+    }
+
+    /// What events tell it apart by: its identity's index in a fleet, or else its number on its worker.
+    pub(crate) fn number(&self) -> u32 {
+        self.turn.as_ref().map_or(self.number, |turn| turn.index)
     }
 
     /// When it began.
@@ -174,20 +201,26 @@ impl Attempt {
     /// Counts the session as open and idle until it is dropped.
     pub(crate) fn hold(&mut self) {
         self.held = true;
+        self.held_from_ns = self.recorder.now_ns();
         self.stage = Stage::Hold;
         add(&self.recorder.live.held, 1);
     }
 
     /// Counts a held session as no longer open.
     pub(crate) fn release(&mut self) {
+        self.end_hold(false);
+    }
+
+    fn end_hold(&mut self, lost: bool) {
         if std::mem::take(&mut self.held) {
+            self.count_outlived(lost);
             sub(&self.recorder.live.held, 1);
         }
     }
 
     /// Counts a held session that the server ended before its time. An exchange that waits has no answer.
     pub(crate) fn lost(&mut self, (class, message): &Failure) {
-        self.release();
+        self.end_hold(true);
         let now = Instant::now();
         let state = &mut *self.recorder.state.borrow_mut();
         let at_ns = ns_between(self.recorder.start, now);
@@ -283,6 +316,10 @@ impl Attempt {
             self.age(at);
         }
         let now = Instant::now();
+        if matches!(outcome, Outcome::Ok { .. }) {
+            self.is_back(now);
+        }
+        self.count_sides(&outcome, ns_between(self.recorder.start, now));
         let live = &self.recorder.live;
         let mut state = self.recorder.state.borrow_mut();
         if let Some(window) = state.in_window() {
