@@ -397,6 +397,7 @@ fn second(second: u64) -> TimelineRecord {
         not_started: 0,
         ok: sessions,
         failed: 0,
+        failures: std::collections::BTreeMap::new(),
         in_flight_max: 4,
         latency: Some(HistogramRecord::of(&latency).unwrap()),
     }

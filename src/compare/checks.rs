@@ -132,9 +132,9 @@ fn achieved(least: f64, cell: &CellRecord, results: &[RunRecord]) -> CheckRecord
         .map(|first| achieved_load(cell, &first.plan))
     {
         Some(AchievedLoad::Share(share, _)) => minimum(KEY, least, Some(share)),
-        Some(AchievedLoad::ExemptByTotal) => CheckRecord {
+        Some(AchievedLoad::Exempt(why)) => CheckRecord {
             verdict: Verdict::Pass,
-            reason: Some("not judged of a closed loop with a total".to_owned()),
+            reason: Some(why.to_owned()),
             ..minimum(KEY, least, None)
         },
         Some(AchievedLoad::NothingDue) | None => minimum(KEY, least, None),

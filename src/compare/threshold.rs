@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::analysis::Figure;
+use crate::analysis::{Figure, events};
 use crate::record::CellRecord;
 use crate::stats::{HistogramError, LatencyHistogram, Metric, Timing};
 use crate::units::Span;
@@ -15,13 +15,19 @@ pub enum Subject {
     Duration(Metric),
     /// A figure, over all trials.
     Figure(Figure),
+    /// From the cut of a session by an event until it was back, over all such events.
+    Recovery,
+    /// How long a revoked or expired certificate was accepted, of the slowest event.
+    Reaction,
 }
 
 impl Subject {
     /// Every subject; percentiles are written as those of a duration.
     pub(crate) fn all() -> Vec<Self> {
         let durations = Metric::ALL.into_iter().map(Self::Duration);
-        durations.chain(Figure::PLAIN.map(Self::Figure)).collect()
+        let figures = Figure::PLAIN.map(Self::Figure);
+        let events = [Self::Recovery, Self::Reaction];
+        durations.chain(figures).chain(events).collect()
     }
 }
 
@@ -30,6 +36,8 @@ impl fmt::Display for Subject {
         match self {
             Self::Duration(metric) => f.write_str(metric.label()),
             Self::Figure(figure) => figure.fmt(f),
+            Self::Recovery => f.write_str("recovery"),
+            Self::Reaction => f.write_str("revocation-reaction"),
         }
     }
 }
@@ -153,8 +161,8 @@ impl Threshold {
     /// The unit of the limit: `ns` for durations.
     pub(crate) fn unit(&self) -> &'static str {
         match self.subject {
-            Subject::Duration(_) => "ns",
             Subject::Figure(figure) => figure.unit(),
+            _ => "ns",
         }
     }
 
@@ -198,8 +206,26 @@ impl Threshold {
             Subject::Figure(figure) => {
                 Ok(over_trials(figure, cell, memory_floor).map(Observed::At))
             }
+            Subject::Recovery => Ok(self.aggregate.of(&recovery(cell)?)),
+            Subject::Reaction => Ok(slowest_reaction(cell)?.map(Observed::from)),
         }
     }
+}
+
+/// How long all sessions of a cell took to come back that events cut.
+fn recovery(cell: &CellRecord) -> Result<LatencyHistogram, HistogramError> {
+    let mut sum = LatencyHistogram::new();
+    for event in events(cell)? {
+        sum.merge(&event.recovery);
+    }
+    Ok(sum)
+}
+
+/// The slowest reaction of a cell's server to an event.
+fn slowest_reaction(cell: &CellRecord) -> Result<Option<Timing>, HistogramError> {
+    let events = events(cell)?.into_iter();
+    let slower = |timing: &Timing| (timing.least(), timing.exact().is_none());
+    Ok(events.filter_map(|event| event.reaction).max_by_key(slower))
 }
 
 /// A figure of a cell: shares over all attempts, the others as means over trials.
@@ -236,7 +262,8 @@ impl fmt::Display for Threshold {
 
 fn aggregate_of(subject: Subject, text: &str) -> Option<Aggregate> {
     match subject {
-        Subject::Duration(_) => match text {
+        Subject::Reaction => (text == "max").then_some(Aggregate::Max),
+        Subject::Duration(_) | Subject::Recovery => match text {
             "med" => Some(Aggregate::Percentile(0.5)),
             "avg" => Some(Aggregate::Mean),
             "min" => Some(Aggregate::Min),
@@ -269,14 +296,13 @@ fn percentile(text: &str) -> Option<Aggregate> {
 }
 
 fn limit_of(subject: Subject, text: &str) -> Option<f64> {
-    let in_time = matches!(
+    let in_us = matches!(
         subject,
-        Subject::Duration(_) | Subject::Figure(Figure::ClientCpu | Figure::TargetCpu)
+        Subject::Figure(Figure::ClientCpu | Figure::TargetCpu)
     );
-    if in_time {
+    if in_us || !matches!(subject, Subject::Figure(_)) {
         let ns = text.parse::<Span>().ok()?.0.as_nanos() as f64;
-        let is_duration = matches!(subject, Subject::Duration(_));
-        return Some(if is_duration { ns } else { ns / 1e3 });
+        return Some(if in_us { ns / 1e3 } else { ns });
     }
     let value: f64 = text.parse().ok()?;
     (value.is_finite() && value >= 0.0).then_some(value)
@@ -284,6 +310,10 @@ fn limit_of(subject: Subject, text: &str) -> Option<f64> {
 
 fn example(subject: Subject) -> &'static str {
     match subject {
+        Subject::Recovery => {
+            "one of p(N), pN, med, avg, min and max, a sign, and a time with its unit, e.g. \"p(99)<30s\""
+        }
+        Subject::Reaction => "max, a sign, and a time with its unit, e.g. \"max<1s\"",
         Subject::Duration(_) => {
             "one of p(N), pN, med, avg, min and max, a sign, and a time with its unit, e.g. \"p(99)<25ms\""
         }

@@ -9,6 +9,7 @@ mod csv;
 mod differences;
 mod document;
 mod drawing;
+mod events;
 mod expectations;
 mod exposition;
 mod facts;

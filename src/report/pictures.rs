@@ -5,6 +5,7 @@ use super::drawing::course::{Course, has_latency};
 use super::drawing::percentiles::{self, Line};
 use super::drawing::svg::SERIES;
 use super::drawing::{heat, series};
+use super::events;
 use crate::record::{CellRecord, RunRecord};
 use crate::stats::{HistogramError, Metric};
 
@@ -80,13 +81,16 @@ pub(super) fn time(record: &RunRecord, cells: &[&CellRecord]) -> Result<Section,
         let Some(course) = course else { continue };
         let name = &cell.cell.name;
         let step = course.step_in_words();
-        let drawing = series::plot(&section.drawing_id(), name, course, record.plan.asked_rate);
+        let marks = events::marks(cell);
+        let id = section.drawing_id();
+        let drawing = series::plot(&id, name, course, &marks, record.plan.asked_rate);
         let caption = format!(
             "{name}: steps of {step} since the trial began, warm-up included; the mean of its trials. Percentiles are of all trials together, with gaps where fewer than ten samples lie beyond."
         );
         section.drawing(Some(drawing), &caption);
-        let map =
-            ends.and_then(|range| heat::by_second(&section.drawing_id(), name, course, range));
+        let map = ends.and_then(|range| {
+            heat::by_second(&section.drawing_id(), (name, course), &marks, range)
+        });
         let caption = format!(
             "{name}: a column is {step}, of all trials together, darker where more of its sessions are."
         );

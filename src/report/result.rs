@@ -3,7 +3,9 @@
 use super::Titled;
 use super::document::{Banner, Document};
 use super::style::Tone;
-use super::{anatomy, background, differences, expectations, facts, fleet, pictures, sections};
+use super::{
+    anatomy, background, differences, events, expectations, facts, fleet, pictures, sections,
+};
 use crate::analysis::{Decoded, taxes};
 use crate::record::RunRecord;
 use crate::stats::HistogramError;
@@ -29,12 +31,16 @@ pub(super) fn document(result: &Titled<'_>, drawn: bool) -> Result<Document, His
         ];
         if drawn {
             figures.insert(2, pictures::latency(&cells)?);
-            figures.extend([pictures::rounds(&cells)?, pictures::time(record, &cells)?]);
+            figures.extend([
+                pictures::rounds(&cells)?,
+                events::returned(&cells)?,
+                pictures::time(record, &cells)?,
+            ]);
         }
         figures
     };
     Ok(head(result)
-        .sections([expectations::expected(record)])
+        .sections([expectations::expected(record), events::happened(record)?])
         .sections(figures)
         .sections([
             sections::negotiated(record, &shown),

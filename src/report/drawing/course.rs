@@ -18,6 +18,14 @@ pub(in crate::report) struct Course {
     pub steps: Vec<Step>,
 }
 
+/// An event in a drawing over time.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::report) struct Mark {
+    /// Seconds since the trial began.
+    pub second: f64,
+    pub name: &'static str,
+}
+
 /// One step: the means per second over the trials that had it.
 #[derive(Debug, Default)]
 pub(in crate::report) struct Step {

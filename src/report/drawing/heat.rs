@@ -1,7 +1,7 @@
 //! Latency over the run: a column per trial in the order in which they ran, or per step through the trials, a row
 //! per stretch of latency, darker where more of the column's sessions are.
 
-use super::course::Course;
+use super::course::{Course, Mark};
 use super::scale::{Scale, duration};
 use super::svg::{Anchor, Svg};
 use crate::record::CellRecord;
@@ -41,6 +41,7 @@ pub(in crate::report) fn by_round(
         labels: (1..=trials.len())
             .map(|round| (round as f64 - 0.5, round))
             .collect(),
+        marks: Vec::new(),
     };
     Ok(map.plot(id, range))
 }
@@ -48,8 +49,8 @@ pub(in crate::report) fn by_round(
 /// The same over time, of the cell with this name.
 pub(in crate::report) fn by_second(
     id: &str,
-    name: &str,
-    course: &Course,
+    (name, course): (&str, &Course),
+    marks: &[Mark],
     range: (u64, u64),
 ) -> Option<String> {
     let map = Map {
@@ -59,6 +60,9 @@ pub(in crate::report) fn by_second(
         columns: course.steps.iter().map(|step| &step.latency).collect(),
         labels: (0..=course.steps.len())
             .map(|step| (step as f64, step * course.grain))
+            .collect(),
+        marks: (marks.iter())
+            .map(|mark| (mark.second / course.grain as f64, mark.name))
             .collect(),
     };
     map.plot(id, range)
@@ -71,8 +75,10 @@ struct Map<'a, const DIGITS: u8> {
     column: &'static str,
     axis: String,
     columns: Vec<&'a DurationHistogram<DIGITS>>,
-    /// Where numbers stand, in columns from the left.
+    /// Where numbers stand, in columns from the left, ...
     labels: Vec<(f64, usize)>,
+    /// ... and marks.
+    marks: Vec<(f64, &'static str)>,
 }
 
 impl<const DIGITS: u8> Map<'_, DIGITS> {
@@ -108,6 +114,11 @@ impl<const DIGITS: u8> Map<'_, DIGITS> {
                 let dark = 0.08 + 0.92 * (share / most).sqrt();
                 svg.rect("h", (left + gap / 2.0, top), (width - gap, ROW), dark);
             }
+        }
+        for (place, name) in &self.marks {
+            let at = LEFT + width * place;
+            svg.line("a", (at, TOP - APART), (at, BOTTOM));
+            svg.text("t", (at + 3.0, TOP + 8.0), Anchor::Start, name);
         }
         let title = format!("{} by {}", self.name, self.column);
         Some(svg.finish(id, &title, &self.described(most)))

@@ -7,6 +7,7 @@ pub(super) mod course;
 pub(super) mod effects;
 pub(super) mod heat;
 pub(super) mod percentiles;
+pub(super) mod recovery;
 pub(super) mod series;
 pub(super) mod stack;
 pub(super) mod svg;

@@ -1,10 +1,10 @@
 //! A cell's trials over time: what was begun, confirmed and failed, how many were in flight, and p50 and p99 of
 //! every step.
 
-use super::course::{Course, Step};
+use super::course::{Course, Mark, Step};
 use super::frame::{Axis, Frame};
 use super::scale::{Scale, duration, number};
-use super::svg::{Svg, series};
+use super::svg::{Anchor, Svg, series};
 use crate::stats::Timing;
 
 const WIDTH: f64 = 720.0;
@@ -23,7 +23,13 @@ const MOST_TICKS: usize = 6;
 const PERCENTILES: [(&str, f64, usize); 2] = [("p50", 0.5, 4), ("p99", 0.99, 5)];
 
 /// Rates, sessions in flight and latency of the cell with this name. `asked` is the rate of an open loop.
-pub(in crate::report) fn plot(id: &str, name: &str, course: &Course, asked: Option<f64>) -> String {
+pub(in crate::report) fn plot(
+    id: &str,
+    name: &str,
+    course: &Course,
+    marks: &[Mark],
+    asked: Option<f64>,
+) -> String {
     let steps = &course.steps;
     let of = |value: fn(&Step) -> f64| steps.iter().map(value).collect::<Vec<f64>>();
     let (confirmed, in_flight) = (of(|s| s.confirmed), of(|s| s.in_flight));
@@ -72,6 +78,7 @@ pub(in crate::report) fn plot(id: &str, name: &str, course: &Course, asked: Opti
     if let Some(bounds) = tops.get(2) {
         x.latency(&mut svg, *bounds, &drawn, since);
     }
+    x.marks(&mut svg, (TOP, bottom), marks);
     svg.legend((LEFT, bottom + 62.0), &names);
     let most = in_flight.iter().copied().fold(0.0, f64::max);
     let description = format!(
@@ -80,7 +87,15 @@ pub(in crate::report) fn plot(id: &str, name: &str, course: &Course, asked: Opti
         course.step_in_words(),
         range(&confirmed),
         number(most),
-        drawn.iter().map(|p| p.in_words()).collect::<String>()
+        drawn
+            .iter()
+            .map(|p| p.in_words())
+            .chain(
+                marks
+                    .iter()
+                    .map(|mark| format!(" {} at {} s.", mark.name, number(mark.second)))
+            )
+            .collect::<String>()
     );
     svg.finish(id, &format!("{name} over time"), &description)
 }
@@ -127,6 +142,15 @@ struct Across {
 }
 
 impl Across {
+    /// Marks events through all panels.
+    fn marks(&self, svg: &mut Svg, (top, bottom): (f64, f64), marks: &[Mark]) {
+        for mark in marks {
+            let at = self.x.place(mark.second);
+            svg.line("a", (at, top), (at, bottom));
+            svg.text("t", (at + 3.0, top + 10.0), Anchor::Start, mark.name);
+        }
+    }
+
     fn panel(
         &self,
         svg: &mut Svg,
