@@ -2,7 +2,7 @@
 # haproxy: verifies in the handshake. It never waits for its log: with more than one thread it now and
 # then drops a line. It numbers them (rt), so logcount finds the gap; audit it with one thread.
 #
-# Log: STATUS VERSION CIPHER - cert=0|1 verify=CODE reused=0|1 sdn="DN" uri=/ ci=ADDRESS rt=N
+# Log: STATUS VERSION CIPHER - cert=0|1 verify=CODE reused=0|1 sdn="DN" serial=HEX uri=/ ci=ADDRESS rt=N
 #      - VERSION - - verify=CODE error="why" ci=ADDRESS rt=N         (a failed handshake)
 
 program=haproxy
@@ -44,7 +44,7 @@ defaults
   timeout client 60s
   timeout http-request 60s
   timeout http-keep-alive 60s
-  log-format "%ST %[ssl_fc_protocol] %[ssl_fc_cipher] - cert=%[ssl_c_used] verify=%[ssl_c_verify] reused=%[ssl_fc_is_resumed] sdn=%{+Q,+E}[ssl_c_s_dn] uri=%HU ci=%ci rt=%rt"
+  log-format "%ST %[ssl_fc_protocol] %[ssl_fc_cipher] - cert=%[ssl_c_used] verify=%[ssl_c_verify] reused=%[ssl_fc_is_resumed] sdn=%{+Q,+E}[ssl_c_s_dn] serial=%[ssl_c_serial,hex] uri=%HU ci=%ci rt=%rt"
   error-log-format "- %[ssl_fc_protocol] - - verify=%[ssl_c_verify] error=%{+Q,+E}[ssl_fc_err_str] ci=%ci rt=%rt"
 
 frontend mtls

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # the variables are those of scripts/servers
 # nginx: asks for the certificate in the handshake, rejects it afterwards in HTTP, with status 400.
 #
-# Log: STATUS VERSION CIPHER GROUP SUCCESS|NONE|FAILED:why reused=r|. sdn="DN" uri=/
+# Log: STATUS VERSION CIPHER GROUP SUCCESS|NONE|FAILED:why reused=r|. sdn="DN" serial=HEX uri=/
 
 program=nginx
 knows='crl threads master tickets cache'
@@ -41,7 +41,7 @@ events {
 http {
   # One line for each request, unbuffered, so that a count can be audited against the client's.
   log_format audit '\$status \$ssl_protocol \$ssl_cipher \$ssl_curve \$ssl_client_verify '
-                   'reused=\$ssl_session_reused sdn="\$ssl_client_s_dn" uri=\$request_uri';
+                   'reused=\$ssl_session_reused sdn="\$ssl_client_s_dn" serial=\$ssl_client_serial uri=\$request_uri';
   access_log "$log" audit;
   client_body_temp_path "$run/nginx.body";
   proxy_temp_path "$run/nginx.proxy";

@@ -72,6 +72,43 @@ pub struct EventSection {
     pub jitter: Option<Jitter>,
 }
 
+impl fmt::Display for EventSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        if let Some(at) = self.at {
+            write!(f, " at {at}")?;
+        }
+        if let Some(over) = self.over {
+            write!(f, " over {over}")?;
+        }
+        f.write_str(" of ")?;
+        if let Some(share) = self.share {
+            write!(f, "{share} of ")?;
+        }
+        match &self.group {
+            Some(group) => write!(f, "group {group:?}")?,
+            None => f.write_str("all")?,
+        }
+        if self.kind == EventKind::Drop {
+            let (back_off, jitter) = (
+                self.back_off.unwrap_or_default(),
+                self.jitter.unwrap_or_default(),
+            );
+            write!(f, "; back-off {back_off}, jitter {jitter}")?;
+        }
+        if let Some(overlap) = self.overlap {
+            write!(f, "; overlap {overlap}")?;
+        }
+        if let Some(crl) = &self.crl {
+            write!(f, "; list in {}", crl.display())?;
+        }
+        if let Some(hook) = &self.hook {
+            write!(f, "; hook {hook}")?;
+        }
+        Ok(())
+    }
+}
+
 impl EventSection {
     /// Nothing said but what.
     fn of(kind: EventKind) -> Self {

@@ -26,6 +26,12 @@ impl Checked {
         if self.way_in != WayIn::default() {
             let _ = writeln!(out, "way in    {}", self.way_in);
         }
+        if let Some(fleet) = &scenario.fleet {
+            let _ = writeln!(out, "fleet     {fleet}");
+        }
+        for event in &scenario.events {
+            let _ = writeln!(out, "event     {event}");
+        }
         if self.scenario.tls.verify == Verify::OncePerChain {
             out.push_str(
                 "verify    each distinct chain of the server once per worker, cell and client identity\n",
@@ -203,6 +209,23 @@ mod tests {
             "trials    6 in all: 3 rounds of 2 cells, about 15 s",
             "  tcp   plain TCP",
             "  mtls  TLS 1.3, both ends authenticated, keys p256, 1 intermediate, provider aws-lc-rs",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn fleets_and_events_are_told() {
+        let text = explained(
+            "[load]\nsessions = 5\nhold = \"1s\"\nduration = \"9s\"\n\
+             [fleet]\nmint = { count = 1000 }\ndraw = \"sticky\"\n\
+             [[events]]\nkind = \"drop\"\nat = \"3s\"\nshare = 0.5\n\
+             [[events]]\nkind = \"renew\"\nat = \"1s\"\nover = \"2s\"\noverlap = \"-2s\"\n",
+        );
+        for line in [
+            "fleet     1,000 minted identities, drawn sticky",
+            "event     drop at 3s of 0.5 of all; back-off exponential 1s..2m8s, jitter full",
+            "event     renew at 1s over 2s of all; overlap -2s",
         ] {
             assert!(text.lines().any(|l| l == line), "{line:?} in\n{text}");
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, refuse};
 use super::{KeyAlgorithm, LoadModel, Scenario, TargetPlan};
-use crate::units::{Span, as_text};
+use crate::units::{Span, as_text, format_count};
 
 /// Most identities of a fleet: an index is a 32-bit number.
 const MOST: u32 = 100_000_000;
@@ -137,6 +137,23 @@ as_text!(
     "Draw",
     "how identities are drawn: round-robin, sticky or zipf:EXPONENT"
 );
+
+impl fmt::Display for FleetSection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.mint, self.manifest.as_ref().or(self.files.as_ref())) {
+            (Some(mint), _) => {
+                write!(
+                    f,
+                    "{} minted identities",
+                    format_count(u64::from(mint.count))
+                )?;
+            }
+            (None, Some(path)) => write!(f, "identities of {}", path.display())?,
+            (None, None) => f.write_str("identities")?,
+        }
+        write!(f, ", drawn {}", self.draw)
+    }
+}
 
 impl FleetSection {
     /// Most identities that each worker keeps loaded.

@@ -15,6 +15,7 @@ mod common;
 mod counted;
 mod differences;
 mod document;
+mod events;
 mod families;
 mod h2;
 mod resumption;

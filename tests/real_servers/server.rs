@@ -124,6 +124,20 @@ impl Server {
         self.log_count(&[])
     }
 
+    /// Its log, once it has `expected` accepted requests.
+    pub fn log(&self, expected: u64) -> String {
+        self.logged(expected);
+        let run = self.dir.path().join("run");
+        let names = [
+            format!("{}.access.log", self.name),
+            format!("{}.log", self.name),
+        ];
+        let mut logs = names
+            .iter()
+            .map(|name| std::fs::read_to_string(run.join(name)));
+        logs.find_map(Result::ok).unwrap_or_default()
+    }
+
     /// Those of them that came in a resumed session; nothing is waited for.
     pub fn logged_resumed(&self) -> u64 {
         self.log_count(&["--resumed"])
