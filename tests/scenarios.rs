@@ -142,13 +142,16 @@ fn mesh() {
 fn outage() {
     let mut scenario = Shipped::named("outage").unwrap().scenario().unwrap();
     (scenario.load.sessions, scenario.load.ramp_up) = (Some(40), None);
-    (scenario.load.warmup, scenario.load.duration) = (Some(Span::secs(0)), Some(Span::secs(4)));
+    (scenario.load.warmup, scenario.load.duration) = (Some(Span::secs(0)), Some(Span::secs(6)));
     scenario.events[0].at = Some(Span::secs(1));
+    scenario.events[1].at = Some(Span::secs(3));
     let record = run(scenario);
     let trial = &record.cells[0].trials[0];
-    let returns = trial.events[0].returns.as_ref().unwrap();
-    assert_eq!((returns.dropped, returns.back.count), (40, 40));
-    assert_eq!(trial.total.ok_total(), 80);
+    for event in &trial.events {
+        let returns = event.returns.as_ref().unwrap();
+        assert_eq!((returns.dropped, returns.back.count), (40, 40));
+    }
+    assert_eq!(trial.total.ok_total(), 120);
     answers(
         &record,
         &["40 sessions were cut, which made 40 attempts to come back"],
