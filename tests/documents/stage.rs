@@ -187,21 +187,21 @@ impl Stage {
         if script.contains("shakedown serve") {
             command.env("OWN_SERVER", "1");
         }
-        let output = command.output().unwrap();
+        // Into a file: a server in the background would keep a pipe open after the script has ended.
+        let heard = fs::File::create(dir.join("heard")).unwrap();
+        command.stdout(heard.try_clone().unwrap()).stderr(heard);
+        let status = command.status().unwrap();
         for pid in fs::read_to_string(dir.join("pids"))
             .unwrap_or_default()
             .lines()
         {
             let _ = Command::new("kill").arg(pid).stderr(Stdio::null()).status();
         }
-        if code(&output) == wanted {
+        if status.code() == Some(wanted) {
             return Ok(());
         }
-        let said = text(&output.stdout) + &text(&output.stderr);
-        Err(format!(
-            "exit status {} instead of {wanted}\n{said}",
-            code(&output)
-        ))
+        let said = fs::read(dir.join("heard")).unwrap();
+        Err(format!("{status} instead of {wanted}\n{}", text(&said)))
     }
 }
 
