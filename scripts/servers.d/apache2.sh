@@ -12,16 +12,8 @@ resumed='^200 [^"]* reused=Resumed '
 configure() {
   local verify versions user='' revoked='' sessions=none
   local modules='' module loaded=(mpm_event authz_core rewrite ssl)
-  case $client_auth in
-    required) verify=require ;;
-    optional) verify=optional ;;
-    off) verify=none ;;
-  esac
-  case $tls in
-    1.2) versions='-all +TLSv1.2' ;;
-    1.3) versions='-all +TLSv1.3' ;;
-    both) versions='-all +TLSv1.2 +TLSv1.3' ;;
-  esac
+  verify=$(by_client_auth require optional none)
+  versions="-all $(by_tls +TLSv1.2 +TLSv1.3 '+TLSv1.2 +TLSv1.3')"
   if [[ $cache == on ]]; then
     loaded+=(socache_shmcb)
     sessions="shmcb:$run/apache2.sessions(4194304)"

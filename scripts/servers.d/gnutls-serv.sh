@@ -14,11 +14,7 @@ configure() {
     optional) verify=(--verify-client-cert) ;;
     off) verify=(--disable-client-cert) ;;
   esac
-  case $tls in
-    1.2) versions=+VERS-TLS1.2 ;;
-    1.3) versions=+VERS-TLS1.3 ;;
-    both) versions=+VERS-TLS1.3:+VERS-TLS1.2 ;;
-  esac
+  versions=$(by_tls +VERS-TLS1.2 +VERS-TLS1.3 +VERS-TLS1.3:+VERS-TLS1.2)
   cc -shared -fPIC -O -o "$loopback" "$parts/gnutls-serv-loopback.c" 2>>"$run/gnutls-serv.out" ||
     fail "$parts/gnutls-serv-loopback.c does not compile, and without it gnutls-serv would listen on every address: $(<"$run/gnutls-serv.out")"
   echo ok >"$run/gnutls-serv.answer"

@@ -10,15 +10,9 @@ accepted='^200 [^ ]* .* HTTP/2'
 
 configure() {
   local verify versions ca_file="ca-file \"$pki/ca.pem\""
-  case $client_auth in
-    required | optional) verify=$client_auth ;;
-    off) verify=none ca_file='' ;;
-  esac
-  case $tls in
-    1.2) versions='ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.2' ;;
-    1.3) versions='ssl-min-ver TLSv1.3 ssl-max-ver TLSv1.3' ;;
-    both) versions='ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.3' ;;
-  esac
+  verify=$(by_client_auth required optional none)
+  [[ $client_auth != off ]] || ca_file=''
+  versions="ssl-min-ver $(by_tls TLSv1.2 TLSv1.3 TLSv1.2) ssl-max-ver $(by_tls TLSv1.2 TLSv1.3 TLSv1.3)"
   [[ $crl == off ]] || ca_file+=" crl-file \"$pki/crl.pem\""
   local combined=$run/h2-haproxy-server.pem
   rm -f "$combined"

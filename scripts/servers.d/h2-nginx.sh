@@ -10,16 +10,8 @@ accepted='^200 [^ ]* grpc=\(-\|0\) '
 
 configure() {
   local verify versions user='' revoked='' backend
-  case $client_auth in
-    required) verify=on ;;
-    optional) verify=optional ;;
-    off) verify=off ;;
-  esac
-  case $tls in
-    1.2) versions='TLSv1.2' ;;
-    1.3) versions='TLSv1.3' ;;
-    both) versions='TLSv1.2 TLSv1.3' ;;
-  esac
+  verify=$(by_client_auth on optional off)
+  versions=$(by_tls TLSv1.2 TLSv1.3 'TLSv1.2 TLSv1.3')
   [[ $(id -u) -ne 0 ]] || user='user root root;'
   [[ $crl == off ]] || revoked="ssl_crl \"$pki/crl.pem\";"
   backend=$run/grpc.socket

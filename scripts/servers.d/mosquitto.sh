@@ -17,18 +17,7 @@ configure() {
   esac
   case $tls in
     1.2)
-      # As Debian's own, with a maximum.
-      cat >"$run/mosquitto-openssl.cnf" <<'CONF'
-openssl_conf = openssl_init
-[openssl_init]
-ssl_conf = ssl
-[ssl]
-system_default = defaults
-[defaults]
-MinProtocol = TLSv1.2
-MaxProtocol = TLSv1.2
-CipherString = DEFAULT@SECLEVEL=2
-CONF
+      openssl_of_1_2 "$run/mosquitto-openssl.cnf"
       environment=(env "OPENSSL_CONF=$run/mosquitto-openssl.cnf")
       ;;
     1.3) minimum=tlsv1.3 ;;

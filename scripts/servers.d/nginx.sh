@@ -11,16 +11,8 @@ resumed='^200 [^"]* reused=r '
 
 configure() {
   local verify versions user='' revoked='' sessions=off
-  case $client_auth in
-    required) verify=on ;;
-    optional) verify=optional ;;
-    off) verify=off ;;
-  esac
-  case $tls in
-    1.2) versions='TLSv1.2' ;;
-    1.3) versions='TLSv1.3' ;;
-    both) versions='TLSv1.2 TLSv1.3' ;;
-  esac
+  verify=$(by_client_auth on optional off)
+  versions=$(by_tls TLSv1.2 TLSv1.3 'TLSv1.2 TLSv1.3')
   [[ $cache == off ]] || sessions=shared:sessions:4m
   # Started by root, workers would become `nobody`, who cannot enter a private run folder.
   [[ $(id -u) -ne 0 ]] || user='user root root;'

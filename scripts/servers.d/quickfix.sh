@@ -14,15 +14,8 @@ configure() {
   ! command -v ccache >/dev/null || compile=(ccache c++)
   "${compile[@]}" -std=c++14 -w -c -o "$acceptor.o" "$parts/quickfix-acceptor.cpp" &&
     c++ -o "$acceptor" "$acceptor.o" -lquickfix -pthread || return 1
-  case $client_auth in
-    required) verify=$'verifyChain = yes\nrequireCert = yes' ;;
-    optional) verify=$'verifyChain = yes\nrequireCert = no' ;;
-    off) verify='verifyChain = no' ;;
-  esac
-  case $tls in
-    1.2 | 1.3) versions="sslVersion = TLSv$tls" ;;
-    both) versions=$'sslVersionMin = TLSv1.2\nsslVersionMax = TLSv1.3' ;;
-  esac
+  verify=$(by_client_auth $'verifyChain = yes\nrequireCert = yes' $'verifyChain = yes\nrequireCert = no' 'verifyChain = no')
+  versions=$(printf 'sslVersionMin = %s\nsslVersionMax = %s' "$(by_tls TLSv1.2 TLSv1.3 TLSv1.2)" "$(by_tls TLSv1.2 TLSv1.3 TLSv1.3)")
   [[ $crl == off ]] || revoked="CRLfile = $pki/crl.pem"
   cat >"$run/quickfix-stunnel.conf" <<CONF
 foreground = yes

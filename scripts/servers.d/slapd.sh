@@ -9,16 +9,8 @@ scheme=tls
 
 configure() {
   local verify versions revoked=''
-  case $client_auth in
-    required) verify=demand ;;
-    optional) verify=try ;;
-    off) verify=never ;;
-  esac
-  case $tls in
-    1.2) versions='NORMAL:-VERS-ALL:+VERS-TLS1.2' ;;
-    1.3) versions='NORMAL:-VERS-ALL:+VERS-TLS1.3' ;;
-    both) versions='NORMAL:-VERS-ALL:+VERS-TLS1.2:+VERS-TLS1.3' ;;
-  esac
+  verify=$(by_client_auth demand try never)
+  versions=NORMAL:-VERS-ALL:$(by_tls +VERS-TLS1.2 +VERS-TLS1.3 +VERS-TLS1.2:+VERS-TLS1.3)
   [[ $crl == off ]] || revoked="TLSCRLFile $pki/crl.pem"
   cat >"$run/slapd.conf" <<CONF
 pidfile $run/slapd-own.pid

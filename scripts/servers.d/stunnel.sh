@@ -8,16 +8,8 @@ log_name=stunnel.log
 
 configure() {
   local verify versions revoked=''
-  case $client_auth in
-    required) verify=$'verifyChain = yes\nrequireCert = yes' ;;
-    optional) verify=$'verifyChain = yes\nrequireCert = no' ;;
-    off) verify='verifyChain = no' ;;
-  esac
-  case $tls in
-    1.2) versions=$'sslVersionMin = TLSv1.2\nsslVersionMax = TLSv1.2' ;;
-    1.3) versions=$'sslVersionMin = TLSv1.3\nsslVersionMax = TLSv1.3' ;;
-    both) versions=$'sslVersionMin = TLSv1.2\nsslVersionMax = TLSv1.3' ;;
-  esac
+  verify=$(by_client_auth $'verifyChain = yes\nrequireCert = yes' $'verifyChain = yes\nrequireCert = no' 'verifyChain = no')
+  versions=$(printf 'sslVersionMin = %s\nsslVersionMax = %s' "$(by_tls TLSv1.2 TLSv1.3 TLSv1.2)" "$(by_tls TLSv1.2 TLSv1.3 TLSv1.3)")
   [[ $crl == off ]] || revoked="CRLfile = $pki/crl.pem"
   cat >"$run/stunnel.conf" <<CONF
 foreground = yes
