@@ -33,6 +33,8 @@ const ROWS: &[Row] = &[
     row("caddy", HTTP, "1.3", 68),
     row("dicom", DICOM, "1.2", 62),
     row("dicom", DICOM, "1.3", 62),
+    row("dovecot", IMAP, "1.2", 62),
+    row("dovecot", IMAP, "1.3", 62),
     row("envoy", HTTP2, "1.2", 64),
     row("envoy", HTTP2, "1.3", 64),
     row("etcd", GRPC, "1.2", 66),
@@ -78,6 +80,7 @@ pub const HTTP2: &str = "HTTP/2";
 pub const GRPC: &str = "gRPC";
 pub const DICOM: &str = "DICOM";
 pub const FIX: &str = "FIX 4.4";
+pub const IMAP: &str = "IMAP, STARTTLS";
 pub const LDAP: &str = "TLS alone, after LDAP's StartTLS";
 pub const MLLP: &str = "HL7 over MLLP";
 pub const MQTT: &str = "MQTT 3.1.1";

@@ -9,9 +9,11 @@ use shakedown::scenario::IdentityFault::{
 use shakedown::scenario::TlsVersion;
 
 use crate::counted::{
-    DICOM, FIX, GRPC, HTTP, HTTP2, LDAP, MLLP, MQTT, MYSQL, POSTGRES, POSTGRES_DIRECT, SMTP,
+    DICOM, FIX, GRPC, HTTP, HTTP2, IMAP, LDAP, MLLP, MQTT, MYSQL, POSTGRES, POSTGRES_DIRECT, SMTP,
 };
-use crate::families::{ASYNCIO, ERLANG, GNUTLS, GO, NGINX, NO_LIMIT, NODE, OPENSSL, SLAPD};
+use crate::families::{
+    ASYNCIO, DOVECOT, ERLANG, GNUTLS, GO, NGINX, NO_LIMIT, NODE, OPENSSL, SLAPD,
+};
 use crate::h2;
 use crate::server::Server;
 use crate::unproven;
@@ -126,11 +128,12 @@ impl Known {
 }
 
 impl Known {
-    /// Whether it gives each fault one answer, so that it is known how many sessions it accepts.
+    /// Whether it accepts each fault always or never, so that it is known how many sessions it accepts.
     pub fn is_certain(&self) -> bool {
-        let rows = self.family.rows.iter().map(|row| (row.tls12, row.tls13));
-        let own = self.differences.iter().map(|own| (own.tls12, own.tls13));
-        rows.chain(own).all(|(a, b)| a.len() == 1 && b.len() == 1)
+        let rows = self.family.rows.iter().map(|row| [row.tls12, row.tls13]);
+        let own = self.differences.iter().map(|own| [own.tls12, own.tls13]);
+        let mut answers = rows.chain(own).flatten();
+        answers.all(|answer| answer.len() == 1 || !answer.contains(&ACCEPTED))
     }
 }
 
@@ -221,7 +224,7 @@ const ORDINARY: Known = Known {
     differences: &[],
 };
 
-pub const SERVERS: [Known; 25] = [
+pub const SERVERS: [Known; 26] = [
     Known {
         name: "apache2",
         program: "apache2",
@@ -248,6 +251,15 @@ pub const SERVERS: [Known; 25] = [
         sections: "[protocol]\nkind = \"framed\"\nframe = \"length:2:4\"\n\
                    data-file = \"tests/real_servers/associate.bin\"\nexpect-frame = \"^\\\\x02\"\n",
         differences: &[NO_DEPTH],
+        ..ORDINARY
+    },
+    Known {
+        name: "dovecot",
+        program: "dovecot",
+        protocol: IMAP,
+        sections: "[way-in]\nstarttls = \"imap\"\n[protocol]\nkind = \"framed\"\nframe = \"line\"\n\
+                   data = \"a AUTHENTICATE EXTERNAL =\\r\\n\"\nexpect-frame = \"^a OK\"\n",
+        family: &DOVECOT,
         ..ORDINARY
     },
     Known {

@@ -53,6 +53,24 @@ pub const NGINX: Family = Family {
     )],
 };
 
+pub const DOVECOT: Family = Family {
+    name: "Dovecot",
+    manner: "The handshake completes; then `NO [ALERT] Client didn't present valid SSL certificate` to the login.",
+    rows: &[
+        row(&[LongChain], &[ACCEPTED], NO_LIMIT),
+        row(
+            &[BrokenSignature],
+            &["frame.mismatch", "unconfirmed"],
+            "OpenSSL's error stays in its queue, where a read that has to wait takes it for its own and hangs up",
+        ),
+        row(
+            &[],
+            &["frame.mismatch"],
+            "it lets every client through TLS, and refuses the login",
+        ),
+    ],
+};
+
 pub const NODE: Family = Family {
     name: "Node.js",
     manner: "OpenSSL's verdict is only looked at after the handshake, and the connection then cut.",

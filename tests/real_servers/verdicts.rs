@@ -219,6 +219,7 @@ tests! {
     apache2: "apache2";
     caddy: "caddy";
     dicom: "dicom" both;
+    dovecot: "dovecot";
     envoy: "envoy";
     etcd: "etcd" both;
     gnutls_serv: "gnutls-serv";
