@@ -134,6 +134,59 @@ fn a_password_behind_the_certificate_works_as_in_curl_and_is_warned_of() {
 }
 
 #[test]
+fn a_type_as_curl_has_it_is_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_server, port) = served(dir.path());
+    openssl(
+        dir.path(),
+        "x509 -in pki/client-0.pem -outform DER -out client.der",
+    );
+    let key = "--key pki/client-0.key";
+    let pem = format!("--cert pki/client-0.pem {key}");
+    let der = format!("--cert client.der {key}");
+    let p12 = "--cert modern.p12 --pass-file password".to_owned();
+    // The server does not know the issuer of a leaf alone, so loading it is all that is looked at.
+    for (files, holds, types) in [
+        (&pem, "PEM text", ["PEM", "P12", "DER"]),
+        (&der, "DER", ["DER", "PEM", "P12"]),
+        (&p12, "a PKCS#12 archive", ["p12", "PEM", "der"]),
+    ] {
+        let [own, others @ ..] = types;
+        let output = load(dir.path(), port, &format!("{files} --cert-type {own}"));
+        let said = text(&output.stderr);
+        assert!(dir.path().join("out.json").exists(), "{files}: {said}");
+        for other in others {
+            let output = load(dir.path(), port, &format!("{files} --cert-type {other}"));
+            let said = text(&output.stderr);
+            let [own, other] = [own, other].map(str::to_lowercase);
+            let words = format!(
+                "{} holds {holds}, and its type is said to be {other}; give --cert-type {own}",
+                files.split(' ').nth(1).unwrap()
+            );
+            assert_eq!(code(&output), 104, "{said}");
+            assert!(said.contains(&words), "{words}: {said}");
+        }
+    }
+    // A scenario says it, too, of one of several identities.
+    let scenario = format!(
+        "version = 1\nname = \"typed\"\n[target]\nurl = \"tls://localhost:{port}\"\n[tls]\ncacert = \"pki/ca.pem\"\n\
+         [load]\ntotal = 2\n[[identities]]\nname = \"one\"\ncert = \"pki/client-0.pem\"\nkey = \"pki/client-0.key\"\n\
+         cert-type = \"p12\"\n"
+    );
+    fs::write(dir.path().join("typed.toml"), scenario).unwrap();
+    let probe = format!("probe tls://localhost:{port} --cacert pki/ca.pem {pem} --cert-type p12");
+    for command in ["run typed.toml", &probe] {
+        let output = shakedown(dir.path())
+            .args(command.split_whitespace())
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(code(&output), 104, "{command}: {said}");
+        assert!(said.contains("client-0.pem holds PEM text"), "{said}");
+    }
+}
+
+#[test]
 fn what_does_not_open_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let (_server, port) = served(dir.path());

@@ -132,6 +132,7 @@ impl AuditArgs {
             scenario.identity = Some(IdentityFiles {
                 cert,
                 key: good.key,
+                cert_type: good.cert_type,
                 pass_file: good.pass_file,
                 pass_env: good.pass_env,
                 password: None,

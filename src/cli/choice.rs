@@ -32,7 +32,9 @@ where
             .is_ok_and(|read| wanted(&read))
             .then(|| value.help(help.trim_end_matches('.').to_owned()))
     });
-    PossibleValuesParser::new(values).try_map(|name| read(&name))
+    // Where a flag ignores case, the name is as it was typed.
+    PossibleValuesParser::new(values)
+        .try_map(|name| read(&name).or_else(|_| read(&name.to_ascii_lowercase())))
 }
 
 fn read<T: DeserializeOwned>(name: &str) -> Result<T, Error> {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use clap::Args;
-use shakedown::scenario::{IdentityFiles, ProtocolKind, ProviderName, Scenario, TlsVersion};
+use shakedown::scenario::{
+    CertType, IdentityFiles, ProtocolKind, ProviderName, Scenario, TlsVersion,
+};
 use shakedown::text::secrets::Passphrase;
 use shakedown::units::Span;
 
@@ -119,6 +121,10 @@ pub struct IdentityArgs {
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 
+    /// Type of --cert as curl has it; its content decides, and must be of this type
+    #[arg(long, value_name = "TYPE", requires = "cert", value_parser = one_of::<CertType>(), ignore_case = true)]
+    cert_type: Option<CertType>,
+
     /// File whose first line is the password of the private key
     #[arg(
         long,
@@ -140,6 +146,7 @@ impl IdentityArgs {
             scenario.identity = Some(IdentityFiles {
                 cert,
                 key: self.key.clone(),
+                cert_type: self.cert_type,
                 pass_file: self.pass_file.clone(),
                 pass_env: self.pass_env.clone(),
                 password,

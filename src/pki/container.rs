@@ -9,6 +9,7 @@ use super::der::{Element, SEQUENCE};
 use super::error::{quoted, with_suffix};
 use super::pem::Section;
 use crate::files::read_capped;
+use crate::scenario::CertType;
 
 /// Most bytes read of a file. A system's whole trust store is about a quarter of a megabyte.
 pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -107,6 +108,25 @@ pub(super) fn shape(path: &Path, bytes: &[u8]) -> Result<Result<Shape, String>, 
         }
         _ => Ok(Ok(Shape::Der)),
     }
+}
+
+/// Fails if the file is of another type than somebody says. What is of none fails when it is read.
+pub(super) fn check_type(path: &Path, bytes: &[u8], said: CertType) -> Result<(), PkiError> {
+    let (holds, what) = match shape(path, bytes) {
+        Ok(Ok(Shape::Pem)) => (CertType::Pem, "PEM text"),
+        Ok(Ok(Shape::Der | Shape::EncryptedDer)) => (CertType::Der, "DER"),
+        Err(PkiError::Pkcs12 { .. }) => (CertType::P12, "a PKCS#12 archive"),
+        _ => return Ok(()),
+    };
+    if holds == said {
+        return Ok(());
+    }
+    Err(PkiError::OtherType {
+        path: path.to_owned(),
+        what,
+        holds,
+        said,
+    })
 }
 
 /// The encoding, as iconv names it, of UTF-16 text with a byte order mark or PEM dashes.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::scenario::CertType;
 use crate::stats::IdentityTrouble;
 use crate::text::shell_quote;
 
@@ -64,6 +65,13 @@ pub enum PkiError {
         path: PathBuf,
         what: &'static str,
         command: String,
+    },
+    #[error("{} holds {what}, and its type is said to be {said}; give --cert-type {holds} (cert-type of the identity in a scenario), or drop it: the content decides", path.display())]
+    OtherType {
+        path: PathBuf,
+        what: &'static str,
+        holds: CertType,
+        said: CertType,
     },
     #[error("bad PEM in {} at line {line}: {cause}; copy or export the file again", path.display())]
     BadPem {

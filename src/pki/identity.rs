@@ -18,7 +18,7 @@ use super::key::{KeyHeld, is_explicit, same_key};
 use super::pem::{self, PemFault, Section};
 use super::short_rsa::ShortRsa;
 use super::unlock::{self, Password};
-use crate::scenario::IdentityFiles;
+use crate::scenario::{CertType, IdentityFiles};
 
 /// What one side of a session presents: a certificate chain and the private key of its leaf.
 pub struct Identity {
@@ -41,11 +41,18 @@ impl Identity {
     /// Fails if a file cannot be read, holds something else or is damaged, if the key is encrypted or unusable, and if
     /// it is not the key of the first certificate.
     pub fn load(cert: &Path, key: Option<&Path>) -> Result<Self, PkiError> {
-        Self::unlock(cert, key, Password::default())
+        Self::unlock(cert, key, (None, Password::default()))
     }
 
-    fn unlock(cert: &Path, key: Option<&Path>, password: Password<'_>) -> Result<Self, PkiError> {
+    fn unlock(
+        cert: &Path,
+        key: Option<&Path>,
+        (said, password): (Option<CertType>, Password<'_>),
+    ) -> Result<Self, PkiError> {
         let cert_bytes = container::read(cert)?;
+        if let Some(said) = said {
+            container::check_type(cert, &cert_bytes, said)?;
+        }
         let key_bytes = key.map(container::read).transpose()?;
         Self::read((cert, &cert_bytes), key.zip(key_bytes.as_deref()), password)
     }
@@ -54,7 +61,8 @@ impl Identity {
     ///
     /// Fails as [`Self::load`] does.
     pub(crate) fn of_files(files: &IdentityFiles) -> Result<Self, PkiError> {
-        Self::unlock(&files.cert, files.key.as_deref(), Password::of(files))
+        let known = (files.cert_type, Password::of(files));
+        Self::unlock(&files.cert, files.key.as_deref(), known)
     }
 
     /// As [`Self::load`], from the bytes of one or two files; the paths only serve for errors and the name.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, refuse};
-use super::{AuthMode, Expect, IdentityFault, IdentityFiles, Scenario};
+use super::{AuthMode, CertType, Expect, IdentityFault, IdentityFiles, Scenario};
 
 /// Most identities of one scenario: each has a TLS configuration per worker.
 const MOST: usize = 1_000;
@@ -25,6 +25,9 @@ pub struct IdentitySection {
     /// Private key; looked for in `cert` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// What `cert` is. Its content decides; where that is something else, it is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_type: Option<CertType>,
     /// A file whose first line is the password of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass_file: Option<PathBuf>,
@@ -60,6 +63,7 @@ impl IdentitySection {
         self.cert.clone().map(|cert| IdentityFiles {
             cert,
             key: self.key.clone(),
+            cert_type: self.cert_type,
             pass_file: self.pass_file.clone(),
             pass_env: self.pass_env.clone(),
             password: None,

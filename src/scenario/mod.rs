@@ -53,8 +53,8 @@ pub use fleet::{Draw, FleetSection, MintSection};
 pub use identity::IdentitySection;
 pub use key::{EndKeys, KeyAlgorithm, UnknownKey};
 pub use model::{
-    Arrivals, AuthMode, Close, IdentityFiles, LoadSection, Matrix, Scenario, StageSection,
-    Timeouts, TlsSection, TlsVersion, TrialSection, WorkerSection,
+    Arrivals, AuthMode, CertType, Close, IdentityFiles, LoadSection, Matrix, Scenario,
+    StageSection, Timeouts, TlsSection, TlsVersion, TrialSection, WorkerSection,
 };
 pub use profile::Profile;
 pub use provider::{ProviderName, UnknownProvider};

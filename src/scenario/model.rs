@@ -152,6 +152,20 @@ pub struct TlsSection {
     pub suites: Vec<String>,
 }
 
+labelled! {
+    serde
+    /// What a certificate's file is, as curl has it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum CertType {
+        /// Text with one or more certificates, and perhaps the key.
+        Pem = "pem",
+        /// One certificate.
+        Der = "der",
+        /// A PKCS#12 archive with the key.
+        P12 = "p12",
+    }
+}
+
 /// The files of a client identity.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -161,6 +175,9 @@ pub struct IdentityFiles {
     /// Private key; looked for in `cert` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// What `cert` is. Its content decides; where that is something else, it is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_type: Option<CertType>,
     /// A file whose first line is the password of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass_file: Option<PathBuf>,
