@@ -23,14 +23,13 @@ static HEAP: dhat::Alloc = dhat::Alloc;
 
 /// Sessions held at once. The process's own needs cancel out.
 const HELD: [u64; 2] = [200, 600];
-/// The protocols with their limit per session, in KiB: 20,000 of most in less than a quarter of a GiB. The crate h2
-/// keeps 28 KiB of buffers as long as its connection lives.
+/// The protocols with their limit per session, in KiB: 20,000 of most in less than a quarter of a GiB.
 const MOST_KIB: [(&str, f64); 5] = [
     ("echo", 12.0),
     ("http1", 12.0),
     ("mqtt", 12.0),
     ("postgres", 12.0),
-    ("http2", 48.0),
+    ("http2", 24.0),
 ];
 
 fn main() {

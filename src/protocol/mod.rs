@@ -88,6 +88,11 @@ trait Converse {
         quiet(stream).await
     }
 
+    /// Keeps the session alive to its end: as [`Self::idle`], but no exchange follows.
+    async fn hold<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
+        self.idle(stream).await
+    }
+
     /// Takes leave, ahead of the close.
     async fn end<S: Wire>(&mut self, _stream: &mut S) -> Result<(), ProtocolError> {
         Ok(())
@@ -306,6 +311,17 @@ macro_rules! catalogue {
             pub async fn idle<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
                 match self {
                     $(Self::$kind(conversation) => conversation.idle(stream).await,)+
+                }
+            }
+
+            /// Keeps the session alive to its end: as [`Self::idle`], but no exchange follows.
+            ///
+            /// # Errors
+            ///
+            /// Fails if the stream does, or on what the protocol does not expect.
+            pub async fn hold<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
+                match self {
+                    $(Self::$kind(conversation) => conversation.hold(stream).await,)+
                 }
             }
 

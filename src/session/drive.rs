@@ -297,14 +297,16 @@ impl<S: SessionStream, O: Observer<S>> Drive<'_, S, O> {
         };
         loop {
             let rest = until.saturating_duration_since(Instant::now());
-            let pause = self
-                .course
-                .protocol
-                .every
-                .map_or(rest, |every| every.min(rest));
+            let every = self.course.protocol.every;
+            let pause = every.map_or(rest, |every| every.min(rest));
             let ended = tokio::select! {
                 release = self.observer.until_released() => return self.let_go(release),
-                ended = timeout(pause, conversation.idle(self.stream)) => ended,
+                ended = timeout(pause, async {
+                    match every {
+                        Some(_) => conversation.idle(self.stream).await,
+                        None => conversation.hold(self.stream).await,
+                    }
+                }) => ended,
             };
             match ended {
                 Ok(Ok(())) => return Some(closed_while_held()),

@@ -11,6 +11,7 @@ use h2::client::{Builder, ResponseFuture, SendRequest};
 use http::HeaderMap;
 use hyper::body::Bytes;
 
+use super::held::Held;
 use super::pump::{Ended, Pump, Turn};
 use super::request::Prepared;
 use super::{ABSENT, GOAWAY, PROTOCOL, RESET};
@@ -63,16 +64,25 @@ pub struct Answer {
 #[derive(Debug)]
 pub struct Session<'p, R> {
     request: &'p R,
-    /// On the heap, and made for the first exchange: most sessions speak something else.
-    live: Option<Box<Live>>,
+    pub(super) state: State,
     proved: Option<Instant>,
     draws: Draws,
     /// Requests of an exchange.
     streams: usize,
 }
 
+/// On the heap, and made for the first exchange: most sessions speak something else.
 #[derive(Debug)]
-struct Live {
+pub(super) enum State {
+    Fresh,
+    Live(Box<Live>),
+    /// Nothing more is asked.
+    Held(Box<Held>),
+    Ended,
+}
+
+#[derive(Debug)]
+pub(super) struct Live {
     pump: Pump,
     send: SendRequest<Bytes>,
     flows: Vec<Flow>,
@@ -92,7 +102,7 @@ impl<'p, R: Ask> Session<'p, R> {
     pub(in crate::protocol) fn new(request: &'p R, who: Who<'_>) -> Self {
         Self {
             request,
-            live: None,
+            state: State::Fresh,
             proved: None,
             draws: who.draws,
             streams: who.streams.unwrap_or(request.prepared().streams),
@@ -101,18 +111,43 @@ impl<'p, R: Ask> Session<'p, R> {
 
     /// Makes the connection, and takes in what the server said before it was asked, which proves nothing.
     async fn begun<S: Wire>(&mut self, stream: &mut S) -> Result<&mut Live, ProtocolError> {
-        if self.live.is_none() {
+        if matches!(self.state, State::Fresh) {
             let (send, pump) = Pump::new(&settings()).map_err(|error| fault(&error))?;
             let flows = Vec::new();
-            let live = self.live.insert(Box::new(Live { pump, send, flows }));
+            self.state = State::Live(Box::new(Live { pump, send, flows }));
+            let live = self.live()?;
             live.pump.allow(MOST_UNASKED as u64);
             let settled = live.pump.settle(stream).await;
             settled.map_err(|ended| why(ended, live, Stage::Confirm))?;
         }
-        match &mut self.live {
-            Some(live) => Ok(live),
-            None => Err(broken("the session has ended".to_owned())),
+        self.live()
+    }
+
+    fn live(&mut self) -> Result<&mut Live, ProtocolError> {
+        match &mut self.state {
+            State::Live(live) => Ok(live),
+            _ => Err(broken("the session has ended".to_owned())),
         }
+    }
+
+    /// Gives the connection of h2 up for one that can only be held. `None` if the server ended it.
+    async fn held<S: Wire>(&mut self, stream: &mut S) -> Result<Option<&mut Held>, ProtocolError> {
+        if !matches!(self.state, State::Held(_)) {
+            let live = self.begun(stream).await?;
+            live.flows = Vec::new();
+            live.pump.allow(MOST_UNASKED as u64);
+            match live.pump.rest(stream).await {
+                Ok(()) => {}
+                Err(Ended::Eof | Ended::InOrder) => return Ok(None),
+                Err(ended) => return Err(why(ended, live, Stage::Hold)),
+            }
+            let held = Held::new(live.pump.allowance());
+            self.state = State::Held(Box::new(held));
+        }
+        Ok(match &mut self.state {
+            State::Held(held) => Some(held),
+            _ => None,
+        })
     }
 }
 
@@ -167,9 +202,18 @@ impl<R: Ask> Converse for Session<'_, R> {
         }
     }
 
+    async fn hold<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
+        match self.held(stream).await? {
+            Some(held) => held.hold(stream).await,
+            None => Ok(()),
+        }
+    }
+
     async fn end<S: Wire>(&mut self, stream: &mut S) -> Result<(), ProtocolError> {
-        let Some(live) = self.live.take() else {
-            return Ok(());
+        let live = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Live(live) => live,
+            State::Held(mut held) => return held.leave(stream).await,
+            State::Fresh | State::Ended => return Ok(()),
         };
         let Live {
             mut pump,

@@ -4,6 +4,10 @@
 //! ends when all are answered.
 
 mod client;
+mod frame;
+mod held;
+#[cfg(test)]
+mod held_tests;
 mod pump;
 mod request;
 mod server;

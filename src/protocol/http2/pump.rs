@@ -18,6 +18,7 @@ use h2::client::{Builder, Connection, SendRequest};
 use hyper::body::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::frame::Boundary;
 use crate::protocol::Wire;
 
 /// Bytes read from the stream at a time.
@@ -65,6 +66,8 @@ pub(super) struct Pump {
     /// How the server begins, for what is no HTTP/2.
     beginning: [u8; BEGINNING],
     begun: usize,
+    /// Whether h2 has whole frames only.
+    boundary: Boundary,
     unflushed: bool,
     /// Why nothing more can be written, while what came is still read.
     write_failed: Option<io::Error>,
@@ -95,6 +98,7 @@ impl Pump {
             },
             beginning: [0; BEGINNING],
             begun: 0,
+            boundary: Boundary::default(),
             unflushed: false,
             write_failed: None,
             over: false,
@@ -105,6 +109,11 @@ impl Pump {
     /// Lets the server send so many bytes from here on.
     pub(super) fn allow(&mut self, bytes: u64) {
         self.turn.allowance = bytes;
+    }
+
+    /// How many more bytes the server may send.
+    pub(super) fn allowance(&self) -> u64 {
+        self.turn.allowance
     }
 
     /// The first bytes that the server sent.
@@ -151,6 +160,27 @@ impl Pump {
     ) -> Result<T, Ended> {
         self.woken.0.store(true, Ordering::Relaxed);
         poll_fn(|cx| self.poll(cx, stream, &mut done)).await
+    }
+
+    /// Moves bytes until nothing is under way: h2 has taken in all that was read, to the end of a frame, and all that
+    /// it had to say is written. So another reader can take the stream over.
+    pub(super) async fn rest<S: Wire>(&mut self, stream: &mut S) -> Result<(), Ended> {
+        self.woken.0.store(true, Ordering::Relaxed);
+        poll_fn(|cx| {
+            let mut never = |_: &mut Context<'_>, _: &mut Turn| Poll::<()>::Pending;
+            match self.poll(cx, stream, &mut never) {
+                Poll::Pending if self.is_at_rest() => Poll::Ready(Ok(())),
+                polled => polled,
+            }
+        })
+        .await
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let buffers = self.buffers.borrow();
+        let moved = buffers.inbound.is_empty() && buffers.outbound.is_empty();
+        let idle = !self.woken.0.load(Ordering::Relaxed) && !buffers.starved && !self.unflushed;
+        moved && idle && self.boundary.is_reached()
     }
 
     fn poll<S: Wire, T>(
@@ -282,6 +312,7 @@ impl Pump {
         let kept = bytes.len().min(BEGINNING - self.begun);
         self.beginning[self.begun..][..kept].copy_from_slice(&bytes[..kept]);
         self.begun += kept;
+        self.boundary.pass(bytes);
         buffers.inbound.push(bytes);
         self.woken.0.store(true, Ordering::Relaxed);
         Poll::Ready(Ok(()))

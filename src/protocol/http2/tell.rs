@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 use http::Method;
 
 use super::client::{Answer, Ask, Flow, open, settings};
+use super::frame::Head;
 use super::pump::{Pump, Turn};
 use super::request::{MOST_STREAMS, Prepared};
 use crate::protocol::{Draws, ProtocolError, http1};
@@ -13,8 +14,6 @@ use crate::units::counted;
 
 /// Most characters of an error that are shown.
 const SHOWN: usize = 160;
-/// Bytes of a frame's head: its length, type, flags and stream (RFC 9113 section 4.1).
-const FRAME_HEAD: usize = 9;
 
 /// A recorded answer to the first of some requests.
 pub(in crate::protocol) struct Heard {
@@ -103,15 +102,10 @@ pub(in crate::protocol) fn replay(bytes: &[u8]) -> Option<Heard> {
 /// How many requests the server speaks of: a client's streams are the odd ones. At least one.
 fn streams(mut bytes: &[u8]) -> usize {
     let mut last = 1;
-    while let Some((head, rest)) = bytes.split_first_chunk::<FRAME_HEAD>() {
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        last = last.max(u32::from_be_bytes([
-            head[5] & 0x7f,
-            head[6],
-            head[7],
-            head[8],
-        ]));
-        bytes = rest.get(length..).unwrap_or_default();
+    while let Some((head, rest)) = bytes.split_first_chunk() {
+        let head = Head::of(head);
+        last = last.max(head.stream);
+        bytes = rest.get(head.length..).unwrap_or_default();
     }
     last.div_ceil(2).min(MOST_STREAMS) as usize
 }

@@ -16,11 +16,11 @@ const DATA: u8 = 0;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 /// `:status: 200` and others of HPACK's static table.
-const STATUS_200: &[u8] = &[0x88];
+pub(super) const STATUS_200: &[u8] = &[0x88];
 const STATUS_400: &[u8] = &[0x8c];
 const STATUS_302: &[u8] = &[0x48, 3, b'3', b'0', b'2'];
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -28,7 +28,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-fn request(streams: u32, body: u64) -> Request {
+pub(super) fn request(streams: u32, body: u64) -> Request {
     let section = ProtocolSection {
         streams: Some(streams),
         body: (body > 0).then_some(ByteSize(body).into()),
@@ -37,7 +37,7 @@ fn request(streams: u32, body: u64) -> Request {
     Request::new(&section, None).unwrap()
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = vec![length[1], length[2], length[3], kind, flags];
     frame.extend_from_slice(&stream.to_be_bytes());
@@ -45,7 +45,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn response(status: &[u8], body: &[u8]) -> Vec<u8> {
+pub(super) fn response(status: &[u8], body: &[u8]) -> Vec<u8> {
     let head = frame(HEADERS, END_HEADERS, 1, status);
     [head, frame(DATA, END_STREAM, 1, body)].concat()
 }
@@ -67,7 +67,7 @@ fn with(script: &[Vec<u8>]) -> Result<Next, ProtocolError> {
     })
 }
 
-fn class(ended: Result<Next, ProtocolError>) -> String {
+pub(super) fn class(ended: Result<Next, ProtocolError>) -> String {
     match ended {
         Ok(next) => format!("{next:?}"),
         Err(ProtocolError::Answer { class, .. }) => class.to_string(),
@@ -75,7 +75,7 @@ fn class(ended: Result<Next, ProtocolError>) -> String {
     }
 }
 
-fn settings() -> Vec<u8> {
+pub(super) fn settings() -> Vec<u8> {
     frame(SETTINGS, 0, 0, &[])
 }
 
@@ -217,7 +217,7 @@ fn an_answer_before_the_question_is_none() {
 }
 
 /// A session that has made an exchange.
-async fn asked<'p>(
+pub(super) async fn asked<'p>(
     request: &'p Request,
     client: &mut DuplexStream,
     server: &mut DuplexStream,
@@ -261,7 +261,10 @@ fn pings_are_answered_while_held_and_leave_is_taken() {
 #[test]
 fn floods_end() {
     let floods = [frame(PING, 0, 0, &[0; 8]), settings()];
-    for flood in floods {
+    for (flood, asks_again) in floods
+        .iter()
+        .flat_map(|flood| [(flood, true), (flood, false)])
+    {
         run(async {
             let (mut client, mut server) = duplex(100_000);
             let request = request(1, 0);
@@ -270,12 +273,16 @@ fn floods_end() {
                 let (mut read, mut write) = tokio::io::split(server);
                 let mut sink = tokio::io::sink();
                 let drain = tokio::io::copy(&mut read, &mut sink);
-                let send = async { while write.write_all(&flood).await.is_ok() {} };
+                let send = async { while write.write_all(flood).await.is_ok() {} };
                 let _ = tokio::join!(drain, send);
             };
             let flooded = async move {
-                let error = session.idle(&mut client).await.unwrap_err();
-                assert_eq!(class(Err(error)), "flood.hold");
+                let flooded = if asks_again {
+                    session.idle(&mut client).await
+                } else {
+                    session.hold(&mut client).await
+                };
+                assert_eq!(class(Err(flooded.unwrap_err())), "flood.hold");
             };
             tokio::join!(peer, flooded);
         });
@@ -285,20 +292,28 @@ fn floods_end() {
 #[test]
 fn the_end_of_a_held_session_is_noticed() {
     let goaway = |code: u8| frame(GO_AWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, code]);
-    for (last, expected) in [
+    let cases = [
         (Vec::new(), None),
         (goaway(0), None),
         (goaway(11), Some("http2.goaway.11")),
-    ] {
+    ];
+    for (asks_again, (last, expected)) in [true, false]
+        .iter()
+        .flat_map(|again| cases.iter().map(move |case| (*again, case)))
+    {
         run(async {
             let (mut client, mut server) = duplex(100_000);
             let request = request(1, 0);
             let mut session = asked(&request, &mut client, &mut server).await;
-            server.write_all(&last).await.unwrap();
+            server.write_all(last).await.unwrap();
             drop(server);
-            let ended = session.idle(&mut client).await;
+            let ended = if asks_again {
+                session.idle(&mut client).await
+            } else {
+                session.hold(&mut client).await
+            };
             let ended = ended.err().map(|error| class(Err(error)));
-            assert_eq!(ended.as_deref(), expected, "{last:?}");
+            assert_eq!(ended.as_deref(), *expected, "{last:?}");
         });
     }
 }
