@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """CPU of the client per session with a client certificate, in the protocols of PostgreSQL and MQTT, beside the
-clients that come with the servers: pgbench -C, and a loop of mosquitto_pub. In turns, A B A B.
+clients that come with the servers: pgbench -C, and a loop of mosquitto_pub. In HTTP/2, beside h2load, per session and per
+request without a client certificate, which h2load cannot present. In turns, A B B A.
 
 usage: scripts/conversations.py [--sessions N] [--rounds N] [--shakedown FILE]
 
-Needs root (PostgreSQL runs as the user postgres), postgresql, mosquitto and mosquitto-clients. Prints a table in
+Needs root (PostgreSQL runs as the user postgres) and what `scripts/install-deps --peers` installs. Prints a table in
 Markdown. CPU is user and system time of the whole process and its children by the kernel's account, start included.
 """
 
@@ -76,8 +77,26 @@ def mosquitto(place, pki):
     return server, port
 
 
+def nginx(place, pki):
+    """A server of HTTP/2 without client certificates and without resumption."""
+    port = free_port()
+    temporary = "".join(f"{kind}_temp_path {place}/{kind};\n" for kind in
+                        ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (place / "nginx.conf").write_text(
+        f"daemon off; user root root; worker_processes 1; pid {place}/nginx.pid; error_log {place}/nginx.log;\n"
+        "events { worker_connections 8192; }\n"
+        f"http {{ access_log off; keepalive_requests 1000000; {temporary}\n"
+        f"server {{ listen 127.0.0.1:{port} ssl http2 backlog=4096; ssl_certificate {pki}/server.pem;\n"
+        f"ssl_certificate_key {pki}/server.key; ssl_protocols TLSv1.3; ssl_ecdh_curve X25519;\n"
+        "ssl_session_cache off; ssl_session_tickets off; location / { return 200 ok; } } }\n")
+    server = subprocess.Popen(["nginx", "-e", place / "nginx.log", "-p", place, "-c", place / "nginx.conf"],
+                              stderr=subprocess.DEVNULL)
+    await_port(port)
+    return server, port
+
+
 def cpu_us(command, sessions, env=None, cwd=None):
-    """CPU of a command and its children, in microseconds per session."""
+    """CPU of a command and its children, in microseconds per session (or what else is counted)."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, env=env, cwd=cwd, stdout=said, stderr=said)
         _, status, usage = os.wait4(process.pid, 0)
@@ -86,7 +105,8 @@ def cpu_us(command, sessions, env=None, cwd=None):
         text = said.read().decode(errors="replace")
     # A crowded machine makes a run of shakedown invalid for its latencies, not for its CPU.
     busy = process.returncode == 106 and "generator-limited" in text
-    if process.returncode != 0 and not busy:
+    refused = command[0] == "h2load" and f"status codes: {sessions} 2xx" not in text
+    if refused or process.returncode != 0 and not busy:
         sys.exit(f"{command[0]} ended with {process.returncode}:\n{text}")
     return (usage.ru_utime + usage.ru_stime) * 1e6 / sessions
 
@@ -99,6 +119,32 @@ def rounds(count, ours, theirs):
         a, b = first(), second()
         pairs.append((a, b) if number % 2 == 0 else (b, a))
     return pairs
+
+
+def beside_h2load(given, place, url):
+    """Sessions of one request, all begun at once as h2load does it, and requests ten at a time on sessions that last."""
+    shakedown, sessions = Path(given.shakedown).resolve(), given.sessions
+    once = ["-n", sessions, "-c", sessions]
+    # Exchanges of ten requests.
+    kept, requests = 100, AT_ONCE * 1000
+    ours = [shakedown, "run", url, f"--cacert={place}/pki/ca.pem", "--http2", "--warmup", "0s", "--workers", "1",
+            "--auth", "server", "-q", "-o", place / "out.json"]
+    theirs = ["h2load", "-t", "1", "--tls13-ciphers=TLS_AES_256_GCM_SHA384", "--groups=X25519"]
+
+    def measure(ours, theirs, count):
+        def run():
+            (place / "out.json").unlink(missing_ok=True)
+            return cpu_us([str(part) for part in ours], count, cwd=place)
+
+        return rounds(given.rounds, run, lambda: cpu_us([str(part) for part in theirs], count))
+
+    return {
+        "HTTP/2, a request, no client certificate: `h2load`": measure(
+            [*ours, *once], [*theirs, *once, "-m", "1", url], sessions),
+        "HTTP/2, ten requests at a time on 8 sessions, CPU per request: `h2load`": measure(
+            [*ours, "-n", AT_ONCE, "-c", AT_ONCE, "--streams", "10", "--exchanges", kept],
+            [*theirs, "-n", requests, "-c", AT_ONCE, "-m", "10", url], requests),
+    }
 
 
 def spread(values, form):
@@ -149,6 +195,10 @@ def main():
         loop = ["bash", "-ec", f"for ((i = 0; i < {fewer}; i++)); do {publish}; done"]
         found["MQTT 3.1.1, a message at QoS 1: loop of `mosquitto_pub`"] = rounds(
             given.rounds, lambda: ours(f"mqtts://localhost:{port}/shakedown"), lambda: cpu_us(loop, fewer))
+
+        server, port = nginx(place, pki)
+        servers.append(server)
+        found.update(beside_h2load(given, place, f"https://localhost:{port}/"))
     finally:
         for server in servers:
             server.send_signal(signal.SIGINT)
