@@ -94,7 +94,7 @@ impl Env {
         let mut drops: Vec<usize> = (0..site.events.len())
             .filter(|event| site.events[*event].kind == EventKind::Drop)
             .collect();
-        drops.sort_by_key(|event| site.events[*event].at);
+        drops.sort_by_key(|event| site.events[*event].due());
         Self {
             plan: Arc::clone(&job.plan),
             cell: job.cell,
@@ -270,7 +270,7 @@ impl Env {
     /// Signals each event that cuts sessions when it is due.
     pub(crate) async fn signal_drops(&self) {
         for event in &self.drops {
-            let at = self.plan.cells[self.cell].events[*event].at;
+            let at = self.plan.cells[self.cell].events[*event].due();
             sleep_until((self.recorder.start() + at).into()).await;
             self.signal.send_modify(|signal| signal.drops += 1);
         }

@@ -62,7 +62,7 @@ impl Happenings {
         let mut to_come: Vec<usize> = (0..events.len())
             .filter(|event| events[*event].revocation.is_some())
             .collect();
-        to_come.sort_by_key(|event| std::cmp::Reverse(events[*event].at));
+        to_come.sort_by_key(|event| std::cmp::Reverse(events[*event].due()));
         Self {
             occurrences: occurrences.map(Arc::clone),
             cell,
@@ -84,7 +84,7 @@ impl Happenings {
         }
         let next = self.to_come.last().and_then(|event| self.event(*event));
         next.map_or(Duration::MAX, |event| {
-            (self.start + event.at).saturating_duration_since(Instant::now())
+            (self.start + event.due()).saturating_duration_since(Instant::now())
         })
     }
 
@@ -105,15 +105,17 @@ impl Happenings {
 
     fn until_due(&self, event: usize) -> Duration {
         self.event(event).map_or(Duration::ZERO, |event| {
-            (self.start + event.at).saturating_duration_since(Instant::now())
+            (self.start + event.due()).saturating_duration_since(Instant::now())
         })
     }
 
-    /// Waits for commands that still run, and says what was done.
+    /// Ends commands that still run, since a trial waits for nobody, and says what was done.
     pub(super) fn finish(mut self) -> Vec<Happened> {
-        while !self.running.is_empty() {
-            std::thread::sleep(LOOK_AGAIN);
-            self.look(None);
+        self.look(None);
+        for mut hook in std::mem::take(&mut self.running) {
+            hook.kill();
+            self.happened[hook.event].error =
+                Some("the hook had not ended when the trial did, and was killed".into());
         }
         for event in std::mem::take(&mut self.to_come) {
             self.happened[event].error = Some("the trial ended before its time came".into());

@@ -20,8 +20,8 @@ const NS_PER_S: i64 = 1_000_000_000;
 pub struct EventPlan {
     /// What happens.
     pub kind: EventKind,
-    /// When, since the trial's start; zero for certificates that expire by themselves.
-    pub at: Duration,
+    /// When, since the trial's start; none for certificates that expire by themselves.
+    pub at: Option<Duration>,
     /// The time over which it reaches one identity after the other.
     pub over: Option<Duration>,
     /// The share of identities or sessions that it happens to.
@@ -34,6 +34,13 @@ pub struct EventPlan {
     pub back_off: (BackOff, Jitter),
     /// What revokes, if it is a revocation.
     pub revocation: Option<Revocation>,
+}
+
+impl EventPlan {
+    /// When it is due, since the trial's start.
+    pub(super) fn due(&self) -> Duration {
+        self.at.unwrap_or_default()
+    }
 }
 
 /// How certificates are revoked.
@@ -158,7 +165,7 @@ impl Occurrences {
         let len = self.fleet().map_or(1, Fleet::len).max(1);
         let spread = event.over.unwrap_or_default().as_nanos();
         let spread = spread * u128::from(index) / u128::from(len);
-        u64::try_from(event.at.as_nanos() + spread).unwrap_or(NEVER)
+        u64::try_from(event.due().as_nanos() + spread).unwrap_or(NEVER)
     }
 
     /// The renewals of an identity, in the order of time.
@@ -231,7 +238,7 @@ impl Occurrences {
         let renewals = self.renewals(index).into_iter();
         let mut watching = renewals.filter(|(_, number)| {
             let event = &self.events()[*number];
-            let from = event.at;
+            let from = event.due();
             let until = event.over.map(|over| from + over);
             let now = Duration::from_nanos(now_ns);
             from <= now && until.is_none_or(|until| now <= until)

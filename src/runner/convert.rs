@@ -88,8 +88,8 @@ fn event_record(
     counts: &EventCounts,
     happened: &Happened,
 ) -> Result<EventRecord, HistogramError> {
-    let at_ns = u64::try_from(plan.at.as_nanos()).ok();
-    let record = EventRecord::of(plan.kind, at_ns.filter(|at| *at > 0), counts)?;
+    let at_ns = plan.at.and_then(|at| u64::try_from(at.as_nanos()).ok());
+    let record = EventRecord::of(plan.kind, at_ns, counts)?;
     Ok(EventRecord {
         revoked: plan.revocation.as_ref().map(|_| happened.revoked),
         in_place_ns: happened.in_place_ns,

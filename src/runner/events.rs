@@ -39,7 +39,7 @@ fn plan(event: &EventSection, fleet: Option<&Arc<Fleet>>) -> Result<EventPlan, R
     };
     Ok(EventPlan {
         kind: event.kind,
-        at: event.at.unwrap_or_default().0,
+        at: event.at.map(|at| at.0),
         over: event.over.map(|over| over.0),
         share: event.share.unwrap_or(Ratio::ONE),
         group,

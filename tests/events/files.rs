@@ -72,6 +72,21 @@ fn loaded(dir: &Path, port: u16, args: &[&str]) -> Output {
         .unwrap()
 }
 
+/// A revocation that the server is told nothing of, but whose hook says that every identity has had its turn.
+const TELLS: &str = "revoke:at=1s,crl=lists.pem,ca=pki/intermediate.pem,ca-key=pki/intermediate.key,hook=touch loaded";
+
+/// Arguments of a load that says when it has begun.
+fn telling(load: &str) -> Vec<&str> {
+    load.split(' ').chain(["--event", TELLS]).collect()
+}
+
+/// Waits until the load has begun, however busy the machine is.
+fn wait_for_load(dir: &Path) {
+    while !dir.join("loaded").exists() {
+        sleep(Duration::from_millis(20));
+    }
+}
+
 fn result(dir: &Path, output: &Output) -> RunRecord {
     let json = fs::read(dir.join("out.json"));
     let json = json.unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
@@ -87,12 +102,13 @@ fn files_are_taken_over_as_kubelet_writes_them() {
     let output = scope(|threads| {
         threads.spawn(|| {
             for generation in 1..=2 {
-                sleep(Duration::from_millis(2_200));
+                wait_for_load(dir.path());
+                sleep(Duration::from_millis(1_200 * generation as u64));
                 swap(dir.path(), generation);
             }
         });
         let load = "--protocol echo --fleet mount/*.pem --rate 40/s --warmup 0s -d 8s --event renew:at=10ms";
-        loaded(dir.path(), port, &load.split(' ').collect::<Vec<_>>())
+        loaded(dir.path(), port, &telling(load))
     });
     let record = result(dir.path(), &output);
     let event = event(&record, 0);
@@ -103,7 +119,7 @@ fn files_are_taken_over_as_kubelet_writes_them() {
     assert!((4..=8).contains(&times), "{changes:?}");
     let (old, new) = (&before(event).sessions, &after(event).sessions);
     assert_eq!(old.ok_total() + new.ok_total(), 320);
-    assert!(old.ok_total() >= 40 && new.ok_total() >= 80, "{event:?}");
+    assert!(old.ok_total() >= 40 && new.ok_total() >= 40, "{event:?}");
 }
 
 #[test]
@@ -114,7 +130,7 @@ fn new_files_that_are_none_leave_the_old_certificate_in_use() {
     let spoilt = AtomicBool::new(false);
     let output = scope(|threads| {
         threads.spawn(|| {
-            sleep(Duration::from_millis(1_500));
+            wait_for_load(dir.path());
             let whole = fs::read(data.join("0.pem")).unwrap();
             fs::write(data.join("0.pem"), &whole[..whole.len() / 2]).unwrap();
             fs::copy(dir.path().join("pki/client-9.pem"), data.join("1.pem")).unwrap();
@@ -126,7 +142,7 @@ fn new_files_that_are_none_leave_the_old_certificate_in_use() {
         let rows = (0..MOUNTED).map(|n| format!("mount/{n}.pem,mount/{n}.key\n"));
         let manifest = format!("cert,key\n{}", rows.collect::<String>());
         fs::write(dir.path().join("fleet.csv"), manifest).unwrap();
-        loaded(dir.path(), port, &load.split(' ').collect::<Vec<_>>())
+        loaded(dir.path(), port, &telling(load))
     });
     assert!(spoilt.load(Ordering::Relaxed));
     let record = result(dir.path(), &output);
@@ -212,6 +228,27 @@ fn a_hook_that_fails_makes_the_run_invalid_and_says_why() {
     assert!(
         error.contains("exit status: 3") && error.contains("no such process"),
         "{error}"
+    );
+}
+
+#[test]
+fn a_hook_that_hangs_does_not_outlive_the_trial() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_server, port) = mounted(dir.path());
+    let event_flag = "revoke:at=500ms,crl=lists.pem,ca=pki/intermediate.pem,ca-key=pki/intermediate.key,hook=echo $$ > pid; sleep 600";
+    let args = "--protocol echo --fleet mount/*.pem --rate 20/s --warmup 0s -d 2s --event";
+    let mut args: Vec<&str> = args.split(' ').collect();
+    args.push(event_flag);
+    let record = result(dir.path(), &loaded(dir.path(), port, &args));
+    let error = event(&record, 0).error.as_ref().unwrap();
+    assert!(
+        error.contains("had not ended when the trial did"),
+        "{error}"
+    );
+    let pid = fs::read_to_string(dir.path().join("pid")).unwrap();
+    assert!(
+        !Path::new(&format!("/proc/{}", pid.trim())).exists(),
+        "it still runs"
     );
 }
 
