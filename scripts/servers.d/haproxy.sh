@@ -16,17 +16,23 @@ configure() {
   verify=$(by_client_auth required optional none)
   [[ $client_auth != off ]] || ca_file=''
   versions="ssl-min-ver $(by_tls TLSv1.2 TLSv1.3 TLSv1.2) ssl-max-ver $(by_tls TLSv1.2 TLSv1.3 TLSv1.3)"
-  [[ $crl == off ]] || ca_file+=" crl-file \"$pki/crl.pem\""
+  printf 'ca-file %s\n' "$pki/ca.pem" >"$run/haproxy.files"
+  if [[ $crl == on ]]; then
+    ca_file+=" crl-file \"$pki/crl.pem\""
+    printf 'crl-file %s\n' "$pki/crl.pem" >>"$run/haproxy.files"
+  fi
   [[ $tickets == on ]] || no_tickets=no-tls-tickets
   [[ $cache == off ]] || sessions=20000
   local combined=$run/haproxy-server.pem
   rm -f "$combined"
   (umask 077 && cat "$pki/server.pem" "$pki/server.key" >"$combined")
-  # noreuseport: two servers on one port would otherwise share it in silence.
+  # bufsize: what its socket is given has to fit in. noreuseport: two servers on one port would otherwise share it in silence.
   cat >"$run/haproxy.cfg" <<CONF
 global
   log stdout format raw local0
   noreuseport
+  stats socket "$run/haproxy.sock" mode 600 level admin
+  tune.bufsize 65536
   nbthread $threads
   maxconn $connections
   tune.ssl.cachesize $sessions
@@ -61,4 +67,33 @@ check_log() {
       print "servers: " highest - lines " haproxy log lines are missing: still in flight, or dropped (--threads > 1)"
       exit 1
     }' "$1" >&2
+}
+
+# Over its socket, so that the process stays, with all its sessions.
+reload_server() {
+  python3 - "$run" <<'PYTHON'
+import socket
+import sys
+
+run = sys.argv[1]
+
+
+def ask(text):
+    with socket.socket(socket.AF_UNIX) as admin:
+        admin.settimeout(5)
+        admin.connect(f"{run}/haproxy.sock")
+        admin.sendall(text.encode())
+        answer = b"".join(iter(lambda: admin.recv(4096), b""))
+    return answer.decode()
+
+
+with open(f"{run}/haproxy.files") as files:
+    for line in files:
+        kind, path = line.rstrip("\n").split(" ", 1)
+        with open(path) as file:
+            pem = "".join(row for row in file if row.strip())
+        said = ask(f"set ssl {kind} {path} <<\n{pem}\n") + ask(f"commit ssl {kind} {path}\n")
+        if "Success!" not in said:
+            sys.exit(f"servers: haproxy: {said.strip()}")
+PYTHON
 }

@@ -25,17 +25,22 @@ impl Change<'_> {
             Self::Nothing => Ok(()),
             Self::Until(moment) => {
                 // The last second named still counts as valid.
-                let left = moment + time::Duration::seconds(1) - OffsetDateTime::now_utc();
-                tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+                tokio::time::sleep(until(moment + time::Duration::seconds(1))).await;
                 Ok(())
             }
+            // Nothing else goes on meanwhile.
             Self::Command(command) => shell(command, case),
         }
     }
 }
 
-/// Runs the command to its end. Nothing else goes on meanwhile, so it may block.
-fn shell(command: &str, case: Case) -> Result<(), AuditError> {
+/// The time left until a moment.
+pub(super) fn until(moment: OffsetDateTime) -> Duration {
+    Duration::try_from(moment - OffsetDateTime::now_utc()).unwrap_or_default()
+}
+
+/// Runs the command to its end, and blocks.
+pub(super) fn shell(command: &str, case: Case) -> Result<(), AuditError> {
     let status = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())

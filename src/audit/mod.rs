@@ -1,10 +1,12 @@
 //! Which changes does a resumed session sleep through? Sessions whose tickets are offered again after
 //! the certificate expired, was revoked, or is another, and what the server made of that.
 //!
-//! A resumed session presents no certificate (RFC 8446 section 2.2), so only the server can notice.
+//! A resumed session presents no certificate (RFC 8446 section 2.2), so only the server can notice. [`lifetime`] asks
+//! the same of a session that is held.
 
 mod case;
 mod change;
+pub mod lifetime;
 mod run;
 mod session;
 mod story;

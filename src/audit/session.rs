@@ -1,6 +1,6 @@
 //! One session of an audit, and whether the server accepted it.
 
-use crate::probe::{self, ProbePlan, connect, is_about_request};
+use crate::probe::{self, Manner, ProbePlan, connect, is_about_request};
 use crate::session::Observer;
 use crate::stats::{FailureClass, Offer, OkKind, Stage};
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -53,7 +53,11 @@ async fn make(
     met: &mut Met,
 ) -> Result<(), Failure> {
     let (io, _) = connect(plan, &mut Vec::new()).await?;
-    let (_, ended) = probe::session(plan, io, tls, resume, met).await?;
+    let manner = Manner {
+        resume,
+        ..Manner::default()
+    };
+    let (_, ended) = probe::session(plan, io, tls, manner, met).await?;
     ended?;
     Ok(())
 }
@@ -73,7 +77,7 @@ impl Observer<ClientStream> for Met {
 
 /// What a failure says about the server's opinion of us. Where nobody said which statuses to expect
 /// (`unsaid`), one about the request is an acceptance.
-fn ending(unsaid: bool, (class, message): Failure) -> Ending {
+pub(super) fn ending(unsaid: bool, (class, message): Failure) -> Ending {
     let told = format!("{class}: {}", escape_untrusted(&message, UNTRUSTED_CAP));
     match class {
         FailureClass::Alert(PROTOCOL_VERSION) | FailureClass::TlsProtocol => Ending::NotSpoken,

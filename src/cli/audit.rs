@@ -11,6 +11,8 @@ use shakedown::scenario::{
     Audit, IdentityFault, IdentityFiles, ProtocolKind, Scenario, TlsVersion, suite_version,
 };
 
+use super::audit_changes::ChangeArgs;
+use super::audit_lifetime::LifetimeArgs;
 use super::audit_resumption::ResumptionArgs;
 use super::choice::{one_of, one_of_those};
 use super::connect::ClientArgs;
@@ -40,7 +42,13 @@ pub struct AuditArgs {
     repeats: u64,
 
     #[command(flatten)]
+    changes: ChangeArgs,
+
+    #[command(flatten)]
     resumption: ResumptionArgs,
+
+    #[command(flatten)]
+    lifetime: LifetimeArgs,
 
     #[command(flatten)]
     client: ClientArgs,
@@ -66,12 +74,16 @@ fn client_fault() -> impl TypedValueParser<Value = IdentityFault> {
 
 /// Runs the audit and prints its verdicts. A server that accepts what it should not is an exit code, not an error.
 pub(crate) fn run(args: &AuditArgs) -> anyhow::Result<Exit> {
-    if args.resumption.resumption {
+    if args.resumption.resumption || args.lifetime.lifetime {
         // A partial audit is of no use.
         signals::let_be();
-        return args
-            .resumption
-            .run(&args.good_client()?, &args.pki, args.result.output.json);
+        let scenario = args.good_client()?;
+        let (pki, json) = (&args.pki, args.result.output.json);
+        return if args.lifetime.lifetime {
+            args.lifetime.run(&scenario, pki, &args.changes, json)
+        } else {
+            args.resumption.run(&scenario, pki, &args.changes, json)
+        };
     }
     let faults = args.faults();
     let bare = |fault: &IdentityFault| *fault == IdentityFault::None;

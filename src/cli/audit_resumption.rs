@@ -6,12 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 use shakedown::audit::{AuditPlan, audit, story};
-use shakedown::pki::{Identity, PkiError};
-use shakedown::probe::ProbePlan;
-use shakedown::runner::permitted_address;
 use shakedown::scenario::{Header, ProtocolKind, Scenario};
-use shakedown::units::Span;
 
+use super::audit_changes::{ChangeArgs, OF_CHANGES, pair, probe_plan};
 use super::block_on;
 use super::exit::Exit;
 use super::output::{print, wants_color};
@@ -24,40 +21,29 @@ const LIFETIME: Duration = Duration::from_secs(4);
 #[command(next_help_heading = "Resumption")]
 pub struct ResumptionArgs {
     /// Audit resumption instead: do tickets outlive certificates, revocation or hosts?
-    #[arg(long, conflicts_with_all = ["cases", "repeats", "output"])]
+    #[arg(long, group = OF_CHANGES, conflicts_with_all = ["cases", "repeats", "output"])]
     pub resumption: bool,
 
     /// Another virtual host of the server to offer tickets to; repeatable
     #[arg(long, value_name = "NAME", requires = "resumption")]
     other_host: Vec<String>,
 
-    /// Shell command that loads DIR/crl.pem, which revokes DIR/faults/client-revoked, into the server
-    #[arg(long, value_name = "CMD", requires = "resumption")]
-    revoke: Option<String>,
-
-    /// Shell command that makes the server distrust DIR/ca.pem for clients
-    #[arg(long, value_name = "CMD", requires = "resumption")]
-    change_ca: Option<String>,
-
     /// Shell command that replaces the server's ticket keys and waits for the change
     #[arg(long, value_name = "CMD", requires = "resumption")]
     rotate: Option<String>,
-
-    /// Time for the server to act on a revocation or CA change
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "5s",
-        requires = "resumption"
-    )]
-    settle: Span,
 }
 
 impl ResumptionArgs {
     /// Makes the audit that `scenario` describes, with the certificates in `pki`, and prints it. What the server
     /// does wrong is an exit code, not an error.
-    pub(crate) fn run(&self, scenario: &Scenario, pki: &Path, json: bool) -> anyhow::Result<Exit> {
-        let plan = self.plan(scenario, pki)?;
+    pub(crate) fn run(
+        &self,
+        scenario: &Scenario,
+        pki: &Path,
+        changes: &ChangeArgs,
+        json: bool,
+    ) -> anyhow::Result<Exit> {
+        let plan = self.plan(scenario, pki, changes)?;
         let report = block_on(audit(&plan))??;
         print(&report, json, || Ok(story(&report, wants_color())))?;
         Ok(match (report.has_findings(), report.is_controlled()) {
@@ -67,7 +53,12 @@ impl ResumptionArgs {
         })
     }
 
-    fn plan(&self, scenario: &Scenario, pki: &Path) -> anyhow::Result<AuditPlan> {
+    fn plan(
+        &self,
+        scenario: &Scenario,
+        pki: &Path,
+        changes: &ChangeArgs,
+    ) -> anyhow::Result<AuditPlan> {
         let home = probe_plan(scenario, None)?;
         let address = home.pinned.clone();
         let others = self.other_host.iter().map(|name| {
@@ -89,37 +80,12 @@ impl ResumptionArgs {
             other: pair(pki, "client-1")?.or(pair(pki, "faults/client-revoked")?),
             issuer: pair(pki, "intermediate")?,
             revocable: pair(pki, "faults/client-revoked")?,
-            revoke: self.revoke.clone(),
-            change_ca: self.change_ca.clone(),
+            revoke: changes.revoke.clone(),
+            change_ca: changes.change_ca.clone(),
             rotate: self.rotate.clone(),
             lifetime: LIFETIME,
-            settle: self.settle.0,
+            settle: changes.settle.0,
             home,
         })
     }
-}
-
-/// The connection that a scenario describes, to the one address that is used throughout.
-fn probe_plan(scenario: &Scenario, address: Option<Vec<String>>) -> anyhow::Result<ProbePlan> {
-    let checked = scenario.clone().check("audit", "")?;
-    let mut plan = ProbePlan::new(&checked, checked.scenario.timeouts.handshake.0)?;
-    plan.pinned = match address {
-        Some(address) => address,
-        None => vec![permitted_address(&checked)?],
-    };
-    plan.versions = (checked.cells.iter())
-        .flat_map(|cell| cell.versions.clone())
-        .collect();
-    plan.versions.dedup();
-    Ok(plan)
-}
-
-/// A certificate of the folder with its key, if it has one.
-fn pair(pki: &Path, name: &str) -> Result<Option<Identity>, PkiError> {
-    let cert = pki.join(format!("{name}.pem"));
-    let key = pki.join(format!("{name}.key"));
-    if !cert.exists() || !key.exists() {
-        return Ok(None);
-    }
-    Identity::load(&cert, Some(&key)).map(Some)
 }

@@ -4,6 +4,8 @@ mod ab;
 mod ab_args;
 mod anatomy;
 mod audit;
+mod audit_changes;
+mod audit_lifetime;
 mod audit_resumption;
 mod baseline;
 mod block_progress;

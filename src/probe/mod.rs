@@ -29,7 +29,7 @@ pub use report::{
     KeyExchange, MAX_CA_NAMES, MAX_CHAIN, Network, ProbeReport, ServerChain, ServerHello,
     ServerVerifies, Verdict, Verification,
 };
-pub(crate) use session::{connect, session};
+pub(crate) use session::{Manner, connect, session};
 pub use status::Status;
 pub use story::story;
 pub(crate) use verdict::is_about_request;

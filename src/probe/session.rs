@@ -91,7 +91,7 @@ async fn make(
         start,
         walked: None,
     };
-    let (mut stream, driven) = session(plan, io, tls, false, &mut watch).await?;
+    let (mut stream, driven) = session(plan, io, tls, Manner::default(), &mut watch).await?;
     watch.look(&stream);
     let result = match driven {
         Ok(_) => Ok(()),
@@ -165,15 +165,24 @@ impl Observer<ClientStream> for Watch<'_> {
     }
 }
 
-/// Makes the one session of `plan` on a connection: its way in is walked, it is asked once, and closed in order. The
-/// stream is returned as it was left.
+/// How the one session is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Manner {
+    /// Offer a stored ticket.
+    pub resume: bool,
+    /// How long it is kept open once it is confirmed, with an exchange now and then as the protocol's plan says.
+    pub hold: Duration,
+}
+
+/// Makes the one session of `plan` on a connection: its way in is walked, it is asked once, perhaps held, and closed in
+/// order. The stream is returned as it was left.
 ///
 /// Fails if TLS cannot begin: there is no way in, or rustls cannot begin a handshake with this configuration.
 pub(crate) async fn session<O: Observer<ClientStream>>(
     plan: &ProbePlan,
     mut io: Socket,
     tls: &ClientTls,
-    resume: bool,
+    manner: Manner,
     observer: &mut O,
 ) -> Result<(Box<ClientStream>, Result<OkKind, Broken>), Failure> {
     if !plan.way_in.is_silent() {
@@ -181,10 +190,11 @@ pub(crate) async fn session<O: Observer<ClientStream>>(
         enter(&mut io, &plan.way_in, plan.timeout, &mut None).await?;
     }
     observer.enters(Stage::Handshake);
-    let mut stream = begin_tls(io, tls, resume, &plan.protocol, tls.ledger())?;
+    let mut stream = begin_tls(io, tls, manner.resume, &plan.protocol, tls.ledger())?;
     let timeouts = Timeouts {
         handshake: Span(plan.timeout),
         confirm: Span(plan.timeout),
+        exchange: Span(plan.timeout),
         close: Span(CLOSE_LIMIT),
         ..Timeouts::default()
     };
@@ -194,7 +204,7 @@ pub(crate) async fn session<O: Observer<ClientStream>>(
         protocol: &plan.protocol,
         exchanges: plan.protocol.exchanges,
         timeouts: &timeouts,
-        hold: Duration::ZERO,
+        hold: manner.hold,
         close: Close::Orderly,
     };
     let ended = drive(&course, &mut *stream, observer).await;

@@ -1,5 +1,5 @@
-//! Holds `docs/servers.md` to the tables in `counted`, `differences` and `resumption`: what stands between its
-//! markers is made from them.
+//! Holds `docs/servers.md` and `docs/lifetime-audit.md` to the tables in `counted`, `differences`, `resumption` and
+//! `lifetime`: what stands between their markers is made from them.
 //! `SHAKEDOWN_UPDATE=1` writes it anew.
 
 use std::fmt::Write as _;
@@ -10,6 +10,7 @@ use shakedown::scenario::{IdentityFault, TlsVersion};
 
 use crate::counted;
 use crate::differences::{ACCEPTED, Answer, Family, Known, SERVERS, right};
+use crate::lifetime;
 use crate::resumption;
 use crate::server::script;
 
@@ -93,22 +94,36 @@ fn with_part(text: &str, part: &str, made: &str) -> String {
     [head, &begin, made, &end, tail].concat()
 }
 
-#[test]
-fn the_document_says_what_the_tests_expect() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/servers.md");
+/// Holds a document to its parts, or writes them.
+fn says(name: &str, parts: &[(&str, String)]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let text = std::fs::read_to_string(&path).unwrap();
-    let made = with_part(&text, "resumption", &resumption::section());
-    let made = with_part(&made, "counts", &counted::section());
-    let made = with_part(&made, "answers", &answers());
+    let made = parts.iter().fold(text.clone(), |made, (part, section)| {
+        with_part(&made, part, section)
+    });
     if text != made && std::env::var_os("SHAKEDOWN_UPDATE").is_some() {
         std::fs::write(&path, made).unwrap();
         return;
     }
     assert!(
         text == made,
-        "docs/servers.md is not what tests/real_servers expects; run \
+        "{name} is not what tests/real_servers expects; run \
          SHAKEDOWN_UPDATE=1 cargo test --test real_servers and read the diff"
     );
+}
+
+#[test]
+fn the_documents_say_what_the_tests_expect() {
+    says(
+        "docs/servers.md",
+        &[
+            ("resumption", resumption::section()),
+            ("counts", counted::section()),
+            ("answers", answers()),
+        ],
+    );
+    let lifetimes = [("lifetimes", lifetime::section())];
+    says("docs/lifetime-audit.md", &lifetimes);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod document;
 mod events;
 mod families;
 mod h2;
+mod lifetime;
 mod resumption;
 mod server;
 mod unproven;
