@@ -1,10 +1,13 @@
-//! Events against servers of others: sessions before and after a renewal as the server's log has them, by serial number.
+//! Events against servers of others: sessions before and after a renewal as the server's log has them, by serial number;
+//! revoked and expired certificates refused, and no session in the log that we do not claim.
 
 use std::collections::BTreeMap;
 
 use shakedown::record::{EventRecord, RunRecord};
+use shakedown::stats::Timing;
 
-use crate::server::Server;
+use crate::server::{Server, installed, script};
+use crate::verdicts;
 
 /// Accepted requests in a log by the name of the client and the serial number of its certificate, in the order in which
 /// these came up.
@@ -25,15 +28,18 @@ fn by_serial(log: &str) -> BTreeMap<String, Vec<(String, u64)>> {
     clients
 }
 
-/// Runs a load in which 20 identities are renewed; what came of that.
-fn renewed(server: &Server, seed: u32, overlap: &str) -> (RunRecord, EventRecord) {
+/// Runs a load of 20 minted identities with an event; what came of that.
+fn with_event(server: &Server, seed: u32, event: &str) -> (RunRecord, EventRecord) {
     let result = server.pki().with_file_name(format!("out-{seed}.json"));
-    let (status, said) = server.shakedown(&format!(
-        "run https://localhost:PORT/ --cacert pki/ca.pem --workers 2 --rate 50/s --warmup 0s -d 6s \
-         --fleet mint:20,ca=pki/intermediate.pem,ca-key=pki/intermediate.key,seed={seed} \
-         --event renew:at=4s,over=1s,overlap={overlap} -q -o {}",
-        result.display()
-    ));
+    let (status, said) = server.shakedown_with(
+        &format!(
+            "run {} --cacert pki/ca.pem --workers 2 --rate 50/s --warmup 0s -d 6s \
+             --fleet mint:20,ca=pki/intermediate.pem,ca-key=pki/intermediate.key,seed={seed} -q -o {}",
+            server.url,
+            result.display()
+        ),
+        &["--event", event],
+    );
     // A busy machine may not keep the schedule; the counts hold all the same.
     assert!([0, 106].contains(&status), "{said}");
     let record = shakedown::store::load(&result).unwrap();
@@ -46,9 +52,10 @@ fn a_renewal_is_what_the_log_says(name: &'static str) {
         return;
     };
     let mut claimed = 0;
-    for (seed, overlap) in [(1, "1s"), (2, "-2s")] {
+    for (seed, overlap) in [(1, "2s"), (2, "-2s")] {
         let before = server.log(claimed);
-        let (record, event) = renewed(&server, seed, overlap);
+        let event = format!("renew:at=4s,over=1s,overlap={overlap}");
+        let (record, event) = with_event(&server, seed, &event);
         let (old, new) = (
             event.before.unwrap().sessions,
             event.after.unwrap().sessions,
@@ -91,4 +98,66 @@ fn nginx_sees_old_and_new_certificates_as_often_as_we_say() {
 #[test]
 fn haproxy_sees_old_and_new_certificates_as_often_as_we_say() {
     a_renewal_is_what_the_log_says("haproxy");
+}
+
+/// Half of the identities are revoked in one run, and expire in the next.
+fn bad_ones_are_refused(name: &'static str) {
+    if !installed(name) {
+        return;
+    }
+    let server = Server::start_in(name, &["--crl"], verdicts::mint);
+    let reload = format!("{} reload --run run {name}", script().display());
+    let mut claimed = 0;
+    let events = [
+        format!("revoke:at=2s,share=0.5,crl=pki/crl.pem,hook={reload}"),
+        "expire:at=2s,share=0.5".to_owned(),
+    ];
+    for (seed, event) in (1..).zip(&events) {
+        let (record, event) = with_event(&server, seed, event);
+        assert_eq!(event.error, None, "{name}");
+        let total = record.cells[0].total();
+        let (before, after) = (
+            event.before.as_ref().unwrap(),
+            event.after.as_ref().unwrap(),
+        );
+        assert!(before.sessions.ok_total() >= 20, "{name}: {before:?}");
+        assert!(after.sessions.failed_total() >= 20, "{name}: {after:?}");
+        // Refused for good, the last acceptance within the time of a reload.
+        let reaction = event.reaction();
+        let bound = 3_000_000_000;
+        assert!(
+            matches!(reaction, Some(Timing::At(ns)) if ns < bound),
+            "{name}: {reaction:?}"
+        );
+        // All others go on. OpenSSL refuses a certificate in the last second that it names as valid, before it expires.
+        let refused = before.sessions.failed_total() + after.sessions.failed_total();
+        assert_eq!(total.failed_total(), refused, "{name}: {:?}", total.failed);
+        claimed += total.ok_total();
+        assert_eq!(server.logged(claimed), claimed, "{name}: {}", event.kind);
+    }
+}
+
+#[test]
+fn nginx_refuses_revoked_and_expired_certificates() {
+    bad_ones_are_refused("nginx");
+}
+
+#[test]
+fn haproxy_refuses_revoked_and_expired_certificates() {
+    bad_ones_are_refused("haproxy");
+}
+
+#[test]
+fn mosquitto_refuses_revoked_and_expired_certificates() {
+    bad_ones_are_refused("mosquitto");
+}
+
+#[test]
+fn postgresql_refuses_revoked_and_expired_certificates() {
+    bad_ones_are_refused("postgresql-15");
+}
+
+#[test]
+fn etcd_refuses_revoked_and_expired_certificates() {
+    bad_ones_are_refused("etcd");
 }

@@ -85,8 +85,13 @@ impl Server {
 
     /// Runs shakedown beside the folder `pki` with the port for `PORT`; its status and both of its outputs.
     pub fn shakedown(&self, args: &str) -> (i32, String) {
+        self.shakedown_with(args, &[])
+    }
+
+    /// The same with further arguments, which may have blanks.
+    pub fn shakedown_with(&self, args: &str, more: &[&str]) -> (i32, String) {
         let args = args.replace("PORT", &self.port.to_string());
-        let output = shakedown(self.dir.path(), &args);
+        let output = shakedown(self.dir.path(), &args, more);
         let said = [output.stdout, output.stderr].concat();
         (
             output.status.code().unwrap(),

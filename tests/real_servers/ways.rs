@@ -38,7 +38,7 @@ impl Configured {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let minted = shakedown(dir.path(), "pki new pki --faults");
+        let minted = shakedown(dir.path(), "pki new pki --faults", &[]);
         assert!(minted.status.success(), "{minted:?}");
         // Servers that give up being root still have to read.
         let readable = Command::new("chmod")
@@ -66,7 +66,7 @@ impl Configured {
     /// Runs the command with the port for `PORT`; its status and both of its outputs.
     pub fn shakedown(&self, args: &str) -> (i32, String) {
         let args = args.replace("PORT", &self.port.to_string());
-        let output = shakedown(self.dir.path(), &args);
+        let output = shakedown(self.dir.path(), &args, &[]);
         let said = [output.stdout, output.stderr].concat();
         (
             output.status.code().unwrap(),
@@ -75,11 +75,12 @@ impl Configured {
     }
 }
 
-pub fn shakedown(dir: &Path, args: &str) -> Output {
+pub fn shakedown(dir: &Path, args: &str, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .current_dir(dir)
         .env("NO_COLOR", "1")
         .args(args.split_whitespace())
+        .args(more)
         .output()
         .unwrap()
 }
