@@ -17,7 +17,8 @@ use crate::tls::{Failure, PlainStream, SessionStream, Socket};
 /// An attempt that has begun to connect.
 pub(super) struct Opened {
     env: Rc<Env>,
-    attempt: Attempt,
+    /// On the heap: a future keeps room for every place that a value is moved through.
+    attempt: Box<Attempt>,
     ledger: Option<Box<Ledger>>,
     connecting: Result<Connecting, Failure>,
 }
@@ -35,7 +36,7 @@ pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
     };
     Opened {
         env,
-        attempt,
+        attempt: Box::new(attempt),
         ledger,
         connecting,
     }
