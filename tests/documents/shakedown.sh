@@ -9,6 +9,7 @@
 #   (ONLY_PLAN), gets --dry-run, unless it writes a file.
 # - `ab` is interrupted after four seconds, and in running text, or with URLs, only parsed; `anatomy` gets one short trial, and
 #   `anatomy --in-memory`, which has tests of its own, is only parsed.
+# - `audit --lifetime` watches for a second.
 # - `serve` gets such an address and goes on in the background.
 #
 # 0 is returned where the machine is too busy for a run to be valid (generator-limited, load-not-achieved), and for
@@ -90,6 +91,9 @@ case $command in
   ab)
     [[ -n ${ONLY_PLAN-} || -n $(hosts) ]] && own+=(--help)
     limit=(timeout -s INT 4)
+    ;;
+  audit)
+    if has --lifetime && ! has --watch; then added+=(--watch 1s); fi
     ;;
   anatomy)
     if has --in-memory; then own+=(--help); else own+=(--trials 1 -d 200ms); fi
