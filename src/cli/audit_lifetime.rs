@@ -42,8 +42,12 @@ pub struct LifetimeArgs {
     )]
     watch: Span,
 
-    /// Also write JUnit XML: one case per change and TLS version
-    #[arg(long, value_name = "FILE", requires = "lifetime")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "lifetime",
+        help = "Also write JUnit XML: one case per change and TLS version"
+    )]
     junit: Option<PathBuf>,
 }
 
