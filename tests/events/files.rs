@@ -87,6 +87,16 @@ fn wait_for_load(dir: &Path) {
     }
 }
 
+/// Runs a load of two seconds in which identities are revoked; `more` ends with the hook.
+fn revoking(dir: &Path, port: u16, more: &str) -> Output {
+    let ca = "ca=pki/intermediate.pem,ca-key=pki/intermediate.key";
+    let event = format!("revoke:at=1s,crl=lists.pem,{ca},{more}");
+    let load = "--protocol echo --fleet mount/*.pem --rate 20/s --warmup 0s -d 2s";
+    let mut args: Vec<&str> = load.split(' ').collect();
+    args.extend(["--event", &event]);
+    loaded(dir, port, &args)
+}
+
 fn result(dir: &Path, output: &Output) -> RunRecord {
     let json = fs::read(dir.join("out.json"));
     let json = json.unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
@@ -167,20 +177,8 @@ fn a_list_is_written_and_its_hook_run() {
         .mint_faults()
         .unwrap();
     foreign_list(dir.path(), &foreign);
-    let event_flag = "revoke:at=1s,share=0.5,crl=lists.pem,ca=pki/intermediate.pem,ca-key=pki/intermediate.key,hook=cp lists.pem seen.pem; echo read";
-    let args = [
-        "--protocol",
-        "echo",
-        "--fleet",
-        "mount/*.pem",
-        "--rate",
-        "20/s",
-        "-d",
-        "2s",
-        "--event",
-        event_flag,
-    ];
-    let record = result(dir.path(), &loaded(dir.path(), port, &args));
+    let hook = "share=0.5,hook=cp lists.pem seen.pem; echo read";
+    let record = result(dir.path(), &revoking(dir.path(), port, hook));
     let event = event(&record, 0);
     assert_eq!((event.revoked, &event.error), (Some(2), &None));
     assert!(event.hook_ended_ns.unwrap() >= event.in_place_ns.unwrap());
@@ -207,20 +205,8 @@ fn foreign_list(dir: &Path, faults: &shakedown::pki::Faults) {
 fn a_hook_that_fails_makes_the_run_invalid_and_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let (_server, port) = mounted(dir.path());
-    let event_flag = "revoke:at=500ms,crl=lists.pem,ca=pki/intermediate.pem,ca-key=pki/intermediate.key,hook=echo no such process >&2; exit 3";
-    let args = [
-        "--protocol",
-        "echo",
-        "--fleet",
-        "mount/*.pem",
-        "--rate",
-        "20/s",
-        "-d",
-        "2s",
-        "--event",
-        event_flag,
-    ];
-    let output = loaded(dir.path(), port, &args);
+    let hook = "hook=echo no such process >&2; exit 3";
+    let output = revoking(dir.path(), port, hook);
     assert_eq!(code(&output), 106, "{}", text(&output.stderr));
     let record = result(dir.path(), &output);
     assert!(reasons(&record).contains(&"event-failed"));
@@ -235,11 +221,8 @@ fn a_hook_that_fails_makes_the_run_invalid_and_says_why() {
 fn a_hook_that_hangs_does_not_outlive_the_trial() {
     let dir = tempfile::tempdir().unwrap();
     let (_server, port) = mounted(dir.path());
-    let event_flag = "revoke:at=500ms,crl=lists.pem,ca=pki/intermediate.pem,ca-key=pki/intermediate.key,hook=echo $$ > pid; sleep 600";
-    let args = "--protocol echo --fleet mount/*.pem --rate 20/s --warmup 0s -d 2s --event";
-    let mut args: Vec<&str> = args.split(' ').collect();
-    args.push(event_flag);
-    let record = result(dir.path(), &loaded(dir.path(), port, &args));
+    let hook = "hook=echo $$ > pid; sleep 600";
+    let record = result(dir.path(), &revoking(dir.path(), port, hook));
     let error = event(&record, 0).error.as_ref().unwrap();
     assert!(
         error.contains("had not ended when the trial did"),
