@@ -26,7 +26,7 @@ class Bench:
         self.shakedown, self.place = shakedown, place
         subprocess.run([shakedown, "pki", "new", "pki"], cwd=place, check=True, stdout=subprocess.DEVNULL)
         self.server = subprocess.Popen(
-            [shakedown, "serve", "--pki", "pki", "--listen", "127.0.0.1:0", "--cores", "0"],
+            [shakedown, "serve", "--protocol", "echo", "--pki", "pki", "--listen", "127.0.0.1:0", "--cores", "0"],
             cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         line = self.server.stdout.readline()
         self.port = line.split("localhost:")[1].split("/")[0].split()[0] if "localhost:" in line else None

@@ -5,7 +5,7 @@
 #
 # - What names a server gets `--resolve`, to an address in 127.0.0.0/8 that this script alone has. Unless the
 #   script has a `shakedown serve` of its own, one is started there, with the certificates of --pki or of pki/.
-# - `run` without a length gets a short one. One with a length or stages, and each that stands in running text
+# - `run` without a length gets a short one. One with a length, stages or events, and each that stands in running text
 #   (ONLY_PLAN), gets --dry-run, unless it writes a file.
 # - `ab` is interrupted after four seconds, and in running text, or with URLs, only parsed; `anatomy` gets one short trial, and
 #   `anatomy --in-memory`, which has tests of its own, is only parsed.
@@ -81,7 +81,8 @@ fi
 
 case $command in
   run)
-    if has -d --duration -n --total --stage --hold || { [[ -n ${ONLY_PLAN-} ]] && ! has -o --output; }; then
+    # Events have times of their own.
+    if has -d --duration -n --total --stage --hold --event || [[ " ${own[*]} " == *" outage "* ]] || { [[ -n ${ONLY_PLAN-} ]] && ! has -o --output; }; then
       has --dry-run || added+=(--dry-run)
     elif ! has --dry-run; then
       added+=(-d 200ms --warmup 50ms)
