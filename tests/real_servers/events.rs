@@ -91,6 +91,35 @@ fn a_renewal_is_what_the_log_says(name: &'static str) {
 }
 
 #[test]
+fn mosquitto_lets_in_whom_we_say_before_and_after_a_renewal() {
+    let Some(server) = Server::start("mosquitto", &[]) else {
+        return;
+    };
+    let mut claimed = 0;
+    for (seed, overlap) in [(1, "2s"), (2, "-2s")] {
+        let event = format!("renew:at=4s,over=1s,overlap={overlap}");
+        let (record, event) = with_event(&server, seed, &event);
+        let (old, new) = (
+            event.before.unwrap().sessions,
+            event.after.unwrap().sessions,
+        );
+        assert!(
+            old.ok_total() >= 60 && new.ok_total() >= 40,
+            "{old:?} {new:?}"
+        );
+        assert_eq!(new.failed_total(), 0, "{overlap}: {new:?}");
+        assert_eq!(
+            old.failed_total() > 0,
+            overlap == "-2s",
+            "{overlap}: {old:?}"
+        );
+        // Its log has names, which a renewal keeps, and no serial numbers.
+        claimed += record.cells[0].total().ok_total();
+        assert_eq!(server.logged(claimed), claimed, "{overlap}");
+    }
+}
+
+#[test]
 fn nginx_sees_old_and_new_certificates_as_often_as_we_say() {
     a_renewal_is_what_the_log_says("nginx");
 }
