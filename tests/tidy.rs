@@ -14,7 +14,7 @@ use shakedown::scenario::{SHIPPED, Scenario};
 const LAYERS: [&[&str]; 15] = [
     &["affinity", "clock", "files", "text", "units"],
     &["stats"],
-    &["way"],
+    &["way", "spiffe"],
     &["protocol"],
     &["scenario"],
     &["crypto", "pki", "record"],
@@ -59,7 +59,7 @@ const CRATES: [(&str, &[&str]); 6] = [
         "tokio",
         &[
             "cli", "runner", "load", "audit", "probe", "target", "session", "protocol", "tls",
-            "way",
+            "way", "spiffe",
         ],
     ),
     // The library has an error type per module.
