@@ -19,8 +19,8 @@ use super::way_in::WayInArgs;
 
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// What to check: certificates (files, patterns, folders), CSV manifests of fleets, and servers
-    /// (URLs, host:port)
+    /// What to check: certificates (files, patterns, folders), CSV manifests of fleets, what a SPIFFE agent gives
+    /// (spiffe:unix:///SOCKET), and servers (URLs, host:port)
     #[arg(value_name = "WHAT", required = true)]
     what: Vec<String>,
 
@@ -98,7 +98,8 @@ fn is_server(word: &str) -> bool {
     let port = word
         .rsplit_once(':')
         .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    word.contains("://") || port && !Path::new(word).exists()
+    let agent = word.starts_with("spiffe:unix:");
+    !agent && word.contains("://") || port && !Path::new(word).exists()
 }
 
 impl CheckArgs {

@@ -6,8 +6,9 @@ use shakedown::scenario::{Draw, EventSection, FleetSection, Scenario};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Fleet of identities")]
 pub struct FleetArgs {
-    /// Client identities by the thousand: a folder or pattern of certificates, a CSV manifest, or
-    /// mint:COUNT[,ca=FILE,ca-key=FILE,seed=N,key=ALG,chain=N,validity=TIME,san=KIND:NAME]
+    /// Client identities by the thousand: a folder or pattern of certificates, a CSV manifest,
+    /// mint:COUNT[,ca=FILE,ca-key=FILE,seed=N,key=ALG,chain=N,validity=TIME,san=KIND:NAME], or spiffe or
+    /// spiffe:unix:///SOCKET for those of a SPIFFE agent (needs a build with --features spiffe)
     #[arg(long, value_name = "SOURCE", value_parser = FleetSection::parse, conflicts_with = "cert")]
     fleet: Option<FleetSection>,
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::scenario::CertType;
+use crate::spiffe::AgentError;
 use crate::stats::IdentityTrouble;
 use crate::text::shell_quote;
 
@@ -99,6 +100,15 @@ pub enum PkiError {
     },
     #[error("no fleet in {}: {cause}; give a folder, a pattern such as 'pki/client-*.pem', or a CSV file with the columns cert, key, group and name", path.display())]
     NoFleet { path: PathBuf, cause: String },
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    #[error("the SVID {id} of the SPIFFE agent at {} cannot be used: {cause}; see the agent's log, and with SPIRE what `spire-agent api fetch x509 -socketPath {}` prints", socket.display(), quoted(socket))]
+    Svid {
+        socket: PathBuf,
+        id: String,
+        cause: String,
+        trouble: IdentityTrouble,
+    },
     #[error("the fleet has no group {name:?}; {}", if groups.is_empty() { "give a manifest with a column group".to_owned() } else { format!("write one of {groups}") })]
     NoGroup { name: String, groups: String },
     #[error("{} did not issue the certificates of the fleet, which name {issuer:?}; give ca and ca-key of that authority", ca.as_ref().map_or_else(|| "no authority".to_owned(), |path| path.display().to_string()))]
@@ -121,6 +131,7 @@ impl PkiError {
         match self {
             Self::Read { .. } => IdentityTrouble::Unreadable,
             Self::KeyMismatch { .. } => IdentityTrouble::Mismatch,
+            Self::Svid { trouble, .. } => *trouble,
             _ => IdentityTrouble::Unusable,
         }
     }

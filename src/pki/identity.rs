@@ -65,6 +65,20 @@ impl Identity {
         Self::unlock(&files.cert, files.key.as_deref(), known)
     }
 
+    /// A chain and the PKCS#8 key of its leaf; `place` only serves for errors.
+    ///
+    /// Fails if the key is unusable, or not that of the first certificate.
+    pub(super) fn of_der(
+        name: String,
+        place: &Path,
+        chain: Vec<CertificateDer<'static>>,
+        key: Vec<u8>,
+    ) -> Result<Self, PkiError> {
+        let key = PrivateKeyDer::Pkcs8(key.into());
+        check_pair(place, &chain, place, &key)?;
+        Ok(Self { name, chain, key })
+    }
+
     /// As [`Self::load`], from the bytes of one or two files; the paths only serve for errors and the name.
     ///
     /// # Errors

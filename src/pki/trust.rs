@@ -2,7 +2,7 @@
 
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
-use super::{PkiError, load_crls, load_roots, superseded};
+use super::{Fleet, PkiError, load_crls, load_roots, superseded};
 use crate::scenario::TlsSection;
 
 /// Trust anchors and revocation lists.
@@ -32,5 +32,15 @@ impl Trust {
             crls,
             superseded,
         })
+    }
+
+    /// Trusts what the source of a fleet says, where no file names a root.
+    ///
+    /// Fails as [`Fleet::roots`] does.
+    pub(crate) fn or_of(mut self, fleet: Option<&Fleet>) -> Result<Self, PkiError> {
+        if let (Some([]), Some(fleet)) = (self.roots.as_deref(), fleet) {
+            self.roots = Some(fleet.roots()?);
+        }
+        Ok(self)
     }
 }

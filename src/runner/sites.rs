@@ -108,7 +108,7 @@ impl Sites {
             roots,
             crls,
             superseded,
-        } = Trust::load(&scenario.tls)?;
+        } = Trust::load(&scenario.tls)?.or_of(fleet.as_deref())?;
         let peer = Peer {
             server_name: checked.server_name(),
             expected_names: &scenario.tls.expected_name,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, refuse};
 use super::{KeyAlgorithm, LoadModel, Scenario, TargetPlan};
+use crate::spiffe::{VARIABLE, unix_path};
 use crate::units::{Span, as_text, format_count};
 
 /// Most identities of a fleet: an index is a 32-bit number.
@@ -31,6 +32,10 @@ pub struct FleetSection {
     /// Minted when needed, the same each time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mint: Option<MintSection>,
+    /// The SVIDs that a SPIFFE agent gives this process, by its endpoint such as `unix:///run/spire/sockets/agent.sock`;
+    /// if empty, that of the variable `SPIFFE_ENDPOINT_SOCKET`. Needs a build with the feature `spiffe`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spiffe: Option<String>,
     /// Which identity the next session presents.
     #[serde(skip_serializing_if = "Draw::is_usual")]
     pub draw: Draw,
@@ -141,6 +146,11 @@ as_text!(
 impl fmt::Display for FleetSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.mint, self.manifest.as_ref().or(self.files.as_ref())) {
+            _ if self.spiffe.is_some() => {
+                let named = self.spiffe.as_deref().filter(|word| !word.is_empty());
+                let endpoint = named.unwrap_or(VARIABLE);
+                write!(f, "identities of the SPIFFE agent at {endpoint}")?;
+            }
             (Some(mint), _) => {
                 write!(
                     f,
@@ -161,13 +171,21 @@ impl FleetSection {
         self.cache.unwrap_or(USUAL_CACHE)
     }
 
-    /// Reads the source of a fleet as it is written in one word: `mint:COUNT[,KEY=VALUE…]`, a file that ends with
-    /// `.csv`, or else a folder or pattern of certificates.
+    /// Reads the source of a fleet as it is written in one word: `mint:COUNT[,KEY=VALUE…]`, `spiffe[:ENDPOINT]`, a file
+    /// that ends with `.csv`, or else a folder or pattern of certificates.
     ///
     /// # Errors
     ///
-    /// Fails on a count or key that does not exist.
+    /// Fails on a count or key that does not exist, or an endpoint that is no Unix socket.
     pub fn parse(word: &str) -> Result<Self, String> {
+        let endpoint = word.strip_prefix("spiffe:");
+        if endpoint.is_some() || word == "spiffe" {
+            endpoint.map_or(Ok(PathBuf::new()), unix_path)?;
+            return Ok(Self {
+                spiffe: Some(endpoint.unwrap_or_default().to_owned()),
+                ..Self::default()
+            });
+        }
         let Some(minted) = word.strip_prefix("mint:") else {
             let path = Some(PathBuf::from(word));
             let is_manifest = path
@@ -208,12 +226,13 @@ impl FleetSection {
             self.files.is_some(),
             self.manifest.is_some(),
             self.mint.is_some(),
+            self.spiffe.is_some(),
         ];
         refuse(
             sources.iter().filter(|given| **given).count() != 1,
             "fleet",
             "a fleet has one source of identities",
-            "write one of files, manifest and mint",
+            "write one of files, manifest, mint and spiffe",
         )?;
         refuse(
             self.cache == Some(0),
@@ -221,6 +240,11 @@ impl FleetSection {
             "without a loaded identity no session has one",
             "write at least 1",
         )?;
+        let named = self.spiffe.as_deref().filter(|word| !word.is_empty());
+        if let Some(Err(cause)) = named.map(unix_path) {
+            let next = "write unix:///run/spire/sockets/agent.sock, say";
+            return refuse(true, "fleet.spiffe", cause, next);
+        }
         let Some(mint) = &self.mint else {
             return refuse(
                 !remote,
@@ -374,6 +398,16 @@ mod tests {
         let parse = |word| FleetSection::parse(word).unwrap();
         assert_eq!(parse("pki/dev-*.pem").files, Some("pki/dev-*.pem".into()));
         assert_eq!(parse("fleet.CSV").manifest, Some("fleet.CSV".into()));
+        assert_eq!(parse("spiffe").spiffe, Some(String::new()));
+        let endpoint = "unix:///run/agent.sock";
+        let agent = parse("spiffe:unix:///run/agent.sock");
+        assert_eq!(agent.spiffe.as_deref(), Some(endpoint));
+        assert!(
+            agent
+                .to_string()
+                .ends_with("SPIFFE agent at unix:///run/agent.sock, drawn round-robin")
+        );
+        assert_eq!(parse("./spiffe").files, Some("./spiffe".into()));
         let minted = parse(
             "mint:5,ca=ca.pem,ca-key=ca.key,seed=7,key=ed25519,chain=1,validity=1h,san=uri:x/{index}",
         );
@@ -387,6 +421,8 @@ mod tests {
             ("mint:5,colour=red", "write ca, ca-key"),
             ("mint:5,seed=x", "a number is wanted"),
             ("mint:5,key=rsa9", "p256, p384 or ed25519"),
+            ("spiffe:run/agent.sock", "no Unix socket"),
+            ("spiffe:", "no Unix socket"),
         ] {
             let error = FleetSection::parse(wrong).unwrap_err();
             assert!(error.contains(why), "{wrong}: {error}");

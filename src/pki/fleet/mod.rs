@@ -1,4 +1,4 @@
-//! A fleet: identities by index, read from files or minted when they are asked for.
+//! A fleet: identities by index, read from files or an agent, or minted, when they are asked for.
 
 mod derive;
 mod files;
@@ -6,6 +6,7 @@ mod mint;
 mod revoke;
 mod shared;
 mod stamp;
+mod svids;
 
 pub use mint::FleetMint;
 pub(crate) use revoke::renewed;
@@ -17,6 +18,7 @@ use std::path::Path;
 use super::{Identity, PkiError};
 use crate::scenario::FleetSection;
 use files::Row;
+use svids::Svids;
 
 /// Fleets without groups are counted by identity up to this many.
 const MOST_COUNTED: u32 = 100;
@@ -35,6 +37,7 @@ pub struct Fleet {
 enum Source {
     Files(Vec<Row>),
     Minted(Box<FleetMint>, u32),
+    Spiffe(Svids),
 }
 
 impl Fleet {
@@ -42,8 +45,12 @@ impl Fleet {
     ///
     /// # Errors
     ///
-    /// Fails if its files, folder or manifest cannot be read or hold no identity, or its authority is none.
+    /// Fails if its files, folder or manifest cannot be read or hold no identity, its authority is none, or its agent
+    /// gives nothing.
     pub fn new(section: &FleetSection) -> Result<Self, PkiError> {
+        if let Some(endpoint) = &section.spiffe {
+            return Self::of_agent(endpoint);
+        }
         match (&section.mint, &section.manifest, &section.files) {
             (Some(mint), ..) => Ok(Self::minted(FleetMint::new(mint)?, mint.count)),
             (None, Some(manifest), _) => Self::of_manifest(manifest),
@@ -66,6 +73,7 @@ impl Fleet {
         match &self.source {
             Source::Files(rows) => u32::try_from(rows.len()).unwrap_or(u32::MAX),
             Source::Minted(_, count) => *count,
+            Source::Spiffe(svids) => u32::try_from(svids.len()).unwrap_or(u32::MAX),
         }
     }
 
@@ -81,15 +89,15 @@ impl Fleet {
         }
         match &self.source {
             Source::Files(rows) => rows.get(index as usize)?.counted,
-            Source::Minted(..) => Some(index as usize),
+            Source::Minted(..) | Source::Spiffe(_) => Some(index as usize),
         }
     }
 
-    /// The certificate file of an identity; none if it is minted.
+    /// The certificate file of an identity; none if it comes from elsewhere.
     pub fn file(&self, index: u32) -> Option<&Path> {
         match &self.source {
             Source::Files(rows) => rows.get(index as usize).map(Row::file),
-            Source::Minted(..) => None,
+            Source::Minted(..) | Source::Spiffe(_) => None,
         }
     }
 
@@ -102,13 +110,14 @@ impl Fleet {
         self.edition(index, Edition::default())
     }
 
-    /// Mints an edition of an identity, or loads what its files hold now.
+    /// Mints an edition of an identity, or loads what its files or its agent hold now.
     ///
     /// Fails as [`Identity::load`] does.
     pub(crate) fn edition(&self, index: u32, edition: Edition) -> Result<Identity, PkiError> {
         match &self.source {
             Source::Files(rows) => rows[index as usize].load(),
             Source::Minted(mint, _) => mint.identity(index, edition),
+            Source::Spiffe(svids) => svids.load(index),
         }
     }
 
@@ -139,6 +148,7 @@ impl Fleet {
         match &self.source {
             Source::Files(rows) => rows[index as usize].serial(),
             Source::Minted(mint, _) => Ok(mint.serial(index, edition)),
+            Source::Spiffe(svids) => svids.serial(index),
         }
     }
 }

@@ -38,7 +38,7 @@ impl Revoker {
         let issuing = match (&fleet.source, ca) {
             (Source::Minted(mint, _), None) => return Ok(Self(Arc::clone(mint.issuer()))),
             (_, Some((ca, key))) => Identity::load(ca, key)?,
-            (Source::Files(_), None) => {
+            (Source::Files(_) | Source::Spiffe(_), None) => {
                 return Err(PkiError::NotIssuer {
                     ca: None,
                     issuer: issuer_of(fleet)?,

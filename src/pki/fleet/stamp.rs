@@ -1,4 +1,4 @@
-//! Whether the files of an identity were replaced since they were read.
+//! Whether the files of an identity, or what an agent says of it, were replaced since they were read.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{Fleet, Source};
 
-/// What files are at one time: where their links lead, which files these are, their sizes and times of change. A folder
+/// What an identity comes from at one time. Of files: where their links lead, which files these are, their sizes and times of change. A folder
 /// that is swapped by a link (kubelet, cert-manager) and a file that is renamed into place both change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(u64);
@@ -23,14 +23,20 @@ impl Stamp {
         }
         Some(Self(hasher.finish()))
     }
+
+    /// That of an answer of an agent.
+    pub(super) fn numbered(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 impl Fleet {
-    /// The files of an identity as they are now; `None` if one is not there, or it is minted.
+    /// What an identity comes from, as it is now; `None` if a file is not there, or it is minted.
     pub(crate) fn stamp(&self, index: u32) -> Option<Stamp> {
         match &self.source {
             Source::Files(rows) => rows.get(index as usize)?.stamp(),
             Source::Minted(..) => None,
+            Source::Spiffe(svids) => Some(svids.stamp()),
         }
     }
 }
