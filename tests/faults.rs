@@ -392,7 +392,7 @@ fn openssl_verifies_the_signatures_of_short_keys() {
     }
     let (_, faults) = &*SET;
     let client = faults.client(IdentityFault::Rsa1024).unwrap();
-    let key = ShortRsa::load(&client.key).unwrap();
+    let key = ShortRsa::load(client.key.der().unwrap()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
     put("key.der", key.spki_der());

@@ -18,6 +18,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
+use rustls_pki_types::PrivateKeyDer;
 use shakedown::pki::{CertificateDer, CertificateRevocationListDer, Identity, Pki, PkiSpec};
 use shakedown::probe::{ProbePlan, ProbeReport, Status, Verdict, probe};
 use shakedown::record::RunRecord;
@@ -188,7 +189,7 @@ impl Small {
             server: Identity {
                 name: "small".into(),
                 chain: vec![leaf.der().clone()],
-                key: server_key.into(),
+                key: PrivateKeyDer::from(server_key).into(),
             },
             crl,
             newer,

@@ -167,7 +167,7 @@ fn context(pki: &Pki, case: Case, identity: Option<&Identity>) -> SslContextBuil
         for issuer in chain {
             context.add_extra_chain_cert(issuer).unwrap();
         }
-        let key = PKey::private_key_from_der(identity.key.secret_der()).unwrap();
+        let key = PKey::private_key_from_der(identity.key.der().unwrap().secret_der()).unwrap();
         context.set_private_key(&key).unwrap();
     }
     context

@@ -44,7 +44,7 @@ impl Material {
 
     /// A provider's capabilities, for the algorithms of these certificates.
     pub fn capabilities(&self, provider: ProviderName) -> Capabilities {
-        let sample = |key| Some(self.0.get(&key)?.server().key.clone_key());
+        let sample = |key| Some(self.0.get(&key)?.server().key.der()?.clone_key());
         Capabilities::of(&crypto::provider(provider).unwrap(), sample)
     }
 }

@@ -34,7 +34,7 @@ impl Signing {
         let server = pki.server();
         let loaded = provider
             .key_provider
-            .load_private_key(server.key.clone_key());
+            .load_private_key(server.key.der().unwrap().clone_key());
         let signer = loaded.ok()?.choose_scheme(&[*scheme])?;
         let (_, leaf) = X509Certificate::from_der(&server.chain[0]).unwrap();
         let public = leaf.public_key().subject_public_key.data.to_vec();

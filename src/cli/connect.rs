@@ -117,7 +117,7 @@ pub struct IdentityArgs {
     #[arg(short = 'E', long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
-    /// Private key of the client certificate [default: read from --cert]
+    /// Private key of the client certificate, a file or a pkcs11: URI [default: read from --cert]
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 
@@ -125,7 +125,7 @@ pub struct IdentityArgs {
     #[arg(long, value_name = "TYPE", requires = "cert", value_parser = one_of::<CertType>(), ignore_case = true)]
     cert_type: Option<CertType>,
 
-    /// File whose first line is the password of the private key
+    /// File whose first line is the password of the private key, or the PIN of its token
     #[arg(
         long,
         value_name = "FILE",
@@ -134,7 +134,7 @@ pub struct IdentityArgs {
     )]
     pass_file: Option<PathBuf>,
 
-    /// Environment variable that holds the password of the private key
+    /// Environment variable that holds the password or PIN
     #[arg(long, value_name = "NAME", requires = "cert")]
     pass_env: Option<String>,
 }
@@ -143,20 +143,34 @@ impl IdentityArgs {
     pub(crate) fn apply(&self, scenario: &mut Scenario) {
         if let Some(cert) = &self.cert {
             let (cert, password) = with_password(cert);
-            scenario.identity = Some(IdentityFiles {
+            if password.is_some() {
+                warn_of("password in --cert FILE:PASSWORD");
+            }
+            let mut files = IdentityFiles {
                 cert,
                 key: self.key.clone(),
                 cert_type: self.cert_type,
                 pass_file: self.pass_file.clone(),
                 pass_env: self.pass_env.clone(),
                 password,
-            });
+            };
+            if files.split_pin() {
+                warn_of("PIN in --key");
+            }
+            scenario.identity = Some(files);
         }
     }
 }
 
-/// Whether the warning of a password in the arguments was given.
-static WARNED: Once = Once::new();
+/// Warns of a secret in the arguments, once: the flags are applied to what is run and to what is recorded.
+fn warn_of(what: &str) {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        say(format_args!(
+            "warning: everyone on this machine can read the {what}; use --pass-file or --pass-env"
+        ));
+    });
+}
 
 /// A certificate's file and, as curl reads `FILE:PASSWORD`, the password behind it, where there is no file of the
 /// whole name.
@@ -164,14 +178,7 @@ fn with_password(cert: &Path) -> (PathBuf, Option<Passphrase>) {
     let text = cert.to_string_lossy();
     match text.split_once(':') {
         Some((file, password)) if !cert.exists() && Path::new(file).is_file() => {
-            let secret = Passphrase::new(password);
-            // The flags are applied to what is run and to what is recorded.
-            WARNED.call_once(|| {
-                say(format_args!(
-                    "warning: everyone on this machine can read the password in --cert FILE:PASSWORD; use --pass-file or --pass-env"
-                ));
-            });
-            (file.into(), Some(secret))
+            (file.into(), Some(Passphrase::new(password)))
         }
         _ => (cert.to_owned(), None),
     }

@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use shakedown::scenario::Scenario;
-use shakedown::text::secrets::{Passphrase, REDACTED, hide, keep, public_part};
+use shakedown::text::secrets::{Passphrase, REDACTED, hide, hide_pin, keep, public_part};
 
 use super::data::without_data;
 
@@ -56,6 +56,7 @@ fn redacted(
         } else {
             without_headers(trimmed.to_owned())
         };
+        let arg = hide_pin(&arg).into_owned();
         let arg = if arg.contains("://") {
             public_part(&arg)
         } else {

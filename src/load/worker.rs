@@ -21,6 +21,7 @@ use super::open_loop::OpenLoop;
 use super::prime::prime;
 use super::recorder::{Cut, Recorder};
 use crate::clock::ns_between;
+use crate::pki::take_token_counts;
 use crate::scenario::LoadModel;
 use crate::session::runtime;
 use crate::stats::{CancelPhase, TrialStats};
@@ -62,11 +63,14 @@ fn run_trial(job: &Job, occurrences: Option<&Arc<Occurrences>>) -> io::Result<Tr
         ..Env::new(job, Rc::clone(&recorder))
     });
     let runtime = runtime()?;
+    // What configurations and priming signed is of no trial.
+    take_token_counts();
     let result = runtime.block_on(trial(job, &env));
     // Whatever is still in flight is dropped here and counts itself.
     drop(runtime);
     result?;
     let mut stats = recorder.take();
+    stats.token = take_token_counts();
     site.each_store(job.share.0, |store| {
         let counts = store.take_counts();
         stats.resumption.harvested += counts.harvested;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
+use rcgen::ExtendedKeyUsagePurpose;
 use time::OffsetDateTime;
 
 use super::error::failed;
@@ -35,7 +35,7 @@ pub(crate) fn brief_client(
         not_before: now - BACKDATE,
         not_after,
     };
-    let signer = KeyPair::try_from(&issuer.key).map_err(failed(&issuer.name))?;
+    let signer = issuer.key.pair().map_err(failed(&issuer.name))?;
     let authority = Authority::of(issuer, signer, issuer.chain.clone())?;
     let usage = ExtendedKeyUsagePurpose::ClientAuth;
     let params = leaf(NAME, vec![NAME.to_owned()], usage, validity)?;

@@ -98,6 +98,12 @@ pub enum PkiError {
         key: PathBuf,
         next: String,
     },
+    #[error("the key {} cannot be used: {cause}; {next}", uri.display())]
+    Token {
+        uri: PathBuf,
+        cause: String,
+        next: String,
+    },
     #[error("no fleet in {}: {cause}; give a folder, a pattern such as 'pki/client-*.pem', or a CSV file with the columns cert, key, group and name", path.display())]
     NoFleet { path: PathBuf, cause: String },
     #[error(transparent)]

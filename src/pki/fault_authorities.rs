@@ -160,7 +160,7 @@ pub(super) fn crl<S: SigningKey>(
 
 /// The key of one of the good authorities.
 fn reopen(identity: &Identity) -> Result<KeyPair, PkiError> {
-    KeyPair::try_from(&identity.key).map_err(failed(&identity.name))
+    identity.key.pair().map_err(failed(&identity.name))
 }
 
 /// The parameters of an authority that may sign anything.

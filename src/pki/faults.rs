@@ -223,7 +223,7 @@ impl Mint<'_> {
         Ok(Identity {
             name,
             chain,
-            key: self.private_key(fault)?,
+            key: self.private_key(fault)?.into(),
         })
     }
 

@@ -40,14 +40,14 @@ fn pair(
         .with_protocol_versions(&[version])
         .unwrap()
         .with_client_cert_verifier(verifier)
-        .with_single_cert(server.chain, server.key)
+        .with_single_cert(server.chain, server.key.der().unwrap().clone_key())
         .unwrap();
     let client = client.clone();
     let client_config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[version])
         .unwrap()
         .with_root_certificates(trust(pki))
-        .with_client_auth_cert(client.chain, client.key)
+        .with_client_auth_cert(client.chain, client.key.der().unwrap().clone_key())
         .unwrap();
     (
         ClientConnection::new(Arc::new(client_config), host.to_owned().try_into().unwrap())

@@ -3,8 +3,11 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
+use rcgen::KeyPair;
 use rustls::crypto::aws_lc_rs;
+use rustls::sign::SigningKey;
 use rustls_pki_types::pem::SectionKind;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::certification_request::X509CertificationRequest;
@@ -17,8 +20,9 @@ use super::inspect::CertInspect;
 use super::key::{KeyHeld, is_explicit, same_key};
 use super::pem::{self, PemFault, Section};
 use super::short_rsa::ShortRsa;
+use super::token;
 use super::unlock::{self, Password};
-use crate::scenario::{CertType, IdentityFiles};
+use crate::scenario::{CertType, IdentityFiles, TokenUri};
 
 /// What one side of a session presents: a certificate chain and the private key of its leaf.
 pub struct Identity {
@@ -27,14 +31,56 @@ pub struct Identity {
     /// The certificates as they are sent, leaf first.
     pub chain: Vec<CertificateDer<'static>>,
     /// The private key of the leaf.
-    pub key: PrivateKeyDer<'static>,
+    pub key: Key,
+}
+
+/// Where a private key is.
+pub enum Key {
+    /// Here, in DER.
+    Der(PrivateKeyDer<'static>),
+    /// In a PKCS#11 token, which signs with it and does not give it away.
+    Token(Arc<dyn SigningKey>),
+}
+
+impl Key {
+    /// The key itself; `None` if a token keeps it.
+    pub fn der(&self) -> Option<&PrivateKeyDer<'static>> {
+        match self {
+            Self::Der(key) => Some(key),
+            Self::Token(_) => None,
+        }
+    }
+
+    /// The key as an authority signs with it. Those of tokens do not sign certificates here.
+    pub(super) fn pair(&self) -> Result<KeyPair, rcgen::Error> {
+        match self {
+            Self::Der(key) => KeyPair::try_from(key),
+            Self::Token(_) => Err(rcgen::Error::RemoteKeyError),
+        }
+    }
+}
+
+impl From<PrivateKeyDer<'static>> for Key {
+    fn from(key: PrivateKeyDer<'static>) -> Self {
+        Self::Der(key)
+    }
+}
+
+impl Clone for Key {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Der(key) => Self::Der(key.clone_key()),
+            Self::Token(key) => Self::Token(Arc::clone(key)),
+        }
+    }
 }
 
 impl Identity {
     /// Loads a chain from `cert` and its key from `key`, or from `cert` too where `key` is `None`.
     ///
     /// Both files may be PEM or DER; the key may be PKCS#8, SEC1 or PKCS#1. RSA keys are read from 1024 bits on, although
-    /// few peers accept less than 2048. Of several private keys in a PEM file the first counts.
+    /// few peers accept less than 2048. Of several private keys in a PEM file the first counts. A key may also be the
+    /// `pkcs11:` URI of one in a token.
     ///
     /// # Errors
     ///
@@ -52,6 +98,11 @@ impl Identity {
         let cert_bytes = container::read(cert)?;
         if let Some(said) = said {
             container::check_type(cert, &cert_bytes, said)?;
+        }
+        if let Some(uri) = key.filter(|key| TokenUri::is(key)) {
+            let chain = parse_certificates(cert, &cert_bytes)?;
+            let key = token::open(uri, password, (cert, &chain))?;
+            return Ok(Self::named_by(cert, chain, Key::Token(key)));
         }
         let key_bytes = key.map(container::read).transpose()?;
         Self::read((cert, &cert_bytes), key.zip(key_bytes.as_deref()), password)
@@ -76,7 +127,11 @@ impl Identity {
     ) -> Result<Self, PkiError> {
         let key = PrivateKeyDer::Pkcs8(key.into());
         check_pair(place, &chain, place, &key)?;
-        Ok(Self { name, chain, key })
+        Ok(Self {
+            name,
+            chain,
+            key: key.into(),
+        })
     }
 
     /// As [`Self::load`], from the bytes of one or two files; the paths only serve for errors and the name.
@@ -119,12 +174,16 @@ impl Identity {
             }
         };
         check_pair(cert, &chain, key, &key_der)?;
+        Ok(Self::named_by(cert, chain, key_der.into()))
+    }
+
+    fn named_by(cert: &Path, chain: Vec<CertificateDer<'static>>, key: Key) -> Self {
         let stem = cert.file_stem().unwrap_or_default().to_string_lossy();
-        Ok(Self {
+        Self {
             name: shown(&stem),
             chain,
-            key: key_der,
-        })
+            key,
+        }
     }
 }
 
@@ -142,7 +201,7 @@ impl Clone for Identity {
         Self {
             name: self.name.clone(),
             chain: self.chain.clone(),
-            key: self.key.clone_key(),
+            key: self.key.clone(),
         }
     }
 }

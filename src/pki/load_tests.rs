@@ -68,7 +68,7 @@ impl Fixture {
 #[test]
 fn pem_and_der_and_combined_files_load() {
     let files = Fixture::new();
-    let key = files.pki.server().key.secret_der();
+    let key = files.pki.server().key.der().unwrap().secret_der();
     let both = files.put(
         "both.pem",
         files.text("server.key") + &files.text("server.pem"),
@@ -78,7 +78,10 @@ fn pem_and_der_and_combined_files_load() {
     let cert_der = files.put("server.crt", files.leaf());
     let key_der = files.put("key.der", key);
     let loaded = Identity::load(&cert_der, Some(&key_der)).unwrap();
-    assert_eq!((loaded.chain.len(), loaded.key.secret_der()), (1, key));
+    assert_eq!(
+        (loaded.chain.len(), loaded.key.der().unwrap().secret_der()),
+        (1, key)
+    );
     assert_eq!(load_roots(&cert_der).unwrap()[0].as_ref(), files.leaf());
     let bundle = files.put(
         "bundle.pem",
@@ -96,10 +99,10 @@ fn sec1_and_pkcs1_keys_load() {
         der[at - if der.len() > 300 { 4 } else { 2 }..].to_vec()
     };
     let files = Fixture::new();
-    let sec1 = inner(&files.pki.server().key, &[2, 1, 1, 4, 32]);
+    let sec1 = inner(files.pki.server().key.der().unwrap(), &[2, 1, 1, 4, 32]);
     let path = files.put("ec.key", pem::encode("EC PRIVATE KEY", &sec1));
     let loaded = Identity::load(&files.at("server.pem"), Some(&path)).unwrap();
-    assert!(matches!(loaded.key, PrivateKeyDer::Sec1(_)));
+    assert!(matches!(loaded.key.der(), Some(PrivateKeyDer::Sec1(_))));
     let path = files.put("ec.der", &sec1);
     Identity::load(&files.at("server.pem"), Some(&path)).unwrap();
 
@@ -110,10 +113,10 @@ fn sec1_and_pkcs1_keys_load() {
     let pki = Pki::mint(&spec).unwrap();
     let dir = tempfile::tempdir().unwrap();
     pki.write(dir.path(), false).unwrap();
-    let pkcs1 = inner(&pki.server().key, &[2, 1, 0, 2, 0x82, 1, 1]);
+    let pkcs1 = inner(pki.server().key.der().unwrap(), &[2, 1, 0, 2, 0x82, 1, 1]);
     let path = files.put("rsa.key", pem::encode("RSA PRIVATE KEY", &pkcs1));
     let loaded = Identity::load(&dir.path().join("server.pem"), Some(&path)).unwrap();
-    assert!(matches!(loaded.key, PrivateKeyDer::Pkcs1(_)));
+    assert!(matches!(loaded.key.der(), Some(PrivateKeyDer::Pkcs1(_))));
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn a_file_without_a_certificate_says_what_it_holds() {
         (Vec::new(), "an empty file"),
         (b"hello".to_vec(), "neither PEM text nor DER"),
         (
-            files.pki.server().key.secret_der().to_vec(),
+            files.pki.server().key.der().unwrap().secret_der().to_vec(),
             "a private key",
         ),
         (files.leaf()[..50].to_vec(), "DER that ends after 46 of its"),

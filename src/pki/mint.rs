@@ -115,7 +115,7 @@ impl Pki {
         let own = |name: &str, authority: &Authority<KeyPair>| Identity {
             name: name.to_owned(),
             chain: vec![authority.chain.first().unwrap_or(&root).clone()],
-            key: pkcs8_v1(authority.issuer.key()),
+            key: pkcs8_v1(authority.issuer.key()).into(),
         };
         let issue = |issuer: &Authority<KeyPair>, name: &str, names, usage, key: &KeyPair| {
             issuer.identity(name, &leaf(name, names, usage, validity)?, key)
@@ -362,7 +362,7 @@ impl<S: SigningKey> Authority<S> {
         Ok(Identity {
             name: name.to_owned(),
             chain: self.issue(name, params, key)?,
-            key: pkcs8_v1(key),
+            key: pkcs8_v1(key).into(),
         })
     }
 

@@ -320,7 +320,10 @@ mod tests {
             (&b""[..], "an empty file"),
             (b"hello", "neither PEM text nor DER"),
             (&cert, "a DER certificate"),
-            (pki.server().key.secret_der(), "a private key"),
+            (
+                pki.server().key.der().unwrap().secret_der(),
+                "a private key",
+            ),
             (pem_cert.as_bytes(), "only CERTIFICATE"),
         ] {
             let expected = format!("no revocation list in x: found {found}{hint}");

@@ -32,7 +32,7 @@ impl<'a> Password<'a> {
     /// The password; none was given if `None`.
     ///
     /// Fails if its file cannot be read, or its variable is not set.
-    fn get(self) -> Result<Option<Passphrase>, PkiError> {
+    pub(super) fn get(self) -> Result<Option<Passphrase>, PkiError> {
         let Some(files) = self.0 else {
             return Ok(None);
         };
@@ -40,11 +40,7 @@ impl<'a> Password<'a> {
             return Ok(Some(given.clone()));
         }
         if let Some(path) = &files.pass_file {
-            let bytes = container::read(path)?;
-            let text = String::from_utf8_lossy(&bytes);
-            return Ok(Some(Passphrase::new(
-                text.lines().next().unwrap_or_default(),
-            )));
+            return first_line(path).map(Some);
         }
         let Some(name) = &files.pass_env else {
             return Ok(None);
@@ -61,6 +57,13 @@ impl<'a> Password<'a> {
             path: path.to_owned(),
         })
     }
+}
+
+/// The password in a file.
+pub(super) fn first_line(path: &Path) -> Result<Passphrase, PkiError> {
+    let bytes = container::read(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(Passphrase::new(text.lines().next().unwrap_or_default()))
 }
 
 fn wrong(path: &Path) -> PkiError {

@@ -138,7 +138,9 @@ fn identity_entries(folder: &str, identity: &Identity) -> [Entry; 2] {
         Entry {
             name: format!("{folder}{}.key", identity.name),
             mode: PRIVATE,
-            text: pem::encode("PRIVATE KEY", identity.key.secret_der()),
+            text: identity.key.der().map_or_else(String::new, |key| {
+                pem::encode("PRIVATE KEY", key.secret_der())
+            }),
         },
     ]
 }

@@ -17,7 +17,7 @@ use crate::scenario::{AuthMode, Cell};
 use crate::stats::{
     Accounting, CancelPhase, CpuWindow, CutOff, FailureRecord, FleetCounts, HistogramError,
     LatencyHistogram, Metric, OkKind, Pause, Proof, ResumptionCounts, SecondHistogram, Stalls,
-    TargetCounts, Throttled,
+    TargetCounts, Throttled, TokenCounts,
 };
 
 /// Version of the result file's shape.
@@ -190,6 +190,9 @@ pub struct TrialRecord {
     /// Identities of the fleet loaded and found loaded; `null` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet: Option<FleetCounts>,
+    /// Signatures made in PKCS#11 tokens; `null` where none was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenCounts>,
     /// What came of the events of the trial.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventRecord>,

@@ -27,6 +27,7 @@ mod several;
 mod style;
 mod tables;
 mod text;
+mod token;
 
 use std::time::SystemTime;
 

@@ -4,7 +4,7 @@ use super::Titled;
 use super::document::{Banner, Document};
 use super::style::Tone;
 use super::{
-    anatomy, background, differences, events, expectations, facts, fleet, pictures, sections,
+    anatomy, background, differences, events, expectations, facts, fleet, pictures, sections, token,
 };
 use crate::analysis::{Decoded, taxes};
 use crate::record::RunRecord;
@@ -45,6 +45,7 @@ pub(super) fn document(result: &Titled<'_>, drawn: bool) -> Result<Document, His
         .sections([
             sections::negotiated(record, &shown),
             fleet::fleet(record),
+            token::token(record),
             sections::failures(record)?,
             sections::reading(record),
             background::generator(record, &shown),

@@ -50,6 +50,7 @@ pub(super) fn trial(
         observed_before: all_observed(&stats.observed_before),
         resumption: site.cell.resumed.map(|_| stats.resumption),
         fleet: site.fleet.as_ref().map(|_| stats.fleet),
+        token: Some(stats.token).filter(|token| token.asked() > 0),
         events: (site.events.iter().zip(&stats.events))
             .zip(&result.happened)
             .map(|((plan, counts), happened)| event_record(plan, counts, happened))

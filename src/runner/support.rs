@@ -46,7 +46,7 @@ impl Support {
         let ask = |name: ProviderName| {
             let provider = crypto::provider(name)?;
             Ok(Capabilities::of(&provider, |key| {
-                Some(minted?.sample(key)?.key.clone_key())
+                Some(minted?.sample(key)?.key.der()?.clone_key())
             }))
         };
         let named = checked.cells.iter().filter_map(|cell| cell.provider);

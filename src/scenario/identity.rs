@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Problem, refuse};
-use super::{AuthMode, CertType, Expect, IdentityFault, IdentityFiles, Scenario};
+use super::{AuthMode, CertType, Expect, IdentityFault, IdentityFiles, Scenario, TokenUri};
 
 /// Most identities of one scenario: each has a TLS configuration per worker.
 const MOST: usize = 1_000;
@@ -22,7 +22,7 @@ pub struct IdentitySection {
     /// Certificate chain, leaf first (PEM or DER).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cert: Option<PathBuf>,
-    /// Private key; looked for in `cert` if left out.
+    /// Private key, a file or a `pkcs11:` URI; looked for in `cert` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
     /// What `cert` is. Its content decides; where that is something else, it is not used.
@@ -105,6 +105,7 @@ impl IdentitySection {
         if self.key.is_some() && self.cert.is_none() {
             return problem(format!("{name}: there is a key without cert"), "give cert");
         }
+        TokenUri::check(self.key.as_deref(), "identities")?;
         if self.fault == Some(IdentityFault::WrongName) {
             return problem(
                 format!("{name}: a wrong name is a fault of servers"),
@@ -137,6 +138,8 @@ impl IdentitySection {
 pub(super) fn check(scenario: &Scenario, mutual: bool) -> Result<(), Problem> {
     let remote = scenario.target.url.is_some();
     let identities = &scenario.identities;
+    let only = scenario.identity.as_ref();
+    TokenUri::check(only.and_then(|files| files.key.as_deref()), "identity.key")?;
     refuse(
         !identities.is_empty() && scenario.identity.is_some(),
         "identity",

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     EndKeys, EventSection, Expect, FleetSection, IdentityFault, IdentitySection, ProtocolSection,
-    ProviderName, ResumptionSection, TargetSection, Verify, WayInSection,
+    ProviderName, ResumptionSection, TargetSection, TokenUri, Verify, WayInSection,
 };
 use crate::text::labelled;
 use crate::text::secrets::Passphrase;
@@ -172,7 +172,7 @@ labelled! {
 pub struct IdentityFiles {
     /// Certificate chain, leaf first (PEM, DER, or PKCS#12 with the key).
     pub cert: PathBuf,
-    /// Private key; looked for in `cert` if left out.
+    /// Private key, a file or a `pkcs11:` URI; looked for in `cert` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
     /// What `cert` is. Its content decides; where that is something else, it is not used.
@@ -187,6 +187,18 @@ pub struct IdentityFiles {
     /// The password itself, given as curl takes it. It is written nowhere.
     #[serde(skip)]
     pub password: Option<Passphrase>,
+}
+
+impl IdentityFiles {
+    /// Takes the PIN out of the key's PKCS#11 URI, as its password; `false` without one.
+    pub fn split_pin(&mut self) -> bool {
+        let Some((key, Some(pin))) = self.key.as_deref().map(TokenUri::split_pin) else {
+            return false;
+        };
+        self.key = Some(key);
+        self.password = Some(pin);
+        true
+    }
 }
 
 /// How hard and for how long.

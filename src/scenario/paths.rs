@@ -4,13 +4,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::error::ScenarioError;
-use super::{IdentityFiles, Scenario};
+use super::{IdentityFiles, Scenario, TokenUri};
 
 /// A path of a scenario with the key it stands under; places in lists are counted from 0.
 type Named<P> = (Vec<String>, P);
 
 impl Scenario {
-    /// Every path, with its key.
+    /// Every path, with its key; a key in a token has none.
     fn paths_mut(&mut self) -> Vec<Named<&mut PathBuf>> {
         let key = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
         let mut all = Vec::new();
@@ -73,6 +73,7 @@ impl Scenario {
                 all.extend(path.iter_mut().map(|p| (key(&["events", &at, name]), p)));
             }
         }
+        all.retain(|(_, path)| !TokenUri::is(path));
         all
     }
 

@@ -28,6 +28,7 @@ mod step;
 mod survival;
 mod target_counts;
 mod timing;
+mod token;
 mod trial;
 
 #[cfg(test)]
@@ -71,4 +72,5 @@ pub use stalls::{Stalls, Throttled};
 pub use step::{End, Step};
 pub use target_counts::TargetCounts;
 pub use timing::Timing;
+pub use token::TokenCounts;
 pub use trial::{CpuWindow, KindStats, TrialStats};

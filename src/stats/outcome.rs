@@ -106,7 +106,7 @@ pub enum LocalResource {
 }
 
 labelled! {
-    /// Why an identity of a fleet could not be loaded: our failure, not the server's.
+    /// Why an identity could not be used: our failure, not the server's.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum IdentityTrouble {
         /// A file is not there, or cannot be read.
@@ -115,6 +115,8 @@ labelled! {
         Mismatch = "mismatch",
         /// A file holds no certificate or key, or one that cannot be used.
         Unusable = "unusable",
+        /// The token that has its key did not sign with it.
+        Token = "token",
     }
 }
 
@@ -130,6 +132,9 @@ impl IdentityTrouble {
             }
             Self::Unusable => {
                 "a file of the fleet holds no usable certificate or key; the example names it and says why"
+            }
+            Self::Token => {
+                "the PKCS#11 token did not sign; the example has its error, and the token's own log may say more"
             }
         }
     }
@@ -235,7 +240,7 @@ pub enum FailureClass {
     ConnectOther,
     /// The generator's host ran out of something.
     Local(LocalResource),
-    /// The identity that a session was to present could not be loaded.
+    /// The identity that a session was to present could not be loaded or used.
     Identity(IdentityTrouble),
     /// The server did not answer: not by the stage's timeout, not until the kernel gave the connection up,
     /// or not by the trial's deadline.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Accounting, CancelPhase, CutOff, EventCounts, FailureRecord, FleetCounts, LatencyHistogram,
     LedgersByKind, Metric, NotStarted, ObservedTally, OkKind, Outcome, Phase, Proof,
-    ResumptionCounts, Sample, Stage, Stalls, Timing, merge_failures, merge_ledgers,
+    ResumptionCounts, Sample, Stage, Stalls, Timing, TokenCounts, merge_failures, merge_ledgers,
 };
 
 /// Histograms of the sessions of one kind that were not refused, and sums of the confirmed ones.
@@ -119,6 +119,8 @@ pub struct TrialStats {
     pub resumption: ResumptionCounts,
     /// Identities loaded and found loaded; zeros without a fleet.
     pub fleet: FleetCounts,
+    /// Signatures made in PKCS#11 tokens; zeros where no key is in one.
+    pub token: TokenCounts,
     /// What came of the cell's events, in their order.
     pub events: Vec<EventCounts>,
     /// The workers' CPU time in the measure phase.
@@ -238,6 +240,7 @@ impl TrialStats {
         self.observed_before.merge(&other.observed_before);
         self.resumption.merge(&other.resumption);
         self.fleet.merge(&other.fleet);
+        self.token.merge(&other.token);
         if self.events.len() < other.events.len() {
             self.events
                 .resize_with(other.events.len(), EventCounts::default);

@@ -9,6 +9,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
+/// The attribute of a PKCS#11 URI that holds a PIN (RFC 7512 section 2.4).
+pub(crate) const PIN_VALUE: &str = "pin-value";
+
 /// Replaces a secret.
 pub const REDACTED: &str = "(redacted)";
 /// Shorter texts would be found in ordinary words, and are no secret.
@@ -173,9 +176,22 @@ fn part_of(text: &str, secret: &str) -> Option<(usize, usize)> {
     Some((from, from + length))
 }
 
+/// A text without the PINs of PKCS#11 URIs in it. Most are too short for [`hide`] to find elsewhere.
+pub fn hide_pin(text: &str) -> Cow<'_, str> {
+    let Some((before, rest)) = text.split_once(PIN_VALUE) else {
+        return Cow::Borrowed(text);
+    };
+    let Some(value) = rest.strip_prefix('=') else {
+        return Cow::Owned(format!("{before}{PIN_VALUE}{}", hide_pin(rest)));
+    };
+    let after = &value[value.find(['&', ';']).unwrap_or(value.len())..];
+    Cow::Owned(format!("{before}{PIN_VALUE}={REDACTED}{}", hide_pin(after)))
+}
+
 /// An address as it may be shown: without user and password, query and fragment. Takes any text, so that errors
 /// can quote what is not an address.
 pub fn public_part(address: &str) -> String {
+    let address = &*hide_pin(address);
     let (scheme, rest) = match address.find("://") {
         Some(at) => address.split_at(at + 3),
         None => ("", address),
@@ -278,6 +294,11 @@ mod tests {
             ("u:p@ss@h?t=s", "(redacted)@h?(redacted)"),
             ("https://h#s", "https://h#(redacted)"),
             ("h:443:10.0.0.1", "h:443:10.0.0.1"),
+            (
+                "--key=pkcs11:token=a;pin-value=s3;id=b",
+                "--key=pkcs11:token=a;pin-value=(redacted);id=b",
+            ),
+            ("pin-value pin-value=s", "pin-value pin-value=(redacted)"),
             ("", ""),
         ] {
             assert_eq!(public_part(address), shown);

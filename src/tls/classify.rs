@@ -3,10 +3,13 @@
 use std::io;
 
 use nix::errno::Errno;
-use rustls::{AlertDescription, CertRevocationListError, CertificateError, PeerMisbehaved};
+use rustls::{
+    AlertDescription, CertRevocationListError, CertificateError, OtherError, PeerMisbehaved,
+};
 
 use super::Fault;
-use crate::stats::{FailureClass, LocalResource, ServerCertFault, Stage};
+use crate::pki::TokenFailure;
+use crate::stats::{FailureClass, IdentityTrouble, LocalResource, ServerCertFault, Stage};
 
 /// Classifies an error of creating, binding or connecting a socket.
 pub(super) fn classify_connect(error: &io::Error) -> FailureClass {
@@ -98,6 +101,9 @@ fn classify_tls(error: &rustls::Error, stage: Stage) -> FailureClass {
             end_in(stage, FailureClass::Eof)
         }
         rustls::Error::AlertReceived(alert) => FailureClass::Alert((*alert).into()),
+        rustls::Error::Other(OtherError(inner)) if inner.is::<TokenFailure>() => {
+            FailureClass::Identity(IdentityTrouble::Token)
+        }
         rustls::Error::InvalidCertificate(error) => FailureClass::ServerCert(cert_fault(error)),
         // Our list, not the server's fault, but its certificate cannot be verified.
         rustls::Error::InvalidCertRevocationList(error) => {
@@ -147,7 +153,7 @@ pub(super) fn is_about_the_name(error: &rustls::Error) -> bool {
 /// An error of webpki that rustls passes on as it is.
 pub(super) fn webpki_error(error: &CertificateError) -> Option<&webpki::Error> {
     match error {
-        CertificateError::Other(rustls::OtherError(inner)) => inner.downcast_ref(),
+        CertificateError::Other(OtherError(inner)) => inner.downcast_ref(),
         _ => None,
     }
 }
@@ -172,6 +178,8 @@ pub(super) fn list_fault(error: &CertRevocationListError) -> ServerCertFault {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -192,6 +200,12 @@ mod tests {
         ] {
             assert_eq!(classify_connect(&os(errno)), class);
         }
+        let token = OtherError(Arc::new(TokenFailure("gone".to_owned())));
+        let token = Fault::from(rustls::Error::Other(token));
+        assert_eq!(
+            classify_fault(&token, Stage::Handshake),
+            FailureClass::Identity(IdentityTrouble::Token)
+        );
         let alert = Fault::from(rustls::Error::AlertReceived(AlertDescription::UnknownCA));
         assert_eq!(
             classify_fault(&alert, Stage::Confirm),

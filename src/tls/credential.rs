@@ -10,7 +10,7 @@ use rustls::sign::{CertifiedKey, SigningKey};
 use super::scheme::one_scheme;
 use super::{TlsConfigError, short_rsa};
 use crate::crypto;
-use crate::pki::{CertInspect, Identity, KeyHeld, Spki, rsa_verifies_pss_sha256, same_key};
+use crate::pki::{CertInspect, Identity, Key, KeyHeld, Spki, rsa_verifies_pss_sha256, same_key};
 use crate::scenario::ProviderName;
 
 const SCHEMES: [SignatureScheme; 14] = [
@@ -69,13 +69,13 @@ pub(super) fn loaded(
     provider: &CryptoProvider,
     name: ProviderName,
 ) -> Result<Arc<CertifiedKey>, TlsConfigError> {
-    let key = identity.key.clone_key();
-    match provider.key_provider.load_private_key(key) {
-        Ok(key) => {
+    let key = identity.key.der();
+    match key.map(|key| provider.key_provider.load_private_key(key.clone_key())) {
+        Some(Ok(key)) => {
             let chain = identity.chain.clone();
             Ok(Arc::new(CertifiedKey::new(chain, one_scheme(key))))
         }
-        Err(_) => certified(identity, provider, name),
+        _ => certified(identity, provider, name),
     }
 }
 
@@ -83,12 +83,14 @@ fn signing_key(
     identity: &Identity,
     provider: &CryptoProvider,
 ) -> Result<Arc<dyn SigningKey>, Unusable> {
-    let loaded = provider
-        .key_provider
-        .load_private_key(identity.key.clone_key());
-    let key = match loaded {
+    let der = match &identity.key {
+        Key::Der(der) => der,
+        // It was tried when it was opened; no provider has a part in it.
+        Key::Token(key) => return Ok(Arc::clone(key)),
+    };
+    let key = match provider.key_provider.load_private_key(der.clone_key()) {
         Ok(key) => key,
-        Err(_) => short_rsa::signing_key(&identity.key).ok_or(Unusable::Load)?,
+        Err(_) => short_rsa::signing_key(der).ok_or(Unusable::Load)?,
     };
     let leaf = identity.chain.first().and_then(CertInspect::parse);
     let leaf = leaf.as_ref().map(CertInspect::spki_der);
@@ -103,7 +105,7 @@ fn signing_key(
     let signer = one_scheme(Arc::clone(&key))
         .choose_scheme(&SCHEMES)
         .ok_or(Unusable::Sign)?;
-    let held = KeyHeld::parse(&identity.key);
+    let held = KeyHeld::parse(der);
     let odd = held.is_some_and(|held| held.has_modulus_of_odd_length());
     for _ in 0..if odd { ODD_TRIES } else { 1 } {
         let signature = signer.sign(MESSAGE).map_err(|_| Unusable::Sign)?;
@@ -164,7 +166,7 @@ fn reason(identity: &Identity, name: ProviderName, why: Unusable) -> String {
         return "it is not the key of the certificate; give the pair that was issued together"
             .to_owned();
     }
-    let held = KeyHeld::parse(&identity.key);
+    let held = identity.key.der().and_then(KeyHeld::parse);
     let words = held
         .as_ref()
         .map_or_else(|| "of an unknown kind".to_owned(), KeyHeld::words);

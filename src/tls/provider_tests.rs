@@ -40,7 +40,7 @@ fn of(key: KeyAlgorithm) -> &'static Pki {
 fn claims() -> Vec<(ProviderName, Capabilities)> {
     let ask = |name| {
         let asked = Capabilities::of(&provider(name).ok()?, |key| {
-            Some(of(key).server().key.clone_key())
+            Some(of(key).server().key.der()?.clone_key())
         });
         Some((name, asked))
     };

@@ -53,7 +53,10 @@ mod tests {
         let pki = Pki::mint(&spec).unwrap();
         let keys = provider(ProviderName::default()).unwrap().key_provider;
         let load = |identity: &crate::pki::Identity| {
-            one_scheme(keys.load_private_key(identity.key.clone_key()).unwrap())
+            one_scheme({
+                let key = identity.key.der().unwrap().clone_key();
+                keys.load_private_key(key).unwrap()
+            })
         };
         let key = load(pki.server());
         let chosen = |offered: &[SignatureScheme]| Some(key.choose_scheme(offered)?.scheme());

@@ -76,7 +76,12 @@ impl Ends {
         let server = |padding: usize| {
             let mut chain = pki.server().chain.clone();
             chain.push(CertificateDer::from(vec![0; padding]));
-            config(chain, &pki.server().key, &pki.roots()[0], version)
+            config(
+                chain,
+                pki.server().key.der().unwrap(),
+                &pki.roots()[0],
+                version,
+            )
         };
         let unpadded = 100;
         let short = flight(&client, &server(unpadded));

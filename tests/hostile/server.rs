@@ -80,7 +80,7 @@ impl Kit {
     fn config(&self, case: &Case) -> Arc<ServerConfig> {
         let server = self.pki.server();
         let mut chain = server.chain.clone();
-        let mut key = &server.key;
+        let mut key = server.key.der().unwrap();
         match case.behaviour {
             Behaviour::LongChain => {
                 let more = CertificateDer::from(vec![0x30; 3_400]);

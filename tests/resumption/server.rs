@@ -72,7 +72,10 @@ impl Server {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_client_cert_verifier(verifier.unwrap())
-            .with_single_cert(identity.chain.clone(), identity.key.clone_key())
+            .with_single_cert(
+                identity.chain.clone(),
+                identity.key.der().unwrap().clone_key(),
+            )
             .unwrap();
         let early = matches!(tickets, Tickets::EarlyRejected | Tickets::AllEarlyRejected);
         if early {

@@ -5,9 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::string::Ia5String;
-use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, KeyPair, SanType, SerialNumber,
-};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, SanType, SerialNumber};
 use rustls_pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
@@ -54,7 +52,10 @@ impl FleetMint {
     pub(crate) fn new(section: &MintSection) -> Result<Self, PkiError> {
         let path = section.ca.as_deref().unwrap_or(Path::new(""));
         let authority = Identity::load(path, section.ca_key.as_deref())?;
-        let key = KeyPair::try_from(&authority.key).map_err(failed("authority of the fleet"))?;
+        let key = authority
+            .key
+            .pair()
+            .map_err(failed("authority of the fleet"))?;
         let chain = sent(authority.chain.clone());
         let above = Arc::new(Authority::of(&authority, key, chain)?);
         let algorithm = section.key.unwrap_or(KeyAlgorithm::EcdsaP256);
@@ -130,7 +131,11 @@ impl FleetMint {
         params.serial_number = Some(serial(&self.deriver, &edition.purpose("serial"), index));
         let mut chain = self.issuer.issue(&name, &params, &pair)?;
         share_issuers(&mut chain);
-        Ok(Identity { name, chain, key })
+        Ok(Identity {
+            name,
+            chain,
+            key: key.into(),
+        })
     }
 
     /// The serial number of an edition of an identity.
@@ -207,7 +212,7 @@ mod tests {
         let mint = FleetMint::of(&section, &pki, KeyAlgorithm::EcdsaP256).unwrap();
         let first = Edition::default();
         let [one, again] = [3, 3].map(|index| mint.identity(index, first).unwrap());
-        assert_eq!(one.key, again.key);
+        assert_eq!(one.key.der(), again.key.der());
         assert_eq!(one.chain.len(), 3);
         let leaf = CertInspect::parse(&one.chain[0]).unwrap();
         let other = CertInspect::parse(&again.chain[0]).unwrap();

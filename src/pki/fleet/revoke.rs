@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rcgen::{KeyPair, RevocationReason, RevokedCertParams, SerialNumber};
+use rcgen::{RevocationReason, RevokedCertParams, SerialNumber};
 use rustls_pki_types::CertificateRevocationListDer;
 use time::{Duration, OffsetDateTime};
 
@@ -53,7 +53,10 @@ impl Revoker {
                 issuer,
             });
         }
-        let key = KeyPair::try_from(&issuing.key).map_err(failed("authority that revokes"))?;
+        let key = issuing
+            .key
+            .pair()
+            .map_err(failed("authority that revokes"))?;
         Ok(Self(Arc::new(Authority::of(&issuing, key, Vec::new())?)))
     }
 
