@@ -22,6 +22,9 @@ pub struct SideCounts {
     /// expired certificate was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_for_ns: Option<u64>,
+    /// When the last was turned away; silence and a server out of reach turn nobody away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refused_ns: Option<u64>,
 }
 
 /// Held sessions that were open when an event happened to their identity.
@@ -95,6 +98,8 @@ impl SideCounts {
             self.last_ok_ns = self.last_ok_ns.max(Some(at_ns));
             let since = moment_ns.map(|moment| at_ns.saturating_sub(moment));
             self.accepted_for_ns = self.accepted_for_ns.max(since);
+        } else if matches!(outcome, Outcome::Failed { class, .. } if class.is_refusal()) {
+            self.last_refused_ns = self.last_refused_ns.max(Some(at_ns));
         }
     }
 
@@ -104,15 +109,14 @@ impl SideCounts {
         self.first_ok_ns = earlier(self.first_ok_ns, other.first_ok_ns);
         self.last_ok_ns = self.last_ok_ns.max(other.last_ok_ns);
         self.accepted_for_ns = self.accepted_for_ns.max(other.accepted_for_ns);
+        self.last_refused_ns = self.last_refused_ns.max(other.last_refused_ns);
     }
 
     /// How long sessions of the after side were accepted, if they were refused from then on; beyond that where they never
-    /// were. `None` without any session.
+    /// were. `None` where none was accepted or refused.
     pub fn reaction(&self) -> Option<Timing> {
-        let failures = self.sessions.failed.values();
-        let last_failed = failures.map(|failure| failure.last_ns).max();
         let accepted = self.accepted_for_ns.unwrap_or(0);
-        match (self.last_ok_ns, last_failed) {
+        match (self.last_ok_ns, self.last_refused_ns) {
             (None, None) => None,
             (Some(ok), refused) if refused.is_none_or(|at| at < ok) => {
                 Some(Timing::Beyond(accepted))
@@ -182,7 +186,7 @@ impl EventCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::{FailureClass, OkKind, Proof};
+    use crate::stats::{FailureClass, OkKind, Proof, Stage};
 
     fn ok() -> Outcome {
         Outcome::Ok {
@@ -216,6 +220,24 @@ mod tests {
         assert_eq!(side(&[110, 170], &[150, 180]), Some(Timing::At(70)));
         assert_eq!(side(&[110, 900], &[]), Some(Timing::Beyond(800)));
         assert_eq!(side(&[110, 900], &[150]), Some(Timing::Beyond(800)));
+    }
+
+    #[test]
+    fn silence_and_a_dead_server_are_no_reaction() {
+        let failed = |class| Outcome::Failed {
+            class,
+            message: String::new(),
+        };
+        let mut side = SideCounts::default();
+        side.add(
+            &failed(FailureClass::Unanswered(Stage::Confirm)),
+            300,
+            Some(100),
+        );
+        side.add(&failed(FailureClass::ConnectRefused), 400, Some(100));
+        assert_eq!(side.reaction(), None);
+        side.add(&ok(), 150, Some(100));
+        assert_eq!(side.reaction(), Some(Timing::Beyond(50)));
     }
 
     #[test]

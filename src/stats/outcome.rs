@@ -286,6 +286,22 @@ impl FailureClass {
         matches!(self, Self::Unanswered(_))
     }
 
+    /// Whether the server met the client and turned it away: neither silent nor out of reach, and no fault of ours.
+    pub(crate) fn is_refusal(self) -> bool {
+        !matches!(
+            self,
+            Self::ResolveFailed
+                | Self::ResolveTimeout
+                | Self::ConnectRefused
+                | Self::ConnectUnreachable
+                | Self::ConnectReset
+                | Self::ConnectOther
+                | Self::Local(_)
+                | Self::Identity(_)
+                | Self::Unanswered(_)
+        )
+    }
+
     /// The code of the alert the server sent, if it is one that failed the session.
     pub(crate) fn alert(self) -> Option<u8> {
         match self {

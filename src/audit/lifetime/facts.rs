@@ -111,6 +111,10 @@ impl Finding {
             return (self.verdict, self.detail.clone());
         };
         let Some(refusal) = &self.refusal else {
+            if self.last_accepted_s.is_none() {
+                let detail = "new sessions with the certificate told nothing after the change";
+                return (Verdict::NotTested, detail.to_owned());
+            }
             let detail = "new sessions with the certificate are still accepted";
             return (Verdict::NoReaction, detail.to_owned());
         };
@@ -283,7 +287,11 @@ mod tests {
         assert_eq!(verdict(shut), Verdict::NoControl);
         let mut open = finding(lives(), Some(lives()));
         open.refusal = None;
-        assert_eq!(verdict(open), Verdict::NoReaction);
+        open.last_accepted_s = Some(3.0);
+        assert_eq!(verdict(open.clone()), Verdict::NoReaction);
+        // A server that answers nobody has not accepted anybody.
+        open.last_accepted_s = None;
+        assert_eq!(verdict(open), Verdict::NotTested);
     }
 
     #[test]
