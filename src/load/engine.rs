@@ -231,7 +231,7 @@ impl Engine {
             started_at,
             length_ns: ns_between(start, Instant::now()),
             stats,
-            happened: happenings.finish(),
+            happened: happenings.finish(target),
             longest_pause: collected.longest_pause(),
             timeline: collected.timeline(),
             prime,

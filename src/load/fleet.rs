@@ -209,8 +209,8 @@ impl FleetPlan {
         base: &ClientTls,
         events: Option<&Occurrences>,
     ) -> Result<Loaded, Unloaded> {
-        // Files that change between the two are looked at again.
-        let stamp = self.fleet.stamp(index);
+        // Only where they may be watched; files that change between the two are looked at again.
+        let stamp = events.and_then(|_| self.fleet.stamp(index));
         let identity = self.fleet.edition(index, edition)?;
         let leaf = identity.chain.first().and_then(CertInspect::parse);
         let name = (leaf.as_ref())

@@ -82,10 +82,8 @@ impl Happenings {
         if !self.running.is_empty() {
             return LOOK_AGAIN;
         }
-        let next = self.to_come.last().and_then(|event| self.event(*event));
-        next.map_or(Duration::MAX, |event| {
-            (self.start + event.due()).saturating_duration_since(Instant::now())
-        })
+        let next = self.to_come.last();
+        next.map_or(Duration::MAX, |event| self.until_due(*event))
     }
 
     /// Does what is due.
@@ -110,8 +108,8 @@ impl Happenings {
     }
 
     /// Ends commands that still run, since a trial waits for nobody, and says what was done.
-    pub(super) fn finish(mut self) -> Vec<Happened> {
-        self.look(None);
+    pub(super) fn finish(mut self, target: Option<&dyn TargetView>) -> Vec<Happened> {
+        self.look(target);
         for mut hook in std::mem::take(&mut self.running) {
             hook.kill();
             self.happened[hook.event].error =

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use super::super::{CertInspect, Identity, PkiError, load_roots};
 use super::shared::share_issuers;
 use super::{Fleet, MOST_GROUPS, Source, Stamp, few};
+use crate::stats::IdentityTrouble;
 
 /// Endings of certificates in a folder.
 const CERTIFICATES: [&str; 3] = ["pem", "crt", "cer"];
 
-/// How often files are read again that change while they are read.
+/// How often files are read again that are no pair: they may change while they are read.
 const AGAIN: usize = 3;
 
 /// Where one identity is.
@@ -43,19 +44,17 @@ impl Row {
         Ok(leaf.map_or_else(Vec::new, |leaf| leaf.serial().to_vec()))
     }
 
-    /// Reads certificate and key in one pass: again if they were replaced meanwhile, as three reads of files that are
-    /// each written atomically may still be of two generations.
+    /// Reads certificate and key in one pass, and again where they are no pair: reads of files that are each written
+    /// atomically may still be of two generations.
     pub(super) fn load(&self) -> Result<Identity, PkiError> {
-        let mut before = self.stamp();
+        let mut loaded = self.read();
         for _ in 0..AGAIN {
-            let loaded = self.read();
-            let after = self.stamp();
-            if after == before {
-                return loaded;
+            if !matches!(&loaded, Err(error) if error.trouble() == IdentityTrouble::Mismatch) {
+                break;
             }
-            before = after;
+            loaded = self.read();
         }
-        self.read()
+        loaded
     }
 
     fn read(&self) -> Result<Identity, PkiError> {

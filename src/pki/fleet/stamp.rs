@@ -7,8 +7,9 @@ use std::path::Path;
 
 use super::{Fleet, Source};
 
-/// What an identity comes from at one time. Of files: where their links lead, which files these are, their sizes and times of change. A folder
-/// that is swapped by a link (kubelet, cert-manager) and a file that is renamed into place both change it.
+/// What an identity comes from at one time. Of files: where their links lead, which files these are, their sizes and
+/// times of change. A folder that is swapped by a link (kubelet, cert-manager) and a file that is renamed into place both
+/// change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp(u64);
 
