@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
-use common::process::{Running, code, run, serve, shakedown, text};
+use common::process::{Running, code, run, serve, shakedown, text, went};
 use common::{only, run as run_scenario, scenario, total, try_run};
 use shakedown::record::RunRecord;
 
@@ -87,7 +87,8 @@ fn a_server_on_one_address_of_a_name_is_found_and_the_result_says_which() {
         here,
         &format!("run {url} {IDENTITY} {resolve} -n 4 -c 1 -o r.json"),
     );
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(went(code(&output), &said), "{said}{}", text(&output.stderr));
     let stdout = text(&output.stdout);
     assert!(
         stdout.contains(&format!("[::1]:{port}, 2nd of 2; 127.0.0.1:{port}: ")),
@@ -144,7 +145,8 @@ fn sessions_go_to_all_addresses_in_turns_where_that_is_asked() {
              -n 20 -c 1 --workers 1 --warmup 0s -o r.json"
         ),
     );
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(went(code(&output), &said), "{said}{}", text(&output.stderr));
     let record = record(here, "r.json");
     let trial = &only(&record).trials[0];
     let counts: Vec<_> = trial
@@ -316,7 +318,8 @@ fn a_scenario_runs_from_anywhere_under_any_name_and_from_standard_input() {
         ),
     ] {
         let output = fed(&folder, args, &scenario, none);
-        assert_eq!(code(&output), 0, "{args}: {}", text(&output.stderr));
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(went(code(&output), &said), "{args}: {said}");
     }
     let output = fed(here, "ab - --rounds 1", &scenario, none);
     assert_eq!(code(&output), 2);
@@ -344,7 +347,8 @@ fn a_variable_is_used_and_its_value_shown_nowhere() {
     fs::write(here.join("s/my.toml"), &with).unwrap();
     let secret = ("PKI", "hunter2-pki");
     let output = fed(here, "run s/my.toml -o o.json", "", secret);
-    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(went(code(&output), &said), "{said}{}", text(&output.stderr));
     let mut shown = fs::read_to_string(here.join("o.json")).unwrap();
     assert!(shown.contains("${PKI}/client-0.pem"));
     shown += &(text(&output.stdout) + &text(&output.stderr));

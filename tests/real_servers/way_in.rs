@@ -5,17 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::common::process::went;
 use crate::server::{Server, installed};
 use crate::verdicts::mint;
 use crate::ways::Configured;
 
 const IDENTITY: &str = "--cacert pki/ca.pem --cert pki/client-0.pem --key pki/client-0.key";
 const LOAD: &str = "-n 20 -c 2 -q";
-
-/// Whether a run did what was asked, but for a machine that was too busy to measure on.
-fn went(status: i32, said: &str) -> bool {
-    status == 0 || status == 106 && said.contains("generator-limited")
-}
 
 /// Lines of a log that hold a text.
 fn logged(path: &Path, text: &str) -> usize {
