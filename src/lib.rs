@@ -21,6 +21,7 @@ pub mod report;
 pub mod runner;
 pub mod scenario;
 pub mod session;
+pub mod shard;
 pub mod spiffe;
 pub mod stats;
 pub mod store;

@@ -14,7 +14,7 @@ use shakedown::scenario::{SHIPPED, Scenario};
 const LAYERS: [&[&str]; 15] = [
     &["affinity", "clock", "files", "text", "units"],
     &["stats"],
-    &["way", "spiffe"],
+    &["way", "spiffe", "shard"],
     &["protocol"],
     &["scenario"],
     &["crypto", "pki", "record"],
