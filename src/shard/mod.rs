@@ -3,11 +3,17 @@
 //! Worker `w` of the `W` workers in shard `K` of `N` is worker `K + N·w` of `N·W`. What is dealt out among the workers
 //! of one machine is so dealt out among all, and shards together do what one machine with `N·W` workers does.
 
+mod engine;
+#[cfg(test)]
+mod engine_tests;
+
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use self::engine::{ENGINES, Engine, Environment, ShardChoice, ShardError, variable};
 
 /// One of the processes that run a plan together.
 #[derive(
