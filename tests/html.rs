@@ -394,12 +394,10 @@ fn second(second: u64) -> TimelineRecord {
     TimelineRecord {
         second,
         started: sessions,
-        not_started: 0,
         ok: sessions,
-        failed: 0,
-        failures: std::collections::BTreeMap::new(),
         in_flight_max: 4,
         latency: Some(HistogramRecord::of(&latency).unwrap()),
+        ..TimelineRecord::default()
     }
 }
 

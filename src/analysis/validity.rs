@@ -9,6 +9,7 @@ use super::plan_notes::plan_warnings;
 use super::resumption::{early_data_missed, early_data_rejected, resumption_missed};
 use super::summary::CellSummary;
 use super::{AchievedLoad, achieved_load};
+use crate::load::MOST_LATE;
 use crate::record::{
     CellRecord, ExpectationRecord, ExpectationVerdict, Note, ObservedRecord, PlanRecord, RunRecord,
     TrialRecord, Validity,
@@ -65,8 +66,10 @@ pub(crate) fn judge(
             tested && e.expected.share() > 0.0
         };
         if expected.clone().count() == 0 || expected.clone().any(speaks_of_load) {
-            reasons.extend(nothing_confirmed(cell));
-            let missed = load_not_achieved(cell, &record.plan);
+            // How much of the load was achieved is a question to all shards together.
+            let whole = record.shard.is_none();
+            reasons.extend(nothing_confirmed(cell).filter(|_| whole));
+            let missed = load_not_achieved(cell, &record.plan).filter(|_| whole);
             if record.plan.scenario.load.stages.is_empty() {
                 reasons.extend(missed);
             } else {
@@ -81,6 +84,7 @@ pub(crate) fn judge(
             warnings.extend(unproven(cell));
         }
         reasons.extend(exhausted(cell));
+        reasons.extend(late(cell));
         reasons.extend(events_failed(cell));
         reasons.extend(observed_otherwise(cell, &record.plan));
         reasons.extend(negotiated_otherwise(cell));
@@ -94,7 +98,9 @@ pub(crate) fn judge(
         warnings.extend(weak_proof(cell));
         warnings.extend(lost_sessions(cell));
     }
-    reasons.extend(untested(&record.expectations));
+    if record.shard.is_none() {
+        reasons.extend(untested(&record.expectations));
+    }
     warnings.extend(plan_warnings(&record.plan));
     let complete = ran == planned && !interrupted;
     let valid = reasons.is_empty();
@@ -134,6 +140,25 @@ fn exhausted(cell: &CellRecord) -> Option<Note> {
             "lower the load, or see what frees ports, files and memory: docs/failures.md",
         )
     })
+}
+
+/// Trials of a shard that could not begin with those of the others.
+fn late(cell: &CellRecord) -> Option<Note> {
+    let most = u64::try_from(MOST_LATE.as_nanos()).unwrap_or(u64::MAX);
+    let late: Vec<u64> = (cell.trials.iter().filter_map(|trial| trial.late_ns))
+        .filter(|late| *late > most)
+        .collect();
+    let latest = late.iter().max()?;
+    Some(cell.note(
+        "shard-late",
+        format!(
+            "{} began up to {} late, so {} not loaded by every shard",
+            counted(late.len() as u64, "trial"),
+            format_ns(*latest),
+            if late.len() == 1 { "it was" } else { "they were" },
+        ),
+        "raise --lead, start all shards at once (an array of jobs is no gang), or give this host less to do",
+    ))
 }
 
 /// Sessions without their identity of a fleet.

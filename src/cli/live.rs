@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shakedown::load::{Event, LiveTotals};
 use shakedown::scenario::{Checked, LoadModel};
+use shakedown::shard::Shard;
 use shakedown::stats::{FailureClass, Second};
 use shakedown::units::{Span, format_count, format_ns, three_digits};
 
@@ -24,6 +25,10 @@ pub struct Live {
     /// Number of the trial, from 1, and of how many.
     trial: (usize, usize),
     cell: usize,
+    /// Which part of the run this process does.
+    shard: Shard,
+    /// Time until its load begins, while it waits for that.
+    waiting: Option<Duration>,
     /// Since when it is primed, while it is.
     priming: Option<Duration>,
     elapsed: Duration,
@@ -35,9 +40,11 @@ pub struct Live {
 
 impl Live {
     /// A run that has not begun.
-    pub(crate) fn new(plan: Arc<Checked>) -> Self {
+    pub(crate) fn new(plan: Arc<Checked>, shard: Shard) -> Self {
         Self {
             plan,
+            shard,
+            waiting: None,
             trial: (0, 0),
             cell: 0,
             priming: None,
@@ -54,12 +61,16 @@ impl Live {
                 *self = Self {
                     trial: (number + 1, of),
                     cell,
-                    ..Self::new(Arc::clone(&self.plan))
+                    ..Self::new(Arc::clone(&self.plan), self.shard)
                 };
             }
-            Event::Priming { elapsed } => self.priming = Some(elapsed),
+            Event::Waiting { left } => self.waiting = Some(left),
+            Event::Priming { elapsed } => (self.waiting, self.priming) = (None, Some(elapsed)),
             Event::Primed => self.priming = None,
-            Event::Tick { elapsed, live } => (self.elapsed, self.totals) = (elapsed, live),
+            Event::Tick { elapsed, live } => {
+                self.waiting = None;
+                (self.elapsed, self.totals) = (elapsed, live);
+            }
             Event::Second(second) => self.second(second),
             Event::End(_) => {}
         }
@@ -81,7 +92,8 @@ impl Live {
         };
         let end = self.length().as_secs_f64();
         let until = |t: f64| rate.area(t.min(end));
-        Some(until(second as f64 + 1.0) - until(second as f64))
+        let asked = until(second as f64 + 1.0) - until(second as f64);
+        Some(asked / f64::from(self.shard.of))
     }
 
     /// From the first arrival of a trial to its last.
@@ -94,15 +106,31 @@ impl Live {
     pub(crate) fn done(&self) -> (u64, u64) {
         let (number, of) = (self.trial.0.saturating_sub(1) as u64, self.trial.1 as u64);
         let (done, each) = match self.plan.stop.total {
-            Some(total) => (self.totals.started, total),
+            Some(total) => (self.totals.started, self.part(total)),
             None => (millis(self.elapsed), millis(self.length())),
         };
         (each * number + done.min(each), each * of)
     }
 
     fn label(&self) -> String {
+        format!("{} {}", self.trial(), self.cell())
+            .trim_end()
+            .to_owned()
+    }
+
+    fn trial(&self) -> String {
         let (number, of) = self.trial;
-        format!("trial {number}/{of} {}", self.cell())
+        match (self.shard, number) {
+            (Shard::WHOLE, _) => format!("trial {number}/{of}"),
+            // It waits for the others.
+            (shard, 0) => format!("shard {shard}"),
+            (shard, _) => format!("shard {shard}, trial {number}/{of}"),
+        }
+    }
+
+    /// About this shard's part of a count.
+    fn part(&self, count: u64) -> u64 {
+        count.div_ceil(u64::from(self.shard.of))
     }
 
     fn cell(&self) -> &str {
@@ -113,11 +141,14 @@ impl Live {
     /// The phase and its remaining time.
     fn phase(&self) -> String {
         let stop = &self.plan.stop;
+        if let Some(left) = self.waiting {
+            return format!("waiting, the load begins in {}", seconds(left));
+        }
         if let Some(elapsed) = self.priming {
             return format!("priming for {}", seconds(elapsed));
         }
         if let Some(total) = stop.total {
-            let [begun, total] = [self.totals.started, total].map(format_count);
+            let [begun, total] = [self.totals.started, self.part(total)].map(format_count);
             return format!("{begun} of {total} sessions begun");
         }
         let until = |end: Duration| seconds(end.saturating_sub(self.elapsed));
@@ -166,6 +197,7 @@ impl Live {
         let asked = match &self.plan.load {
             LoadModel::Closed { sessions, .. } => {
                 let asked = sessions.value(self.elapsed.min(self.length()).as_secs_f64());
+                let asked = asked / f64::from(self.shard.of);
                 format!(" of {} sessions", rate(asked))
             }
             LoadModel::Open { .. } => String::new(),
@@ -222,10 +254,9 @@ impl Live {
 
     /// The display: the text beside the bar, the lines below it, and the alarms, empty while all is well.
     pub(crate) fn display(&self) -> (String, String, String) {
-        let (number, of) = self.trial;
         let beside = match self.run_left() {
-            Some(left) => format!("trial {number}/{of}, {left}"),
-            None => format!("trial {number}/{of}"),
+            Some(left) => format!("{}, {left}", self.trial()),
+            None => self.trial(),
         };
         let second = self.second_in_words().unwrap_or_default();
         let below = format!(
@@ -242,7 +273,7 @@ impl Live {
     pub(crate) fn line(&self) -> String {
         let label = self.label();
         let mut parts = vec![format!("{label}: {}", self.phase())];
-        if self.priming.is_none() {
+        if self.priming.is_none() && self.waiting.is_none() {
             parts.extend([self.open(), self.rates()]);
             parts.extend(self.second_in_words());
             parts.extend(Some(self.alarms()).filter(|alarms| !alarms.is_empty()));

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use shakedown::load::{Event, LiveTotals, TrialResult};
 use shakedown::scenario::{Arrivals, Checked, LoadModel, Profile, QUICK, Stop};
+use shakedown::shard::Shard;
 use shakedown::stats::{FailureClass, Pause, Second, Stage, TrialStats};
 
 use super::live::Live;
@@ -20,6 +21,11 @@ fn open_loop() -> LoadModel {
 
 /// A run of two cells, three trials each, that is in its fourth trial.
 fn live(load: LoadModel, total: Option<u64>) -> Live {
+    live_of(Shard::WHOLE, load, total)
+}
+
+/// The same of a shard.
+fn live_of(shard: Shard, load: LoadModel, total: Option<u64>) -> Live {
     let stop = Stop {
         warmup: Duration::from_secs(1),
         duration: Duration::from_secs(10),
@@ -34,7 +40,7 @@ fn live(load: LoadModel, total: Option<u64>) -> Live {
     };
     let shown = |name: &str| ["tls", "mtls-resumed"].contains(&name);
     plan.cells.retain(|cell| shown(&cell.name));
-    let mut live = Live::new(plan.into());
+    let mut live = Live::new(plan.into(), shard);
     live.on(Event::Begin {
         number: 3,
         of: 6,
@@ -56,12 +62,37 @@ fn tick(live: &mut Live, elapsed_ms: u64) {
     });
 }
 
+#[test]
+fn a_shard_says_which_it_is_what_it_waits_for_and_what_is_asked_of_it() {
+    let shard = Shard { index: 3, of: 8 };
+    let mut live = live_of(shard, open_loop(), None);
+    live.on(Event::Waiting {
+        left: Duration::from_millis(2_500),
+    });
+    let line = live.line();
+    assert!(
+        line.starts_with("shard 3/8, trial 4/6 ")
+            && line.ends_with("waiting, the load begins in 3s"),
+        "{line}"
+    );
+    tick(&mut live, 3_000);
+    let mut second = Second::new(2, 0);
+    second.close(3_000_000_000, 0, 1_000_000_000);
+    live.on(Event::Second(&second));
+    let line = live.line();
+    assert!(
+        line.contains("of 250/s asked") && !line.contains("waiting"),
+        "{line}"
+    );
+}
+
 /// A trial in which nothing happened.
 pub(in crate::cli) fn ended() -> TrialResult {
     TrialResult {
         happened: Vec::new(),
         cell: 0,
         round: 0,
+        scheduled: None,
         started_at: SystemTime::UNIX_EPOCH,
         length_ns: 0,
         stats: TrialStats::default(),

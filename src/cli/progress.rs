@@ -77,14 +77,17 @@ impl Progress {
         }
         Self {
             shown: Shown::of(quiet, DISPLAY),
-            live: Live::new(plan.checked.clone().into()),
+            live: Live::new(plan.checked.clone().into(), plan.shard),
             last: Instant::now(),
         }
     }
 
     pub(crate) fn on(&mut self, event: Event<'_>) {
         self.live.on(event);
-        let looked = matches!(event, Event::Tick { .. } | Event::Priming { .. });
+        let looked = matches!(
+            event,
+            Event::Tick { .. } | Event::Priming { .. } | Event::Waiting { .. }
+        );
         match &self.shown {
             Shown::Lines if matches!(event, Event::End(_)) => show(self.live.outcome()),
             Shown::Lines if looked && self.last.elapsed() >= LINE_EVERY => {

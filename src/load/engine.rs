@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use super::happen::Happenings;
 use super::job::{Job, Task};
 use super::occurrence::Occurrences;
 use super::prime;
+use super::timetable::{Due, MOST_LATE, Timetable};
 use super::watched::{STUCK, TICK, Watched};
 use super::worker::work;
 use crate::affinity::{Placement, pin_current};
@@ -93,25 +94,37 @@ impl Engine {
     /// before it.
     pub(crate) fn run(
         &self,
+        timetable: Option<Timetable>,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Option<EngineError> {
+        let timetable = timetable.map(Timetable::anchored);
         let checked = &self.plan.checked;
         let of = checked.trials();
         let mut number = 0;
         for (round, cells) in checked.trial_order().into_iter().enumerate() {
             for cell in cells {
+                let due = timetable.map(|table| table.of_trial(number));
+                if let Some(due) = due {
+                    wait(due.slot, control, observe);
+                }
                 if *control.borrow() != Interrupt::None {
                     return None;
                 }
                 observe(Event::Begin { number, of, cell });
-                let primed = self.prime(cell, round, control, observe);
+                let late = due.is_some_and(|due| due.late() > MOST_LATE);
+                let primed = if late {
+                    Ok(None)
+                } else {
+                    self.prime(cell, round, control, observe)
+                };
                 if matches!(primed, Ok(Some(_))) {
                     observe(Event::Primed);
                 }
-                let trial = primed
-                    .and_then(|prime| self.trial(cell, round, prime, control, target, observe));
+                let trial = primed.and_then(|prime| {
+                    self.trial(cell, round, due, prime, control, target, observe)
+                });
                 match trial {
                     Ok(result) => observe(Event::End(&result)),
                     Err(error) => return Some(error),
@@ -161,6 +174,7 @@ impl Engine {
         &self,
         cell: usize,
         round: usize,
+        due: Option<Due>,
         prime: Option<TrialStats>,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
@@ -173,16 +187,27 @@ impl Engine {
                 .replace_list(cell, None)
                 .map_err(EngineError::Target)?;
         }
-        let start = Instant::now() + LEAD;
+        if let Some(due) = due {
+            wait(due.load - LEAD, control, observe);
+        }
+        let late = due.map_or(Duration::ZERO, |due| due.late());
+        let start = match due {
+            Some(due) if late <= MOST_LATE => due.load,
+            _ => Instant::now() + LEAD,
+        };
         let measured = stop.warmup..stop.warmup + stop.duration;
         let mut watched = Watched::new(start + measured.start, start + measured.end);
-        let started_at = SystemTime::now() + LEAD;
+        let started_at = SystemTime::now() + start.saturating_duration_since(Instant::now());
         let since_start = |at: Duration| ns_between(start, start + at);
         let measured = since_start(measured.start)..since_start(measured.end);
-        let (seconds, mut collected) = Collected::of(self.active().len(), measured);
+        let (seconds, mut collected) = Collected::of(self.active().len(), measured, due.is_some());
         let occurrences = Occurrences::of(&self.plan, cell, started_at);
         let mut happenings = Happenings::new(occurrences.as_ref(), cell, start);
-        let task = Task::Trial(occurrences);
+        let task = if late > MOST_LATE {
+            Task::Late
+        } else {
+            Task::Trial(occurrences)
+        };
         self.give_out(&task, cell, round, start, control, &seconds)?;
         let mut stats = TrialStats::default();
         let prime = prime.map(|prime| {
@@ -229,6 +254,7 @@ impl Engine {
             cell,
             round,
             started_at,
+            scheduled: due.map(|due| (due.load_after, late)),
             length_ns: ns_between(start, Instant::now()),
             stats,
             happened: happenings.finish(target),
@@ -262,7 +288,8 @@ impl Engine {
                 task: task.clone(),
                 plan: Arc::clone(&self.plan),
                 cell,
-                share: (index, active.len()),
+                worker: index,
+                share: self.plan.shard.share(index, active.len()),
                 // The same arrivals in every cell of a round, others in the next round.
                 seed: seed.wrapping_add(1_000 * (round as u64 + 1)),
                 start,
@@ -276,7 +303,7 @@ impl Engine {
     }
 
     /// The workers that take part: with fewer sessions than workers some would have none, and their
-    /// share of a total or of the arrivals would never start.
+    /// share of a total or of the arrivals would never start. Shards have no more workers than sessions.
     fn active(&self) -> &[Worker] {
         let most = self.plan.checked.load.max_in_flight();
         let count = usize::try_from(most)
@@ -299,6 +326,18 @@ impl Engine {
     }
 }
 
+/// Waits until a time, or an interrupt.
+fn wait(until: Instant, control: &watch::Receiver<Interrupt>, observe: &mut dyn FnMut(Event<'_>)) {
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() || *control.borrow() != Interrupt::None {
+            return;
+        }
+        observe(Event::Waiting { left });
+        thread::sleep(left.min(TICK));
+    }
+}
+
 impl Worker {
     fn spawn(index: usize, core: Option<usize>, plan: &Arc<LoadPlan>) -> Result<Self, EngineError> {
         let (jobs, inbox) = mpsc::channel::<Job>();
@@ -306,7 +345,7 @@ impl Worker {
         let (started, has_started) = mpsc::sync_channel(1);
         let name = format!("worker-{index}");
         let plan = Arc::clone(plan);
-        let handle = std::thread::Builder::new()
+        let handle = thread::Builder::new()
             .name(name.clone())
             .spawn(move || {
                 let placement = pin_current(name, core);

@@ -43,7 +43,9 @@ pub(super) struct Env {
     /// trial waits for it, and those that end meanwhile wait for the first. Empty where that is known.
     pub stayed: Vec<OnceCell<bool>>,
     pub connector: Connector,
-    /// The trial's seed, this worker, and how many sessions it began: what the sizes of payloads depend on.
+    /// This worker, among those of this process.
+    pub worker: usize,
+    /// The trial's seed, this worker among those of all shards, and how many sessions it began: what the sizes of payloads depend on.
     pub draws: (u64, usize, Cell<u64>),
     pub recorder: Rc<Recorder>,
     /// What held sessions are to do.
@@ -86,11 +88,12 @@ impl Env {
     /// That of a job whose sessions are all full ones.
     pub(crate) fn new(job: &Job, recorder: Rc<Recorder>) -> Self {
         let site = &job.plan.cells[job.cell];
-        let worker = job.share.0;
+        // Of all workers, those of other shards included.
+        let number = job.share.0;
         let checked = &job.plan.checked;
         let strange = checked.scenario.target.url.is_some();
         let silent = strange && checked.protocol.kind() == ProtocolKind::Handshake;
-        let tls = site.tls_of(worker);
+        let tls = site.tls_of(job.worker);
         let mut drops: Vec<usize> = (0..site.events.len())
             .filter(|event| site.events[*event].kind == EventKind::Drop)
             .collect();
@@ -98,7 +101,7 @@ impl Env {
         Self {
             plan: Arc::clone(&job.plan),
             cell: job.cell,
-            addresses: Addresses::new(&site.addrs, worker),
+            addresses: Addresses::new(&site.addrs, number),
             stayed: tls
                 .iter()
                 .filter(|_| silent)
@@ -108,13 +111,14 @@ impl Env {
             deal: RefCell::new(Deal::new(&site.shares, job.share)),
             turns: (site.fleet.as_ref()).map(|fleet| fleet.turns(job.share, job.seed)),
             resumed: RefCell::default(),
-            connector: Connector::new(&job.plan.sources, worker),
-            draws: (job.seed, worker, Cell::new(0)),
+            connector: Connector::new(&job.plan.sources, job.worker),
+            worker: job.worker,
+            draws: (job.seed, number, Cell::new(0)),
             recorder,
             signal: watch::channel(Signal::default()).0,
             drops,
             waits: RefCell::new(StdRng::seed_from_u64(
-                job.seed.wrapping_add((worker as u64) << 32),
+                job.seed.wrapping_add((number as u64) << 32),
             )),
         }
     }
@@ -199,7 +203,7 @@ impl Env {
                 occurrences: self.recorder.occurrences().map(AsRef::as_ref),
                 ns: self.recorder.now_ns(),
             };
-            attempt.presents(fleet.present(self.draws.1, index, base, now));
+            attempt.presents(fleet.present(self.worker, index, base, now));
         }
     }
 

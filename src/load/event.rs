@@ -51,6 +51,11 @@ pub enum Event<'a> {
         /// Index of its cell.
         cell: usize,
     },
+    /// A look at a trial of a shard that waits for its time.
+    Waiting {
+        /// Time until its load begins.
+        left: Duration,
+    },
     /// A look at the priming of a cell that resumes sessions.
     Priming {
         /// Time since it began.
@@ -82,6 +87,8 @@ pub struct TrialResult {
     pub round: usize,
     /// When it began.
     pub started_at: SystemTime,
+    /// Of a shard: when its load was to begin, after the start of all of them, and how much later it did.
+    pub scheduled: Option<(Duration, Duration)>,
     /// From the first arrival until nothing was in flight any more, in nanoseconds.
     pub length_ns: u64,
     /// What was counted.

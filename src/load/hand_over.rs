@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::mpsc;
 
 use crate::clock::thread_cpu;
-use crate::record::{HistogramRecord, TimelineRecord};
+use crate::record::{HistogramRecord, TimelineRecord, WaitsRecord};
 use crate::stats::{HistogramError, Pause, PauseWatch, Second};
 
 /// A worker's end: its current second, and the channel for past ones.
@@ -19,6 +19,8 @@ pub struct HandOver {
     /// ... and what this thread's CPU clock said.
     closed_cpu_ns: u64,
     in_flight: u64,
+    /// Confirmed sessions that are held open.
+    held: u64,
     /// Attempts that wait for an answer, ...
     waiting: u64,
     /// ... and up to when that is marked in the second.
@@ -35,6 +37,7 @@ impl HandOver {
             closed_ns: 0,
             closed_cpu_ns: cpu_ns(),
             in_flight: 0,
+            held: 0,
             waiting: 0,
             marked_ns: 0,
         }
@@ -76,6 +79,18 @@ impl HandOver {
     pub(crate) fn over(&mut self, at_ns: u64) {
         self.at(at_ns);
         self.in_flight -= 1;
+    }
+
+    /// Counts a session that is held open from now on.
+    pub(crate) fn hold(&mut self, at_ns: u64) {
+        self.at(at_ns);
+        self.held += 1;
+    }
+
+    /// Counts a session that is held open no more.
+    pub(crate) fn let_go(&mut self, at_ns: u64) {
+        self.at(at_ns);
+        self.held -= 1;
     }
 
     /// Notes that an attempt begins to wait for an answer.
@@ -128,7 +143,11 @@ impl HandOver {
             } = &mut self.current;
             waiting.mark(*number, self.marked_ns, at_ns);
         }
-        let next = Second::new(next, self.in_flight);
+        self.current.held = self.held;
+        let next = Second {
+            held_from: self.held,
+            ..Second::new(next, self.in_flight)
+        };
         let past = std::mem::replace(&mut self.current, next);
         // Priming has no receiver.
         let _ = self.to.send((self.worker, past));
@@ -149,11 +168,18 @@ pub(super) struct Collected {
     /// By second since the trial's start.
     timeline: Vec<TimelineRecord>,
     pauses: PauseWatch,
+    /// Whether rows keep when sessions waited, so that pauses of several shards can be found.
+    keeps_waits: bool,
 }
 
 impl Collected {
-    /// Both ends for this many workers, and a measure phase in nanoseconds after the trial's start.
-    pub(crate) fn of(workers: usize, measure: Range<u64>) -> (mpsc::Sender<(usize, Second)>, Self) {
+    /// Both ends for this many workers, and a measure phase in nanoseconds after the trial's start. With `keeps_waits`
+    /// rows say when sessions waited.
+    pub(crate) fn of(
+        workers: usize,
+        measure: Range<u64>,
+        keeps_waits: bool,
+    ) -> (mpsc::Sender<(usize, Second)>, Self) {
         let (to, inbox) = mpsc::channel();
         let collected = Self {
             inbox,
@@ -161,6 +187,7 @@ impl Collected {
             open: BTreeMap::new(),
             timeline: Vec::new(),
             pauses: PauseWatch::of(measure),
+            keeps_waits,
         };
         (to, collected)
     }
@@ -199,7 +226,9 @@ impl Collected {
         while let Ok((worker, second)) = self.inbox.try_recv() {
             // A worker that stalled through whole seconds sends none of them, but had these attempts in flight.
             for stood in self.past[worker]..second.number {
-                self.row(stood).in_flight_max += second.in_flight_from;
+                let row = self.row(stood);
+                row.in_flight_max += second.in_flight_from;
+                row.held += second.held_from;
             }
             self.past[worker] = second.number + 1;
             match self.open.get_mut(&second.number) {
@@ -214,6 +243,10 @@ impl Collected {
             && *first.key() < past
         {
             let second = first.remove();
+            let waits = self.keeps_waits.then_some(WaitsRecord {
+                waiting: second.waiting,
+                answered: second.answered,
+            });
             let row = self.row(second.number);
             row.started = second.started;
             row.not_started = second.not_started;
@@ -224,6 +257,8 @@ impl Collected {
                 .map(|(class, count)| (class.to_string(), *count))
                 .collect();
             row.in_flight_max += second.in_flight_max;
+            row.waits = waits;
+            row.held += second.held;
             if second.latency.samples() + second.latency.overflow() > 0 {
                 row.latency = Some(HistogramRecord::of(&second.latency)?);
             }
@@ -263,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_second_is_shown_once_it_is_past_for_every_worker() {
-        let (to, mut collected) = Collected::of(2, 0..9 * S);
+        let (to, mut collected) = Collected::of(2, 0..9 * S, false);
         let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
         a.at(S / 2).started += 1;
         a.at(S + 1).started += 10;
@@ -285,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_worker_that_ended_holds_nothing_up() {
-        let (to, mut collected) = Collected::of(2, 0..9 * S);
+        let (to, mut collected) = Collected::of(2, 0..9 * S, false);
         let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
         a.finish(S / 2);
         collected.ended(0, &mut |_| {}).unwrap();
@@ -296,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_row_has_what_was_in_flight_also_where_a_worker_stood_still() {
-        let (to, mut collected) = Collected::of(2, 0..9 * S);
+        let (to, mut collected) = Collected::of(2, 0..9 * S, false);
         let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
         for worker in [&mut a, &mut b] {
             worker.begin(S / 2);
@@ -326,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_pause_is_one_of_all_workers_and_outlives_seconds() {
-        let (to, mut collected) = Collected::of(2, 0..9 * S);
+        let (to, mut collected) = Collected::of(2, 0..9 * S, false);
         let (mut a, mut b) = (HandOver::new(0, to.clone()), HandOver::new(1, to));
         for worker in [&mut a, &mut b] {
             worker.wait(0);

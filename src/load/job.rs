@@ -18,6 +18,8 @@ pub(super) enum Task {
     Prime,
     /// Its part of the trial, in which these events happen.
     Trial(Option<Arc<Occurrences>>),
+    /// To account for its part of a trial that is not loaded, because other shards began without this one.
+    Late,
 }
 
 /// One trial as given to a worker, or the priming ahead of it.
@@ -26,7 +28,9 @@ pub(super) struct Job {
     pub task: Task,
     pub plan: Arc<LoadPlan>,
     pub cell: usize,
-    /// Which worker of how many that take part.
+    /// Which worker of this process.
+    pub worker: usize,
+    /// Which worker of how many that take part, those of other shards included.
     pub share: (usize, usize),
     /// Seed of this trial's random arrivals and sizes.
     pub seed: u64,
@@ -34,6 +38,6 @@ pub(super) struct Job {
     pub start: Instant,
     pub control: watch::Receiver<Interrupt>,
     pub live: Arc<LiveCounters>,
-    /// Where the seconds of the trial go, with the worker's number.
+    /// Where the seconds of the trial go, with the number of the worker.
     pub seconds: mpsc::Sender<(usize, Second)>,
 }

@@ -29,6 +29,7 @@ mod recorder;
 mod schedule;
 mod session;
 mod stock;
+mod timetable;
 mod watched;
 mod worker;
 
@@ -47,3 +48,4 @@ pub use plan::{CellPlan, LoadPlan};
 pub use preflight::{PreflightError, Resources};
 pub use schedule::Schedule;
 pub use stock::Stock;
+pub use timetable::{MOST_LATE, Timetable};

@@ -61,6 +61,20 @@ impl OpenLoop<'_> {
     }
 }
 
+/// When the arrivals of one worker are due, before the end of its load.
+pub(super) fn arrivals_of(
+    job: &Job,
+    rate: &Profile,
+    arrivals: Arrivals,
+    end: Instant,
+) -> impl Iterator<Item = Instant> + use<> {
+    let total = job.plan.checked.stop.total;
+    let start = job.start;
+    Schedule::new(rate, arrivals, job.share, total, job.seed)
+        .map(move |offset| start + offset)
+        .take_while(move |due| *due < end)
+}
+
 /// The arrivals of one worker that are still to come.
 struct Arriving {
     env: Rc<Env>,
@@ -77,17 +91,13 @@ impl Arriving {
     fn new(load: &OpenLoop<'_>, env: &Rc<Env>) -> Self {
         let (job, stop) = (load.job, load.job.plan.checked.stop);
         let (worker, workers) = job.share;
-        let schedule = Schedule::new(load.rate, load.arrivals, job.share, stop.total, job.seed);
-        let (start, end) = (job.start, load.end);
-        let mut arrivals = schedule
-            .map(move |offset| start + offset)
-            .take_while(move |due| *due < end);
+        let mut arrivals = arrivals_of(job, load.rate, load.arrivals, load.end);
         Self {
             env: Rc::clone(env),
             next: Cell::new(arrivals.next()),
             arrivals: RefCell::new(Box::new(arrivals)),
             room: share(load.max_in_flight, worker as u64, workers as u64),
-            give_up: end + stop.grace,
+            give_up: load.end + stop.grace,
         }
     }
 

@@ -7,6 +7,7 @@ use super::FleetPlan;
 use super::occurrence::EventPlan;
 use crate::scenario::{Cell, Checked};
 use crate::session::Endpoint;
+use crate::shard::Shard;
 use crate::tls::{ClientTls, SessionStore};
 
 /// One cell, ready to be run.
@@ -56,6 +57,8 @@ pub struct LoadPlan {
     pub checked: Checked,
     /// Its cells.
     pub cells: Vec<CellPlan>,
+    /// Which part of it is this process's.
+    pub shard: Shard,
     /// The core of each worker; `None` leaves it where the system puts it.
     pub worker_cores: Vec<Option<usize>>,
     /// Whether sessions keep a ledger of where their time goes.

@@ -32,7 +32,7 @@ const WIDEST: u64 = 16;
 /// Fails if the system gives no runtime.
 pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
     let site = &job.plan.cells[job.cell];
-    site.each_store(job.share.0, SessionStore::clear);
+    site.each_store(job.worker, SessionStore::clear);
     let start = Instant::now();
     let deadline = start + LONGEST;
     // Nothing of it is measured: a session belongs to the warm-up of a phase that never begins.
@@ -59,7 +59,7 @@ pub(super) fn prime(job: &Job) -> io::Result<TrialStats> {
     // Whatever is still in flight is dropped here and counts itself as cancelled.
     drop(runtime);
     // What was harvested from here on is the trial's.
-    site.each_store(job.share.0, |store| {
+    site.each_store(job.worker, |store| {
         store.take_counts();
     });
     Ok(recorder.take())

@@ -17,14 +17,15 @@ use super::env::Env;
 use super::hand_over::HandOver;
 use super::job::{Job, Task};
 use super::occurrence::Occurrences;
-use super::open_loop::OpenLoop;
+use super::open_loop::{OpenLoop, arrivals_of};
 use super::prime::prime;
 use super::recorder::{Cut, Recorder};
+use super::schedule::share;
 use crate::clock::ns_between;
 use crate::pki::take_token_counts;
 use crate::scenario::LoadModel;
 use crate::session::runtime;
-use crate::stats::{CancelPhase, TrialStats};
+use crate::stats::{CancelPhase, NotStarted, TrialStats};
 
 /// How long a worker's watchdog sleeps, in turn, in milliseconds. Waking an idle thread costs up to
 /// 90 µs, so it is done rarely; and not in step with the 100 ms in which quotas are given out, which
@@ -38,7 +39,31 @@ pub(super) fn work(job: &Job) -> io::Result<TrialStats> {
     match &job.task {
         Task::Prime => prime(job),
         Task::Trial(occurrences) => run_trial(job, occurrences.as_ref()),
+        Task::Late => Ok(not_loaded(job)),
     }
+}
+
+/// Counts the arrivals of a trial that is not loaded, each as not started.
+fn not_loaded(job: &Job) -> TrialStats {
+    let checked = &job.plan.checked;
+    let stop = checked.stop;
+    let measure_from = job.start + stop.warmup;
+    let end = measure_from + stop.duration;
+    let seconds = HandOver::new(job.worker, job.seconds.clone());
+    let recorder = Recorder::new(job.start, measure_from, Arc::clone(&job.live), seconds);
+    match &checked.load {
+        LoadModel::Open { rate, arrivals, .. } => {
+            let due = arrivals_of(job, rate, *arrivals, end);
+            recorder.skip_all(due, NotStarted::Late);
+        }
+        LoadModel::Closed { .. } => {
+            let (worker, workers) = (job.share.0 as u64, job.share.1 as u64);
+            let all = stop.total.unwrap_or_else(|| checked.load.max_in_flight());
+            let due = (0..share(all, worker, workers)).map(|_| job.start);
+            recorder.skip_all(due, NotStarted::Late);
+        }
+    }
+    recorder.take()
 }
 
 fn run_trial(job: &Job, occurrences: Option<&Arc<Occurrences>>) -> io::Result<TrialStats> {
@@ -48,14 +73,14 @@ fn run_trial(job: &Job, occurrences: Option<&Arc<Occurrences>>) -> io::Result<Tr
         job.start,
         measure_from,
         Arc::clone(&job.live),
-        HandOver::new(job.share.0, job.seconds.clone()),
+        HandOver::new(job.worker, job.seconds.clone()),
     );
     let recorder = Rc::new(recorder.watching(occurrences.cloned()));
     let own = occurrences.is_some_and(|events| events.needs_own_certificates());
     if let Some(fleet) = site.fleet.as_ref().filter(|_| own) {
-        fleet.forget(job.share.0);
+        fleet.forget(job.worker);
     }
-    let tls = site.tls_of(job.share.0);
+    let tls = site.tls_of(job.worker);
     let resumed = site.cell.resumed.iter();
     let resumed = resumed.flat_map(|ratio| tls.iter().map(|_| Deal::of_ratio(*ratio, job.share)));
     let env = Rc::new(Env {
@@ -71,7 +96,7 @@ fn run_trial(job: &Job, occurrences: Option<&Arc<Occurrences>>) -> io::Result<Tr
     result?;
     let mut stats = recorder.take();
     stats.token = take_token_counts();
-    site.each_store(job.share.0, |store| {
+    site.each_store(job.worker, |store| {
         let counts = store.take_counts();
         stats.resumption.harvested += counts.harvested;
         stats.resumption.dropped += counts.dropped;

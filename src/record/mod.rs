@@ -13,6 +13,7 @@ mod histogram;
 mod model;
 mod pins;
 mod plan;
+mod shard;
 
 pub use crate::scenario::EventKind;
 pub use anatomy::{AnatomyRecord, EntryRecord, FlightRecord, LedgerRecord, MeteringRecord};
@@ -28,10 +29,11 @@ pub use expectation::{ExpectationRecord, ExpectationVerdict};
 pub use histogram::{AgesRecord, HistogramRecord};
 pub use model::{
     CellRecord, KindRecord, Note, OLDEST_SCHEMA, ObservedRecord, RunRecord, SCHEMA_VERSION,
-    TimelineRecord, TrialRecord, Validity,
+    TimelineRecord, TrialRecord, Validity, WaitsRecord,
 };
 pub use pins::Pins;
 pub use plan::{AddressRecord, Asked, PlanRecord, PreflightRecord, SkippedRecord};
+pub use shard::{ClockRecord, HostRecord, MergedShard, ShardRecord};
 
 /// The JSON Schema of a result file, as kept in `docs/result.schema.json`.
 pub fn json_schema() -> String {

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AnatomyRecord, BuildInfo, CutOffRecord, Environment, EventRecord, ExpectationRecord,
-    HistogramRecord, Pins, PlanRecord,
+    HistogramRecord, HostRecord, MergedShard, Pins, PlanRecord, ShardRecord,
 };
 use crate::clock::from_rfc3339;
 use crate::scenario::{AuthMode, Cell};
 use crate::stats::{
     Accounting, CancelPhase, CpuWindow, CutOff, FailureRecord, FleetCounts, HistogramError,
-    LatencyHistogram, Metric, OkKind, Pause, Proof, ResumptionCounts, SecondHistogram, Stalls,
-    TargetCounts, Throttled, TokenCounts,
+    Hundredths, LatencyHistogram, Metric, OkKind, Pause, Proof, ResumptionCounts, SecondHistogram,
+    Stalls, TargetCounts, Throttled, TokenCounts,
 };
 
 /// Version of the result file's shape.
@@ -42,8 +42,17 @@ pub struct RunRecord {
     pub command: Vec<String>,
     /// What was asked, as resolved.
     pub plan: PlanRecord,
-    /// On what.
+    /// On what; of merged shards the host of the first.
     pub environment: Environment,
+    /// Which part of a run this is, where several processes did it together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
+    /// The shards that were merged, by their number; none of a run of one process.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<MergedShard>,
+    /// The hosts that these ran on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostRecord>,
     /// What was measured.
     pub cells: Vec<CellRecord>,
     /// What the scenario expects to become of sessions, and whether it did.
@@ -220,6 +229,9 @@ pub struct TrialRecord {
     pub target_counts: Option<TargetCounts>,
     /// Attempts in flight on average over the measure phase.
     pub in_flight_mean: f64,
+    /// Of shards: the time in flight within the measure phase in microseconds, summed over attempts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight_area_us: Option<u64>,
     /// Most attempts seen in flight at once.
     pub in_flight_max: u64,
     /// Most confirmed sessions seen held open at once.
@@ -236,6 +248,12 @@ pub struct TrialRecord {
     pub memory_before: Option<u64>,
     /// Most memory of the process during the trial, in bytes.
     pub memory_max: Option<u64>,
+    /// Of shards: when the load was to begin, in nanoseconds after the start of all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_ns: Option<u64>,
+    /// Of shards: how much later it did. A trial that would have begun more than 50 ms late is not loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_ns: Option<u64>,
     /// One row per second since the trial's start.
     pub timeline: Vec<TimelineRecord>,
     /// Whether the run was interrupted in it.
@@ -332,10 +350,35 @@ pub struct TimelineRecord {
     pub failures: BTreeMap<String, u64>,
     /// Most attempts in flight, summed over workers.
     pub in_flight_max: u64,
+    /// Confirmed sessions held open at its end; absent where there were none, and in results of earlier versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: u64,
+    /// When sessions waited for an answer and when they had one; only in results of shards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<WaitsRecord>,
     /// Latencies of the sessions that ended in it and were not refused, to two significant digits; whatever
     /// their phase, so warm-up and drain have them too. Absent without any, and in results of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<HistogramRecord>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// The hundredths of a second in which sessions waited for an answer, and in which one had it: 128 bits in hexadecimal
+/// digits, of which the last stands for the first hundredths.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WaitsRecord {
+    /// Sessions waited.
+    pub waiting: Hundredths,
+    /// One was answered.
+    pub answered: Hundredths,
 }
 
 impl TimelineRecord {

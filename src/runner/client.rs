@@ -10,6 +10,7 @@ use crate::load::{CellPlan, FleetPlan, Stock};
 use crate::pki::{CertificateDer, CertificateRevocationListDer, Fleet, Identity};
 use crate::scenario::{AuthMode, Cell, Checked, Draw, LoadModel, ResumptionMode};
 use crate::session::Endpoint;
+use crate::shard::Shard;
 use crate::tls::{ClientTls, ClientTlsSpec, ResumptionSpec, TicketUse};
 use crate::units::Ratio;
 
@@ -29,6 +30,8 @@ pub(super) struct Peer<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Client<'a> {
     pub workers: usize,
+    /// Which part of all workers these are.
+    pub shard: Shard,
     /// Suites to offer by name; the provider's if empty.
     pub suites: &'a [String],
     /// Whether its cryptography is metered, and the embedded target's.
@@ -36,6 +39,11 @@ pub(super) struct Client<'a> {
 }
 
 impl Client<'_> {
+    /// Those of other shards included.
+    fn all_workers(self) -> usize {
+        self.shard.share(0, self.workers).1
+    }
+
     /// The cell's plan: where it connects to, and a configuration for each worker and identity.
     pub(crate) fn plan(
         self,
@@ -54,7 +62,7 @@ impl Client<'_> {
         };
         let shares: Vec<u32> = presented.iter().map(|(share, _)| *share).collect();
         let of = shares.iter().sum();
-        let stock = |share: u32| Stock::of(&checked.load, self.workers, (share, of));
+        let stock = |share: u32| Stock::of(&checked.load, self.all_workers(), (share, of));
         let per_worker = || {
             let all = presented.iter();
             let tls = |(share, identity): &(u32, Option<&Identity>)| {

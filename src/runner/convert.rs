@@ -1,6 +1,7 @@
 //! From what the engine counted to what is kept: names for code points, histograms encoded.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::clock::rfc3339;
 use crate::crypto::{cipher_suite_name, group_name, scheme_name, version_name};
@@ -68,6 +69,7 @@ pub(super) fn trial(
         } else {
             0.0
         },
+        in_flight_area_us: result.scheduled.map(|_| stats.in_flight_area_ns / 1_000),
         in_flight_max: result.in_flight_max,
         held_max: result.held_max,
         lost_while_held: stats.lost.values().map(|lost| lost.count).sum(),
@@ -79,9 +81,15 @@ pub(super) fn trial(
             .collect::<Result<_, HistogramError>>()?,
         memory_before: result.memory_before,
         memory_max: result.memory_max,
+        scheduled_ns: result.scheduled.map(|(at, _)| ns(at)),
+        late_ns: result.scheduled.map(|(_, late)| ns(late)),
         timeline: result.timeline.clone(),
         interrupted: result.interrupted,
     })
+}
+
+fn ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn event_record(

@@ -11,6 +11,7 @@ mod explain;
 mod identities;
 mod minted;
 mod reach;
+mod shards;
 mod sites;
 mod support;
 mod target;
@@ -29,7 +30,9 @@ use crate::affinity::CoreListError;
 use crate::analysis::{Decoded, expectations, judge};
 use crate::clock::rfc3339;
 use crate::crypto::{Metering, ProviderError, span_cost};
-use crate::load::{Engine, EngineError, Event, Interrupt, LoadPlan, PreflightError, Resources};
+use crate::load::{
+    Engine, EngineError, Event, Interrupt, LoadPlan, PreflightError, Resources, Timetable,
+};
 use crate::pki::PkiError;
 use crate::record::{
     BuildInfo, CellRecord, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
@@ -37,6 +40,7 @@ use crate::record::{
 };
 use crate::scenario::{Checked, Close, LoadModel, TargetPlan};
 use crate::session::Endpoint;
+use crate::shard::Shard;
 use crate::stats::{HistogramError, LedgersByKind, TargetCounts};
 use crate::target::TargetError;
 use crate::tls::TlsConfigError;
@@ -49,6 +53,7 @@ use target::Embedded;
 
 pub use block::{BlockCommand, BlockError};
 pub use reach::permitted_address;
+pub use shards::{Part, ShardsError};
 
 /// A run that could not be prepared or carried through.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +105,9 @@ pub enum RunError {
     /// The engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A part of it.
+    #[error(transparent)]
+    Shards(#[from] ShardsError),
     /// A histogram that cannot be encoded.
     #[error(transparent)]
     Histogram(#[from] HistogramError),
@@ -125,10 +133,20 @@ pub struct Prepared {
 /// # Errors
 ///
 /// Fails with what cannot be resolved, before any load.
-pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
+pub fn prepare(checked: Checked) -> Result<Prepared, RunError> {
+    prepare_part(checked, Shard::WHOLE)
+}
+
+/// As [`prepare`], one shard's part of the scenario.
+///
+/// # Errors
+///
+/// As [`prepare`], and if the scenario cannot be divided into so many parts.
+pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunError> {
     checked.scenario.keep_secrets();
     let cores = CorePlan::of(&checked)?;
     let workers = cores.workers.len();
+    shards::check(&checked, shard, workers)?;
     let minted = match &checked.target {
         TargetPlan::Embedded(_) => Some(Minted::new(&checked)?),
         TargetPlan::Remote { .. } => None,
@@ -136,6 +154,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
     let selection = Support::new(&checked, minted.as_ref())?.select(&mut checked)?;
     let client = Client {
         workers,
+        shard,
         suites: selection.suites(&checked),
         metering: metering(&checked),
     };
@@ -172,6 +191,7 @@ pub fn prepare(mut checked: Checked) -> Result<Prepared, RunError> {
     let preflight = resources.check()?;
     let plan = LoadPlan {
         cells: sites.cells,
+        shard,
         worker_cores: cores.workers,
         metered: client.metering == Metering::On,
         sources: resources.sources(),
@@ -231,11 +251,27 @@ impl Prepared {
         control: &watch::Receiver<Interrupt>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<RunRecord, RunError> {
+        self.run_part(None, command, control, observe)
+    }
+
+    /// As [`Self::run`], as a shard, whose trials begin when the others' do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub fn run_part(
+        &self,
+        part: Option<Part>,
+        command: Vec<String>,
+        control: &watch::Receiver<Interrupt>,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<RunRecord, RunError> {
         let checked = &self.plan.checked;
         let environment = Environment::gather();
         let engine = Engine::start(Arc::clone(&self.plan))?;
         let started_at = rfc3339(SystemTime::now());
-        let (cells, failed) = self.measure(&engine, control, observe)?;
+        let timetable = part.as_ref().map(|part| part.timetable);
+        let (cells, failed) = self.measure(&engine, timetable, control, observe)?;
         let mut record = RunRecord {
             schema: SCHEMA_VERSION,
             build: BuildInfo::current(),
@@ -244,6 +280,9 @@ impl Prepared {
             command,
             plan: self.plan_record(&engine),
             environment,
+            shard: part.map(|part| part.record),
+            shards: Vec::new(),
+            hosts: Vec::new(),
             cells,
             expectations: Vec::new(),
             warnings: Vec::new(),
@@ -276,6 +315,7 @@ impl Prepared {
     fn measure(
         &self,
         engine: &Engine,
+        timetable: Option<Timetable>,
         control: &watch::Receiver<Interrupt>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<(Vec<CellRecord>, Option<EngineError>), RunError> {
@@ -296,7 +336,7 @@ impl Prepared {
         let mut before = None;
         let mut kept = Ok(());
         let target = self.embedded.as_ref().map(|e| e as _);
-        let mut failed = engine.run(control, target, &mut |event| {
+        let mut failed = engine.run(timetable, control, target, &mut |event| {
             match event {
                 Event::Begin { cell, .. } => {
                     current = cell;

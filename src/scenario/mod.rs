@@ -9,6 +9,7 @@ mod audit;
 mod cells;
 mod check;
 mod check_load;
+mod common_plan;
 mod dimensions;
 mod document;
 mod embedded;

@@ -252,6 +252,39 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
         Ok(Self { ages, ..self })
     }
 
+    /// Of the durations that ended, then of the ages of those that had not: each value that is kept, in order, and how
+    /// many have it.
+    pub(super) fn values(&self) -> [Vec<(u64, u64)>; 2] {
+        let values = |counts: &Histogram<u64>| {
+            let recorded = counts.iter_recorded();
+            recorded
+                .map(|value| (value.value_iterated_to(), value.count_at_value()))
+                .collect()
+        };
+        [
+            values(&self.counts),
+            self.ages().map_or_else(Vec::new, values),
+        ]
+    }
+
+    /// The histogram of what [`Self::values`] gave.
+    pub(super) fn of_values([ended, ages]: &[Vec<(u64, u64)>; 2], overflow: u64) -> Self {
+        let mut histogram = Self {
+            overflow,
+            ..Self::new()
+        };
+        for (ns, count) in ended {
+            histogram.record_n(*ns, *count);
+        }
+        for (age_ns, count) in ages {
+            let ages = histogram
+                .ages
+                .get_or_insert_with(|| Box::new(Self::empty()));
+            ages.saturating_record_n((*age_ns).min(Self::MAX_NS), *count);
+        }
+        histogram
+    }
+
     fn decoded(text: &str) -> Result<Histogram<u64>, HistogramError> {
         let stored = stored(text)?;
         let mut decoded = Self::empty();

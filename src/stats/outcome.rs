@@ -78,6 +78,8 @@ labelled! {
         IdentityBusy = "identity_busy",
         /// The run's deadline or an interrupt came before the generator got to it.
         Deadline = "deadline",
+        /// The trial could not begin in time, and other shards did not wait.
+        Late = "late",
     }
 }
 

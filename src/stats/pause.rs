@@ -6,7 +6,8 @@
 use std::ops::Range;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Second;
 use crate::units::format_ns;
@@ -18,8 +19,22 @@ const SLOTS: u64 = 100;
 const SLOT_NS: u64 = NS_PER_S / SLOTS;
 
 /// A bit for each hundredth of a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Hundredths(u128);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+pub struct Hundredths(#[schemars(with = "String")] u128);
+
+impl Serialize for Hundredths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hundredths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = String::deserialize(deserializer)?;
+        let bits = u128::from_str_radix(&digits, 16);
+        bits.map(Self).map_err(D::Error::custom)
+    }
+}
 
 impl Hundredths {
     /// Marks the hundredths of the second numbered `second` that lie between two times.

@@ -26,6 +26,10 @@ pub struct Second {
     pub in_flight_from: u64,
     /// ... and most of them at once. Of several workers both are sums.
     pub in_flight_max: u64,
+    /// Confirmed sessions held open when it began, ...
+    pub held_from: u64,
+    /// ... and when it ended.
+    pub held: u64,
     /// Attempts that failed in it, by class.
     pub failures: BTreeMap<FailureClass, u64>,
     /// See [`super::Metric::Latency`], of the sessions that ended in it and were not refused.
@@ -91,6 +95,8 @@ impl Second {
         self.ok += other.ok;
         self.in_flight_from += other.in_flight_from;
         self.in_flight_max += other.in_flight_max;
+        self.held_from += other.held_from;
+        self.held += other.held;
         for (class, count) in &other.failures {
             *self.failures.entry(*class).or_default() += count;
         }

@@ -25,7 +25,7 @@ const SIZE_PER_TRIAL: u64 = 16 << 10;
 const SIZE_OF_ANATOMY: u64 = 32 << 10;
 /// Size of a second of a trial in a result, in bytes: a row of the timeline, mostly its histogram;
 /// failures of a class add some seventy.
-const SIZE_PER_SECOND: f64 = 1_400.0;
+const SIZE_PER_SECOND: f64 = 1_550.0;
 
 /// A result file that could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -330,7 +330,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::record::{HistogramRecord, TimelineRecord};
+    use crate::record::{HistogramRecord, TimelineRecord, WaitsRecord};
     use crate::stats::SecondHistogram;
 
     #[test]
@@ -363,6 +363,8 @@ mod tests {
         }
         let stored = HistogramRecord::of(&latency).unwrap();
         let row = TimelineRecord {
+            held: 1_000,
+            waits: Some(WaitsRecord::default()),
             second: 3_599,
             started: 20_000,
             not_started: 0,

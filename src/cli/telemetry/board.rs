@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use shakedown::load::{Event, LiveTotals};
 use shakedown::runner::Prepared;
 use shakedown::scenario::LoadModel;
+use shakedown::shard::Shard;
 use shakedown::stats::{FailureClass, Second};
 
 /// Upper ends of the buckets of latencies in nanoseconds: 100 µs to 50 s, about 1, 2.5 and 5 of each power of ten.
@@ -96,6 +97,8 @@ pub struct Board {
     pub asked: Option<f64>,
     /// Share of the last second, 0 to 1, that the busiest worker spent on its core.
     pub busiest: f64,
+    /// Which part of the run this process does.
+    pub shard: Shard,
     load: LoadModel,
 }
 
@@ -109,11 +112,16 @@ impl Board {
             checked.written.name.clone(),
             cells.collect(),
             checked.scenario.trials.count,
-            checked.load.clone(),
+            (checked.load.clone(), plan.shard),
         )
     }
 
-    fn new(scenario: String, cells: Vec<String>, rounds: usize, load: LoadModel) -> Self {
+    fn new(
+        scenario: String,
+        cells: Vec<String>,
+        rounds: usize,
+        (load, shard): (LoadModel, Shard),
+    ) -> Self {
         Self {
             scenario,
             trials: cells.len() * rounds,
@@ -128,6 +136,7 @@ impl Board {
             live: LiveTotals::default(),
             asked: None,
             busiest: 0.0,
+            shard,
             load,
         }
     }
@@ -139,7 +148,8 @@ impl Board {
             Event::Tick { elapsed, live } => {
                 self.live = live;
                 if let LoadModel::Open { rate, .. } = &self.load {
-                    self.asked = Some(rate.value(elapsed.as_secs_f64()));
+                    let asked = rate.value(elapsed.as_secs_f64());
+                    self.asked = Some(asked / f64::from(self.shard.of));
                 }
             }
             Event::Second(second) => {
@@ -148,7 +158,7 @@ impl Board {
                     cell.add(second);
                 }
             }
-            Event::Priming { .. } | Event::Primed => {}
+            Event::Waiting { .. } | Event::Priming { .. } | Event::Primed => {}
             Event::End(_) => {
                 self.trials_ended += 1;
                 self.current = None;
@@ -192,7 +202,7 @@ mod tests {
             arrivals: shakedown::scenario::Arrivals::Fixed,
             max_in_flight: 10,
         };
-        let mut board = Board::new("x".to_owned(), cells, 2, load);
+        let mut board = Board::new("x".to_owned(), cells, 2, (load, Shard::WHOLE));
         for cell in 0..2 {
             board.on(Event::Begin {
                 number: cell,
@@ -249,5 +259,15 @@ mod tests {
             text.contains("shakedown_trials{scenario=\"x\",state=\"to_come\"} 2"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_shard_is_a_label_of_every_metric() {
+        let shard = Shard { index: 3, of: 8 };
+        let text = render(&Board { shard, ..board() });
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let unlabelled: Vec<&str> = lines.filter(|line| !line.contains("shard=\"3\"")).collect();
+        assert!(unlabelled.is_empty(), "{unlabelled:?}");
+        assert!(!render(&board()).contains("shard="));
     }
 }

@@ -2,6 +2,7 @@
 
 use shakedown::record::BuildInfo;
 use shakedown::report::Family;
+use shakedown::shard::Shard;
 
 use super::board::{BUCKETS_NS, Board};
 use super::metrics::{Kind, Metric, Value, metrics};
@@ -16,11 +17,15 @@ pub(crate) fn render(board: &Board) -> String {
 fn info(board: &Board) -> Family {
     let mut family = Family::new("run_info", "gauge", "What makes the run; always 1.");
     let build = BuildInfo::current();
-    let labels = [
+    let shard = board.shard.index.to_string();
+    let mut labels = vec![
         ("scenario", board.scenario.as_str()),
         ("version", &build.version),
         ("revision", &build.git_revision),
     ];
+    if board.shard != Shard::WHOLE {
+        labels.push(("shard", &shard));
+    }
     family.add("", &labels, 1.0);
     family
 }

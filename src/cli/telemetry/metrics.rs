@@ -2,6 +2,8 @@
 //! a collector calls them in Prometheus is what we call them there.
 //! <https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/>
 
+use shakedown::shard::Shard;
+
 use super::board::{Board, CellCounts};
 
 /// What kind of metric it is.
@@ -46,7 +48,12 @@ pub(crate) fn metrics(board: &Board) -> Vec<Metric> {
         .chain(counters(board))
         .chain([failed(board), latency(board)]);
     let all = all.chain(gauges(board));
-    all.filter(|metric| !metric.points.is_empty()).collect()
+    let mut all: Vec<Metric> = all.filter(|metric| !metric.points.is_empty()).collect();
+    if board.shard != Shard::WHOLE {
+        let points = all.iter_mut().flat_map(|metric| &mut metric.points);
+        points.for_each(|(labels, _)| labels.push(("shard", board.shard.index.to_string())));
+    }
+    all
 }
 
 fn trials(board: &Board) -> Metric {

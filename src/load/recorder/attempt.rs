@@ -204,6 +204,8 @@ impl Attempt {
         self.held_from_ns = self.recorder.now_ns();
         self.stage = Stage::Hold;
         add(&self.recorder.live.held, 1);
+        let state = &mut *self.recorder.state.borrow_mut();
+        state.seconds.hold(self.held_from_ns);
     }
 
     /// Counts a held session as no longer open.
@@ -215,6 +217,8 @@ impl Attempt {
         if std::mem::take(&mut self.held) {
             self.count_outlived(lost);
             sub(&self.recorder.live.held, 1);
+            let now_ns = self.recorder.now_ns();
+            self.recorder.state.borrow_mut().seconds.let_go(now_ns);
         }
     }
 

@@ -1,0 +1,100 @@
+//! A shard's part of a run: what cannot be divided, and when it begins.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Prepared;
+use crate::load::Timetable;
+use crate::record::{ClockRecord, ShardRecord};
+use crate::scenario::{Checked, EventKind};
+use crate::shard::Shard;
+
+/// A scenario that cannot be divided as asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum ShardsError {
+    #[error(
+        "workers.count: shards need it, as each has to have as many, and hosts differ; write --workers N"
+    )]
+    NoWorkers,
+    #[error(
+        "{shards} shards of {workers} workers are more workers than the {sessions} sessions at once; {}",
+        fewer(*most)
+    )]
+    TooMany {
+        shards: u32,
+        workers: usize,
+        sessions: u64,
+        /// The most shards that have a session for each worker.
+        most: u64,
+    },
+    #[error(
+        "events: a revocation in shards: no shard knows when another's list is in place; revoke in a run without --shard"
+    )]
+    Revocation,
+}
+
+fn fewer(most: u64) -> String {
+    match most {
+        0 => "ask for fewer --workers, or for more sessions".to_owned(),
+        most => format!("ask for {most} at most, for fewer --workers, or for more sessions"),
+    }
+}
+
+/// Whether a scenario can be divided into so many shards of so many workers.
+pub(super) fn check(checked: &Checked, shard: Shard, workers: usize) -> Result<(), ShardsError> {
+    if shard == Shard::WHOLE {
+        return Ok(());
+    }
+    if checked.scenario.workers.count.is_none() {
+        return Err(ShardsError::NoWorkers);
+    }
+    let sessions = checked.load.max_in_flight();
+    if shard.share(0, workers).1 as u64 > sessions {
+        return Err(ShardsError::TooMany {
+            shards: shard.of,
+            workers,
+            sessions,
+            most: sessions / workers as u64,
+        });
+    }
+    let events = &checked.scenario.events;
+    if events.iter().any(|event| event.kind == EventKind::Revoke) {
+        return Err(ShardsError::Revocation);
+    }
+    Ok(())
+}
+
+/// When a shard begins, and what its result says of it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub(super) timetable: Timetable,
+    pub(super) record: ShardRecord,
+}
+
+impl Prepared {
+    /// The timetable of its trials, where the first begins at `start`.
+    pub fn timetable(&self, start: SystemTime) -> Timetable {
+        Timetable::of(&self.plan.checked, start)
+    }
+
+    /// This shard's part of a run that begins at `start`. `attempt` is what the shard drew to meet the others.
+    pub fn part(&self, start: SystemTime, attempt: Option<String>, clock: ClockRecord) -> Part {
+        let timetable = self.timetable(start);
+        let since = start.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Part {
+            timetable,
+            record: ShardRecord {
+                shard: self.plan.shard,
+                workers: self.plan.worker_cores.len(),
+                plan_sha256: self.plan.checked.scenario.common_digest(),
+                attempt,
+                start_unix_ns: ns(since),
+                slot_ns: ns(timetable.slot),
+                clock,
+                host: None,
+            },
+        }
+    }
+}
