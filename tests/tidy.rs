@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 15] = [
     &["audit", "check"],
     &["analysis", "store"],
     &["runner"],
-    &["compare", "report"],
+    &["compare", "merge", "report"],
     &["cli"],
     &["main", "lib"],
 ];

@@ -13,6 +13,7 @@ mod negotiated;
 mod pause;
 mod plan_notes;
 mod resumption;
+mod shards;
 mod summary;
 mod tax;
 mod validity;

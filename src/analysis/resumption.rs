@@ -7,7 +7,7 @@ use crate::units::Ratio;
 /// Judges a cell that resumes sessions: every confirmed session must be of the kind that was planned
 /// for it, and the kinds of each trial must come to the share that was asked for, to one session of each
 /// worker and identity, whose deals may be cut in the middle.
-pub(super) fn resumption_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<Note> {
+pub(super) fn resumption_missed(cell: &CellRecord, workers: u64) -> Option<Note> {
     let asked = cell.cell.resumed?;
     let counts = cell.resumption()?;
     let measured = cell.measured();
@@ -23,7 +23,7 @@ pub(super) fn resumption_missed(cell: &CellRecord, plan: &PlanRecord) -> Option<
             advice(&counts),
         ));
     }
-    let deals = plan.workers() * cell.cell.identities.len().max(1) as u64;
+    let deals = workers * cell.cell.identities.len().max(1) as u64;
     let off = cell.trials.iter().any(|trial| {
         let measured = &trial.measured;
         let resumed = measured.ok_of(OkKind::Resumed) * u64::from(Ratio::WHOLE);

@@ -7,9 +7,9 @@ use super::negotiated::negotiated_otherwise;
 use super::pause::long_pause;
 use super::plan_notes::plan_warnings;
 use super::resumption::{early_data_missed, early_data_rejected, resumption_missed};
+use super::shards::{self, late};
 use super::summary::CellSummary;
 use super::{AchievedLoad, achieved_load};
-use crate::load::MOST_LATE;
 use crate::record::{
     CellRecord, ExpectationRecord, ExpectationVerdict, Note, ObservedRecord, PlanRecord, RunRecord,
     TrialRecord, Validity,
@@ -88,7 +88,7 @@ pub(crate) fn judge(
         reasons.extend(events_failed(cell));
         reasons.extend(observed_otherwise(cell, &record.plan));
         reasons.extend(negotiated_otherwise(cell));
-        reasons.extend(resumption_missed(cell, &record.plan));
+        reasons.extend(resumption_missed(cell, record.workers()));
         reasons.extend(early_data_missed(cell, &record.plan));
         reasons.extend(alpn_ignored(cell, &record.plan));
         warnings.extend(long_pause(cell, summary, &record.plan));
@@ -102,7 +102,8 @@ pub(crate) fn judge(
         reasons.extend(untested(&record.expectations));
     }
     warnings.extend(plan_warnings(&record.plan));
-    let complete = ran == planned && !interrupted;
+    shards::judge(record, &mut reasons, &mut warnings);
+    let complete = ran == planned && !interrupted && shards::complete(record);
     let valid = reasons.is_empty();
     (
         Validity {
@@ -140,25 +141,6 @@ fn exhausted(cell: &CellRecord) -> Option<Note> {
             "lower the load, or see what frees ports, files and memory: docs/failures.md",
         )
     })
-}
-
-/// Trials of a shard that could not begin with those of the others.
-fn late(cell: &CellRecord) -> Option<Note> {
-    let most = u64::try_from(MOST_LATE.as_nanos()).unwrap_or(u64::MAX);
-    let late: Vec<u64> = (cell.trials.iter().filter_map(|trial| trial.late_ns))
-        .filter(|late| *late > most)
-        .collect();
-    let latest = late.iter().max()?;
-    Some(cell.note(
-        "shard-late",
-        format!(
-            "{} began up to {} late, so {} not loaded by every shard",
-            counted(late.len() as u64, "trial"),
-            format_ns(*latest),
-            if late.len() == 1 { "it was" } else { "they were" },
-        ),
-        "raise --lead, start all shards at once (an array of jobs is no gang), or give this host less to do",
-    ))
 }
 
 /// Sessions without their identity of a fleet.

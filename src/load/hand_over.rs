@@ -262,7 +262,8 @@ impl Collected {
             if second.latency.samples() + second.latency.overflow() > 0 {
                 row.latency = Some(HistogramRecord::of(&second.latency)?);
             }
-            self.pauses.see(&second);
+            self.pauses
+                .see(second.number, second.waiting, second.answered);
             show(&second);
         }
         Ok(())

@@ -80,6 +80,15 @@ pub struct CellRecord {
 }
 
 impl RunRecord {
+    /// How many workers it had, over all shards.
+    pub(crate) fn workers(&self) -> u64 {
+        let of = |shard: &MergedShard| shard.part.workers as u64;
+        match &self.shards[..] {
+            [] => self.plan.workers(),
+            shards => shards.iter().map(of).sum(),
+        }
+    }
+
     /// A time of a record; none if it is not RFC 3339.
     pub(crate) fn time(text: &str) -> Option<SystemTime> {
         from_rfc3339(text)

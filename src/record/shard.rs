@@ -37,6 +37,8 @@ pub struct ShardRecord {
 pub struct ClockRecord {
     /// How far it was ahead of the clock of the place where shards met, in nanoseconds; `null` without such a place.
     pub ahead_ns: Option<i64>,
+    /// How coarse that place's clock is, in nanoseconds; `null` without one.
+    pub granularity_ns: Option<u64>,
     /// Whether the kernel takes it for synchronised (adjtimex(2)).
     pub synchronised: Option<bool>,
     /// How far the kernel takes it to be off at most, in nanoseconds.

@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Second;
 use crate::units::format_ns;
 
 const NS_PER_S: u64 = 1_000_000_000;
@@ -102,12 +101,12 @@ impl PauseWatch {
 
     /// Takes in the next second. A missing second, in which every worker stalled, ends a pause: its content is
     /// unknown.
-    pub(crate) fn see(&mut self, second: &Second) {
+    pub(crate) fn see(&mut self, second: u64, waiting: Hundredths, answered: Hundredths) {
         for slot in 0..SLOTS {
-            let from = second.number * NS_PER_S + slot * SLOT_NS;
+            let from = second * NS_PER_S + slot * SLOT_NS;
             let to = from + SLOT_NS;
             let measured = from >= self.measure.start && to <= self.measure.end;
-            let waited = second.waiting.holds(slot) && !second.answered.holds(slot);
+            let waited = waiting.holds(slot) && !answered.holds(slot);
             if !(measured && waited) {
                 self.current = None;
                 continue;
@@ -135,6 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stats::Second;
 
     const MS: u64 = 1_000_000;
 
@@ -156,7 +156,7 @@ mod tests {
     fn longest(measure_ms: Range<u64>, seconds: &[Second]) -> (u64, u64) {
         let mut watch = PauseWatch::of(measure_ms.start * MS..measure_ms.end * MS);
         for second in seconds {
-            watch.see(second);
+            watch.see(second.number, second.waiting, second.answered);
         }
         let Pause { from_ns, length_ns } = watch.longest();
         (from_ns / MS, length_ns / MS)
