@@ -17,7 +17,7 @@ use common::process::{code, run, text};
 type Failure = (&'static str, &'static str, i32);
 
 /// The parser's own errors name the flag, and say where to read on.
-const FLAGS: [Failure; 12] = [
+const FLAGS: [Failure; 13] = [
     ("no such flag", "run --bogus", 2),
     ("no such command", "rum", 2),
     ("no such value", "run --auth both", 2),
@@ -28,6 +28,7 @@ const FLAGS: [Failure; 12] = [
     ("a stage without a time", "run --stage 500/s", 2),
     ("a header without a value", "run -H X-Token", 2),
     ("no worker", "run --workers 0", 2),
+    ("no address to connect from", "run --source eth0", 2),
     ("a cap of nothing", "run --public-rate-cap 5/s", 2),
     ("a plan that is saved", "run --dry-run -o x.json", 2),
 ];
@@ -177,13 +178,28 @@ const FILES: [Failure; 16] = [
 ];
 
 /// What this host or the target's address does not allow.
-const PLACES: [Failure; 8] = [
+const PLACES: [Failure; 11] = [
     ("a public address", "run https://192.0.2.1/ -k", 1),
     ("no such host", "run https://nowhere.invalid/ -k", 1),
     ("no port", "run tls://localhost -k", 104),
     ("no such scheme", "run ftp://localhost/ -k", 104),
     ("nobody to trust", "run https://localhost:1/", 104),
     ("a core that is not there", "run --cores 4000", 104),
+    (
+        "an address that this host has not",
+        "run --source 192.0.2.7",
+        104,
+    ),
+    (
+        "an address from which nothing is reached",
+        "run --source ::1",
+        104,
+    ),
+    (
+        "an address for a Unix socket",
+        "run https://localhost/ -k --unix-socket s --source 127.0.0.2",
+        104,
+    ),
     ("no list of cores", "run --cores one", 104),
     ("a group that nobody has", "run --curves x448", 104),
 ];

@@ -108,6 +108,7 @@ impl Exit {
                         | RunError::TargetProvider(_)
                         | RunError::Unsupported(_)
                         | RunError::Cores { .. }
+                        | RunError::Source(_)
                 )
             })
             || is(error, BlockError::is_bad_input);

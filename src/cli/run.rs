@@ -6,7 +6,7 @@ use clap::Args;
 use shakedown::record::RunRecord;
 use shakedown::report;
 use shakedown::runner::prepare;
-use shakedown::scenario::{Checked, QUICK, Scenario, TicketMode};
+use shakedown::scenario::{Checked, QUICK, Scenario, SourceAddresses, TicketMode};
 use shakedown::text::secrets::name_variables;
 use shakedown::units::Rate;
 
@@ -37,6 +37,10 @@ pub struct RunArgs {
     /// Spread sessions over all addresses of the name, not just the first that accepts a connection
     #[arg(long)]
     all_addresses: bool,
+
+    /// Local addresses to connect from, in turns: ADDR, ADDR-ADDR or ADDR/PREFIX, which is its hosts
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    source: Vec<SourceAddresses>,
 
     /// Allow a public target, with its owner's consent; caps the rate
     #[arg(long)]
@@ -163,6 +167,9 @@ impl RunArgs {
         self.timeouts.apply(scenario);
         self.threads.apply(scenario);
         scenario.target.all_addresses |= self.all_addresses;
+        if !self.source.is_empty() {
+            scenario.workers.source.clone_from(&self.source);
+        }
         scenario.target.allow_public |= self.allow_public;
         scenario.target.public_rate_cap = self.public_rate_cap.or(scenario.target.public_rate_cap);
         Ok(())

@@ -111,7 +111,7 @@ impl Env {
             deal: RefCell::new(Deal::new(&site.shares, job.share)),
             turns: (site.fleet.as_ref()).map(|fleet| fleet.turns(job.share, job.seed)),
             resumed: RefCell::default(),
-            connector: Connector::new(&job.plan.sources, job.worker),
+            connector: Connector::new(&site.addrs, &job.plan.sources, job.worker),
             worker: job.worker,
             draws: (job.seed, number, Cell::new(0)),
             recorder,

@@ -1,7 +1,7 @@
 //! The plan: a checked scenario with addresses pinned, TLS configured and cores chosen. Nothing is
 //! left to guess when the engine starts.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use super::FleetPlan;
 use super::occurrence::EventPlan;
@@ -64,7 +64,7 @@ pub struct LoadPlan {
     /// Whether sessions keep a ledger of where their time goes.
     pub metered: bool,
     /// Local addresses to connect from, in turn; empty leaves the choice to the system.
-    pub sources: Vec<Ipv4Addr>,
+    pub sources: Vec<IpAddr>,
 }
 
 impl LoadPlan {

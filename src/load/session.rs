@@ -30,8 +30,8 @@ pub(super) fn open(env: Rc<Env>, mut attempt: Attempt) -> Opened {
     let connecting = match attempt.take_unloaded() {
         Some(failure) => Err(failure),
         None => Ok(attributed(&mut ledger, Work::Socket, || {
-            let address = env.addresses.of(&attempt);
-            env.connector.open(address)
+            let (index, address) = env.addresses.of(&attempt);
+            env.connector.open(index, address)
         })),
     };
     Opened {

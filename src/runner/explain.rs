@@ -32,8 +32,11 @@ impl Prepared {
             line("suites", suites.join(", "));
         }
         line("workers", cores(&plan.worker_cores));
-        if let Some(sources) = plan.sources.last() {
-            line("sources", format!("127.0.0.1 to {sources}"));
+        if let [first, .., last] = &plan.sources[..] {
+            let count = plan.sources.len();
+            line("sources", format!("{first} to {last}, {count} in turns"));
+        } else if let [only] = &plan.sources[..] {
+            line("sources", only.to_string());
         }
         let limits = self.preflight();
         let memory = limits.memory_available.map_or("?".to_owned(), mebibytes);

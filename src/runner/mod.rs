@@ -13,13 +13,13 @@ mod minted;
 mod reach;
 mod shards;
 mod sites;
+mod sources;
 mod support;
 mod target;
 
 #[cfg(test)]
 mod provider_tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -54,6 +54,7 @@ use target::Embedded;
 pub use block::{BlockCommand, BlockError};
 pub use reach::permitted_address;
 pub use shards::{Part, ShardsError};
+pub use sources::SourceError;
 
 /// A run that could not be prepared or carried through.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,9 @@ pub enum RunError {
         /// Identities.
         identities: u32,
     },
+    /// Local addresses.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// A list of cores.
     #[error("{place}: {source}")]
     Cores {
@@ -165,7 +169,8 @@ pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunE
         _ => Sites::remote(&checked, client)?,
     };
     let addrs = sites.cells.iter().flat_map(|site| &site.addrs);
-    let targets: Vec<_> = addrs.filter_map(Endpoint::ip).collect();
+    let targets: Vec<_> = addrs.filter_map(Endpoint::address).collect();
+    let given = sources::given(&checked, &targets)?;
     let trials = checked.trials();
     let resources = Resources {
         sessions: checked.load.max_in_flight(),
@@ -177,15 +182,13 @@ pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunE
             .map(|total| total.saturating_mul(trials as u64)),
         workers,
         embedded: sites.embedded.is_some(),
-        destinations: sites
-            .cells
-            .iter()
-            .map(|site| site.addrs.len())
-            .min()
-            .unwrap_or(1),
-        loopback: targets.iter().all(IpAddr::is_loopback),
+        pairs: sources::pairs(&sites.cells, &given),
+        loopback: targets.iter().all(|to| to.ip().is_loopback()),
         resets: checked.close == Close::Reset,
-        spreads: targets.iter().all(|ip| ip.is_ipv4() && ip.is_loopback()),
+        spreads: given.is_empty()
+            && targets
+                .iter()
+                .all(|to| to.is_ipv4() && to.ip().is_loopback()),
         portless: targets.is_empty(),
     };
     let preflight = resources.check()?;
@@ -194,7 +197,11 @@ pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunE
         shard,
         worker_cores: cores.workers,
         metered: client.metering == Metering::On,
-        sources: resources.sources(),
+        sources: if given.is_empty() {
+            resources.sources()
+        } else {
+            given
+        },
         checked,
     };
     Ok(Prepared {

@@ -7,6 +7,8 @@ use crate::record::AddressRecord;
 use crate::scenario::{Checked, TargetPlan};
 use crate::session::Endpoint;
 
+use super::sources::reachable;
+
 /// The addresses of a scenario's server and which of them are used. With several, the first that takes a TCP
 /// connection is, unless all are asked for.
 ///
@@ -18,7 +20,7 @@ pub(super) fn find(checked: &Checked) -> Result<Choice, AddressError> {
     };
     let (target, timeouts) = (&checked.scenario.target, &checked.scenario.timeouts);
     let (reached, at) = checked.way_in.reached(host, *port);
-    let all = addresses(reached, at, pinned, timeouts.resolve.0)?;
+    let mut all = addresses(reached, at, pinned, timeouts.resolve.0)?;
     if !target.allow_public {
         refuse_public(reached, &all)?;
         if checked.way_in.proxy.is_some() {
@@ -26,6 +28,7 @@ pub(super) fn find(checked: &Checked) -> Result<Choice, AddressError> {
             refuse_public(host, &addresses(host, *port, &[], timeouts.resolve.0)?)?;
         }
     }
+    reachable(checked, &mut all);
     Ok(if target.all_addresses {
         Choice::all(all)
     } else {

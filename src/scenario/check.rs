@@ -12,6 +12,7 @@ use super::fleet;
 use super::identity;
 use super::resolve::pinned;
 use super::resumption;
+use super::source;
 use super::suites;
 use super::url::{Place, Url};
 use super::verification;
@@ -206,6 +207,7 @@ fn check(mut scenario: Scenario) -> Result<Checked, Problem> {
         protocol.kind(),
         cells.len(),
     )?;
+    source::check(&scenario)?;
     refuse(
         scenario.workers.count == Some(0),
         "workers.count",

@@ -3,6 +3,7 @@
 //! `Option` means "not written". Flags of the command line fill the same fields, so a run from
 //! flags and a run from a file take the same way.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     EndKeys, EventSection, Expect, FleetSection, IdentityFault, IdentitySection, ProtocolSection,
-    ProviderName, ResumptionSection, TargetSection, TokenUri, Verify, WayInSection,
+    ProviderName, ResumptionSection, SourceAddresses, TargetSection, TokenUri, Verify,
+    WayInSection,
 };
 use crate::text::labelled;
 use crate::text::secrets::Passphrase;
@@ -289,6 +291,16 @@ pub struct WorkerSection {
     /// Cores to pin them to, such as `0,2-5`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cores: Option<String>,
+    /// Local addresses to connect from, in turns; the system's choice if left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<SourceAddresses>,
+}
+
+impl WorkerSection {
+    /// Every local address to connect from; none leaves it to the system.
+    pub fn sources(&self) -> Vec<IpAddr> {
+        self.source.iter().flat_map(SourceAddresses::each).collect()
+    }
 }
 
 /// How long each stage of a session may take.

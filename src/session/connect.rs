@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,10 +34,10 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    /// Its IP address, if it has one.
-    pub(crate) fn ip(&self) -> Option<IpAddr> {
+    /// Its IP address and port, if it has them.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Tcp(address) => Some(address.ip()),
+            Self::Tcp(address) => Some(*address),
             Self::Unix(_) => None,
         }
     }
@@ -62,7 +62,7 @@ pub(crate) enum Opened {
 }
 
 /// Begins a connection, of a given source if it is over TCP.
-pub(crate) fn open(to: &Endpoint, source: Option<Ipv4Addr>) -> Opened {
+pub(crate) fn open(to: &Endpoint, source: Option<IpAddr>) -> Opened {
     match to {
         Endpoint::Tcp(address) => Opened::Tcp(open_tcp(*address, source)),
         Endpoint::Unix(path) => Opened::Unix(open_unix(path), Arc::clone(path)),
@@ -79,17 +79,41 @@ fn open_unix(path: &Path) -> io::Result<UnixStream> {
 /// would otherwise cost 40 ms.
 ///
 /// Fails if the system gives no socket or refuses the address.
-fn open_tcp(address: SocketAddr, source: Option<Ipv4Addr>) -> io::Result<TcpStream> {
+fn open_tcp(address: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = socket(Domain::for_address(address), Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
     if let Some(source) = source {
-        defer_port_choice(&socket)?;
-        socket.bind(&SocketAddr::from((source, 0)).into())?;
+        bind(&socket, source, address)?;
     }
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => Err(error),
         _ => TcpStream::from_std(socket.into()),
     }
+}
+
+/// Whether connections to an address can be made from another: both are of a family, and this host has the latter.
+///
+/// # Errors
+///
+/// Fails with what the system says.
+pub(crate) fn try_source(source: IpAddr, to: SocketAddr) -> io::Result<()> {
+    bind(
+        &socket(Domain::for_address(to), Some(Protocol::TCP))?,
+        source,
+        to,
+    )
+}
+
+/// Makes a socket one of a local address. A link-local one is of the link that its peer is on.
+fn bind(socket: &socket2::Socket, source: IpAddr, to: SocketAddr) -> io::Result<()> {
+    defer_port_choice(socket)?;
+    let local = match (source, to) {
+        (IpAddr::V6(source), SocketAddr::V6(to)) => {
+            SocketAddrV6::new(source, 0, 0, to.scope_id()).into()
+        }
+        _ => SocketAddr::from((source, 0)),
+    };
+    socket.bind(&local.into())
 }
 
 /// Completes what [`open`] began, within `limit` of its beginning.

@@ -9,7 +9,7 @@ mod enter;
 mod observer;
 
 pub use connect::{Endpoint, begin_tls};
-pub(crate) use connect::{Opened, connect, open};
+pub(crate) use connect::{Opened, connect, open, try_source};
 pub use drive::{Course, drive};
 pub(crate) use enter::enter;
 pub use observer::{Observer, Release};
