@@ -2,12 +2,16 @@
 //!
 //! Pacers and recorders take plain [`Instant`]s as arguments, so tests need no fake clock.
 
+mod state;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::time::{ClockId, clock_gettime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+
+pub use state::ClockState;
 
 /// `CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED`: the low bits of a thread's CPU clock id.
 #[cfg(target_os = "linux")]
@@ -63,6 +67,12 @@ pub(crate) fn rfc3339(at: SystemTime) -> String {
         .ok()
         .and_then(|t| t.format(&Rfc3339).ok())
         .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// A wall clock time as RFC 3339 in UTC, to the nanosecond.
+pub(crate) fn rfc3339_ns(at: SystemTime) -> String {
+    let formatted = OffsetDateTime::from(at).format(&Rfc3339);
+    formatted.unwrap_or_else(|_| "unknown".to_owned())
 }
 
 /// A wall clock time in UTC as FIX writes it, to the millisecond: `20261130-07:41:02.123`.
