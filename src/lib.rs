@@ -13,6 +13,7 @@ pub mod compare;
 pub mod crypto;
 pub mod files;
 pub mod load;
+pub mod meeting;
 pub mod merge;
 pub mod pki;
 pub mod probe;

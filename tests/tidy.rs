@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 15] = [
     &["tls"],
     &["address", "session"],
     &["load", "anatomy", "probe", "target"],
-    &["audit", "check"],
+    &["audit", "check", "meeting"],
     &["analysis", "store"],
     &["runner"],
     &["compare", "merge", "report"],
