@@ -1,5 +1,5 @@
-//! The CPU quota of our own control group and of those around it: how often and for how long it
-//! stopped us. Knows versions 1 and 2 of cgroups (cgroups(7)), and those inside containers.
+//! The limits of our own control group and of those around it: how often and for how long a CPU quota
+//! stopped us, and what memory is left. Knows versions 1 and 2 of cgroups (cgroups(7)), and those inside containers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,42 @@ use crate::stats::Throttled;
 /// The counters of our own group, then of the groups around it, as far as they are visible. `None`
 /// if there are none, as in the root group or without cgroups.
 pub(super) fn throttled() -> Option<Vec<Throttled>> {
+    let levels = of_levels("cpu", |level| {
+        parse(&fs::read_to_string(level.join("cpu.stat")).ok()?)
+    })?;
+    (!levels.is_empty()).then_some(levels)
+}
+
+/// Memory that our own group and those around it leave us, in bytes. `None` where none has a limit.
+pub(super) fn memory_left() -> Option<u64> {
+    let levels = of_levels("memory", |level| {
+        let file = |name| fs::read_to_string(level.join(name)).ok();
+        let limit = file("memory.max").or_else(|| file("memory.limit_in_bytes"))?;
+        let used = file("memory.current").or_else(|| file("memory.usage_in_bytes"))?;
+        left(&limit, &used, &file("memory.stat").unwrap_or_default())
+    })?;
+    levels.into_iter().min()
+}
+
+/// Memory left of a limit. What files take that nobody uses is given up first.
+fn left(limit: &str, used: &str, stat: &str) -> Option<u64> {
+    // Without a limit version 2 says `max`, version 1 a number that no machine has.
+    let limit: u64 = limit.trim().parse().ok().filter(|limit| *limit < 1 << 60)?;
+    let used: u64 = used.trim().parse().ok()?;
+    let files = stat
+        .lines()
+        .find_map(|line| line.strip_prefix("inactive_file ")?.parse().ok());
+    Some(limit.saturating_sub(used.saturating_sub(files.unwrap_or(0))))
+}
+
+/// What our own group says, then the groups around it, as far as they are visible.
+fn of_levels<T>(controller: &str, read: impl Fn(&Path) -> Option<T>) -> Option<Vec<T>> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let (mount, group) = place(&groups, &mounts)?;
-    let levels: Vec<Throttled> = group
-        .ancestors()
-        .take_while(|level| level.starts_with(&mount))
-        .filter_map(|level| parse(&fs::read_to_string(level.join("cpu.stat")).ok()?))
-        .collect();
-    (!levels.is_empty()).then_some(levels)
+    let (mount, group) = place(&groups, &mounts, controller)?;
+    let levels = group.ancestors();
+    let levels = levels.take_while(|level| level.starts_with(&mount));
+    Some(levels.filter_map(read).collect())
 }
 
 /// What happened since `earlier` in the group that was stopped for longest. `None` if we were moved
@@ -41,17 +68,23 @@ pub(super) fn worst(now: &[Throttled], earlier: &[Throttled]) -> Option<Throttle
         .max_by_key(|change| change.throttled_ns)
 }
 
-/// Where the files of the CPU controller are mounted, and our own group's folder in it: the
+/// Where the files of a controller are mounted, and our own group's folder in it: the
 /// controller of version 1 if there is one, else the unified hierarchy.
-fn place(groups: &str, mounts: &str) -> Option<(PathBuf, PathBuf)> {
+fn place(groups: &str, mounts: &str, controller: &str) -> Option<(PathBuf, PathBuf)> {
     let version1 = groups.lines().find_map(|line| {
         let mut fields = line.splitn(3, ':').skip(1);
         let controllers = fields.next()?;
-        controllers.split(',').any(|c| c == "cpu").then_some(())?;
+        controllers
+            .split(',')
+            .any(|c| c == controller)
+            .then_some(())?;
         fields.next()
     });
     let (group, (root, mount)) = match version1 {
-        Some(group) => (group, mounts.lines().find_map(|l| mounted(l, Some("cpu")))?),
+        Some(group) => (
+            group,
+            mounts.lines().find_map(|l| mounted(l, Some(controller)))?,
+        ),
         None => (
             groups.lines().find_map(|line| line.strip_prefix("0::"))?,
             mounts.lines().find_map(|l| mounted(l, None))?,
@@ -140,7 +173,7 @@ mod tests {
             ("4:memory:/m\n2:cpu,cpuacct:/a/b\n0::/\n", &one),
             ("0::/a/b\n", &two),
         ] {
-            let (root, group) = place(groups, mounts).unwrap();
+            let (root, group) = place(groups, mounts, "cpu").unwrap();
             assert_eq!(
                 (root.as_path(), group.as_path()),
                 (dir.path(), found.as_path())
@@ -148,9 +181,12 @@ mod tests {
         }
         // A container that sees only its own part, or a namespace that hides where it is.
         let part = two.replace("0:38 / ", "0:38 /a ");
-        assert_eq!(place("0::/a/b\n", &part).unwrap().1, dir.path().join("b"));
-        assert_eq!(place("0::/../c\n", &two).unwrap().1, dir.path());
-        assert_eq!(place("0::/a\n", "nonsense\n"), None);
+        assert_eq!(
+            place("0::/a/b\n", &part, "cpu").unwrap().1,
+            dir.path().join("b")
+        );
+        assert_eq!(place("0::/../c\n", &two, "cpu").unwrap().1, dir.path());
+        assert_eq!(place("0::/a\n", "nonsense\n", "cpu"), None);
     }
 
     #[test]
@@ -165,5 +201,15 @@ mod tests {
         assert_eq!((window.periods, window.throttled_ns), (80, 80));
         assert_eq!(worst(&at([5, 90])[..1], &at([5, 10])), None);
         assert_eq!(worst(&at([0, 0]), &at([5, 10])), None);
+    }
+
+    #[test]
+    fn memory_is_left_where_there_is_a_limit() {
+        let stat = "anon 7\ninactive_file 300\nactive_file 9\n";
+        assert_eq!(left("1000\n", "600\n", stat), Some(700));
+        assert_eq!(left("1000\n", "600\n", ""), Some(400));
+        assert_eq!(left("1000", "1300", ""), Some(0));
+        assert_eq!(left("max\n", "600\n", stat), None);
+        assert_eq!(left("9223372036854771712", "600", stat), None);
     }
 }

@@ -34,6 +34,8 @@ mod watched;
 mod worker;
 
 #[cfg(test)]
+mod preflight_tests;
+#[cfg(test)]
 mod recorder_tests;
 
 pub use control::Interrupt;

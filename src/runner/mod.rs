@@ -38,7 +38,7 @@ use crate::record::{
     BuildInfo, CellRecord, Environment, MeteringRecord, Note, PlanRecord, PreflightRecord,
     RunRecord, SCHEMA_VERSION, Validity,
 };
-use crate::scenario::{Checked, Close, LoadModel, TargetPlan};
+use crate::scenario::{AuthMode, Checked, Close, LoadModel, TargetPlan};
 use crate::session::Endpoint;
 use crate::shard::Shard;
 use crate::stats::{HistogramError, LedgersByKind, TargetCounts};
@@ -171,7 +171,11 @@ pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunE
     let addrs = sites.cells.iter().flat_map(|site| &site.addrs);
     let targets: Vec<_> = addrs.filter_map(Endpoint::address).collect();
     let given = sources::given(&checked, &targets)?;
-    let trials = checked.trials();
+    // Each cell has a port of the embedded target to itself.
+    let trials = match sites.embedded {
+        Some(_) => checked.scenario.trials.count,
+        None => checked.trials(),
+    };
     let resources = Resources {
         sessions: checked.load.max_in_flight(),
         rate: checked.load.peak_rate(),
@@ -189,8 +193,11 @@ pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunE
             && targets
                 .iter()
                 .all(|to| to.is_ipv4() && to.ip().is_loopback()),
+        tls: checked.cells.iter().any(|cell| cell.auth != AuthMode::None),
+        held: !checked.hold.is_zero(),
         portless: targets.is_empty(),
-    };
+    }
+    .of_shard(shard);
     let preflight = resources.check()?;
     let plan = LoadPlan {
         cells: sites.cells,
