@@ -56,7 +56,7 @@ pub fn ns_between(earlier: Instant, later: Instant) -> u64 {
 }
 
 /// A wall clock time from RFC 3339.
-pub(crate) fn from_rfc3339(text: &str) -> Option<SystemTime> {
+pub fn from_rfc3339(text: &str) -> Option<SystemTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(Into::into)
 }
 

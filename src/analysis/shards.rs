@@ -102,16 +102,17 @@ fn absent(record: &RunRecord) -> Option<Note> {
 
 /// Clocks that were further apart than rounds can be.
 fn unaligned(record: &RunRecord) -> Option<Note> {
-    let ahead = |shard: &MergedShard| Some((shard.part.clock.ahead_ns?, number(shard)));
+    let ahead = |shard: &MergedShard| Some((shard.part.clock.offset_ns?, number(shard)));
     let ahead = || record.shards.iter().filter_map(ahead);
     let ((least, behind), (most, before)) = (ahead().min()?, ahead().max()?);
+    // Each offset is known but to its error.
     let unsure = record
         .shards
         .iter()
-        .filter_map(|shard| shard.part.clock.granularity_ns);
+        .filter_map(|shard| shard.part.clock.offset_error_ns);
     let apart = most
         .abs_diff(least)
-        .saturating_sub(unsure.max().unwrap_or(0));
+        .saturating_sub(2 * unsure.max().unwrap_or(0));
     let limit = MOST_APART_NS.min(record.plan.duration_s * 1e9 * MOST_APART);
     (apart as f64 > limit).then(|| {
         Note::new(

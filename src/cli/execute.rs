@@ -1,16 +1,19 @@
 //! The one runner of `run`, `anatomy` and `audit`: from a checked scenario to the result, its file, its report and
 //! the exit code.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use shakedown::load::Interrupt;
 use shakedown::record::RunRecord;
-use shakedown::runner::prepare;
-use shakedown::scenario::Checked;
+use shakedown::runner::{Part, Prepared, prepare};
+use shakedown::scenario::{Checked, Scenario};
 use shakedown::store;
+use tokio::sync::watch;
 
 use super::exit::Exit;
-use super::output::{OutputArgs, conclude, print};
+use super::output::{OutputArgs, conclude, print, say};
 use super::progress::Progress;
 use super::redact::command_line;
 use super::signals;
@@ -59,18 +62,61 @@ impl ResultArgs {
         checked: Checked,
         telemetry: &TelemetryArgs,
     ) -> anyhow::Result<RunRecord> {
-        let command = command_line(&checked.scenario);
+        let scenario = checked.scenario.clone();
         let prepared = prepare(checked)?;
+        self.measure_prepared(&scenario, &prepared, telemetry, |_, _| Ok(None))
+    }
+
+    /// The same of a shard, which begins when `begin` says, once that returns.
+    pub(crate) fn measure_part(
+        &self,
+        scenario: &Scenario,
+        prepared: &Prepared,
+        telemetry: &TelemetryArgs,
+        begin: impl FnOnce(&Prepared, &watch::Receiver<Interrupt>) -> anyhow::Result<Part>,
+    ) -> anyhow::Result<RunRecord> {
+        self.measure_prepared(scenario, prepared, telemetry, |prepared, control| {
+            begin(prepared, control).map(Some)
+        })
+    }
+
+    fn measure_prepared(
+        &self,
+        scenario: &Scenario,
+        prepared: &Prepared,
+        telemetry: &TelemetryArgs,
+        begin: impl FnOnce(&Prepared, &watch::Receiver<Interrupt>) -> anyhow::Result<Option<Part>>,
+    ) -> anyhow::Result<RunRecord> {
+        let command = command_line(scenario);
         let control = signals::control("finishing what is in flight; once more to stop at once");
-        let telemetry = Telemetry::start(telemetry, &prepared, self.quiet)?;
-        let mut progress = Progress::of(&prepared, self.quiet);
-        let record = prepared.run(command, &control, &mut |event| {
+        let telemetry = Telemetry::start(telemetry, prepared, self.quiet)?;
+        let mut progress = Progress::of(prepared, self.quiet);
+        let part = begin(prepared, &control)?;
+        let record = prepared.run_part(part, command, &control, &mut |event| {
             telemetry.on(event);
             progress.on(event);
         })?;
         progress.finish();
         telemetry.finish();
         Ok(record)
+    }
+
+    /// Keeps the result of a shard, of which no report is made.
+    pub(crate) fn save(&self, record: &RunRecord, folder: &Path) -> anyhow::Result<PathBuf> {
+        Ok(match &self.output.file {
+            Some(file) => {
+                store::save(file, record)?;
+                file.clone()
+            }
+            None => store::save_new(folder, record)?,
+        })
+    }
+
+    /// Says something on stderr, unless only errors are wanted there.
+    pub(crate) fn say(&self, message: impl Display) {
+        if !self.quiet {
+            say(message);
+        }
     }
 
     /// Keeps a result and prints its report.

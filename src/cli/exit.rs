@@ -3,18 +3,25 @@
 use std::process::ExitCode;
 
 use shakedown::compare::{AbError, CompareError, PolicyError};
+use shakedown::merge::MergeError;
 use shakedown::pki::PkiError;
 use shakedown::probe::ProbeError;
 use shakedown::record::{Note, RunRecord, Verdict};
 use shakedown::report::ReportError;
 use shakedown::runner::{BlockError, RunError};
 use shakedown::scenario::{ScenarioError, UnknownScenario};
+use shakedown::shard::ShardError;
 use shakedown::store::StoreError;
 
 /// Conflicting flags that the parser cannot detect.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UsageError(pub &'static str);
+
+/// A flag whose value does not fit the others, or the environment.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadFlag(pub String);
 
 /// A well-formed file or value that does not fit its purpose.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +54,9 @@ impl Exit {
     /// early or its figures are invalid.
     pub(crate) fn of_record(record: &RunRecord) -> Self {
         let validity = &record.validity;
+        if !record.shards.is_empty() && !(validity.complete && validity.valid) {
+            return Self::Invalid;
+        }
         let engine_failed = |reason: &Note| reason.code == "engine-failed";
         if validity.reasons.iter().any(engine_failed) {
             return Self::Failure;
@@ -72,7 +82,7 @@ impl Exit {
 
     /// The code for an error.
     pub(crate) fn of(error: &anyhow::Error) -> Self {
-        if error.is::<UsageError>() {
+        if error.is::<UsageError>() || error.is::<BadFlag>() || error.is::<ShardError>() {
             return Self::Usage;
         }
         if let Some(AbError::Interrupted) = error.downcast_ref::<AbError<BlockError>>() {
@@ -93,6 +103,7 @@ impl Exit {
             || error.is::<ReportError>()
             || error.is::<PolicyError>()
             || error.is::<CompareError>()
+            || error.is::<MergeError>()
             || is(error, |e| !matches!(e, PkiError::Write { .. }))
             || is(error, |e| {
                 !matches!(

@@ -29,6 +29,7 @@ mod live;
 mod live_tests;
 mod load_args;
 mod man;
+mod merge;
 mod output;
 mod pki;
 mod probe;
@@ -40,6 +41,7 @@ mod report;
 mod run;
 mod scenario;
 mod serve;
+mod shard;
 mod signals;
 mod source;
 mod telemetry;
@@ -105,6 +107,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Judge a result against a policy and a baseline, for CI
     Gate(Box<gate::GateArgs>),
+    /// Merge the results of the shards of a run
+    Merge(merge::MergeArgs),
     /// Keep baseline results, by host class
     Baseline(baseline::BaselineArgs),
     /// Interleave two builds, targets, scenarios or providers, and judge the difference
@@ -165,6 +169,7 @@ fn run() -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Gate(args) => gate::run(args),
+        Command::Merge(args) => merge::run(args),
         Command::Baseline(args) => baseline::run(args),
         Command::Ab(args) => ab::run(args),
         Command::Serve(args) => serve::run(args),

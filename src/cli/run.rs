@@ -5,8 +5,9 @@ use std::path::Path;
 use clap::Args;
 use shakedown::record::RunRecord;
 use shakedown::report;
-use shakedown::runner::prepare;
+use shakedown::runner::prepare_part;
 use shakedown::scenario::{Checked, QUICK, Scenario, SourceAddresses, TicketMode};
+use shakedown::shard::Shard;
 use shakedown::text::secrets::name_variables;
 use shakedown::units::Rate;
 
@@ -18,6 +19,7 @@ use super::exit::Exit;
 use super::fleet::FleetArgs;
 use super::load_args::{LoadArgs, ProtocolArgs, ResumptionArgs, TimeoutArgs};
 use super::output::{style, write_stdout};
+use super::shard::ShardArgs;
 use super::telemetry::TelemetryArgs;
 use super::{signals, source};
 
@@ -85,6 +87,9 @@ pub struct RunArgs {
     threads: ThreadArgs,
 
     #[command(flatten)]
+    shard: ShardArgs,
+
+    #[command(flatten)]
     telemetry: TelemetryArgs,
 }
 
@@ -120,11 +125,18 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let shard = args.shard.find()?;
     let checked = args.checked()?;
     if args.dry_run {
         signals::let_be();
-        write_stdout(&name_variables(&prepare(checked)?.explain()))?;
+        let prepared = prepare_part(checked, shard.unwrap_or(Shard::WHOLE))?;
+        write_stdout(&name_variables(&prepared.explain()))?;
         return Ok(Exit::Success);
+    }
+    if let Some(shard) = shard {
+        return args
+            .shard
+            .execute(shard, checked, &args.result, &args.telemetry);
     }
     let folder = Some(Path::new("results"));
     let text = |record: &RunRecord| Ok(report::render(record, style())?);

@@ -66,12 +66,11 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts and pins the plan's workers.
+    /// Starts the plan's workers, and pins each to its core.
     ///
     /// Fails if a thread cannot be started.
-    pub(crate) fn start(plan: Arc<LoadPlan>) -> Result<Self, EngineError> {
-        let workers = plan
-            .worker_cores
+    pub(crate) fn start(plan: Arc<LoadPlan>, cores: &[Option<usize>]) -> Result<Self, EngineError> {
+        let workers = cores
             .iter()
             .enumerate()
             .map(|(index, core)| Worker::spawn(index, *core, &plan))
@@ -107,7 +106,7 @@ impl Engine {
             for cell in cells {
                 let due = timetable.map(|table| table.of_trial(number));
                 if let Some(due) = due {
-                    wait(due.slot, control, observe);
+                    wait(due.slot - LEAD, control, observe);
                 }
                 if *control.borrow() != Interrupt::None {
                     return None;

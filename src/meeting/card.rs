@@ -26,6 +26,8 @@ pub(super) struct Card {
     /// Workers of this shard.
     pub workers: u32,
     pub build: BuildInfo,
+    /// What tells its host from others; `null` where nothing does.
+    pub host: Option<String>,
     /// When it was written, by the clock of its machine. That of the place is the file's own time.
     #[serde(with = "at_rfc3339")]
     pub at: SystemTime,

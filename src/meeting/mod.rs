@@ -44,7 +44,7 @@ const REFRESH: Duration = Duration::from_secs(1);
 const NEW_FOLDER: &str =
     "use a new, empty folder for each run, such as one with the job's ID in its path";
 
-/// What a shard comes with. All but the shard's number must be the same for all.
+/// What a shard comes with. All but its number and host must be the same for all.
 #[derive(Debug, Clone)]
 pub struct Meeting {
     /// Which one it is.
@@ -53,6 +53,8 @@ pub struct Meeting {
     pub workers: u32,
     /// SHA-256 of the plan, in hexadecimal.
     pub plan: String,
+    /// What tells this host from others; none where nothing does.
+    pub host: Option<String>,
     /// Time from the beginning of one trial to that of the next.
     pub slot: Duration,
     /// Time between the meeting and the start.
@@ -68,6 +70,8 @@ pub struct Met {
     pub start: Start,
     /// Which of the attempts this process is.
     pub attempt: String,
+    /// How many shards before this one run on its host.
+    pub before: u32,
     /// How far the clock of this machine can be trusted.
     pub clock: ClockState,
 }
@@ -162,6 +166,7 @@ impl<'a> Visit<'a> {
             shard: meeting.shard,
             workers: meeting.workers,
             build,
+            host: meeting.host.clone(),
             at,
             until: at.checked_add(time).unwrap_or(at),
             clock: ClockState::of_kernel(),
@@ -182,7 +187,14 @@ impl<'a> Visit<'a> {
         if let Some(opening) = self.opening(&self.patience)? {
             return Err(self.used(&opening));
         }
-        let clock = self.leave_card()?;
+        let clock = match self.leave_card() {
+            Err(MeetError::Interrupted { .. }) => {
+                // The card may be there, and then the others count on this process.
+                self.give_up(Reason::Interrupted)?;
+                return Err(self.interrupted());
+            }
+            left => left?,
+        };
         let start = match self.wait() {
             Err(MeetError::Interrupted { .. }) => self.give_up(Reason::Interrupted),
             Err(MeetError::Place(PlaceError::Silent { .. })) => self.give_up(Reason::Timeout),
@@ -192,8 +204,11 @@ impl<'a> Visit<'a> {
             }
             ended => ended,
         };
+        let start = start?;
+        let own = self.meeting.shard.index as usize;
         Ok(Met {
-            start: start?,
+            before: start.before.get(own).copied().unwrap_or(0),
+            start,
             attempt: self.card.attempt,
             clock,
         })
@@ -275,14 +290,22 @@ impl<'a> Visit<'a> {
             return Ok(None);
         }
         let now = (self.now)();
-        let attempts = self.cards.values().flatten();
+        let cards = || self.cards.values().flatten();
+        let hosts: Vec<&Option<String>> = cards().map(|card| &card.host).collect();
+        let before = |(index, host): (usize, &&Option<String>)| {
+            let same = hosts[..index]
+                .iter()
+                .filter(|other| host.is_some() && **other == *host);
+            u32::try_from(same.count()).unwrap_or(u32::MAX)
+        };
         let start = Start {
             at: now.checked_add(self.meeting.lead).unwrap_or(now),
             slot_ns: ns(self.meeting.slot),
             of: self.meeting.shard.of,
             workers: self.meeting.workers,
             plan: self.meeting.plan.clone(),
-            attempts: attempts.map(|card| card.attempt.clone()).collect(),
+            attempts: cards().map(|card| card.attempt.clone()).collect(),
+            before: hosts.iter().enumerate().map(before).collect(),
         };
         let opening = Opening::Start(start);
         self.open(opening, &self.patience).map(Some)

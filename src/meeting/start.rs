@@ -42,6 +42,8 @@ pub struct Start {
     pub plan: String,
     /// The attempt of every shard, in their order. No other process is part of the run.
     pub attempts: Vec<String>,
+    /// For each shard, how many of those before it run on the same host.
+    pub before: Vec<u32>,
 }
 
 /// Why the shards do not begin.
@@ -276,6 +278,7 @@ mod tests {
             workers: 2,
             plan: "00".to_owned(),
             attempts: vec!["a".to_owned()],
+            before: vec![0],
         });
         let text = serde_json::to_string(&start).unwrap();
         assert!(text.contains("2027-01-15T08:00:00.123456789Z"), "{text}");

@@ -24,6 +24,7 @@ fn meeting(index: u32, of: u32, timeout: Duration) -> Meeting {
         shard: Shard::new(index, of).unwrap(),
         workers: 2,
         plan: "ab".repeat(32),
+        host: Some("h".to_owned()),
         slot: Duration::from_secs(12),
         lead: Duration::from_secs(5),
         timeout,
@@ -69,13 +70,24 @@ fn shards_that_all_come_agree_on_a_start() {
     let before = SystemTime::now();
     let met = all_come(
         dir.path(),
-        (0..12).map(|index| meeting(index, 12, LONG)).collect(),
+        (0..12)
+            .map(|index| Meeting {
+                // Of two hosts, and one that has no name for itself.
+                host: ["a", "b", ""]
+                    .get(index as usize % 3)
+                    .filter(|host| !host.is_empty())
+                    .map(|host| (*host).to_owned()),
+                ..meeting(index, 12, LONG)
+            })
+            .collect(),
     );
     let met: Vec<Met> = met.into_iter().map(Result::unwrap).collect();
     let start = &met[0].start;
     assert!(met.iter().all(|one| one.start == *start));
     let attempts: Vec<_> = met.iter().map(|one| one.attempt.clone()).collect();
     assert_eq!(start.attempts, attempts);
+    let before_on_host: Vec<u32> = met.iter().map(|one| one.before).collect();
+    assert_eq!(before_on_host, [0, 0, 0, 1, 1, 0, 2, 2, 0, 3, 3, 0]);
     assert_eq!(
         (start.of, start.workers, start.slot_ns),
         (12, 2, 12_000_000_000)

@@ -33,7 +33,7 @@ pub use model::{
 };
 pub use pins::Pins;
 pub use plan::{AddressRecord, Asked, PlanRecord, PreflightRecord, SkippedRecord};
-pub use shard::{ClockRecord, HostRecord, MergedShard, ShardRecord};
+pub use shard::{HostRecord, MergedShard, ShardRecord};
 
 /// The JSON Schema of a result file, as kept in `docs/result.schema.json`.
 pub fn json_schema() -> String {

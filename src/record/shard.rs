@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AddressRecord, Environment, Note, PreflightRecord};
 use crate::affinity::Placement;
+use crate::clock::ClockState;
 use crate::shard::Shard;
 
 /// The part of a run that one of several processes did.
@@ -25,24 +26,11 @@ pub struct ShardRecord {
     pub start_unix_ns: u64,
     /// From the beginning of one trial to that of the next, in nanoseconds.
     pub slot_ns: u64,
-    /// This host's clock.
-    pub clock: ClockRecord,
+    /// This host's clock, which decides when trials begin and no latency; its offset is that to the clock of the place
+    /// where the shards met.
+    pub clock: ClockState,
     /// Tells shards that ran on one host: a digest of what the kernel draws at each start; `null` where it draws none.
     pub host: Option<String>,
-}
-
-/// A host's clock, which decides when trials begin and no latency.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ClockRecord {
-    /// How far it was ahead of the clock of the place where shards met, in nanoseconds; `null` without such a place.
-    pub ahead_ns: Option<i64>,
-    /// How coarse that place's clock is, in nanoseconds; `null` without one.
-    pub granularity_ns: Option<u64>,
-    /// Whether the kernel takes it for synchronised (adjtimex(2)).
-    pub synchronised: Option<bool>,
-    /// How far the kernel takes it to be off at most, in nanoseconds.
-    pub max_error_ns: Option<u64>,
 }
 
 /// A shard of a merged result: what of it is not added to that of others.

@@ -76,8 +76,15 @@ pub(super) fn place(record: &RunRecord) -> String {
         (Some(url), Some(_)) => format!("{url} ({})", addresses::reached(record)),
         _ => "the embedded target".to_owned(),
     };
-    let mut places = threads(plan, "worker");
-    if scenario.target.url.is_none() {
+    let mut places = match record.shards.first() {
+        Some(first) => format!(
+            "{} of {}",
+            counted(record.shards.len() as u64, "shard"),
+            counted(first.part.workers as u64, "worker")
+        ),
+        None => threads(plan, "worker"),
+    };
+    if scenario.target.url.is_none() && record.shards.is_empty() {
         places = format!("{places}, {}", threads(plan, "target"));
     }
     let provider = match &plan.target_provider {

@@ -24,6 +24,7 @@ mod prometheus;
 mod result;
 mod sections;
 mod several;
+mod shards;
 mod style;
 mod tables;
 mod text;

@@ -4,7 +4,8 @@ use super::Titled;
 use super::document::{Banner, Document};
 use super::style::Tone;
 use super::{
-    anatomy, background, differences, events, expectations, facts, fleet, pictures, sections, token,
+    anatomy, background, differences, events, expectations, facts, fleet, pictures, sections,
+    shards, token,
 };
 use crate::analysis::{Decoded, taxes};
 use crate::record::RunRecord;
@@ -48,6 +49,7 @@ pub(super) fn document(result: &Titled<'_>, drawn: bool) -> Result<Document, His
             token::token(record),
             sections::failures(record)?,
             sections::reading(record),
+            shards::shards(record),
             background::generator(record, &shown),
             background::environment(record),
             background::again(record),

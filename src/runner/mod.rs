@@ -282,7 +282,8 @@ impl Prepared {
     ) -> Result<RunRecord, RunError> {
         let checked = &self.plan.checked;
         let environment = Environment::gather();
-        let engine = Engine::start(Arc::clone(&self.plan))?;
+        let before = part.as_ref().map_or(0, |part| part.before);
+        let engine = Engine::start(Arc::clone(&self.plan), &self.cores_after(before))?;
         let started_at = rfc3339(SystemTime::now());
         let timetable = part.as_ref().map(|part| part.timetable);
         let (cells, failed) = self.measure(&engine, timetable, control, observe)?;

@@ -2,9 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use sha2::{Digest, Sha256};
+
 use super::Prepared;
+use crate::affinity::available_cores;
+use crate::clock::ClockState;
 use crate::load::Timetable;
-use crate::record::{ClockRecord, ShardRecord};
+use crate::record::ShardRecord;
 use crate::scenario::{Checked, EventKind};
 use crate::shard::Shard;
 
@@ -70,6 +74,36 @@ pub(super) fn check(checked: &Checked, shard: Shard, workers: usize) -> Result<(
 pub struct Part {
     pub(super) timetable: Timetable,
     pub(super) record: ShardRecord,
+    /// How many shards before it run on its host.
+    pub(super) before: usize,
+}
+
+/// What tells this host from others, without saying which it is.
+fn host() -> Option<String> {
+    let drawn = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    let digest = Sha256::digest(drawn);
+    Some(
+        digest[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
+}
+
+impl Part {
+    /// The part of a shard that met the others, which drew `attempt` for that; `before` shards before it run on its
+    /// host, and have the first cores.
+    #[must_use]
+    pub fn met(mut self, attempt: String, before: u32) -> Self {
+        self.record.attempt = Some(attempt);
+        self.before = before as usize;
+        self
+    }
+
+    /// What the result says of it.
+    pub fn record(&self) -> &ShardRecord {
+        &self.record
+    }
 }
 
 impl Prepared {
@@ -78,8 +112,8 @@ impl Prepared {
         Timetable::of(&self.plan.checked, start)
     }
 
-    /// This shard's part of a run that begins at `start`. `attempt` is what the shard drew to meet the others.
-    pub fn part(&self, start: SystemTime, attempt: Option<String>, clock: ClockRecord) -> Part {
+    /// This shard's part of a run that begins at `start`.
+    pub fn part(&self, start: SystemTime, clock: ClockState) -> Part {
         let timetable = self.timetable(start);
         let since = start.duration_since(UNIX_EPOCH).unwrap_or_default();
         let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -89,12 +123,28 @@ impl Prepared {
                 shard: self.plan.shard,
                 workers: self.plan.worker_cores.len(),
                 plan_sha256: self.plan.checked.scenario.common_digest(),
-                attempt,
+                attempt: None,
                 start_unix_ns: ns(since),
                 slot_ns: ns(timetable.slot),
                 clock,
-                host: None,
+                host: host(),
             },
+            before: 0,
         }
+    }
+
+    /// The core of each worker where `before` shards before this one run on the same host. Cores that were given are
+    /// taken as given, and an engine's binding holds.
+    pub(super) fn cores_after(&self, before: usize) -> Vec<Option<usize>> {
+        let checked = &self.plan.checked;
+        let own = &self.plan.worker_cores;
+        if before == 0 || checked.scenario.workers.cores.is_some() {
+            return own.clone();
+        }
+        let cores = available_cores();
+        let first = before * own.len();
+        (first..first + own.len())
+            .map(|worker| (!cores.is_empty()).then(|| cores[worker % cores.len()]))
+            .collect()
     }
 }

@@ -12,6 +12,7 @@ use super::harmless::{harmless, is_harmless};
 use crate::files::{read_capped, write};
 use crate::record::{Comparison, OLDEST_SCHEMA, RunRecord, SCHEMA_VERSION};
 use crate::scenario::Checked;
+use crate::shard::Shard;
 
 /// Largest result file that is read, in bytes.
 const SIZE_CAP: u64 = 512 << 20;
@@ -95,6 +96,14 @@ pub enum StoreError {
         path: PathBuf,
         /// Its version.
         found: u64,
+    },
+    /// The file is a part of a run, of which only the whole is judged.
+    #[error("{} is shard {} of {}; merge all shards first: `shakedown merge`", path.display(), shard.index, shard.of)]
+    LoneShard {
+        /// The file.
+        path: PathBuf,
+        /// Which shard it is.
+        shard: Shard,
     },
     /// The counts in the file cannot be summed.
     #[error("{} holds counts that no run can reach; the file is damaged, so make the run again", path.display())]
@@ -221,6 +230,15 @@ pub fn save_text(path: &Path, text: &str) -> Result<(), StoreError> {
     })
 }
 
+/// The bytes of a result file.
+///
+/// # Errors
+///
+/// Fails only if the record cannot be written as JSON.
+pub fn bytes(record: &RunRecord) -> Result<Vec<u8>, StoreError> {
+    json(Path::new("a result"), record)
+}
+
 fn json(path: &Path, record: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     let mut text = serde_json::to_vec_pretty(record).map_err(|error| StoreError::Unwritable {
         path: path.to_owned(),
@@ -269,13 +287,41 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
 /// Fails if the bytes are not a result, or one of another version, and if its counts are too large to be
 /// summed.
 pub fn parse(path: &Path, bytes: &[u8]) -> Result<RunRecord, StoreError> {
-    let value = value_of(path, bytes)?;
-    if value.get("cells").map_or(0, total) > u128::from(u64::MAX) {
-        return Err(StoreError::Implausible {
+    let record = parse_part(path, bytes, &mut u64::MAX.clone())?;
+    match record.shard {
+        Some(part) => Err(StoreError::LoneShard {
             path: path.to_owned(),
-        });
+            shard: part.shard,
+        }),
+        None => Ok(record),
     }
+}
+
+/// Reads a result as [`parse`] does, also one of a shard. What its counts add up to is taken from `room`, which is
+/// `u64::MAX` before the first of those that are merged.
+///
+/// # Errors
+///
+/// As [`parse`], and if the counts of all are too large to be summed.
+pub fn parse_part(path: &Path, bytes: &[u8], room: &mut u64) -> Result<RunRecord, StoreError> {
+    let value = value_of(path, bytes)?;
+    let sum = value.get("cells").map_or(0, total);
+    let left = u64::try_from(sum)
+        .ok()
+        .and_then(|sum| room.checked_sub(sum));
+    *room = left.ok_or_else(|| StoreError::Implausible {
+        path: path.to_owned(),
+    })?;
     read_version(path, bytes, value, OLDEST_SCHEMA..=SCHEMA_VERSION)
+}
+
+/// Reads a result as [`parse_part`] does, from a file.
+///
+/// # Errors
+///
+/// As [`parse_part`], and if the file cannot be read.
+pub fn load_part(path: &Path, room: &mut u64) -> Result<RunRecord, StoreError> {
+    parse_part(path, &read(path)?, room)
 }
 
 /// The JSON of a file.
