@@ -115,6 +115,7 @@ impl Exit {
                 matches!(
                     e,
                     RunError::Pki(_)
+                        | RunError::Shards(_)
                         | RunError::Tls { .. }
                         | RunError::TargetProvider(_)
                         | RunError::Unsupported(_)

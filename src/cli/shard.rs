@@ -39,11 +39,21 @@ pub struct ShardArgs {
     start_at: Option<SystemTime>,
 
     /// How long to wait for the others [default: 5m]
-    #[arg(long, value_name = "TIME", requires = "together")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        requires = "together",
+        conflicts_with = "start_at"
+    )]
     meet_timeout: Option<Span>,
 
     /// Time between the meeting and the start [default: 5s]
-    #[arg(long, value_name = "TIME", requires = "together")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        requires = "together",
+        conflicts_with = "start_at"
+    )]
     lead: Option<Span>,
 }
 
@@ -92,7 +102,7 @@ impl ShardArgs {
         let scenario = checked.scenario.clone();
         let prepared = prepare_part(checked, shard)?;
         let begin = |prepared: &Prepared, control: &watch::Receiver<Interrupt>| match &place {
-            Some(place) => self.meet(place, shard, prepared, control),
+            Some(place) => self.meet(place, result, prepared, control),
             None => self.at_its_time(prepared),
         };
         let record = result.measure_part(&scenario, &prepared, telemetry, begin)?;
@@ -126,10 +136,11 @@ impl ShardArgs {
     fn meet(
         &self,
         place: &Place,
-        shard: Shard,
+        result: &ResultArgs,
         prepared: &Prepared,
         control: &watch::Receiver<Interrupt>,
     ) -> anyhow::Result<Part> {
+        let shard = prepared.plan().shard;
         let of_span = |span: Option<Span>, usual| span.map_or(usual, |span| span.0);
         let part = prepared.part(UNIX_EPOCH, ClockState::default());
         let meeting = Meeting {
@@ -141,6 +152,12 @@ impl ShardArgs {
             lead: of_span(self.lead, Duration::from_secs(5)),
             timeout: of_span(self.meet_timeout, Duration::from_secs(300)),
         };
+        if shard.of > 1 {
+            result.say(format_args!(
+                "shard {shard}: waiting at {place} for the others, for {} at most",
+                Span(meeting.timeout)
+            ));
+        }
         let met = meet(place, &meeting, &|| *control.borrow() != Interrupt::None)?;
         let part = prepared.part(met.start.at, met.clock);
         Ok(part.met(met.attempt, met.before))

@@ -6,7 +6,10 @@
     reason = "a test may panic; helpers outside #[test] are not recognised as such"
 )]
 
+#[path = "../common/mod.rs"]
 mod common;
+mod faults;
+mod merging;
 
 use std::collections::BTreeMap;
 use std::path::Path;
