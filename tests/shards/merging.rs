@@ -224,3 +224,21 @@ fn a_part_is_no_result_to_report_compare_or_gate() {
     }
     assert!(!here.join("m.json").exists(), "nothing is written");
 }
+
+#[test]
+fn how_each_field_is_merged_is_documented() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&shakedown::record::json_schema()).unwrap();
+    let text = include_str!("../../docs/results.md");
+    let (_, section) = text.split_once("## Merged results").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let fields = |of: &str| -> Vec<String> {
+        let properties = schema["$defs"][of]["properties"].as_object().unwrap();
+        properties.keys().cloned().collect()
+    };
+    let run = schema["properties"].as_object().unwrap().keys().cloned();
+    let missing: Vec<String> = (fields("TrialRecord").into_iter().chain(run))
+        .filter(|field| !section.contains(&format!("`{field}`")))
+        .collect();
+    assert_eq!(missing, ["cells"], "docs/results.md, Merged results");
+}
