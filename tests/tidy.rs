@@ -59,7 +59,7 @@ const CRATES: [(&str, &[&str]); 6] = [
         "tokio",
         &[
             "cli", "runner", "load", "audit", "probe", "target", "session", "protocol", "tls",
-            "way", "spiffe",
+            "way", "spiffe", "meeting",
         ],
     ),
     // The library has an error type per module.

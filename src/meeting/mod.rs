@@ -13,6 +13,9 @@
 
 mod card;
 mod folder;
+#[cfg(feature = "object-store")]
+mod objects;
+mod patience;
 mod place;
 mod start;
 #[cfg(test)]
@@ -21,13 +24,15 @@ mod tests;
 use std::time::{Duration, Instant, SystemTime};
 
 use self::card::{Card, Cards, Survey};
-use self::place::{Over, result_name};
+use self::patience::Over;
+use self::place::result_name;
 use self::start::{Opening, Reason, START};
 use crate::clock::{ClockState, rfc3339};
 use crate::record::BuildInfo;
 use crate::shard::Shard;
 
-pub use self::place::{Patience, Place, PlaceError};
+pub use self::patience::Patience;
+pub use self::place::{Place, PlaceError};
 pub use self::start::{Abort, Start};
 
 /// Where cards lie.
@@ -364,20 +369,14 @@ impl<'a> Visit<'a> {
         if put.map_err(|error| self.error(error))? {
             return self.enter(opening);
         }
-        loop {
-            // Where a name is claimed before it is given, it takes a moment until something is there.
-            let refreshed = self.place.refresh("", patience);
-            refreshed.map_err(|error| self.error(error))?;
-            if let Some(opening) = self.opening(patience)? {
-                return self.enter(opening);
-            }
-            match patience.sleep(self.place.interval()) {
-                Ok(()) => {}
-                Err(Over::Stopped) => return Err(self.interrupted()),
-                Err(Over::Late) => {
-                    return Err(MeetError::Place(self.place.silent("read", START, patience)));
-                }
-            }
+        // NFS may know no better than that it was not there a moment ago.
+        let refreshed = self.place.refresh("", patience);
+        refreshed.map_err(|error| self.error(error))?;
+        match self.opening(patience)? {
+            Some(opening) => self.enter(opening),
+            None => Err(self.refused(format!(
+                "{START} was removed while shards met; {NEW_FOLDER}"
+            ))),
         }
     }
 

@@ -5,9 +5,10 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use super::folder::Folder;
+use super::patience::{Over, Patience, TICK};
 use super::start::{Opening, START, Start, parse_opening};
 use crate::shard::Shard;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
@@ -20,61 +21,6 @@ pub(super) const SMALL_CAP: u64 = 16 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// ... which doubles up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long it takes at most until an interruption is noticed.
-const TICK: Duration = Duration::from_millis(20);
-
-/// How long is waited for a place, and what ends that early.
-#[derive(Clone, Copy)]
-pub struct Patience<'a> {
-    begun: Instant,
-    time: Duration,
-    stop: &'a dyn Fn() -> bool,
-}
-
-impl<'a> Patience<'a> {
-    /// Waits for that time from now, and no longer once `stop` says so.
-    pub fn new(time: Duration, stop: &'a dyn Fn() -> bool) -> Self {
-        Self {
-            begun: Instant::now(),
-            time,
-            stop,
-        }
-    }
-
-    pub(super) fn left(&self) -> Duration {
-        self.time.saturating_sub(self.begun.elapsed())
-    }
-
-    fn check(&self) -> Result<(), Over> {
-        if (self.stop)() {
-            Err(Over::Stopped)
-        } else if self.left().is_zero() {
-            Err(Over::Late)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Waits; not beyond its end.
-    pub(super) fn sleep(&self, pause: Duration) -> Result<(), Over> {
-        let begun = Instant::now();
-        loop {
-            self.check()?;
-            let rest = pause.saturating_sub(begun.elapsed());
-            if rest.is_zero() {
-                return Ok(());
-            }
-            thread::sleep(rest.min(TICK).min(self.left()));
-        }
-    }
-}
-
-/// Why nothing is waited for any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
-    Stopped,
-    Late,
-}
 
 /// Why a store did not do what was asked.
 #[derive(Debug)]
@@ -205,7 +151,7 @@ impl Place {
             why: why.to_owned(),
         };
         let store = match text.split_once("://") {
-            Some(("s3" | "gs" | "az", _)) => objects(text)?,
+            Some((scheme @ ("s3" | "gs" | "az"), rest)) => objects(scheme, rest)?,
             Some(_) => {
                 let why = "give the path of a folder that all shards share, or an s3://, gs:// or az:// URL";
                 return Err(no_place(why));
@@ -307,17 +253,27 @@ impl Place {
     ) -> Result<bool, PlaceError> {
         let (to, content) = (name.to_owned(), bytes.clone());
         let put = move |store: &dyn Store| store.put(&to, &content);
-        if self.persist(("put", name), patience, put)? {
-            return Ok(true);
-        }
-        // It may be what a try put whose answer was lost.
+        // What is there may be what a try put whose answer was lost.
         let (from, cap) = (name.to_owned(), bytes.len() as u64 + 1);
         let same = move |store: &dyn Store| match store.get(&from, cap) {
-            Ok(found) => Ok(found.is_some_and(|found| *found == *bytes)),
+            Ok(found) => Ok(found.map(|found| *found == *bytes)),
             Err(trouble) if trouble.passing => Err(trouble),
-            Err(_larger) => Ok(false),
+            Err(_larger) => Ok(Some(false)),
         };
-        self.persist(("read", name), patience, same)
+        let (put, same) = (Arc::new(put), Arc::new(same));
+        loop {
+            if self.persist(("put", name), patience, &put)? {
+                return Ok(true);
+            }
+            if let Some(same) = self.persist(("read", name), patience, &same)? {
+                return Ok(same);
+            }
+            // Somebody claims the name: it has a content in a moment, or is free again.
+            match patience.sleep(FIRST_PAUSE) {
+                Ok(()) => {}
+                Err(over) => return Err(self.over(over, "put", name, patience)),
+            }
+        }
     }
 
     fn get(
@@ -328,7 +284,7 @@ impl Place {
     ) -> Result<Option<Vec<u8>>, PlaceError> {
         let from = name.to_owned();
         let get = move |store: &dyn Store| store.get(&from, cap);
-        self.persist(("read", name), patience, get)
+        self.persist(("read", name), patience, &Arc::new(get))
     }
 
     /// What lies under several names, in their order.
@@ -339,7 +295,7 @@ impl Place {
     ) -> Result<Vec<Option<Vec<u8>>>, PlaceError> {
         let shown = names.first().cloned().unwrap_or_default();
         let get = move |store: &dyn Store| store.get_all(&names, SMALL_CAP);
-        self.persist(("read", &shown), patience, get)
+        self.persist(("read", &shown), patience, &Arc::new(get))
     }
 
     /// The numbers of the files in a folder of the place that are called by numbers, in order.
@@ -349,7 +305,7 @@ impl Place {
         patience: &Patience,
     ) -> Result<Vec<u32>, PlaceError> {
         let list = move |store: &dyn Store| store.list(folder);
-        let names = self.persist(("list", folder), patience, list)?;
+        let names = self.persist(("list", folder), patience, &Arc::new(list))?;
         let number = |name: &String| {
             let number = name.strip_suffix(".json")?.parse::<u32>().ok()?;
             (*name == format!("{number}.json")).then_some(number)
@@ -366,7 +322,7 @@ impl Place {
     ) -> Result<Option<Stamp>, PlaceError> {
         let of = name.to_owned();
         let stamp = move |store: &dyn Store| store.stamp(&of);
-        self.persist(("read", name), patience, stamp)
+        self.persist(("read", name), patience, &Arc::new(stamp))
     }
 
     /// Makes the next look at a folder of the place see what others have put there.
@@ -379,7 +335,7 @@ impl Place {
             store.refresh(folder);
             Ok(())
         };
-        self.persist(("list", folder), patience, refresh)
+        self.persist(("list", folder), patience, &Arc::new(refresh))
     }
 
     /// Time between two looks at the place.
@@ -387,17 +343,16 @@ impl Place {
         self.store.interval()
     }
 
-    pub(super) fn silent(
-        &self,
-        doing: &'static str,
-        name: &str,
-        patience: &Patience,
-    ) -> PlaceError {
-        PlaceError::Silent {
-            place: self.to_string(),
-            doing,
-            name: name.to_owned(),
-            waited: patience.time,
+    fn over(&self, over: Over, doing: &'static str, name: &str, patience: &Patience) -> PlaceError {
+        let place = self.to_string();
+        match over {
+            Over::Stopped => PlaceError::Interrupted { place },
+            Over::Late => PlaceError::Silent {
+                place,
+                doing,
+                name: name.to_owned(),
+                waited: patience.whole(),
+            },
         }
     }
 
@@ -407,15 +362,8 @@ impl Place {
         &self,
         (doing, name): (&'static str, &str),
         patience: &Patience,
-        what: impl Fn(&dyn Store) -> Result<T, Trouble> + Send + Sync + 'static,
+        what: &Arc<impl Fn(&dyn Store) -> Result<T, Trouble> + Send + Sync + 'static>,
     ) -> Result<T, PlaceError> {
-        let what = Arc::new(what);
-        let over = |over: Over| match over {
-            Over::Stopped => PlaceError::Interrupted {
-                place: self.to_string(),
-            },
-            Over::Late => self.silent(doing, name, patience),
-        };
         let failed = |trouble: Trouble| PlaceError::Failed {
             place: self.to_string(),
             doing,
@@ -428,7 +376,7 @@ impl Place {
             let trouble = match self.try_once(patience, what.clone()) {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(trouble)) => trouble,
-                Err(why) => return Err(over(why)),
+                Err(over) => return Err(self.over(over, doing, name, patience)),
             };
             if !trouble.passing {
                 return Err(failed(trouble));
@@ -437,7 +385,7 @@ impl Place {
                 Ok(()) => pause = (pause * 2).min(LONGEST_PAUSE),
                 // The last failure says more than that time is up.
                 Err(Over::Late) => return Err(failed(trouble)),
-                Err(Over::Stopped) => return Err(over(Over::Stopped)),
+                Err(over) => return Err(self.over(over, doing, name, patience)),
             }
         }
     }
@@ -486,8 +434,25 @@ pub(super) fn result_name(index: u32) -> String {
     format!("{RESULTS}/{index}.json")
 }
 
-fn objects(url: &str) -> Result<Arc<dyn Store>, PlaceError> {
+#[cfg(feature = "object-store")]
+fn objects(scheme: &str, rest: &str) -> Result<Arc<dyn Store>, PlaceError> {
+    match super::objects::Objects::new(scheme, rest) {
+        Ok(objects) => Ok(Arc::new(objects)),
+        Err(why) => Err(PlaceError::NoPlace {
+            // It may hold credentials.
+            text: if rest.contains(['@', '?']) {
+                format!("{scheme}://…")
+            } else {
+                escape_untrusted(&format!("{scheme}://{rest}"), UNTRUSTED_CAP)
+            },
+            why: escape_untrusted(&why, UNTRUSTED_CAP),
+        }),
+    }
+}
+
+#[cfg(not(feature = "object-store"))]
+fn objects(scheme: &str, _rest: &str) -> Result<Arc<dyn Store>, PlaceError> {
     Err(PlaceError::NoObjectStores {
-        url: escape_untrusted(url, UNTRUSTED_CAP),
+        url: format!("{scheme}://…"),
     })
 }
