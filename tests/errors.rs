@@ -17,7 +17,7 @@ use common::process::{code, run, text};
 type Failure = (&'static str, &'static str, i32);
 
 /// The parser's own errors name the flag, and say where to read on.
-const FLAGS: [Failure; 13] = [
+const FLAGS: [Failure; 15] = [
     ("no such flag", "run --bogus", 2),
     ("no such command", "rum", 2),
     ("no such value", "run --auth both", 2),
@@ -28,6 +28,8 @@ const FLAGS: [Failure; 13] = [
     ("a stage without a time", "run --stage 500/s", 2),
     ("a header without a value", "run -H X-Token", 2),
     ("no worker", "run --workers 0", 2),
+    ("a plan of shards that is run", "run --plan-shards", 2),
+    ("no time of a session", "run --dry-run --plan-shards=0s", 2),
     ("no address to connect from", "run --source eth0", 2),
     ("a cap of nothing", "run --public-rate-cap 5/s", 2),
     ("a plan that is saved", "run --dry-run -o x.json", 2),

@@ -181,6 +181,8 @@ fn the_flag_takes_several_and_a_proxy_sees_them() {
         stdout.contains("sources   127.0.0.2 to 127.0.1.2, 4 in turns\n"),
         "{stdout}"
     );
+    let shards = text(&plan("--auth none --rate 9/s --plan-shards=100ms").stdout);
+    assert!(shards.contains("9/s × 100000 µs"), "{shards}");
     // What connects to the proxy is connected from there.
     let (port, proxy) = echo_server("127.0.0.1:0", 1);
     let flags = format!(

@@ -5,11 +5,11 @@ use std::path::Path;
 use clap::Args;
 use shakedown::record::RunRecord;
 use shakedown::report;
-use shakedown::runner::prepare_part;
+use shakedown::runner::{prepare_part, shards_needed};
 use shakedown::scenario::{Checked, QUICK, Scenario, SourceAddresses, TicketMode};
 use shakedown::shard::Shard;
 use shakedown::text::secrets::name_variables;
-use shakedown::units::Rate;
+use shakedown::units::{Rate, Span};
 
 use super::choice::one_of;
 use super::connect::{ConnectArgs, IdentityArgs};
@@ -58,6 +58,11 @@ pub struct RunArgs {
     /// Print the resolved plan and exit; send no load
     #[arg(long, conflicts_with_all = ["output", "json", "quiet"])]
     dry_run: bool,
+
+    /// Print instead how many shards and addresses the plan needs on machines like this one, and why. A session's CPU
+    /// time is measured for about a second unless given, as in --plan-shards=450us
+    #[arg(long, value_name = "CPU", requires = "dry_run", num_args = 0..=1, require_equals = true, value_parser = cpu_time)]
+    plan_shards: Option<Option<Span>>,
 
     #[command(flatten)]
     identity: IdentityArgs,
@@ -117,6 +122,13 @@ struct ThreadArgs {
     target_tickets: Option<TicketMode>,
 }
 
+fn cpu_time(text: &str) -> Result<Span, String> {
+    match text.parse::<Span>() {
+        Ok(time) if time.0.is_zero() => Err("a session takes some time".to_owned()),
+        time => time.map_err(|error| error.to_string()),
+    }
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
@@ -129,6 +141,11 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let checked = args.checked()?;
     if args.dry_run {
         signals::let_be();
+        if let Some(cpu) = args.plan_shards {
+            let needed = shards_needed(checked, cpu.map(|cpu| cpu.0))?;
+            write_stdout(&needed.to_string())?;
+            return Ok(Exit::Success);
+        }
         let prepared = prepare_part(checked, shard.unwrap_or(Shard::WHOLE))?;
         write_stdout(&name_variables(&prepared.explain()))?;
         return Ok(Exit::Success);

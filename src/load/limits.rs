@@ -58,6 +58,17 @@ pub(super) fn raise_file_limit(needed: u64) -> Result<u64, u64> {
     Err(hard)
 }
 
+/// Most open files that a process may ask for.
+pub(super) fn hard_file_limit() -> u64 {
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(u64::MAX, |(_, hard)| hard)
+}
+
+/// Most connections that the connection tracking of this host has room for; `None` where it has none.
+pub(super) fn most_tracked() -> Option<u64> {
+    let text = fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").ok()?;
+    text.trim().parse().ok()
+}
+
 /// The ports of `ip_local_port_range`.
 fn bounds(text: &str) -> Option<RangeInclusive<u16>> {
     let mut bounds = text.split_whitespace().filter_map(|n| n.parse().ok());

@@ -28,6 +28,7 @@ mod prime;
 mod recorder;
 mod schedule;
 mod session;
+mod shards_needed;
 mod stock;
 mod timetable;
 mod watched;
@@ -37,6 +38,8 @@ mod worker;
 mod preflight_tests;
 #[cfg(test)]
 mod recorder_tests;
+#[cfg(test)]
+mod shards_needed_tests;
 
 pub use control::Interrupt;
 pub use engine::{Engine, EngineError};
@@ -49,5 +52,6 @@ pub use pacer::Pacer;
 pub use plan::{CellPlan, LoadPlan};
 pub use preflight::{PreflightError, Resources};
 pub use schedule::Schedule;
+pub use shards_needed::{Demand, Machine, SessionCpu, ShardsNeeded};
 pub use stock::Stock;
 pub use timetable::{MOST_LATE, Timetable};

@@ -10,9 +10,9 @@ use crate::units::{ByteSize, format_count};
 /// Files that are open whatever the load: binary, results, epoll, timers.
 const BASE_FILES: u64 = 64;
 /// Seconds a closed connection keeps its port (`TCP_TIMEWAIT_LEN` of Linux).
-const TIME_WAIT_S: f64 = 60.0;
+pub(super) const TIME_WAIT_S: f64 = 60.0;
 /// Part of the ephemeral range that is planned with, so that collisions stay rare.
-const USABLE_PORTS: f64 = 0.6;
+pub(super) const USABLE_PORTS: f64 = 0.6;
 /// Sessions per second that a worker is assumed to reach at most, for planning ports.
 const CHURN_PER_WORKER: f64 = 3_000.0;
 /// Most source addresses on loopback.
@@ -155,7 +155,7 @@ impl Resources {
         addresses.filter(|_| count > 1).collect()
     }
 
-    fn ends(&self) -> u64 {
+    pub(super) fn ends(&self) -> u64 {
         if self.embedded { 2 } else { 1 }
     }
 
@@ -167,7 +167,12 @@ impl Resources {
     pub(super) fn files(&self) -> u64 {
         self.in_flight()
             .saturating_mul(self.ends())
-            .saturating_add(BASE_FILES + 8 * self.workers as u64)
+            .saturating_add(self.base_files())
+    }
+
+    /// Files that are open without any session.
+    pub(super) fn base_files(&self) -> u64 {
+        BASE_FILES + 8 * self.workers as u64
     }
 
     /// Measured, by `benches/memory.rs` and as docs/methodology.md says: 12 to 13 KiB of the process, whether a session

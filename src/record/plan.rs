@@ -109,7 +109,7 @@ pub struct AddressRecord {
 }
 
 /// What the preflight computed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PreflightRecord {
     /// File descriptors needed.

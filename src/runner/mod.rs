@@ -10,6 +10,7 @@ mod events;
 mod explain;
 mod identities;
 mod minted;
+mod plan_shards;
 mod reach;
 mod shards;
 mod sites;
@@ -52,6 +53,7 @@ use support::{Selection, Support, pins};
 use target::Embedded;
 
 pub use block::{BlockCommand, BlockError};
+pub use plan_shards::shards_needed;
 pub use reach::permitted_address;
 pub use shards::{Part, ShardsError};
 pub use sources::SourceError;
@@ -75,6 +77,14 @@ pub enum RunError {
     /// Local addresses.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The CPU time of a session.
+    #[error(
+        "the CPU time of a session could not be measured here: {cause}; give it, as in --plan-shards=450us"
+    )]
+    Unmeasured {
+        /// Why.
+        cause: String,
+    },
     /// A list of cores.
     #[error("{place}: {source}")]
     Cores {
@@ -122,6 +132,7 @@ pub enum RunError {
 pub struct Prepared {
     plan: Arc<LoadPlan>,
     embedded: Option<Embedded>,
+    resources: Resources,
     preflight: PreflightRecord,
     identity: Option<String>,
     /// Revocation lists that are not used because of newer ones.
@@ -146,7 +157,16 @@ pub fn prepare(checked: Checked) -> Result<Prepared, RunError> {
 /// # Errors
 ///
 /// As [`prepare`], and if the scenario cannot be divided into so many parts.
-pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunError> {
+pub fn prepare_part(checked: Checked, shard: Shard) -> Result<Prepared, RunError> {
+    resolve(checked, shard, Resources::check)
+}
+
+/// Resolves one shard's part of a scenario, and asks `preflight` about what it needs.
+fn resolve(
+    mut checked: Checked,
+    shard: Shard,
+    preflight: impl FnOnce(&Resources) -> Result<PreflightRecord, PreflightError>,
+) -> Result<Prepared, RunError> {
     checked.scenario.keep_secrets();
     let cores = CorePlan::of(&checked)?;
     let workers = cores.workers.len();
@@ -198,7 +218,7 @@ pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunE
         portless: targets.is_empty(),
     }
     .of_shard(shard);
-    let preflight = resources.check()?;
+    let preflight = preflight(&resources)?;
     let plan = LoadPlan {
         cells: sites.cells,
         shard,
@@ -214,6 +234,7 @@ pub fn prepare_part(mut checked: Checked, shard: Shard) -> Result<Prepared, RunE
     Ok(Prepared {
         plan: Arc::new(plan),
         embedded: sites.embedded,
+        resources,
         preflight,
         identity: sites.identity,
         superseded: sites.superseded,
