@@ -14,7 +14,8 @@ use super::execute::ResultArgs;
 use super::exit::{BadInput, Exit};
 use super::output::style;
 
-/// Where shards that met left their results.
+/// Where shards met, and where they left their results.
+const MEET: &str = "meet";
 const SHARDS: &str = "shards";
 /// How long an object store may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -60,9 +61,19 @@ fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
-    let met = path.join(SHARDS);
-    let folder = if met.is_dir() { met } else { path.to_owned() };
-    let files = store::result_files(&folder)?;
+    let left = path.join(SHARDS);
+    // Shards that did not meet left none.
+    let none = path.join(MEET).is_dir() && !left.is_dir();
+    let folder = if none || left.is_dir() {
+        left
+    } else {
+        path.to_owned()
+    };
+    let files = if none {
+        Vec::new()
+    } else {
+        store::result_files(&folder)?
+    };
     if files.is_empty() {
         return Err(BadInput(format!(
             "there is no result of a shard in {}; did the shards end, and with --together {}?",
