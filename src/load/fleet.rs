@@ -102,6 +102,11 @@ impl FleetPlan {
         &self.fleet
     }
 
+    /// How many identities it has.
+    pub fn count(&self) -> u32 {
+        self.fleet.len()
+    }
+
     /// What an identity is counted by, as an index into the fleet's names.
     pub(super) fn counted_by(&self, index: u32) -> Option<usize> {
         self.fleet.counted_by(index)

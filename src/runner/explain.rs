@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Prepared, reach};
+use crate::shard::Shard;
 use crate::units::{format_count, mebibytes};
 
 impl Prepared {
@@ -30,6 +31,10 @@ impl Prepared {
         let suites = self.selection.suites(&plan.checked);
         if !suites.is_empty() {
             line("suites", suites.join(", "));
+        }
+        if plan.shard != Shard::WHOLE {
+            let shard = plan.shard;
+            line("shard", format!("{} of {}", shard.index, shard.of));
         }
         line("workers", cores(&plan.worker_cores));
         if let [first, .., last] = &plan.sources[..] {

@@ -82,12 +82,11 @@ pub struct Part {
 fn host() -> Option<String> {
     let drawn = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let digest = Sha256::digest(drawn);
-    Some(
-        digest[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    )
+    Some(hex(&digest[..8]))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Part {
@@ -107,6 +106,22 @@ impl Part {
 }
 
 impl Prepared {
+    /// A SHA-256 of what all shards have to agree on: the scenario, and how many identities a fleet has, which is in
+    /// files of each machine.
+    fn digest(&self) -> String {
+        let scenario = self.plan.checked.scenario.common_digest();
+        let fleets = self
+            .plan
+            .cells
+            .iter()
+            .filter_map(|cell| cell.fleet.as_ref());
+        let lengths: Vec<String> = fleets.map(|fleet| fleet.count().to_string()).collect();
+        if lengths.is_empty() {
+            return scenario;
+        }
+        hex(&Sha256::digest(format!("{scenario} {}", lengths.join(" "))))
+    }
+
     /// The timetable of its trials, where the first begins at `start`.
     pub fn timetable(&self, start: SystemTime) -> Timetable {
         Timetable::of(&self.plan.checked, start)
@@ -122,7 +137,7 @@ impl Prepared {
             record: ShardRecord {
                 shard: self.plan.shard,
                 workers: self.plan.worker_cores.len(),
-                plan_sha256: self.plan.checked.scenario.common_digest(),
+                plan_sha256: self.digest(),
                 attempt: None,
                 start_unix_ns: ns(since),
                 slot_ns: ns(timetable.slot),

@@ -266,6 +266,34 @@ fn shards_of_other_plans_do_not_begin() {
 }
 
 #[test]
+fn shards_with_other_identities_do_not_begin() {
+    let fleet = Fleet::new();
+    let shards = [(0, 3), (1, 2)].map(|(index, rows)| {
+        let manifest = fleet.path().join(format!("{index}.csv"));
+        let row = "pki/client-0.pem,pki/client-0.key\n".repeat(rows);
+        fs::write(&manifest, format!("cert,key\n{row}")).unwrap();
+        let here = fleet.path().join(index.to_string());
+        fs::create_dir(&here).unwrap();
+        // The same name on both machines.
+        std::os::unix::fs::symlink(&manifest, here.join("fleet.csv")).unwrap();
+        std::os::unix::fs::symlink(fleet.path().join("pki"), here.join("pki")).unwrap();
+        let mut command = shakedown(&here);
+        let args = format!(
+            "run tls://localhost:{} --cacert pki/ca.pem --fleet fleet.csv --protocol echo --sessions 2 -n 4 --workers 1 \
+             -q --shard {index}/2 --together ../t",
+            fleet.port
+        );
+        command.args(args.split_whitespace());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    });
+    let outputs = all(shards);
+    let error = text(&outputs[0].stderr);
+    assert_eq!(codes(&outputs), [1, 1], "{error}");
+    assert!(error.contains("another plan"), "{error}");
+}
+
+#[test]
 fn what_makes_no_shard_is_exit_status_2_and_says_what_to_write() {
     let fleet = Fleet::new();
     for (args, part) in [

@@ -214,6 +214,21 @@ fn a_part_is_no_result_to_report_compare_or_gate() {
             "{args}"
         );
     }
+    // A rate that no part of it had.
+    let policy =
+        |least: u32| format!("version = 1\n[thresholds]\nthroughput = [\"value>{least}\"]\n");
+    fs::write(here.join("met.toml"), policy(30)).unwrap();
+    fs::write(here.join("unmet.toml"), policy(50)).unwrap();
+    for (file, status) in [("met.toml", 0), ("unmet.toml", 99)] {
+        let output = run(here, &format!("gate merged.json --policy {file}"));
+        assert_eq!(
+            code(&output),
+            status,
+            "{file}: {}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+    }
     for (args, status) in [
         ("merge nothing.json", 104),
         ("merge whole.json", 104),
