@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 
 use super::limits::{PortRange, available_memory, hard_file_limit, most_tracked};
 use super::preflight::{MOST_SOURCES, Resources, TIME_WAIT_S, USABLE_PORTS};
-use crate::units::{format_count, three_digits};
+use crate::units::{counted, format_count, three_digits};
 
 /// Part of the cores' time that is planned with. A run is `generator-limited` above 95 %, and its lag grows before.
 const PLANNED_BUSY: f64 = 0.7;
@@ -134,34 +134,27 @@ fn whole(number: f64) -> String {
 
 impl Demand {
     fn cores(&self) -> Constraint {
-        let workers = self.resources.workers;
-        let cpu = three_digits(self.cpu.us);
-        let (shards, arithmetic) = match self.starts_per_s {
-            Some(starts) => {
-                let (need, one) = (starts * self.cpu.us / 1e6, workers as f64 * PLANNED_BUSY);
-                // Cores are parts of a machine, so a machine may have less than one to plan with.
-                let shards = shards_for(need * 1e3, one * 1e3);
-                let arithmetic = format!(
-                    "{}/s × {cpu} µs = {} cores, of {workers} workers × {:.0} %",
-                    whole(starts),
-                    three_digits(need),
-                    PLANNED_BUSY * 100.0
-                );
-                (Some(shards), arithmetic)
-            }
-            None => {
-                let arithmetic = format!(
-                    "no rate is asked for: one shard begins about {}/s at {cpu} µs with {workers} workers × {:.0} %",
-                    whole(self.most_starts()),
-                    PLANNED_BUSY * 100.0
-                );
-                (None, arithmetic)
-            }
+        let workers = counted(self.resources.workers as u64, "worker");
+        let (cpu, percent) = (three_digits(self.cpu.us), PLANNED_BUSY * 100.0);
+        let Some(starts) = self.starts_per_s else {
+            return Constraint {
+                what: "cores",
+                arithmetic: format!(
+                    "no rate is asked for: one shard begins about {}/s at {cpu} µs with {workers} × {percent:.0} %",
+                    whole(self.most_starts())
+                ),
+                shards: None,
+            };
         };
         Constraint {
             what: "cores",
-            arithmetic,
-            shards,
+            arithmetic: format!(
+                "{}/s × {cpu} µs = {} cores, of {workers} × {percent:.0} %",
+                whole(starts),
+                three_digits(starts * self.cpu.us / 1e6)
+            ),
+            // Per hour: slow keys may leave a machine less than one session a second.
+            shards: Some(shards_for(starts * 3_600.0, self.most_starts() * 3_600.0)),
         }
     }
 
@@ -263,28 +256,27 @@ impl Demand {
         let targets = self.targets.max(1) as u64;
         let of_shard = shards_for(used / shards as f64, per_pair);
         let local = of_shard.div_ceil(targets);
-        let given = match resources.spreads {
-            true => u64::from(MOST_SOURCES),
-            false => (resources.pairs as u64 / targets).max(1),
+        let (given, has) = if resources.spreads {
+            let loopback = "those of loopback, which are taken as needed";
+            (u64::from(MOST_SOURCES), loopback.to_owned())
+        } else {
+            let given = (resources.pairs as u64 / targets).max(1);
+            (given, format_count(given))
         };
         let mut lines = vec![
             format!(
-                "ports: {} at once and in TIME_WAIT ({waited_s} s) ÷ {} ({:.0} % of {}) = {} pairs of local and target \
+                "ports: {} at once and in TIME_WAIT ({waited_s} s) ÷ {} ({:.0} % of {}) = {} of local and target \
                  address",
                 whole(used),
                 whole(per_pair.floor()),
                 USABLE_PORTS * 100.0,
                 format_count(range.ports),
-                format_count(pairs)
+                counted(pairs, "pair")
             ),
             format!(
-                "{} local for each shard, with {} of the target; this plan has {}",
+                "{} local for each shard, with {} of the target; this plan has {has}",
                 format_count(local),
-                format_count(targets),
-                match resources.spreads {
-                    true => "those of loopback, which are taken as needed".to_owned(),
-                    false => format_count(given),
-                }
+                format_count(targets)
             ),
         ];
         if local > given {
@@ -327,10 +319,10 @@ impl Demand {
             let need = self.remembered(seconds);
             notes.push(format!(
                 "NAT: shards behind one address share its {} ports towards each address of the target; {} connections, \
-                 those of the last {seconds} s included, take {} pairs",
+                 those of the last {seconds} s included, take {}",
                 whole(NAT_PORTS),
                 whole(need),
-                format_count(shards_for(need, NAT_PORTS))
+                counted(shards_for(need, NAT_PORTS), "pair")
             ));
             notes.push(format!(
                 "firewalls and load balancers that track connections need room for {}",

@@ -140,7 +140,7 @@ prop_compose! {
         let mut all = demand(sessions, rate);
         all.resources = Resources { workers, embedded, resets, pairs: targets, ..all.resources };
         all.cpu.us = us;
-        Demand { targets, hold_s, ..all }
+        Demand { hold_s, targets, ..all }
     }
 }
 

@@ -10,8 +10,9 @@ use crate::load::{Demand, Interrupt, Machine, SessionCpu, ShardsNeeded};
 use crate::pki::{CertFacts, Identity, PkiError};
 use crate::record::{CellRecord, PreflightRecord};
 use crate::scenario::{
-    AuthMode, Checked, EmbeddedTarget, EndKeys, KeyAlgorithm, LoadModel, LoadSection, Matrix,
-    ProtocolKind, ProtocolSection, Scenario, TargetSection, WayInSection, WorkerSection,
+    AuthMode, Checked, EmbeddedTarget, EndKeys, IdentitySection, KeyAlgorithm, LoadModel,
+    LoadSection, Matrix, ProtocolKind, ProtocolSection, Scenario, TargetSection, WayInSection,
+    WorkerSection,
 };
 use crate::shard::Shard;
 use crate::units::{Span, format_count};
@@ -195,7 +196,7 @@ fn client_key(scenario: &Scenario) -> Result<EndKeys, PkiError> {
     let sections = scenario
         .identities
         .iter()
-        .filter_map(|section| section.files());
+        .filter_map(IdentitySection::files);
     let files = scenario.identity.clone().into_iter().chain(sections).next();
     let mut client = KeyAlgorithm::EcdsaP256;
     if let Some(files) = files
