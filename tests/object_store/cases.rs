@@ -75,6 +75,7 @@ fn shard(index: u32, of: u32, timeout: Duration) -> Meeting {
     Meeting {
         shard: Shard::new(index, of).unwrap(),
         workers: 2,
+        host: None,
         plan: "ab".repeat(32),
         slot: Duration::from_secs(12),
         lead: Duration::from_secs(5),
