@@ -118,7 +118,7 @@ fn there_is_a_manual_page_for_every_command() {
     let pages: Vec<_> = fs::read_dir(dir.path().join("pages/man1"))
         .unwrap()
         .collect();
-    assert_eq!(pages.len(), 25, "{pages:?}");
+    assert_eq!(pages.len(), 26, "{pages:?}");
     for page in pages {
         let roff = fs::read_to_string(page.unwrap().path()).unwrap();
         assert!(roff.contains("\nExamples:\n"), "{roff}");

@@ -128,7 +128,7 @@ said=$(mktemp "$place/said.XXXXXX") code=0
 "${limit[@]}" "$real" "${own[@]}" >"$said" || code=$?
 cat "$said"
 case $command:$code in
-  run:106 | anatomy:106)
+  run:106 | anatomy:106 | merge:106)
     reasons=$(sed -n '/^INVALID/,/^$/s/^  \([a-z-]*\): .*/\1/p' "$said" | grep -vxE 'generator-limited|load-not-achieved') ||
       [[ -n $reasons ]] || code=0
     ;;
