@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use common::installed::installed;
+use common::process::{serve_protocol, text};
 use common::{assert_accounted, only, pki_in, reasons};
 use shakedown::record::RunRecord;
 use tempfile::TempDir;
@@ -44,6 +45,13 @@ keep() {
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A search path that has this build of the command.
+fn path() -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_shakedown"));
+    let path = std::env::var("PATH").unwrap();
+    format!("{}:{path}", binary.parent().unwrap().display())
 }
 
 /// Why engines cannot run here, if they cannot. A program that is missing may be a failure.
@@ -80,22 +88,19 @@ impl Ran {
         let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         pki_in(&dir.path().join("pki"));
-        let binary = Path::new(env!("CARGO_BIN_EXE_shakedown")).parent().unwrap();
-        let path = std::env::var("PATH").unwrap();
         let output = Command::new("timeout")
             .arg("--kill-after=5")
             .arg("100")
             .arg(root().join("scripts/engines"))
             .args(["cluster", "bash", "-c", &format!("{PRELUDE}{script}")])
             .current_dir(dir.path())
-            .env("PATH", format!("{}:{path}", binary.display()))
+            .env("PATH", path())
             .env("scripts", root().join("scripts"))
             .env("examples", root().join("examples"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let mut said = text(&output.stdout) + &text(&output.stderr);
         let mut logs: Vec<_> = fs::read_dir(dir.path())
             .unwrap()
@@ -189,7 +194,7 @@ fn a_closed_loop_has_the_total_of_one_machine() {
 #[test]
 fn an_array_wider_than_its_nodes_ends_with_the_shard_that_is_missing() {
     let script = r#"
-job=$(sbatch --parsable --array=0-3 "$examples/slurm/array.sh" $load --rate 60/s --duration 1s --meet-timeout 2s)
+job=$(sbatch --parsable --array=0-3 "$examples/slurm/array.sh" $load --rate 60/s --duration 1s --meet-timeout 4s)
 merge=$(sbatch --parsable --dependency="afterany:$job" "$examples/slurm/merge.sh" "shakedown-$job")
 wait_for_jobs
 for k in 0 1 2 3; do
@@ -203,10 +208,15 @@ scontrol show job "$merge" | grep -o 'ExitCode=.*' >merge
     let read = |name| fs::read_to_string(ran.dir.path().join(name)).unwrap();
     let elements = read("elements");
     assert_eq!(elements.matches("ExitCode=1:0").count(), 4, "{elements}");
-    let missing = elements.matches("3 of 4 shards came within 2s; missing: shard 3");
+    let missing = elements.matches("missing: shard 3");
     assert_eq!(missing.count(), 4, "{elements}");
-    // It has nothing to merge.
     assert!(read("merge").starts_with("ExitCode=104:0"), "{}", ran.said);
+    assert!(
+        ran.said
+            .contains("there is no result of a shard in shakedown-1/shards"),
+        "{}",
+        ran.said
+    );
     assert_eq!(read("nginx/nginx.access.log"), "");
 }
 
@@ -230,4 +240,49 @@ keep invalid
     assert!(!reasons(&record).contains(&"shards-missing"));
     let total = &only(&record).trials[0].total;
     assert_eq!((total.started, total.failed_total()), (60, 60));
+}
+
+/// The commands of docs/many-machines.md for what has no section of its own, against another server.
+#[test]
+fn whatever_starts_processes_will_do() {
+    if !installed("parallel") {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let document = fs::read_to_string(root().join("docs/many-machines.md")).unwrap();
+    let (_, section) = document.split_once("\n## With anything else\n").unwrap();
+    let script = section.split("```").nth(1).unwrap();
+    let script = script.strip_prefix("sh\n").unwrap();
+
+    let dir = tempfile::tempdir().unwrap();
+    pki_in(&dir.path().join("pki"));
+    for (from, to) in [
+        ("ca.pem", "ca.pem"),
+        ("client-0.pem", "c.pem"),
+        ("client-0.key", "c.key"),
+    ] {
+        fs::copy(dir.path().join("pki").join(from), dir.path().join(to)).unwrap();
+    }
+    let (_server, port) = serve_protocol(dir.path(), "pki", "127.0.0.1:0", "http1");
+    let url = format!("https://localhost:{port}/");
+    let output = Command::new("timeout")
+        .args(["60", "bash", "-uc"])
+        .arg(script.replace("https://server:8443/", &url))
+        .current_dir(dir.path())
+        .env("PATH", path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = text(&output.stdout) + &text(&output.stderr);
+    let runs = ["run-1", "run-2", "run-3"].map(|name| {
+        let file = fs::read(dir.path().join(format!("{name}.json")));
+        let file = file.unwrap_or_else(|e| panic!("{name}: {e}\n{said}"));
+        let record: RunRecord = serde_json::from_slice(&file).unwrap();
+        assert_accounted(&record);
+        counts(&record)
+    });
+    assert!(runs.iter().all(|counts| *counts == runs[0]), "{said}");
+    let [_, ok, failed, measured, ..] = runs[0][0];
+    assert_eq!((failed, measured), (0, 60), "{said}");
+    assert!(ok >= 60, "{said}");
 }
