@@ -93,7 +93,7 @@ impl Abort {
     /// Why, without what to do about it.
     pub(super) fn reason(&self) -> String {
         let step_ns = match self.waited_ns {
-            ..10_000_000_000 => 1_000_000,
+            ..2_000_000_000 => 1_000_000,
             _ => 1_000_000_000,
         };
         let waited = Span(Duration::from_nanos(

@@ -107,7 +107,9 @@ impl Stage {
         }
         done("baseline record result.json");
         done("compare a.json b.json -o COMPARISON.json --despite profile");
-        done("run --auth mutual --trials 1 -d 300ms --warmup 0s --workers 1 --shard 0/1 --together run-1 --lead 100ms -q");
+        done(
+            "run --auth mutual --trials 1 -d 300ms --warmup 0s --workers 1 --shard 0/1 --together run-1 --lead 100ms -q",
+        );
         let scenario = "version = 1\nname = \"mine\"\n[load]\nsessions = 2\ntotal = 20\n[matrix]\nauth = [\"mutual\"]\n";
         let copied = Command::new("cp")
             .args(["-R", "pki", "DIR"])
