@@ -109,7 +109,8 @@ impl Ran {
             .collect();
         logs.sort();
         for log in logs {
-            said += &format!("{}:\n{}", log.display(), fs::read_to_string(&log).unwrap());
+            said += &log.to_string_lossy();
+            said += &fs::read_to_string(&log).unwrap();
         }
         assert_eq!(output.status.code(), Some(0), "{said}");
         Some(Self { dir, said })

@@ -11,7 +11,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use common::process::{Running, code, serve_protocol, shakedown, text, went};
 use common::{assert_accounted, only, pki_in, reasons};
@@ -264,17 +264,12 @@ fn the_commands_of_all_pods_make_one_run() {
         let (code, out, err) = shard.wait_with_stderr();
         assert_eq!(code, 0, "{out}{err}");
     }
-    let Output { stdout, stderr, .. } = &command(dir, &merge, &[])
-        .output()
-        .map(|output| {
-            let said = text(&output.stdout) + &text(&output.stderr);
-            assert!(went(code(&output), &said), "{said}");
-            output
-        })
-        .unwrap();
+    let output = command(dir, &merge, &[]).output().unwrap();
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(went(code(&output), &said), "{said}");
     let result = flag(&merge, "--output").trim_start_matches('/');
     let merged = fs::read(dir.join(result));
-    let merged = merged.unwrap_or_else(|e| panic!("{e}: {}{}", text(stdout), text(stderr)));
+    let merged = merged.unwrap_or_else(|e| panic!("{e}: {said}"));
     let record: RunRecord = serde_json::from_slice(&merged).unwrap();
     assert_accounted(&record);
     assert!(!reasons(&record).contains(&"shards-missing"));
