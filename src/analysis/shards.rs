@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::load::MOST_LATE;
 use crate::record::{CellRecord, HostRecord, MergedShard, Note, RunRecord, ShardRecord};
-use crate::stats::Spread;
 use crate::units::{counted, format_ns};
 
 /// Clocks that differ by more than this, in nanoseconds, ...
@@ -55,7 +54,7 @@ fn add(notes: &mut Vec<Note>, of_shards: impl Iterator<Item = (Note, Vec<u32>)>)
     for (note, who) in of_shards {
         let who = shards(&who);
         match notes.iter_mut().find(|known| known.code == note.code) {
-            Some(known) => known.message += &format!(" ({who})"),
+            Some(known) => known.message = format!("{} ({who})", known.message),
             None => notes.push(Note {
                 message: format!("{who}: {}", note.message),
                 ..note
@@ -192,10 +191,12 @@ fn outlier(record: &RunRecord, cell: &CellRecord) -> Option<Note> {
     if medians.len() < LEAST_MEDIANS {
         return None;
     }
-    let usual = Spread::of(medians.iter().map(|(_, ns)| *ns as f64))?.median;
+    let mut sorted: Vec<u64> = medians.iter().map(|(_, ns)| *ns).collect();
+    sorted.sort_unstable();
+    let usual = sorted[sorted.len() / 2];
     let out = medians
         .iter()
-        .filter(|(_, ns)| *ns as f64 > OUTLIER as f64 * usual);
+        .filter(|(_, ns)| *ns > OUTLIER.saturating_mul(usual));
     let (out, slowest) = out.fold((Vec::new(), 0), |(mut out, slowest), (index, ns)| {
         out.push(*index);
         (out, slowest.max(*ns))
@@ -207,7 +208,7 @@ fn outlier(record: &RunRecord, cell: &CellRecord) -> Option<Note> {
                 "the median latency of {} is up to {}, and that of the median shard {}",
                 shards(&out),
                 format_ns(slowest),
-                format_ns(usual as u64)
+                format_ns(usual)
             ),
             "see these hosts and their way to the server: high percentiles are theirs",
         )

@@ -106,7 +106,7 @@ impl Engine {
             for cell in cells {
                 let due = timetable.map(|table| table.of_trial(number));
                 if let Some(due) = due {
-                    wait(due.slot - LEAD, control, observe);
+                    wait_ahead(due.slot, control, observe);
                 }
                 if *control.borrow() != Interrupt::None {
                     return None;
@@ -122,7 +122,8 @@ impl Engine {
                     observe(Event::Primed);
                 }
                 let trial = primed.and_then(|prime| {
-                    self.trial(cell, round, due, prime, control, target, observe)
+                    let turn = Turn { cell, round, due };
+                    self.trial(turn, prime, control, target, observe)
                 });
                 match trial {
                     Ok(result) => observe(Event::End(&result)),
@@ -171,14 +172,13 @@ impl Engine {
 
     fn trial(
         &self,
-        cell: usize,
-        round: usize,
-        due: Option<Due>,
+        turn: Turn,
         prime: Option<TrialStats>,
         control: &watch::Receiver<Interrupt>,
         target: Option<&dyn TargetView>,
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<TrialResult, EngineError> {
+        let Turn { cell, round, due } = turn;
         let stop = self.plan.checked.stop;
         // A list of an earlier trial is no longer in place.
         if let Some(target) = target.filter(|_| !self.plan.cells[cell].events.is_empty()) {
@@ -186,14 +186,7 @@ impl Engine {
                 .replace_list(cell, None)
                 .map_err(EngineError::Target)?;
         }
-        if let Some(due) = due {
-            wait(due.load - LEAD, control, observe);
-        }
-        let late = due.map_or(Duration::ZERO, |due| due.late());
-        let start = match due {
-            Some(due) if late <= MOST_LATE => due.load,
-            _ => Instant::now() + LEAD,
-        };
+        let (start, late) = turn.begin(control, observe);
         let measured = stop.warmup..stop.warmup + stop.duration;
         let mut watched = Watched::new(start + measured.start, start + measured.end);
         let started_at = SystemTime::now() + start.saturating_duration_since(Instant::now());
@@ -202,10 +195,9 @@ impl Engine {
         let (seconds, mut collected) = Collected::of(self.active().len(), measured, due.is_some());
         let occurrences = Occurrences::of(&self.plan, cell, started_at);
         let mut happenings = Happenings::new(occurrences.as_ref(), cell, start);
-        let task = if late > MOST_LATE {
-            Task::Late
-        } else {
-            Task::Trial(occurrences)
+        let task = match late {
+            Some(late) if late > MOST_LATE => Task::Late,
+            _ => Task::Trial(occurrences),
         };
         self.give_out(&task, cell, round, start, control, &seconds)?;
         let mut stats = TrialStats::default();
@@ -253,7 +245,7 @@ impl Engine {
             cell,
             round,
             started_at,
-            scheduled: due.map(|due| (due.load_after, late)),
+            scheduled: due.map(|due| due.load_after).zip(late),
             length_ns: ns_between(start, Instant::now()),
             stats,
             happened: happenings.finish(target),
@@ -325,10 +317,43 @@ impl Engine {
     }
 }
 
-/// Waits until a time, or an interrupt.
-fn wait(until: Instant, control: &watch::Receiver<Interrupt>, observe: &mut dyn FnMut(Event<'_>)) {
+/// Which trial it is, and when its turn comes, where that is said.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    cell: usize,
+    round: usize,
+    due: Option<Due>,
+}
+
+impl Turn {
+    /// Waits until it is time to give it out. Returns when its load begins, and how late that is.
+    fn begin(
+        self,
+        control: &watch::Receiver<Interrupt>,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> (Instant, Option<Duration>) {
+        let Some(due) = self.due else {
+            return (Instant::now() + LEAD, None);
+        };
+        wait_ahead(due.load, control, observe);
+        let late = due.late();
+        let start = if late > MOST_LATE {
+            Instant::now() + LEAD
+        } else {
+            due.load
+        };
+        (start, Some(late))
+    }
+}
+
+/// Waits until [`LEAD`] before a time, or until an interrupt.
+fn wait_ahead(
+    of: Instant,
+    control: &watch::Receiver<Interrupt>,
+    observe: &mut dyn FnMut(Event<'_>),
+) {
     loop {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = of.saturating_duration_since(Instant::now() + LEAD);
         if left.is_zero() || *control.borrow() != Interrupt::None {
             return;
         }

@@ -45,10 +45,10 @@ impl Timetable {
         }
     }
 
-    /// When the load of a trial begins, after the start of all.
-    fn load_after(&self, trial: usize) -> Duration {
+    /// When the slot of a trial begins, after the start of all.
+    fn slot_after(&self, trial: usize) -> Duration {
         let trial = u32::try_from(trial).unwrap_or(u32::MAX);
-        self.slot.saturating_mul(trial) + self.prime
+        self.slot.saturating_mul(trial)
     }
 
     /// The same on this process's monotonic clock, which nobody sets: read once, before the first trial.
@@ -72,9 +72,10 @@ pub(super) struct Anchored {
 impl Anchored {
     /// When the slot of a trial begins, and when its load does.
     pub(super) fn of_trial(&self, trial: usize) -> Due {
-        let load_after = self.table.load_after(trial);
+        let slot_after = self.table.slot_after(trial);
+        let load_after = slot_after + self.table.prime;
         Due {
-            slot: self.start + (load_after - self.table.prime),
+            slot: self.start + slot_after,
             load: self.start + load_after,
             load_after,
         }

@@ -333,10 +333,10 @@ fn order(observed: &ObservedRecord) -> impl Ord + use<> {
 fn add_event(sum: &mut EventRecord, other: EventRecord) {
     add_option(&mut sum.revoked, other.revoked, |a, b| *a = b.max(*a));
     add_option(&mut sum.in_place_ns, other.in_place_ns, |a, b| {
-        *a = b.min(*a)
+        *a = b.min(*a);
     });
     add_option(&mut sum.hook_ended_ns, other.hook_ended_ns, |a, b| {
-        *a = b.max(*a)
+        *a = b.max(*a);
     });
     add_option(&mut sum.error, other.error, |a, b| {
         *a = std::mem::take(a).min(b);

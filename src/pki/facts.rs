@@ -1,7 +1,6 @@
 //! The contents of a certificate as plain data for reports. Text of strangers is escaped and capped; nothing is
 //! verified.
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use rustls_pki_types::CertificateDer;
@@ -18,6 +17,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::PkiError;
 use super::der::{parse, shown};
+use crate::text::hex;
 
 /// Most entries kept of a list; one more says how many were left out.
 const MAX_LISTED: usize = 64;
@@ -91,15 +91,6 @@ impl CertFacts {
             .saturating_sub(now.unix_timestamp())
             .div_euclid(86_400)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{byte:02x}");
-    }
-    out
 }
 
 fn rfc3339(at: ASN1Time) -> Result<String, String> {

@@ -11,6 +11,7 @@ use crate::load::Timetable;
 use crate::record::ShardRecord;
 use crate::scenario::{Checked, EventKind};
 use crate::shard::Shard;
+use crate::text::hex;
 
 /// A scenario that cannot be divided as asked.
 #[derive(Debug, thiserror::Error)]
@@ -83,10 +84,6 @@ fn host() -> Option<String> {
     let drawn = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let digest = Sha256::digest(drawn);
     Some(hex(&digest[..8]))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Part {

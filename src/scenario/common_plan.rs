@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::Scenario;
+use crate::text::hex;
 
 impl Scenario {
     /// The scenario without lists of cores, local addresses and the paths of identities, which differ from one machine to the next, and
     /// without secrets.
+    #[must_use]
     pub fn common_plan(&self) -> Self {
         let mut common = self.without_secrets();
         common.workers.cores = None;
@@ -31,8 +33,7 @@ impl Scenario {
     pub fn common_digest(&self) -> String {
         // What was checked can be written.
         let text = serde_json::to_vec(&self.common_plan()).unwrap_or_default();
-        let digest = Sha256::digest(text);
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Sha256::digest(text))
     }
 }
 

@@ -11,6 +11,16 @@ use toml::de::{DeTable, DeValue};
 
 pub(crate) use labelled::labelled;
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
 /// Text with an ANSI style, such as `1;31`, where there is colour.
 pub(crate) fn paint(text: &str, style: &str, color: bool) -> String {
     if color && !style.is_empty() {

@@ -357,7 +357,7 @@ fn an_interrupted_shard_keeps_what_it_has() {
     let long = format!("{TOGETHER} --hold 0s");
     let shards = ["0/2", "1/2"].map(|shard| fleet.shard(shard, &long).spawn().unwrap());
     fleet.wait_for("t/start.json");
-    std::thread::sleep(Duration::from_millis(1_000));
+    std::thread::sleep(Duration::from_secs(1));
     let [first, second] = shards;
     signal(first.id(), "INT");
     let outputs = [first, second].map(|child| child.wait_with_output().unwrap());

@@ -169,8 +169,8 @@ impl Servers {
 }
 
 /// The result of all shards, which is the same in whatever order and groups they are merged.
-fn in_any_order(shards: Vec<RunRecord>) -> RunRecord {
-    let all = merged(shards.clone());
+fn in_any_order(shards: &[RunRecord]) -> RunRecord {
+    let all = merged(shards.iter().cloned());
     assert!(
         all == merged(shards.iter().rev().cloned()),
         "in another order"
@@ -207,7 +207,7 @@ fn shards_are_one_run() {
             let single = servers.load(LOADS[load], of as usize * workers);
             let single = run_shard(single, Shard::WHOLE, SystemTime::now() + LEAD);
             let shards = run_shards(&servers.load(LOADS[load], workers), of);
-            let merged = in_any_order(shards);
+            let merged = in_any_order(&shards);
             prop_assert_eq!(counts(&merged), counts(&single), "{}", LOADS[load]);
             prop_assert!(merged.validity.complete);
             *cases.borrow_mut().entry(load).or_insert(0) += 1;

@@ -32,6 +32,8 @@ fn refused(records: &[RunRecord]) -> String {
     panic!("they merge");
 }
 
+type Change = fn(&mut RunRecord);
+
 #[test]
 fn only_the_shards_of_one_run_merge() {
     let shards = short(3);
@@ -40,7 +42,6 @@ fn only_the_shards_of_one_run_merge() {
         change(&mut changed[2]);
         refused(&changed)
     };
-    type Change = fn(&mut RunRecord);
     let changes: [(&str, Change); 9] = [
         ("the number of shards", |r| part(r).shard.of = 4),
         ("the plan", |r| part(r).plan_sha256.push('0')),
@@ -51,7 +52,7 @@ fn only_the_shards_of_one_run_merge() {
         ("the scenario", |r| r.plan.scenario.timeouts.close.0 *= 2),
         ("the number of cells", |r| r.cells.clear()),
         ("negotiate", |r| {
-            r.cells[0].pins.group = Some("x".to_owned())
+            r.cells[0].pins.group = Some("x".to_owned());
         }),
     ];
     for (what, change) in changes {
