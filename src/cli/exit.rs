@@ -54,7 +54,8 @@ impl Exit {
     /// early or its figures are invalid.
     pub(crate) fn of_record(record: &RunRecord) -> Self {
         let validity = &record.validity;
-        if !record.shards.is_empty() && !(validity.complete && validity.valid) {
+        let whole = validity.complete && validity.valid;
+        if !(record.shards.is_empty() || whole) {
             return Self::Invalid;
         }
         let engine_failed = |reason: &Note| reason.code == "engine-failed";

@@ -69,20 +69,20 @@ fn a_shard_says_which_it_is_what_it_waits_for_and_what_is_asked_of_it() {
     live.on(Event::Waiting {
         left: Duration::from_millis(2_500),
     });
-    let line = live.line();
+    let said = live.line();
     assert!(
-        line.starts_with("shard 3/8, trial 4/6 ")
-            && line.ends_with("waiting, the load begins in 3s"),
-        "{line}"
+        said.starts_with("shard 3/8, trial 4/6 ")
+            && said.ends_with("waiting, the load begins in 3s"),
+        "{said}"
     );
     tick(&mut live, 3_000);
     let mut second = Second::new(2, 0);
     second.close(3_000_000_000, 0, 1_000_000_000);
     live.on(Event::Second(&second));
-    let line = live.line();
+    let said = live.line();
     assert!(
-        line.contains("of 250/s asked") && !line.contains("waiting"),
-        "{line}"
+        said.contains("of 250/s asked") && !said.contains("waiting"),
+        "{said}"
     );
 }
 

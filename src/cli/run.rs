@@ -62,6 +62,10 @@ pub struct RunArgs {
     /// Print instead how many shards and addresses the plan needs on machines like this one, and why. A session's CPU
     /// time is measured for about a second unless given, as in --plan-shards=450us
     #[arg(long, value_name = "CPU", requires = "dry_run", num_args = 0..=1, require_equals = true, value_parser = cpu_time)]
+    #[expect(
+        clippy::option_option,
+        reason = "a flag whose value may be left out, as the parser has it"
+    )]
     plan_shards: Option<Option<Span>>,
 
     #[command(flatten)]
