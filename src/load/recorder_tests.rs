@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::hand_over::HandOver;
 use super::recorder::{Cut, Recorder};
 use crate::stats::{
-    CancelPhase, FailureClass, Metric, NotStarted, OkKind, Outcome, Proof, Stage, Timing,
+    CancelPhase, FailureClass, Metric, NotStarted, OkKind, Outcome, PauseWatch, Proof, Stage,
+    Timing,
 };
 
 fn recorder() -> Rc<Recorder> {
@@ -59,6 +60,31 @@ fn what_is_cut_off_is_as_old_as_at_the_cut() {
     assert_eq!((cut.count(), cut.confirmed), (3, 1));
     assert_eq!(cut.stages, [(Stage::Connect, 2), (Stage::Close, 1)].into());
     assert_eq!(cut.oldest_ns - cut.youngest_ns, 2_000_000_000);
+}
+
+#[test]
+fn a_close_that_is_not_answered_is_no_answer() {
+    let (to, seconds) = std::sync::mpsc::channel();
+    let now = Instant::now();
+    let over = HandOver::new(0, to);
+    let recorder = Rc::new(Recorder::new(now, now, Arc::default(), over));
+    let mut closing = recorder.begin(now);
+    closing.settle(OkKind::Full, Proof::ApplicationData);
+    closing.enter(Stage::Close);
+    std::thread::sleep(Duration::from_millis(120));
+    drop(closing);
+    recorder.take();
+    let mut watch = PauseWatch::of(0..1_000_000_000);
+    for (_, second) in seconds.try_iter() {
+        watch.see(second.number, second.waiting, second.answered);
+    }
+    let pause = watch.longest();
+    assert!(pause.from_ns > 0, "it begins with the answer: {pause:?}");
+    assert!(
+        pause.length_ns >= 100_000_000,
+        "and the close ends none: {pause:?}"
+    );
+    assert_eq!(recorder.in_flight(), 0);
 }
 
 #[test]

@@ -249,6 +249,8 @@ impl Attempt {
     /// Notes that it is ok unless its close says otherwise; cut off in the close, it is.
     pub(crate) fn settle(&mut self, kind: OkKind, proof: Proof) {
         self.settled = Some((kind, proof));
+        let now_ns = self.recorder.now_ns();
+        self.recorder.state.borrow_mut().seconds.answered(now_ns);
     }
 
     /// Whether its outcome stands, or only its close can change it.
@@ -336,7 +338,8 @@ impl Attempt {
             Outcome::Cancelled(_) => {}
         }
         let at_ns = ns_between(self.recorder.start, now);
-        if matches!(outcome, Outcome::Ok { .. }) {
+        // Who had settled was answered then, and has only waited for the close since.
+        if matches!(outcome, Outcome::Ok { .. }) && self.settled.is_none() {
             state.seconds.answered(at_ns);
         }
         if std::mem::take(&mut self.waits) {
