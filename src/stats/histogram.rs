@@ -287,11 +287,11 @@ impl<const DIGITS: u8> DurationHistogram<DIGITS> {
 
     fn decoded(text: &str) -> Result<Histogram<u64>, HistogramError> {
         let stored = stored(text)?;
-        let mut decoded = Self::empty();
-        let setup = |of: &Histogram<u64>| (of.low(), of.high(), of.sigfig());
-        if setup(&stored) == setup(&decoded) {
+        let setup = (stored.low(), stored.high(), stored.sigfig());
+        if setup == (1, Self::MAX_NS, Self::SIGNIFICANT_DIGITS) {
             return Ok(stored);
         }
+        let mut decoded = Self::empty();
         decoded
             .add(stored)
             .map_err(|e| HistogramError(e.to_string()))?;
