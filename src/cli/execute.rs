@@ -2,13 +2,13 @@
 //! the exit code.
 
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use shakedown::load::Interrupt;
 use shakedown::record::RunRecord;
 use shakedown::runner::{Part, Prepared, prepare};
-use shakedown::scenario::{Checked, Scenario};
+use shakedown::scenario::Checked;
 use shakedown::store;
 use tokio::sync::watch;
 
@@ -62,36 +62,21 @@ impl ResultArgs {
         checked: Checked,
         telemetry: &TelemetryArgs,
     ) -> anyhow::Result<RunRecord> {
-        let scenario = checked.scenario.clone();
-        let prepared = prepare(checked)?;
-        self.measure_prepared(&scenario, &prepared, telemetry, |_, _| Ok(None))
+        self.measure_prepared(&prepare(checked)?, telemetry, |_| Ok(None))
     }
 
-    /// The same of a shard, which begins when `begin` says, once that returns.
-    pub(crate) fn measure_part(
+    /// The same of what is prepared. A shard begins when the part says that `begin` returns.
+    pub(crate) fn measure_prepared(
         &self,
-        scenario: &Scenario,
         prepared: &Prepared,
         telemetry: &TelemetryArgs,
-        begin: impl FnOnce(&Prepared, &watch::Receiver<Interrupt>) -> anyhow::Result<Part>,
+        begin: impl FnOnce(&watch::Receiver<Interrupt>) -> anyhow::Result<Option<Part>>,
     ) -> anyhow::Result<RunRecord> {
-        self.measure_prepared(scenario, prepared, telemetry, |prepared, control| {
-            begin(prepared, control).map(Some)
-        })
-    }
-
-    fn measure_prepared(
-        &self,
-        scenario: &Scenario,
-        prepared: &Prepared,
-        telemetry: &TelemetryArgs,
-        begin: impl FnOnce(&Prepared, &watch::Receiver<Interrupt>) -> anyhow::Result<Option<Part>>,
-    ) -> anyhow::Result<RunRecord> {
-        let command = command_line(scenario);
+        let command = command_line(&prepared.plan().checked.scenario);
         let control = signals::control("finishing what is in flight; once more to stop at once");
         let telemetry = Telemetry::start(telemetry, prepared, self.quiet)?;
         let mut progress = Progress::of(prepared, self.quiet);
-        let part = begin(prepared, &control)?;
+        let part = begin(&control)?;
         let record = prepared.run_part(part, command, &control, &mut |event| {
             telemetry.on(event);
             progress.on(event);
@@ -101,17 +86,6 @@ impl ResultArgs {
         Ok(record)
     }
 
-    /// Keeps the result of a shard, of which no report is made.
-    pub(crate) fn save(&self, record: &RunRecord, folder: &Path) -> anyhow::Result<PathBuf> {
-        Ok(match &self.output.file {
-            Some(file) => {
-                store::save(file, record)?;
-                file.clone()
-            }
-            None => store::save_new(folder, record)?,
-        })
-    }
-
     /// Says something on stderr, unless only errors are wanted there.
     pub(crate) fn say(&self, message: impl Display) {
         if !self.quiet {
@@ -119,17 +93,27 @@ impl ResultArgs {
         }
     }
 
-    /// Keeps a result and prints its report.
+    /// Keeps a result, prints its report, and says how the process ends.
     pub(crate) fn conclude(
         &self,
         record: &RunRecord,
         folder: Option<&Path>,
         text: impl FnOnce(&RunRecord) -> anyhow::Result<String>,
     ) -> anyhow::Result<Exit> {
+        self.keep(record, folder, text)?;
+        Ok(Exit::of_record(record))
+    }
+
+    /// Keeps a result and prints its report.
+    pub(crate) fn keep(
+        &self,
+        record: &RunRecord,
+        folder: Option<&Path>,
+        text: impl FnOnce(&RunRecord) -> anyhow::Result<String>,
+    ) -> anyhow::Result<()> {
         let named = self.output.save(|file| store::save(file, record));
         let saved = named.or_else(|| folder.map(|folder| store::save_new(folder, record)));
         let printed = print(record, self.output.json, || text(record));
-        conclude(saved, printed, self.quiet)?;
-        Ok(Exit::of_record(record))
+        conclude(saved, printed, self.quiet)
     }
 }

@@ -58,8 +58,7 @@ impl Exit {
         if !(record.shards.is_empty() || whole) {
             return Self::Invalid;
         }
-        let engine_failed = |reason: &Note| reason.code == "engine-failed";
-        if validity.reasons.iter().any(engine_failed) {
+        if engine_failed(record) {
             return Self::Failure;
         }
         if record.expectations.iter().any(|e| e.verdict.fails()) {
@@ -69,6 +68,18 @@ impl Exit {
             (false, _) => Self::Interrupted,
             (true, false) => Self::Invalid,
             (true, true) => Self::Success,
+        }
+    }
+
+    /// The code of a shard whose result is kept. Engines end the others if it is not 0, so whether its result is valid is
+    /// for the merger to say.
+    pub(crate) fn of_shard(record: &RunRecord) -> Self {
+        let mut trials = record.cells.iter().flat_map(|cell| &cell.trials);
+        let interrupted = trials.any(|trial| trial.interrupted);
+        if interrupted || !(record.validity.complete || engine_failed(record)) {
+            Self::Interrupted
+        } else {
+            Self::Success
         }
     }
 
@@ -131,6 +142,12 @@ impl Exit {
             Self::Failure
         }
     }
+}
+
+/// Whether the run could not go on.
+fn engine_failed(record: &RunRecord) -> bool {
+    let failed = |reason: &Note| reason.code == "engine-failed";
+    record.validity.reasons.iter().any(failed)
 }
 
 /// Whether it is one of these errors, of this kind.

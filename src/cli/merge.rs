@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use shakedown::meeting::{Patience, Place};
+use shakedown::meeting::{Patience, Place, RESULTS};
 use shakedown::merge::Merge;
 use shakedown::record::RunRecord;
 use shakedown::report;
@@ -14,13 +14,8 @@ use super::execute::ResultArgs;
 use super::exit::{BadInput, Exit};
 use super::output::style;
 
-/// Where shards met, and where they left their results.
-const MEET: &str = "meet";
-const SHARDS: &str = "shards";
-/// How long an object store may take for one answer.
+/// How long a place may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Largest result of a shard that is read from there, in bytes.
-const CAP: u64 = 512 << 20;
 
 /// Other subcommands write no file unless one is named.
 const OUTPUT: &str = "Write the merged result to this file [default: results/NAME-TIME.json]";
@@ -41,13 +36,13 @@ pub(crate) fn run(args: &MergeArgs) -> anyhow::Result<Exit> {
     // What may still be added up.
     let mut room = u64::MAX;
     for from in &args.from {
-        if from.contains("://") {
-            add_objects(&mut merge, from, &mut room)?;
-        } else {
-            for file in files(Path::new(from))? {
-                let record = store::load_part(&file, &mut room)?;
-                merge.add(&file.display().to_string(), record)?;
-            }
+        if let Some(place) = place(from)? {
+            add_left(&mut merge, &place, &mut room)?;
+            continue;
+        }
+        for file in files(Path::new(from))? {
+            let record = store::load_part(&file, &mut room)?;
+            merge.add(&file.display().to_string(), record)?;
         }
     }
     let record = merge.finish()?;
@@ -56,50 +51,52 @@ pub(crate) fn run(args: &MergeArgs) -> anyhow::Result<Exit> {
         .conclude(&record, Some(Path::new("results")), text)
 }
 
-/// The results that a word names.
-fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let left = path.join(SHARDS);
-    // Shards that did not meet left none.
-    let none = path.join(MEET).is_dir() && !left.is_dir();
-    let folder = if none || left.is_dir() {
-        left
-    } else {
-        path.to_owned()
-    };
-    let files = if none {
-        Vec::new()
-    } else {
-        store::result_files(&folder)?
-    };
-    if files.is_empty() {
-        return Err(BadInput(format!(
-            "there is no result of a shard in {}; did the shards end, and with --together {}?",
-            folder.display(),
-            path.display()
-        ))
-        .into());
-    }
-    Ok(files)
+fn patience() -> Patience<'static> {
+    Patience::new(PATIENCE, &|| false)
 }
 
-fn add_objects(merge: &mut Merge, url: &str, room: &mut u64) -> anyhow::Result<()> {
-    let place = Place::parse(url)?;
-    let patience = || Patience::new(PATIENCE, &|| false);
-    let results = place.results(&patience())?;
-    if results.is_empty() {
-        return Err(BadInput(format!(
-            "there is no result of a shard at {url}; did the shards end, and with --together {url}?"
-        ))
-        .into());
+/// The place that a word names, if shards met there.
+fn place(from: &str) -> anyhow::Result<Option<Place>> {
+    let is_url = from.contains("://");
+    if !is_url && !Path::new(from).is_dir() {
+        return Ok(None);
     }
-    for index in results {
-        let name = format!("{url}/{SHARDS}/{index}.json");
-        if let Some(bytes) = place.result(index, CAP, &patience())? {
+    let place = Place::parse(from)?;
+    let met = is_url || place.is_used(&patience())?;
+    Ok(met.then_some(place))
+}
+
+/// Adds the results that shards left where they met.
+fn add_left(merge: &mut Merge, place: &Place, room: &mut u64) -> anyhow::Result<()> {
+    let left = place.results(&patience())?;
+    if left.is_empty() {
+        return Err(nothing_in(&format!("{place}/{RESULTS}"), place));
+    }
+    for index in left {
+        let name = format!("{place}/{RESULTS}/{index}.json");
+        if let Some(bytes) = place.result(index, store::SIZE_CAP, &patience())? {
             merge.add(&name, store::parse_part(Path::new(&name), &bytes, room)?)?;
         }
     }
     Ok(())
+}
+
+/// The result files that a word names.
+fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let files = store::result_files(path)?;
+    if files.is_empty() {
+        let path = path.display();
+        return Err(nothing_in(&path.to_string(), &path));
+    }
+    Ok(files)
+}
+
+fn nothing_in(folder: &str, given: &dyn std::fmt::Display) -> anyhow::Error {
+    BadInput(format!(
+        "there is no result of a shard in {folder}; did the shards end, and with --together {given}?"
+    ))
+    .into()
 }

@@ -11,6 +11,7 @@ use shakedown::record::RunRecord;
 use shakedown::runner::{Part, Prepared, prepare_part};
 use shakedown::scenario::Checked;
 use shakedown::shard::{Shard, ShardChoice, variable};
+use shakedown::stats::Accounting;
 use shakedown::store;
 use shakedown::units::{Span, format_count};
 use tokio::sync::watch;
@@ -99,22 +100,19 @@ impl ShardArgs {
             }
             result.check(&checked, Some(folder))?;
         }
-        let scenario = checked.scenario.clone();
         let prepared = prepare_part(checked, shard)?;
-        let begin = |prepared: &Prepared, control: &watch::Receiver<Interrupt>| match &place {
-            Some(place) => self.meet(place, result, prepared, control),
-            None => self.at_its_time(prepared),
-        };
-        let record = result.measure_part(&scenario, &prepared, telemetry, begin)?;
-        let exit = exit(&record);
+        let record = result.measure_prepared(&prepared, telemetry, |control| {
+            let part = prepared.part();
+            match &place {
+                Some(place) => self.meet(place, part, result, control),
+                None => self.at_its_time(part, &prepared),
+            }
+            .map(Some)
+        })?;
+        let outcome = outcome(shard, &record);
         let Some(place) = place else {
-            let saved = result.save(&record, folder)?;
-            result.say(format_args!(
-                "{}; saved to {}",
-                outcome(shard, &record),
-                saved.display()
-            ));
-            return Ok(exit);
+            result.keep(&record, Some(folder), |_| Ok(format!("{outcome}\n")))?;
+            return Ok(Exit::of_shard(&record));
         };
         let bytes = store::bytes(&record)?;
         if let Err(error) = place.put_result(shard, bytes, &Patience::new(PUT, &|| false)) {
@@ -125,30 +123,31 @@ impl ShardArgs {
             ));
             return Err(error.into());
         }
-        result.say(format_args!(
-            "{}; left at {place}; once all are there: shakedown merge {place}",
-            outcome(shard, &record)
-        ));
-        Ok(exit)
+        result.keep(&record, None, |_| {
+            Ok(format!(
+                "{outcome}; left at {place}; once all are there: shakedown merge {place}\n"
+            ))
+        })?;
+        Ok(Exit::of_shard(&record))
     }
 
     /// Waits for the others.
     fn meet(
         &self,
         place: &Place,
+        part: Part,
         result: &ResultArgs,
-        prepared: &Prepared,
         control: &watch::Receiver<Interrupt>,
     ) -> anyhow::Result<Part> {
-        let shard = prepared.plan().shard;
         let of_span = |span: Option<Span>, usual| span.map_or(usual, |span| span.0);
-        let part = prepared.part(UNIX_EPOCH, ClockState::default());
+        let of_part = part.record();
+        let shard = of_part.shard;
         let meeting = Meeting {
             shard,
-            workers: u32::try_from(prepared.plan().worker_cores.len()).unwrap_or(u32::MAX),
-            plan: part.record().plan_sha256.clone(),
-            host: part.record().host.clone(),
-            slot: Duration::from_nanos(part.record().slot_ns),
+            workers: u32::try_from(of_part.workers).unwrap_or(u32::MAX),
+            plan: of_part.plan_sha256.clone(),
+            host: of_part.host.clone(),
+            slot: Duration::from_nanos(of_part.slot_ns),
             lead: of_span(self.lead, Duration::from_secs(5)),
             timeout: of_span(self.meet_timeout, Duration::from_secs(300)),
         };
@@ -159,16 +158,16 @@ impl ShardArgs {
             ));
         }
         let met = meet(place, &meeting, &|| *control.borrow() != Interrupt::None)?;
-        let part = prepared.part(met.start.at, met.clock);
+        let part = part.begins(met.start.at, met.clock);
         Ok(part.met(met.attempt, met.before))
     }
 
     /// Waits for nobody.
-    fn at_its_time(&self, prepared: &Prepared) -> anyhow::Result<Part> {
+    fn at_its_time(&self, part: Part, prepared: &Prepared) -> anyhow::Result<Part> {
         let start = self.start_at.unwrap_or(UNIX_EPOCH);
-        let table = prepared.timetable(start);
         let trials = u32::try_from(prepared.plan().checked.trials()).unwrap_or(u32::MAX);
-        let end = start + table.slot.saturating_mul(trials);
+        let slot = Duration::from_nanos(part.record().slot_ns);
+        let end = start + slot.saturating_mul(trials);
         if let Ok(ago) = SystemTime::now().duration_since(end) {
             return Err(BadFlag(format!(
                 "--start-at: by then every trial was over {} ago; give a time that is still to come",
@@ -176,35 +175,14 @@ impl ShardArgs {
             ))
             .into());
         }
-        Ok(prepared.part(start, ClockState::of_kernel()))
+        Ok(part.begins(start, ClockState::of_kernel()))
     }
 }
 
 fn outcome(shard: Shard, record: &RunRecord) -> String {
-    let (mut ok, mut failed) = (0, 0);
-    for total in record
-        .cells
-        .iter()
-        .map(shakedown::record::CellRecord::total)
-    {
-        ok += total.ok_total();
-        failed += total.failed_total();
-    }
-    let [ok, failed] = [ok, failed].map(format_count);
+    let mut total = Accounting::default();
+    let cells = record.cells.iter();
+    cells.for_each(|cell| total.merge(&cell.total()));
+    let [ok, failed] = [total.ok_total(), total.failed_total()].map(format_count);
     format!("shard {shard}: {ok} confirmed, {failed} failed")
-}
-
-fn exit(record: &RunRecord) -> Exit {
-    let mut trials = record.cells.iter().flat_map(|cell| &cell.trials);
-    let engine_failed = record
-        .validity
-        .reasons
-        .iter()
-        .any(|r| r.code == "engine-failed");
-    let interrupted = trials.any(|trial| trial.interrupted);
-    if interrupted || !(record.validity.complete || engine_failed) {
-        Exit::Interrupted
-    } else {
-        Exit::Success
-    }
 }

@@ -32,16 +32,16 @@ impl Timetable {
             .cells
             .iter()
             .filter_map(|cell| cell.resumed.as_ref());
-        let prime = if primed.into_iter().any(resumes) {
-            prime::LONGEST
+        let (room, prime) = if primed.into_iter().any(resumes) {
+            (prime::LONGEST, prime::LONGEST + PRIMED)
         } else {
-            Duration::ZERO
+            (Duration::ZERO, Duration::ZERO)
         };
         let stop = &checked.stop;
         Self {
             start,
-            slot: prime + stop.warmup + stop.duration + stop.grace + GAP,
-            prime: prime + if prime.is_zero() { prime } else { PRIMED },
+            slot: room + stop.warmup + stop.duration + stop.grace + GAP,
+            prime,
         }
     }
 

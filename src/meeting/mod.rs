@@ -32,7 +32,7 @@ use crate::record::BuildInfo;
 use crate::shard::Shard;
 
 pub use self::patience::Patience;
-pub use self::place::{Place, PlaceError};
+pub use self::place::{Place, PlaceError, RESULTS};
 pub use self::start::{Abort, Start};
 
 /// Where cards lie.

@@ -7,6 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use super::CARDS;
 use super::folder::Folder;
 use super::patience::{Over, Patience, TICK};
 use super::start::{Opening, START, Start, parse_opening};
@@ -14,7 +15,7 @@ use crate::shard::Shard;
 use crate::text::{UNTRUSTED_CAP, escape_untrusted};
 
 /// Where results lie.
-const RESULTS: &str = "shards";
+pub const RESULTS: &str = "shards";
 /// Most of a card or of `start.json`, in bytes; the latter names every shard.
 pub(super) const SMALL_CAP: u64 = 16 << 20;
 /// What fails for a passing reason is tried again after this time, ...
@@ -194,6 +195,15 @@ impl Place {
             place: self.to_string(),
             shard,
         })
+    }
+
+    /// Whether shards have come here, or left results.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the place cannot be read in time.
+    pub fn is_used(&self, patience: &Patience) -> Result<bool, PlaceError> {
+        Ok(!self.numbered(CARDS, patience)?.is_empty() || !self.results(patience)?.is_empty())
     }
 
     /// The numbers of the shards whose results are there, in order.

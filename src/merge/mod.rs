@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::analysis::{Decoded, expectations, judge};
-use crate::record::{CellRecord, Environment, MergedShard, Note, PlanRecord, RunRecord, Validity};
+use crate::record::{CellRecord, Environment, MergedShard, PlanRecord, RunRecord, Validity};
 use crate::stats::HistogramError;
 use trial::TrialFold;
 
@@ -95,8 +95,8 @@ impl Merge {
         let cells = std::mem::take(&mut record.cells);
         let sum = match &mut self.sum {
             None => {
-                let new = || CellSum::of_all(&cells);
-                self.sum.insert(Sum::new(name, record, new()))
+                let cells = CellSum::of_all(&cells);
+                self.sum.insert(Sum::new(name, record, cells))
             }
             Some(sum) => {
                 sum.check(name, &record, &cells, &parts)?;
@@ -157,7 +157,7 @@ impl Sum {
                 validity: Validity {
                     complete: false,
                     valid: false,
-                    reasons: Vec::<Note>::new(),
+                    reasons: Vec::new(),
                 },
                 ..parts::alone(record)
             },
@@ -181,18 +181,22 @@ impl Sum {
     ) -> Result<(), MergeError> {
         let mine = self.cells.iter().map(|sum| &sum.cell);
         let first = self.shards.values().next().map(|(shard, ..)| &shard.part);
+        let of_parts = |first| {
+            let mut parts = parts.iter();
+            parts.find_map(|(_, shard)| agree::parts(first, &shard.part))
+        };
+        let differs = first
+            .and_then(of_parts)
+            .or_else(|| agree::runs(&self.run, record))
+            .or_else(|| agree::cells(mine, cells));
+        if let Some(what) = differs {
+            return Err(MergeError::OtherRun {
+                name: name.to_owned(),
+                first: self.first.clone(),
+                what,
+            });
+        }
         for (_, shard) in parts {
-            let differs = first.and_then(|first| agree::parts(first, &shard.part));
-            let differs = differs
-                .or_else(|| agree::runs(&self.run, record))
-                .or_else(|| agree::cells(mine.clone(), cells));
-            if let Some(what) = differs {
-                return Err(MergeError::OtherRun {
-                    name: name.to_owned(),
-                    first: self.first.clone(),
-                    what,
-                });
-            }
             if let Some((.., first)) = self.shards.get(&shard.part.shard.index) {
                 return Err(MergeError::Duplicate {
                     name: name.to_owned(),

@@ -3,9 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::record::{
-    Environment, HostRecord, MergedShard, Note, PlanRecord, PreflightRecord, RunRecord,
-};
+use crate::record::{Environment, HostRecord, MergedShard, PlanRecord, PreflightRecord, RunRecord};
 use crate::stats::{HistogramError, Metric, Timing};
 
 /// The shards of a result with their hosts; none of a whole run.
@@ -109,7 +107,7 @@ fn preflight(a: &PreflightRecord, b: &PreflightRecord) -> PreflightRecord {
         files_limit: a.files_limit.min(b.files_limit),
         memory_needed: a.memory_needed.max(b.memory_needed),
         memory_available: known.into_iter().flatten().min(),
-        shortages: Vec::<Note>::new(),
+        shortages: Vec::new(),
     }
 }
 

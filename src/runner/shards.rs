@@ -1,6 +1,6 @@
 //! A shard's part of a run: what cannot be divided, and when it begins.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
@@ -86,7 +86,20 @@ fn host() -> Option<String> {
     Some(hex(&digest[..8]))
 }
 
+fn ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl Part {
+    /// The part of a run that begins at `start`, by a host's clock of this state.
+    #[must_use]
+    pub fn begins(mut self, start: SystemTime, clock: ClockState) -> Self {
+        self.timetable.start = start;
+        self.record.start_unix_ns = ns(start.duration_since(UNIX_EPOCH).unwrap_or_default());
+        self.record.clock = clock;
+        self
+    }
+
     /// The part of a shard that met the others, which drew `attempt` for that; `before` shards before it run on its
     /// host, and have the first cores.
     #[must_use]
@@ -119,16 +132,9 @@ impl Prepared {
         hex(&Sha256::digest(format!("{scenario} {}", lengths.join(" "))))
     }
 
-    /// The timetable of its trials, where the first begins at `start`.
-    pub fn timetable(&self, start: SystemTime) -> Timetable {
-        Timetable::of(&self.plan.checked, start)
-    }
-
-    /// This shard's part of a run that begins at `start`.
-    pub fn part(&self, start: SystemTime, clock: ClockState) -> Part {
-        let timetable = self.timetable(start);
-        let since = start.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    /// This shard's part of a run, which has no time yet.
+    pub fn part(&self) -> Part {
+        let timetable = Timetable::of(&self.plan.checked, UNIX_EPOCH);
         Part {
             timetable,
             record: ShardRecord {
@@ -136,9 +142,9 @@ impl Prepared {
                 workers: self.plan.worker_cores.len(),
                 plan_sha256: self.digest(),
                 attempt: None,
-                start_unix_ns: ns(since),
+                start_unix_ns: 0,
                 slot_ns: ns(timetable.slot),
-                clock,
+                clock: ClockState::default(),
                 host: host(),
             },
             before: 0,

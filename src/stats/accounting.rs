@@ -117,7 +117,7 @@ impl Accounting {
     }
 
     /// Adds another's counts, in any order.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.scheduled += other.scheduled;
         self.started += other.started;
         for (mine, theirs) in [

@@ -15,7 +15,7 @@ use crate::scenario::Checked;
 use crate::shard::Shard;
 
 /// Largest result file that is read, in bytes.
-const SIZE_CAP: u64 = 512 << 20;
+pub const SIZE_CAP: u64 = 512 << 20;
 /// What result files end in.
 const EXTENSION: &str = "json";
 /// Size of a result without its trials, in bytes; much of it is the scenario.

@@ -10,6 +10,6 @@ pub use baselines::{
 };
 pub use collect::{Kept, load_all, load_any, load_comparison, result_files};
 pub use file::{
-    StoreError, bytes, check_writable, expected_size, load, load_part, parse, parse_part, save,
-    save_comparison, save_new, save_text,
+    SIZE_CAP, StoreError, bytes, check_writable, expected_size, load, load_part, parse, parse_part,
+    save, save_comparison, save_new, save_text,
 };

@@ -345,8 +345,13 @@ fn the_environment_says_which_shard_it_is() {
             .env("OMPI_COMM_WORLD_SIZE", "2");
         command
     };
-    let outputs = all([shard("0"), shard("1")]);
+    let mut first = shard("0");
+    first.arg("--json");
+    let outputs = all([first, shard("1")]);
     assert_eq!(codes(&outputs), [0, 0], "{}", text(&outputs[0].stderr));
+    let printed: RunRecord = serde_json::from_slice(&outputs[0].stdout).unwrap();
+    assert_eq!(printed.shard.unwrap().shard.index, 0);
+    assert!(text(&outputs[1].stdout).starts_with("shard 1/2: 20 confirmed, 0 failed; left at t"));
     let (_, said, merged) = fleet.merge("t");
     assert_eq!(merged.unwrap().shards.len(), 2, "{said}");
 }

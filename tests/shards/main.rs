@@ -38,7 +38,7 @@ fn run_shard(scenario: Scenario, shard: Shard, start: SystemTime) -> RunRecord {
     let (_sender, control) = watch::channel(Interrupt::None);
     let checked = scenario.check("test", "").unwrap_or_else(|e| panic!("{e}"));
     let prepared = prepare_part(checked, shard).unwrap_or_else(|e| panic!("{e}"));
-    let part = prepared.part(start, ClockState::default());
+    let part = prepared.part().begins(start, ClockState::default());
     let record = prepared.run_part(Some(part), vec!["test".to_owned()], &control, &mut |_| {});
     let record = record.unwrap_or_else(|e| panic!("{e}"));
     assert_accounted(&record);
